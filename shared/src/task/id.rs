@@ -1,0 +1,118 @@
+//! The types of the numbers and names that must not be mixed up.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(
+    /// A user's number.
+    UserId
+);
+number!(
+    /// An API key's number; never the key itself.
+    KeyId
+);
+number!(
+    /// A channel's number.
+    ChannelId
+);
+number!(
+    /// A task's number in the database: `id` in the listings and in messages.
+    RowId
+);
+number!(
+    /// How often something was done about an unfinished task. A message carries the turn it was
+    /// sent for; whoever acts moves the turn on, so that of two deliveries one does nothing.
+    Turn
+);
+
+impl Turn {
+    /// The turn of a task that was just stored.
+    pub const FIRST: Self = Self(0);
+}
+
+/// A task's public name: `task_` and 32 letters and digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct TaskId(String);
+
+impl TaskId {
+    const PREFIX: &'static str = "task_";
+
+    /// A new name.
+    pub fn random(random: &Random) -> Self {
+        Self(format!("{}{}", Self::PREFIX, random.letters_and_digits(32)))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text is no task's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a task id is `task_` followed by 32 letters and digits")]
+pub struct NotATaskId;
+
+impl FromStr for TaskId {
+    type Err = NotATaskId;
+
+    fn from_str(text: &str) -> Result<Self, NotATaskId> {
+        match text.strip_prefix(Self::PREFIX) {
+            Some(rest) if rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(NotATaskId),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_task_id_reads_back() {
+        let id = TaskId::random(&Random::seeded(1));
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    }
+
+    #[test]
+    fn what_is_no_task_id_is_refused() {
+        for text in [
+            "",
+            "task_",
+            "task_abc",
+            "7c0d0c2e-6f0b-4a3e-9d1c-2f3a5b6c7d8e",
+        ] {
+            assert_eq!(text.parse::<TaskId>(), Err(NotATaskId), "{text}");
+        }
+        let with_null = format!("task_{}\0", "a".repeat(31));
+        assert_eq!(with_null.parse::<TaskId>(), Err(NotATaskId));
+    }
+}

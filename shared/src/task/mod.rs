@@ -1,0 +1,27 @@
+//! The task model. Plain functions and types: no database, no broker, no HTTP, no clock.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`id`] | the types of the numbers and names that must not be mixed up |
+//! | [`action`] | platforms and actions |
+//! | [`status`] | the seven statuses and the table of transitions |
+//! | [`progress`] | from what the upstream says to a percentage that never falls |
+//! | [`step`] | from what the upstream says to what becomes of the task |
+//! | [`money`] | quota; what a charge and a refund change |
+//! | [`wait`] | the ladder of delays; when a task is looked at next |
+//! | [`scrub`] | our secrets kept out of what upstreams say |
+
+pub mod action;
+pub mod id;
+pub mod money;
+pub mod progress;
+pub mod scrub;
+pub mod status;
+pub mod step;
+pub mod wait;
+
+pub use action::{Action, Platform};
+pub use id::{ChannelId, KeyId, RowId, TaskId, Turn, UserId};
+pub use money::Quota;
+pub use progress::Progress;
+pub use status::Status;

@@ -1,0 +1,176 @@
+//! From what the upstream says to what becomes of the task: one pure function.
+
+use serde_json::value::RawValue;
+
+use super::{Progress, Status};
+use crate::secret::SecretDigest;
+
+/// What an upstream said of one task, in no upstream's dialect.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// Its status; `None` for one we have never seen. It is unfinished then, not failed.
+    pub status: Option<Status>,
+    /// Why it failed. Says nothing unless the status is `FAILURE`.
+    pub fail_reason: String,
+    /// How far it is, in percent, where the upstream says so.
+    pub progress: Option<u8>,
+    /// The result so far: an array of clips, or a lyrics object.
+    pub data: Option<Box<RawValue>>,
+}
+
+/// What we know of an unfinished task when it is polled.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Its status.
+    pub status: Status,
+    /// Its progress.
+    pub progress: Progress,
+    /// The digest of the last observation, see [`Observation::digest`].
+    pub digest: i64,
+}
+
+/// What becomes of a task.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Nothing new.
+    Same,
+    /// It moved on, or has more to show; still unfinished.
+    Moved {
+        /// Its status now.
+        status: Status,
+        /// Its progress now.
+        progress: Progress,
+        /// The result so far.
+        data: Option<Box<RawValue>>,
+        /// The observation's digest, to know the same one again.
+        digest: i64,
+    },
+    /// It is made.
+    Succeeded {
+        /// The result.
+        data: Option<Box<RawValue>>,
+    },
+    /// It failed, and its price is owed back.
+    Failed {
+        /// The upstream's reason, as it came.
+        reason: String,
+        /// What there is of a result.
+        data: Option<Box<RawValue>>,
+    },
+}
+
+impl Observation {
+    /// A number that changes when anything that we keep of the observation does.
+    pub fn digest(&self) -> i64 {
+        let status = self.status.map_or("", Status::as_str);
+        let data = self.data.as_ref().map_or("", |data| data.get());
+        SecretDigest::of(format!("{status}\n{:?}\n{data}", self.progress)).short()
+    }
+
+    /// What becomes of a task that was as `known`.
+    pub fn step(self, known: Known) -> Step {
+        match self.status {
+            Some(Status::Success) => return Step::Succeeded { data: self.data },
+            Some(Status::Failure) => {
+                return Step::Failed {
+                    reason: self.fail_reason,
+                    data: self.data,
+                };
+            }
+            _ => {}
+        }
+        let digest = self.digest();
+        if digest == known.digest {
+            return Step::Same;
+        }
+        let said = self.status.unwrap_or(Status::Unknown);
+        let status = if known.status.may_become(said) {
+            said
+        } else {
+            known.status
+        };
+        let progress = known.progress.advance(status, self.progress);
+        Step::Moved {
+            status,
+            progress,
+            data: self.data,
+            digest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(status: Option<Status>) -> Observation {
+        Observation {
+            status,
+            fail_reason: "out of tune".to_owned(),
+            progress: None,
+            data: None,
+        }
+    }
+
+    fn known(status: Status) -> Known {
+        Known {
+            status,
+            progress: Progress::NONE,
+            digest: 0,
+        }
+    }
+
+    fn moved_to(step: Step) -> Status {
+        match step {
+            Step::Moved { status, .. } => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_status_we_have_never_seen_is_unknown_and_no_failure() {
+        assert_eq!(
+            moved_to(says(None).step(known(Status::Submitted))),
+            Status::Unknown
+        );
+    }
+
+    #[test]
+    fn a_state_that_goes_backwards_changes_nothing_that_shows() {
+        let step = says(Some(Status::Queued)).step(known(Status::InProgress));
+        assert_eq!(moved_to(step), Status::InProgress);
+    }
+
+    #[test]
+    fn a_fail_reason_beside_a_running_status_is_no_failure() {
+        let step = says(Some(Status::InProgress)).step(known(Status::Queued));
+        assert_eq!(moved_to(step), Status::InProgress);
+    }
+
+    #[test]
+    fn a_failure_takes_its_reason_along() {
+        let step = says(Some(Status::Failure)).step(known(Status::Queued));
+        assert!(matches!(step, Step::Failed { reason, .. } if reason == "out of tune"));
+    }
+
+    #[test]
+    fn the_same_observation_again_is_nothing_new() {
+        let first = says(Some(Status::Queued));
+        let seen = Known {
+            digest: first.digest(),
+            ..known(Status::Queued)
+        };
+        assert!(matches!(says(Some(Status::Queued)).step(seen), Step::Same));
+    }
+
+    #[test]
+    fn more_of_a_result_is_news_even_in_the_same_status() {
+        let mut more = says(Some(Status::InProgress));
+        let seen = Known {
+            digest: more.digest(),
+            ..known(Status::InProgress)
+        };
+        more.data = Some(RawValue::from_string("[1]".to_owned()).expect("it is JSON"));
+        assert!(matches!(more.step(seen), Step::Moved { .. }));
+    }
+}

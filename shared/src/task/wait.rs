@@ -1,0 +1,175 @@
+//! The ladder of delays, and when a task is looked at next (`design.md`, Work in batches).
+
+use std::time::Duration;
+
+use crate::backoff::growing;
+
+/// A delay that the broker knows: each is one waiting queue, because a queue has one time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rung(u64);
+
+impl Rung {
+    /// Every rung, in seconds: close together where polls live, wide apart above.
+    pub const LADDER: [Self; 11] = [
+        Self(2),
+        Self(3),
+        Self(5),
+        Self(8),
+        Self(12),
+        Self(20),
+        Self(30),
+        Self(60),
+        Self(120),
+        Self(180),
+        Self(300),
+    ];
+    /// The shortest.
+    pub const SHORTEST: Self = Self::LADDER[0];
+    /// The longest.
+    pub const LONGEST: Self = Self::LADDER[Self::LADDER.len() - 1];
+
+    /// The rung in whole seconds, as the waiting queue is named.
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// The rung as a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+
+    /// The first rung that is no shorter than `wait`, or the longest there is: for a wait that must
+    /// not end early, such as a cool-down.
+    pub fn at_least(wait: Duration) -> Self {
+        Self::LADDER
+            .into_iter()
+            .find(|rung| rung.duration() >= wait)
+            .unwrap_or(Self::LONGEST)
+    }
+
+    /// The rung nearest to `wait`.
+    pub fn nearest(wait: Duration) -> Self {
+        Self::LADDER
+            .into_iter()
+            .min_by_key(|rung| rung.duration().abs_diff(wait))
+            .unwrap_or(Self::LONGEST)
+    }
+
+    /// The last rung that is no longer than `wait`, or the shortest there is.
+    pub fn at_most(wait: Duration) -> Self {
+        Self::LADDER
+            .into_iter()
+            .rev()
+            .find(|rung| rung.duration() <= wait)
+            .unwrap_or(Self::SHORTEST)
+    }
+}
+
+/// How a healthy task is polled: `POLL_INITIAL_DELAY`, then half as long again each time, up to
+/// `POLL_MAX_DELAY`.
+#[derive(Debug, Clone, Copy)]
+pub struct PollPace {
+    /// The wait before the first poll.
+    pub initial: Duration,
+    /// The most between two.
+    pub max: Duration,
+}
+
+impl PollPace {
+    const FACTOR: f64 = 1.5;
+
+    /// The wait before poll number `polls` (from 0), with `left` until the task's deadline. `chance`
+    /// (0 up to 1) is one number for a whole batch, so that what travels together stays together.
+    pub fn rung(self, polls: u32, left: Duration, chance: f64) -> Rung {
+        let wait = growing(self.initial, Self::FACTOR, self.max, polls);
+        let jittered = wait.mul_f64(0.9 + 0.2 * chance);
+        Rung::nearest(jittered)
+            .min(Rung::at_most(self.max))
+            .min(Rung::at_least(left))
+    }
+}
+
+/// The wait before the next try of a submit that surely did not arrive, `attempts` (from 1) having
+/// failed: 5 s, 30 s, 2 min, then 5 min each, so that five attempts outlast an outage of minutes.
+pub fn retry_rung(attempts: u32) -> Rung {
+    match attempts {
+        0 | 1 => Rung(5),
+        2 => Rung(30),
+        3 => Rung(120),
+        _ => Rung::LONGEST,
+    }
+}
+
+/// How long a channel cools down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoolDown {
+    /// It is overloaded or out of order: 429, 5xx, no connection, no whole answer.
+    Trouble,
+    /// It does not want us: 401, 402, 403. An operator must do something.
+    Refusal,
+}
+
+impl CoolDown {
+    /// The cool-down after `count` (from 0) in a row, unless the upstream said for how long.
+    pub fn wait(self, count: u32) -> Duration {
+        let initial = match self {
+            Self::Trouble => Duration::from_secs(1),
+            Self::Refusal => Duration::from_secs(10),
+        };
+        growing(initial, 2.0, Rung::LONGEST.duration(), count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: PollPace = PollPace {
+        initial: Duration::from_secs(5),
+        max: Duration::from_secs(30),
+    };
+    const AGES: Duration = Duration::from_mins(30);
+
+    #[test]
+    fn a_wait_rounds_to_a_rung_of_the_ladder() {
+        assert_eq!(Rung::at_least(Duration::from_millis(5001)).seconds(), 8);
+        assert_eq!(Rung::nearest(Duration::from_millis(6400)).seconds(), 5);
+        assert_eq!(Rung::at_most(Duration::from_secs(29)).seconds(), 20);
+        assert_eq!(Rung::at_least(Duration::from_hours(3)), Rung::LONGEST);
+        assert_eq!(Rung::at_most(Duration::ZERO), Rung::SHORTEST);
+    }
+
+    #[test]
+    fn polls_back_off_to_their_most() {
+        let waits: Vec<u64> = (0..8).map(|n| PACE.rung(n, AGES, 0.5).seconds()).collect();
+        assert_eq!(waits, [5, 8, 12, 20, 30, 30, 30, 30]);
+    }
+
+    #[test]
+    fn a_poll_never_waits_longer_than_its_most() {
+        let pace = PollPace {
+            initial: Duration::from_secs(5),
+            max: Duration::from_secs(10),
+        };
+        assert_eq!(pace.rung(9, AGES, 0.99).seconds(), 8);
+    }
+
+    #[test]
+    fn a_poll_is_not_put_off_past_the_deadline() {
+        assert_eq!(PACE.rung(9, Duration::from_secs(4), 0.5).seconds(), 5);
+        assert_eq!(PACE.rung(9, Duration::ZERO, 0.5), Rung::SHORTEST);
+    }
+
+    #[test]
+    fn five_attempts_outlast_an_outage_of_minutes() {
+        let all: u64 = (1..5).map(|n| retry_rung(n).seconds()).sum();
+        assert!(all > 300);
+    }
+
+    #[test]
+    fn a_cool_down_doubles_up_to_the_longest_rung() {
+        assert_eq!(CoolDown::Trouble.wait(0), Duration::from_secs(1));
+        assert_eq!(CoolDown::Refusal.wait(2), Duration::from_secs(40));
+        assert_eq!(CoolDown::Trouble.wait(60), Duration::from_mins(5));
+    }
+}
