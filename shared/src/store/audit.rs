@@ -1,0 +1,88 @@
+//! What must be true of the money, as statements that name everything that is not. They read the
+//! same in both dialects; each returns one sentence a break.
+
+/// How many users, tasks and ledger entries there are.
+pub(super) const COUNTS: &str = "
+    SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM tasks), (SELECT count(*) FROM ledger)";
+
+/// Each finds one kind of break.
+pub(super) const BREAKS: &[&str] = &[
+    // A user's balance is the sum of their ledger.
+    "SELECT 'user ' || u.id || ': quota is ' || u.quota || ', the ledger adds up to ' || coalesce(l.sum, 0)
+     FROM users u
+     LEFT JOIN (SELECT user_id, CAST(sum(amount) AS BIGINT) AS sum FROM ledger GROUP BY user_id) l
+       ON l.user_id = u.id
+     WHERE u.quota <> coalesce(l.sum, 0)
+     ORDER BY u.id",
+    // What a user used is their charges less their refunds.
+    "SELECT 'user ' || u.id || ': used_quota is ' || u.used_quota
+            || ', charges less refunds are ' || coalesce(l.used, 0)
+     FROM users u
+     LEFT JOIN (SELECT user_id, CAST(-sum(amount) AS BIGINT) AS used FROM ledger
+                WHERE kind <> 'grant' GROUP BY user_id) l
+       ON l.user_id = u.id
+     WHERE u.used_quota <> coalesce(l.used, 0)
+     ORDER BY u.id",
+    // So for an API key.
+    "SELECT 'API key ' || k.id || ': used_quota is ' || k.used_quota
+            || ', charges less refunds are ' || coalesce(l.used, 0)
+     FROM api_keys k
+     LEFT JOIN (SELECT key_id, CAST(-sum(amount) AS BIGINT) AS used FROM ledger
+                WHERE kind <> 'grant' GROUP BY key_id) l
+       ON l.key_id = k.id
+     WHERE k.used_quota <> coalesce(l.used, 0)
+     ORDER BY k.id",
+    // So for a channel, over the tasks that it accepted.
+    "SELECT 'channel ' || c.id || ': used_quota is ' || c.used_quota
+            || ', charges less refunds of the tasks it accepted are ' || coalesce(l.used, 0)
+     FROM channels c
+     LEFT JOIN (SELECT t.channel_id, CAST(-sum(l.amount) AS BIGINT) AS used
+                FROM ledger l JOIN tasks t ON t.id = l.task_id
+                WHERE t.upstream_id IS NOT NULL GROUP BY t.channel_id) l
+       ON l.channel_id = c.id
+     WHERE c.used_quota <> coalesce(l.used, 0)
+     ORDER BY c.id",
+    // Each task was charged once, its price, to its user and its key.
+    "SELECT 'task ' || t.id || ': its price is ' || t.quota
+            || CASE WHEN l.id IS NULL THEN ', and it was not charged'
+                    ELSE ', and ' || -l.amount || ' was charged to user ' || l.user_id
+                         || ' and API key ' || l.key_id END
+     FROM tasks t
+     LEFT JOIN ledger l ON l.task_id = t.id AND l.kind = 'charge'
+     WHERE l.id IS NULL OR l.amount <> -t.quota OR l.user_id <> t.user_id OR l.key_id <> t.key_id
+     ORDER BY t.id",
+    // Each FAILURE was given back what it was charged.
+    "SELECT 'task ' || t.id || ': it failed, its price is ' || t.quota
+            || CASE WHEN l.id IS NULL THEN ', and it was not refunded'
+                    ELSE ', and ' || l.amount || ' was refunded to user ' || l.user_id
+                         || ' and API key ' || l.key_id END
+     FROM tasks t
+     LEFT JOIN ledger l ON l.task_id = t.id AND l.kind = 'refund'
+     WHERE t.status = 'FAILURE'
+       AND (l.id IS NULL OR l.amount <> t.quota OR l.user_id <> t.user_id OR l.key_id <> t.key_id)
+     ORDER BY t.id",
+    // Nothing else was.
+    "SELECT 'task ' || t.id || ': it is ' || t.status || ', and ' || l.amount || ' was refunded'
+     FROM ledger l
+     JOIN tasks t ON t.id = l.task_id
+     WHERE l.kind = 'refund' AND t.status <> 'FAILURE'
+     ORDER BY t.id",
+    // An unfinished task, and no other, stands among the unfinished ones.
+    "SELECT 'task ' || t.id || ': it is ' || t.status || ', and '
+            || CASE WHEN n.id IS NULL THEN 'is missing from' ELSE 'still stands in' END
+            || ' unfinished_tasks'
+     FROM tasks t
+     LEFT JOIN unfinished_tasks n ON n.id = t.id
+     WHERE (n.id IS NULL) <> (t.status IN ('SUCCESS', 'FAILURE'))
+     ORDER BY t.id",
+    // An accepted task, and no other, is at its channel.
+    "SELECT 'task ' || t.id || ': it is to be polled at channel ' || coalesce(n.channel_id, 0)
+            || ', and channel ' || coalesce(t.channel_id, 0) || ' accepted it'
+     FROM unfinished_tasks n
+     JOIN tasks t ON t.id = n.id
+     WHERE n.stage = 'poll'
+       AND (t.upstream_id IS DISTINCT FROM n.upstream_id
+            OR t.channel_id IS DISTINCT FROM n.channel_id)
+        OR n.stage <> 'poll' AND t.upstream_id IS NOT NULL
+     ORDER BY t.id",
+];

@@ -1,0 +1,95 @@
+//! The audit, and the story of one task.
+
+use async_trait::async_trait;
+
+use super::Result;
+use super::listing::TaskView;
+use crate::task::TaskId;
+
+/// What the audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// How many users there are.
+    pub users: i64,
+    /// How many tasks.
+    pub tasks: i64,
+    /// How many ledger entries.
+    pub entries: i64,
+    /// Everything that does not add up, each in a sentence. Empty: the books balance.
+    pub breaks: Vec<String>,
+}
+
+/// One entry of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    /// `charge`, `refund` or `grant`.
+    pub kind: String,
+    /// What it changed the user's quota by.
+    pub amount: i64,
+}
+
+/// One line of a task's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    /// The turn it happened at.
+    pub turn: i64,
+    /// What happened, in one word: see [`event`].
+    pub kind: String,
+    /// The rest, for a person.
+    pub detail: String,
+}
+
+/// The words for what happens to a task.
+pub mod event {
+    /// It was charged and stored.
+    pub const STORED: &str = "stored";
+    /// A submit is about to be sent; the detail names the channel.
+    pub const SENDING: &str = "sending";
+    /// A submit surely did not arrive; the detail says why.
+    pub const NOT_ARRIVED: &str = "not_arrived";
+    /// The upstream accepted it; the detail names channel and upstream id.
+    pub const ACCEPTED: &str = "accepted";
+    /// Its status changed; the detail is the new one.
+    pub const STATUS: &str = "status";
+    /// It ended; the detail is the status and, if it failed, the reason.
+    pub const ENDED: &str = "ended";
+    /// Its price was given back.
+    pub const REFUNDED: &str = "refunded";
+    /// Its upstream ended it after we had given it up; the detail is how, and the result.
+    pub const LATE: &str = "late";
+}
+
+/// Everything that is known of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// Its row.
+    pub task: TaskView,
+    /// What the upstream calls it, once accepted.
+    pub upstream_id: Option<String>,
+    /// While it is unfinished: its turn, and when it is due (Unix milliseconds).
+    pub unfinished: Option<(i64, i64)>,
+    /// Its ledger entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// Its history, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// The audit, and the story of one task.
+#[async_trait]
+pub trait Books: Send + Sync + 'static {
+    /// Proves from the tables alone, in one snapshot, that the money is exact: every user's quota is
+    /// the sum of their ledger, every `used_quota` the charges less the refunds (users, keys,
+    /// channels), each task charged once, each FAILURE and nothing else refunded once, and each
+    /// unfinished task (and no other) in the table of unfinished tasks.
+    async fn audit(&self) -> Result<Audit>;
+
+    /// Everything that is known of a task, whoever's it is.
+    async fn story(&self, task: &TaskId) -> Result<Option<Story>>;
+
+    /// How many tasks are unfinished.
+    async fn unfinished(&self) -> Result<i64>;
+}

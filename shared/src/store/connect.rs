@@ -1,0 +1,21 @@
+//! From a database's address to a Store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::postgres::PostgresStore;
+use super::sqlite::SqliteStore;
+use super::{Result, SharedStore};
+pub use crate::config::DatabaseUrl;
+
+/// How long to wait for a free connection before saying that all are busy.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the Store at `url` with at most `connections` connections. Makes the `SQLite` file and its
+/// folder if there is none; does not bring the tables up to date (see [`super::Store::migrate`]).
+pub async fn connect(url: &DatabaseUrl, connections: u32) -> Result<SharedStore> {
+    Ok(match url {
+        DatabaseUrl::Postgres(url) => Arc::new(PostgresStore::connect(url, connections).await?),
+        DatabaseUrl::Sqlite(path) => Arc::new(SqliteStore::connect(path, connections).await?),
+    })
+}

@@ -1,0 +1,90 @@
+//! Tasks as clients see them.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::task::{Action, ChannelId, Progress, Quota, RowId, Status, TaskId, UserId};
+
+/// A task as it is listed. Times are Unix seconds by our own clock; 0 means not yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// The number.
+    pub id: RowId,
+    /// The public name.
+    pub task_id: TaskId,
+    /// The platform, as stored.
+    pub platform: String,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The channel that has it, or had it last; 0 before the first.
+    pub channel_id: ChannelId,
+    /// The user's name.
+    pub username: String,
+    /// What was charged.
+    pub quota: Quota,
+    /// The action.
+    pub action: Action,
+    /// The status.
+    pub status: Status,
+    /// Why it failed; empty unless it did.
+    pub fail_reason: String,
+    /// When it was stored.
+    pub created_at: i64,
+    /// When it was last changed.
+    pub updated_at: i64,
+    /// When it was submitted to us.
+    pub submit_time: i64,
+    /// When it was first seen in progress.
+    pub start_time: i64,
+    /// When it ended.
+    pub finish_time: i64,
+    /// How far it is.
+    pub progress: Progress,
+    /// The prompt or description.
+    pub input: String,
+    /// The upstream's result: JSON; `None` while there is none.
+    pub data: Option<String>,
+}
+
+/// Which tasks are listed. Every `None` lets all through.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this user.
+    pub user_id: Option<UserId>,
+    /// At this channel.
+    pub channel_id: Option<ChannelId>,
+    /// Of this platform, exactly.
+    pub platform: Option<String>,
+    /// Of this public name, exactly.
+    pub task_id: Option<String>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Of this action. A name that is no action of ours matches nothing: see [`Filter::nothing`].
+    pub action: Option<Action>,
+    /// Submitted at this Unix second or later.
+    pub start_timestamp: Option<i64>,
+    /// Submitted at this Unix second or earlier.
+    pub end_timestamp: Option<i64>,
+    /// Matches nothing at all.
+    pub nothing: bool,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its tasks, newest first.
+    pub items: Vec<TaskView>,
+    /// How many tasks match in all, exactly, in the same snapshot.
+    pub total: i64,
+}
+
+/// Tasks as clients see them.
+#[async_trait]
+pub trait Listing: Send + Sync + 'static {
+    /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
+    /// come from one snapshot.
+    async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page>;
+
+    /// Those of `tasks` that are the user's, in no order.
+    async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>>;
+}

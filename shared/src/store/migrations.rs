@@ -1,0 +1,60 @@
+//! The migrations, built into the program. `migrations/postgres` and `migrations/sqlite` have the
+//! same numbers.
+
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Number, what it does, its statements.
+type Source = (i64, &'static str, &'static str);
+
+const POSTGRES: &[Source] = &[(
+    1,
+    "tables",
+    include_str!("../../../migrations/postgres/0001_tables.sql"),
+)];
+
+const SQLITE: &[Source] = &[(
+    1,
+    "tables",
+    include_str!("../../../migrations/sqlite/0001_tables.sql"),
+)];
+
+/// The migrations for Postgres.
+pub(super) fn postgres() -> Migrator {
+    migrator(POSTGRES)
+}
+
+/// The migrations for `SQLite`.
+pub(super) fn sqlite() -> Migrator {
+    migrator(SQLITE)
+}
+
+fn migrator(sources: &'static [Source]) -> Migrator {
+    let migrations = sources
+        .iter()
+        .map(|&(number, what, sql)| {
+            let sql = sql.into_sql_str();
+            Migration::new(
+                number,
+                Cow::Borrowed(what),
+                MigrationType::Simple,
+                sql,
+                false,
+            )
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_dialects_have_the_same_numbers() {
+        let numbers = |sources: &[Source]| sources.iter().map(|s| s.0).collect::<Vec<_>>();
+        assert_eq!(numbers(POSTGRES), numbers(SQLITE));
+    }
+}

@@ -1,0 +1,121 @@
+//! What workers do: claims by turn, outcomes, the sweep. Each method runs detached; its statements
+//! are in `submit`, `polls`, `settle` and `sweep`.
+//!
+//! Batches are sorted before they are written: a statement that looks each of its rows up by its id
+//! then locks them by ascending id, and two batches that overlap do not wait for one another in a
+//! circle. Where the planner chooses otherwise, Postgres ends the circle and the caller does it again.
+
+use async_trait::async_trait;
+
+use super::{PostgresStore, polls, settle, submit, sweep};
+use crate::clock::Millis;
+use crate::store::Result;
+use crate::store::detach::detach;
+use crate::store::turns::{
+    Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
+};
+use crate::task::{ChannelId, RowId, Status};
+
+#[async_trait]
+impl Turns for PostgresStore {
+    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
+        submit::job(&self.pool, at).await
+    }
+
+    async fn begin_submit(
+        &self,
+        at: AtTurn,
+        channel: ChannelId,
+        claim: i64,
+        lease_until: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>> {
+        let pool = self.pool.clone();
+        detach(async move { submit::begin(&pool, at, channel, claim, lease_until, now).await })
+            .await
+    }
+
+    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
+        let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
+        tasks.sort_unstable_by_key(|at| at.row);
+        detach(async move { sweep::postpone(&pool, &tasks, due_at).await }).await
+    }
+
+    async fn retry_submit(
+        &self,
+        at: AtTurn,
+        counted: bool,
+        reason: &str,
+        due_at: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>> {
+        let (pool, reason) = (self.pool.clone(), reason.to_owned());
+        detach(async move { submit::retry(&pool, at, counted, &reason, due_at, now).await }).await
+    }
+
+    async fn accept(&self, mut tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
+        let pool = self.pool.clone();
+        tasks.sort_by_key(|task| task.at.row);
+        detach(async move { submit::accept(&pool, &tasks, now).await }).await
+    }
+
+    async fn claim_polls(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+        lease_until: Millis,
+    ) -> Result<Vec<PollJob>> {
+        let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
+        tasks.sort_unstable_by_key(|at| at.row);
+        detach(async move { polls::claim(&pool, channel, &tasks, lease_until).await }).await
+    }
+
+    async fn settle(
+        &self,
+        mut waiting: Vec<Waiting>,
+        mut finished: Vec<Finished>,
+        now: Millis,
+    ) -> Result<Settled> {
+        let pool = self.pool.clone();
+        waiting.sort_by_key(|task| task.at.row);
+        finished.sort_by_key(|task| task.at.row);
+        detach(async move {
+            let mut tx = pool.begin().await?;
+            if !waiting.is_empty() && !finished.is_empty() {
+                settle::lock(&mut tx, &waiting, &finished).await?;
+            }
+            let waiting = polls::wait_on(&mut tx, &waiting, now).await?;
+            let finished = settle::finish(&mut tx, &finished, now).await?;
+            tx.commit().await?;
+            Ok(Settled { waiting, finished })
+        })
+        .await
+    }
+
+    async fn sweep(
+        &self,
+        due_before: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> Result<Vec<Overdue>> {
+        let pool = self.pool.clone();
+        detach(async move { sweep::overdue(&pool, due_before, lease_until, limit).await }).await
+    }
+
+    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+        let pool = self.pool.clone();
+        detach(async move { sweep::late(&pool, now, limit).await }).await
+    }
+
+    async fn note_late(
+        &self,
+        row: RowId,
+        status: Status,
+        data: Option<&str>,
+        now: Millis,
+    ) -> Result<()> {
+        let (pool, data) = (self.pool.clone(), data.map(str::to_owned));
+        detach(async move { sweep::note_late(&pool, row, status, data.as_deref(), now).await })
+            .await
+    }
+}

@@ -1,0 +1,193 @@
+//! From columns to domain types, in one place; a bad row names its table, column and id.
+
+use super::accounts::{ApiKey, Role, User};
+use super::channels::{Channel, Price};
+use super::listing::TaskView;
+use super::{Result, StoreError};
+use crate::clock::Millis;
+use crate::secret::Secret;
+use crate::task::{ChannelId, KeyId, Progress, Quota, RowId, TaskId, UserId};
+
+/// A cell that must read as `T`.
+pub(super) fn parse<T: std::str::FromStr>(
+    table: &'static str,
+    column: &'static str,
+    id: i64,
+    text: &str,
+) -> Result<T> {
+    text.parse().map_err(|_| bad(table, column, id, text))
+}
+
+/// A number that must be an amount of quota.
+pub(super) fn quota(
+    table: &'static str,
+    column: &'static str,
+    id: i64,
+    number: i64,
+) -> Result<Quota> {
+    Quota::try_from(number).map_err(|_| bad(table, column, id, &number.to_string()))
+}
+
+/// A number that must be a percentage.
+pub(super) fn progress(table: &'static str, id: i64, number: i64) -> Result<Progress> {
+    Progress::from_percent(number).ok_or_else(|| bad(table, "progress", id, &number.to_string()))
+}
+
+/// A number that must not be negative and must fit.
+pub(super) fn count(
+    table: &'static str,
+    column: &'static str,
+    id: i64,
+    number: i64,
+) -> Result<u32> {
+    u32::try_from(number).map_err(|_| bad(table, column, id, &number.to_string()))
+}
+
+fn bad(table: &'static str, column: &'static str, id: i64, held: &str) -> StoreError {
+    StoreError::BadRow {
+        table,
+        column,
+        id,
+        held: held.to_owned(),
+    }
+}
+
+/// A row that could be read. One that could not must not hold up the others of its batch: it is
+/// logged, and left alone until somebody mends it.
+pub(super) fn good<T>(read: Result<T>) -> Option<T> {
+    read.inspect_err(|error| tracing::error!(%error, "a row is left out"))
+        .ok()
+}
+
+/// The cells of a row, in either dialect.
+pub(super) trait Cells {
+    /// A number.
+    fn int(&self, column: &str) -> Result<i64>;
+    /// A number or NULL.
+    fn int_or_null(&self, column: &str) -> Result<Option<i64>>;
+    /// A text.
+    fn text(&self, column: &str) -> Result<String>;
+    /// A text or NULL.
+    fn text_or_null(&self, column: &str) -> Result<Option<String>>;
+    /// Yes or no.
+    fn flag(&self, column: &str) -> Result<bool>;
+}
+
+macro_rules! cells {
+    ($row:ty) => {
+        impl Cells for $row {
+            fn int(&self, column: &str) -> Result<i64> {
+                Ok(sqlx::Row::try_get(self, column)?)
+            }
+            fn int_or_null(&self, column: &str) -> Result<Option<i64>> {
+                Ok(sqlx::Row::try_get(self, column)?)
+            }
+            fn text(&self, column: &str) -> Result<String> {
+                Ok(sqlx::Row::try_get(self, column)?)
+            }
+            fn text_or_null(&self, column: &str) -> Result<Option<String>> {
+                Ok(sqlx::Row::try_get(self, column)?)
+            }
+            fn flag(&self, column: &str) -> Result<bool> {
+                Ok(sqlx::Row::try_get(self, column)?)
+            }
+        }
+    };
+}
+
+cells!(sqlx::postgres::PgRow);
+cells!(sqlx::sqlite::SqliteRow);
+
+/// A row of `users`.
+pub(super) fn user(row: &impl Cells) -> Result<User> {
+    let id = row.int("id")?;
+    Ok(User {
+        id: UserId(id),
+        name: row.text("name")?,
+        role: match row.text("role")?.as_str() {
+            "admin" => Role::Admin,
+            "user" => Role::User,
+            other => return Err(bad("users", "role", id, other)),
+        },
+        enabled: row.flag("enabled")?,
+        quota: quota("users", "quota", id, row.int("quota")?)?,
+        used_quota: quota("users", "used_quota", id, row.int("used_quota")?)?,
+    })
+}
+
+/// A row of `api_keys`: `key_id`, `label`, `key_enabled`, `quota_limit`, `key_used_quota`, named so
+/// that it can stand beside its user's columns.
+pub(super) fn api_key(row: &impl Cells) -> Result<ApiKey> {
+    let id = row.int("key_id")?;
+    let used = row.int("key_used_quota")?;
+    let left = row.int_or_null("quota_limit")?.map(|limit| limit - used);
+    Ok(ApiKey {
+        id: KeyId(id),
+        label: row.text("label")?,
+        enabled: row.flag("key_enabled")?,
+        quota: left
+            .map(|left| quota("api_keys", "quota_limit", id, left))
+            .transpose()?,
+        used_quota: quota("api_keys", "used_quota", id, used)?,
+    })
+}
+
+/// A row of `channels`.
+pub(super) fn channel(row: &impl Cells) -> Result<Channel> {
+    let id = row.int("id")?;
+    Ok(Channel {
+        id: ChannelId(id),
+        name: row.text("name")?,
+        platform: parse("channels", "platform", id, &row.text("platform")?)?,
+        base_url: row.text("base_url")?,
+        key: Secret::new(row.text("key")?),
+        enabled: row.flag("enabled")?,
+        priority: i32::try_from(row.int("priority")?)
+            .map_err(|_| bad("channels", "priority", id, "too large a number"))?,
+        weight: count("channels", "weight", id, row.int("weight")?)?,
+        used_quota: quota("channels", "used_quota", id, row.int("used_quota")?)?,
+        cool_until: Millis(row.int("cool_until")?),
+        cool_count: count("channels", "cool_count", id, row.int("cool_count")?)?,
+        builtin: row.flag("builtin")?,
+    })
+}
+
+/// A row of `prices`.
+pub(super) fn price(row: &impl Cells) -> Result<Price> {
+    Ok(Price {
+        platform: parse("prices", "platform", 0, &row.text("platform")?)?,
+        action: parse("prices", "action", 0, &row.text("action")?)?,
+        quota: quota("prices", "quota", 0, row.int("quota")?)?,
+    })
+}
+
+/// The columns of `tasks` that [`task`] reads, with the user's name as `username`.
+pub(super) const TASK_COLUMNS: &str = "t.id, t.task_id, t.platform, t.user_id, \
+    coalesce(t.channel_id, 0) AS channel_id, u.name AS username, t.quota, t.action, t.status, \
+    t.fail_reason, t.created_at, t.updated_at, t.submit_time, t.start_time, t.finish_time, \
+    t.progress, t.input, t.data";
+
+/// A row of `tasks` beside its user's name: [`TASK_COLUMNS`].
+pub(super) fn task(row: &impl Cells) -> Result<TaskView> {
+    let id = row.int("id")?;
+    Ok(TaskView {
+        id: RowId(id),
+        task_id: parse::<TaskId>("tasks", "task_id", id, &row.text("task_id")?)?,
+        platform: row.text("platform")?,
+        user_id: UserId(row.int("user_id")?),
+        channel_id: ChannelId(row.int("channel_id")?),
+        username: row.text("username")?,
+        quota: quota("tasks", "quota", id, row.int("quota")?)?,
+        action: parse("tasks", "action", id, &row.text("action")?)?,
+        status: parse("tasks", "status", id, &row.text("status")?)?,
+        fail_reason: row.text("fail_reason")?,
+        created_at: row.int("created_at")?,
+        updated_at: row.int("updated_at")?,
+        submit_time: row.int("submit_time")?,
+        start_time: row.int("start_time")?,
+        finish_time: row.int("finish_time")?,
+        progress: progress("tasks", id, row.int("progress")?)?,
+        input: row.text("input")?,
+        data: row.text_or_null("data")?,
+    })
+}

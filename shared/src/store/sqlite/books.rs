@@ -1,0 +1,99 @@
+//! The audit, and the story of one task.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqlitePool;
+
+use super::SqliteStore;
+use crate::store::books::{Audit, Books, Entry, Event, Story};
+use crate::store::detach::detach;
+use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::{Result, audit};
+use crate::task::{RowId, TaskId};
+
+#[async_trait]
+impl Books for SqliteStore {
+    async fn audit(&self) -> Result<Audit> {
+        let readers = self.readers.clone();
+        detach(async move { take_audit(&readers).await }).await
+    }
+
+    async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
+        let found = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {TASK_COLUMNS}, t.upstream_id, n.turn, n.due_at
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             LEFT JOIN unfinished_tasks n ON n.id = t.id
+             WHERE t.task_id = ?"
+        )))
+        .bind(task.as_str())
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(found) = found else { return Ok(None) };
+        let task = row::task(&found)?;
+        Ok(Some(Story {
+            upstream_id: found.text_or_null("upstream_id")?,
+            unfinished: found.int_or_null("turn")?.zip(found.int_or_null("due_at")?),
+            entries: entries(&self.readers, task.id).await?,
+            events: events(&self.readers, task.id).await?,
+            task,
+        }))
+    }
+
+    async fn unfinished(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks")
+            .fetch_one(&self.readers)
+            .await?)
+    }
+}
+
+/// Several statements, one snapshot: a transaction that reads sees what its first read saw, and
+/// holds up no writer.
+async fn take_audit(readers: &SqlitePool) -> Result<Audit> {
+    let mut tx = readers.begin().await?;
+    let (users, tasks, entries) = sqlx::query_as(audit::COUNTS).fetch_one(&mut *tx).await?;
+    let mut breaks = Vec::new();
+    for check in audit::BREAKS {
+        breaks.extend(
+            sqlx::query_scalar::<_, String>(*check)
+                .fetch_all(&mut *tx)
+                .await?,
+        );
+    }
+    tx.commit().await?;
+    Ok(Audit {
+        users,
+        tasks,
+        entries,
+        breaks,
+    })
+}
+
+async fn entries(readers: &SqlitePool, task: RowId) -> Result<Vec<Entry>> {
+    let rows: Vec<(i64, String, i64)> =
+        sqlx::query_as("SELECT created_at, kind, amount FROM ledger WHERE task_id = ? ORDER BY id")
+            .bind(task.0)
+            .fetch_all(readers)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(at, kind, amount)| Entry { at, kind, amount })
+        .collect())
+}
+
+async fn events(readers: &SqlitePool, task: RowId) -> Result<Vec<Event>> {
+    let rows: Vec<(i64, i64, String, String)> = sqlx::query_as(
+        "SELECT at, turn, kind, detail FROM task_events WHERE task_id = ? ORDER BY id",
+    )
+    .bind(task.0)
+    .fetch_all(readers)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(at, turn, kind, detail)| Event {
+            at,
+            turn,
+            kind,
+            detail,
+        })
+        .collect())
+}

@@ -1,0 +1,30 @@
+//! A line of a task's history.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::Result;
+use crate::clock::Millis;
+use crate::store::turns::AtTurn;
+
+/// Writes down what happened to a task, at the turn that its doer acted for. `kind` is one of
+/// [`crate::store::books::event`].
+pub(super) async fn note(
+    connection: &mut SqliteConnection,
+    at: AtTurn,
+    kind: &'static str,
+    detail: &str,
+    now: Millis,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO task_events (task_id, at, turn, kind, detail)
+         VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(at.row.0)
+    .bind(now.0)
+    .bind(at.turn.0)
+    .bind(kind)
+    .bind(detail)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Tasks as clients see them.
+
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::SqliteStore;
+use crate::store::Result;
+use crate::store::listing::{Filter, Listing, Page, TaskView};
+use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::task::{TaskId, UserId};
+
+#[async_trait]
+impl Listing for SqliteStore {
+    async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
+        // One statement, so one snapshot: the count and the page never disagree.
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("WITH total AS (SELECT count(*) AS total FROM tasks t");
+        push_filter(&mut sql, &filter);
+        sql.push("), page AS (SELECT ");
+        sql.push(TASK_COLUMNS);
+        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id");
+        push_filter(&mut sql, &filter);
+        sql.push(" ORDER BY t.id DESC LIMIT ").push_bind(limit);
+        sql.push(" OFFSET ").push_bind(offset);
+        sql.push(
+            ") SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE ORDER BY page.id DESC",
+        );
+        let rows = sql.build().fetch_all(&self.readers).await?;
+        let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
+        let items = rows
+            .iter()
+            .filter_map(|found| match found.int_or_null("id") {
+                Ok(None) => None,
+                Ok(Some(_)) => Some(row::task(found)),
+                Err(error) => Some(Err(error)),
+            })
+            .collect::<Result<_>>()?;
+        Ok(Page { items, total })
+    }
+
+    async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
+        // One parameter, whatever their number: a list as JSON.
+        let names = serde_json::json!(tasks).to_string();
+        let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
+        sql.push(TASK_COLUMNS);
+        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id WHERE t.user_id = ");
+        sql.push_bind(user.0);
+        sql.push(" AND t.task_id IN (SELECT value FROM json_each(");
+        sql.push_bind(names);
+        sql.push("))");
+        let rows = sql.build().fetch_all(&self.readers).await?;
+        rows.iter().map(row::task).collect()
+    }
+}
+
+fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &Filter) {
+    sql.push(if filter.nothing {
+        " WHERE FALSE"
+    } else {
+        " WHERE TRUE"
+    });
+    if let Some(user) = filter.user_id {
+        sql.push(" AND t.user_id = ").push_bind(user.0);
+    }
+    if let Some(channel) = filter.channel_id {
+        sql.push(" AND t.channel_id = ").push_bind(channel.0);
+    }
+    if let Some(platform) = &filter.platform {
+        sql.push(" AND t.platform = ").push_bind(platform.clone());
+    }
+    if let Some(task) = &filter.task_id {
+        sql.push(" AND t.task_id = ").push_bind(task.clone());
+    }
+    if let Some(status) = filter.status {
+        sql.push(" AND t.status = ").push_bind(status.as_str());
+    }
+    if let Some(action) = filter.action {
+        sql.push(" AND t.action = ").push_bind(action.as_str());
+    }
+    if let Some(start) = filter.start_timestamp {
+        sql.push(" AND t.submit_time >= ").push_bind(start);
+    }
+    if let Some(end) = filter.end_timestamp {
+        sql.push(" AND t.submit_time <= ").push_bind(end);
+    }
+}

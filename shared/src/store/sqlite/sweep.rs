@@ -1,0 +1,218 @@
+//! Tasks that were forgotten on the way, put off, or given up.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::{SqliteStore, history};
+use crate::clock::Millis;
+use crate::store::Result;
+use crate::store::books::event;
+use crate::store::row::Cells as _;
+use crate::store::turns::{AtTurn, LateTask, Overdue};
+use crate::task::{ChannelId, RowId, Status, Turn};
+
+/// How often a task that was given up is looked at, and how far apart: six times, 5 min.
+const LATE_LOOKS: i64 = 6;
+const LATE_LOOK_EVERY: Duration = Duration::from_mins(5);
+
+/// See [`crate::store::Turns::sweep`].
+pub(super) async fn overdue(
+    store: &SqliteStore,
+    due_before: Millis,
+    lease_until: Millis,
+    limit: u32,
+) -> Result<Vec<Overdue>> {
+    let mut tx = store.begin().await?;
+    let rows = sqlx::query(
+        "UPDATE unfinished_tasks
+         SET due_at = ?2
+         WHERE id IN (
+             SELECT id
+             FROM unfinished_tasks
+             WHERE due_at < ?1
+             ORDER BY due_at
+             LIMIT ?3
+         )
+         RETURNING id, turn, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at",
+    )
+    .bind(due_before.0)
+    .bind(lease_until.0)
+    .bind(limit)
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    rows.iter()
+        .map(|found| {
+            Ok(Overdue {
+                at: AtTurn {
+                    row: RowId(found.int("id")?),
+                    turn: Turn(found.int("turn")?),
+                },
+                poll_at: found.int_or_null("poll_at")?.map(ChannelId),
+            })
+        })
+        .collect()
+}
+
+/// See [`crate::store::Turns::postpone`].
+pub(super) async fn postpone(
+    store: &SqliteStore,
+    tasks: &[AtTurn],
+    due_at: Millis,
+) -> Result<Vec<AtTurn>> {
+    let mut tx = store.begin().await?;
+    let mut postponed = Vec::with_capacity(tasks.len());
+    for &at in tasks {
+        postponed.extend(postpone_one(&mut tx, at, due_at).await?);
+    }
+    tx.commit().await?;
+    Ok(postponed)
+}
+
+async fn postpone_one(
+    connection: &mut SqliteConnection,
+    at: AtTurn,
+    due_at: Millis,
+) -> Result<Option<AtTurn>> {
+    let turn: Option<i64> = sqlx::query_scalar(
+        "UPDATE unfinished_tasks
+         SET turn = turn + 1, due_at = ?3
+         WHERE id = ?1
+           AND turn = ?2
+           AND stage <> 'sending'
+         RETURNING turn",
+    )
+    .bind(at.row.0)
+    .bind(at.turn.0)
+    .bind(due_at.0)
+    .fetch_optional(connection)
+    .await?;
+    Ok(turn.map(|turn| AtTurn {
+        row: at.row,
+        turn: Turn(turn),
+    }))
+}
+
+/// See [`crate::store::Turns::late_tasks`].
+pub(super) async fn late(store: &SqliteStore, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+    let mut tx = store.begin().await?;
+    let tasks = count_looks(&mut tx, now, limit).await?;
+    forget_looked_at(&mut tx).await?;
+    tx.commit().await?;
+    Ok(tasks)
+}
+
+async fn count_looks(
+    connection: &mut SqliteConnection,
+    now: Millis,
+    limit: u32,
+) -> Result<Vec<LateTask>> {
+    let rows = sqlx::query(
+        "UPDATE late_tasks
+         SET looks = looks + 1, due_at = ?2
+         WHERE id IN (
+             SELECT id
+             FROM late_tasks
+             WHERE due_at <= ?1
+             ORDER BY due_at
+             LIMIT ?3
+         )
+         RETURNING id, channel_id, upstream_id",
+    )
+    .bind(now.0)
+    .bind(now.after(LATE_LOOK_EVERY).0)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|found| {
+            Ok(LateTask {
+                row: RowId(found.int("id")?),
+                channel: ChannelId(found.int("channel_id")?),
+                upstream_id: found.text("upstream_id")?,
+            })
+        })
+        .collect()
+}
+
+/// The table holds the few tasks of the last half hour that were given up.
+async fn forget_looked_at(connection: &mut SqliteConnection) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM late_tasks
+         WHERE looks >= ?",
+    )
+    .bind(LATE_LOOKS)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// See [`crate::store::Turns::note_late`].
+pub(super) async fn note_late(
+    store: &SqliteStore,
+    row: RowId,
+    status: Status,
+    data: Option<&str>,
+    now: Millis,
+) -> Result<()> {
+    let mut tx = store.begin().await?;
+    let Some(at) = failed_at(&mut tx, row).await? else {
+        return Ok(tx.rollback().await?);
+    };
+    if !is_noted(&mut tx, row).await? {
+        let detail = match data {
+            Some(data) => format!("{status}: {data}"),
+            None => status.to_string(),
+        };
+        history::note(&mut tx, at, event::LATE, &detail, now).await?;
+    }
+    forget_late(&mut tx, row).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The last turn of a task that failed; `None` if it did not.
+async fn failed_at(connection: &mut SqliteConnection, row: RowId) -> Result<Option<AtTurn>> {
+    let turn: Option<i64> = sqlx::query_scalar(
+        "SELECT max(e.turn)
+         FROM tasks AS t
+         JOIN task_events AS e ON e.task_id = t.id
+         WHERE t.id = ?
+           AND t.status = ?
+         GROUP BY t.id",
+    )
+    .bind(row.0)
+    .bind(Status::Failure.as_str())
+    .fetch_optional(connection)
+    .await?;
+    Ok(turn.map(|turn| AtTurn {
+        row,
+        turn: Turn(turn),
+    }))
+}
+
+async fn is_noted(connection: &mut SqliteConnection, row: RowId) -> Result<bool> {
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT 1
+             FROM task_events
+             WHERE task_id = ?
+               AND kind = ?
+         )",
+    )
+    .bind(row.0)
+    .bind(event::LATE)
+    .fetch_one(connection)
+    .await?)
+}
+
+async fn forget_late(connection: &mut SqliteConnection, row: RowId) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM late_tasks
+         WHERE id = ?",
+    )
+    .bind(row.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What workers do: claims by turn, outcomes, the sweep. Each method runs detached; its statements
+//! are in `submit`, `polls`, `settle` and `sweep`.
+
+use async_trait::async_trait;
+
+use super::{SqliteStore, polls, settle, submit, sweep};
+use crate::clock::Millis;
+use crate::store::Result;
+use crate::store::detach::detach;
+use crate::store::turns::{
+    Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
+};
+use crate::task::{ChannelId, RowId, Status};
+
+#[async_trait]
+impl Turns for SqliteStore {
+    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
+        submit::job(&self.readers, at).await
+    }
+
+    async fn begin_submit(
+        &self,
+        at: AtTurn,
+        channel: ChannelId,
+        claim: i64,
+        lease_until: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>> {
+        let store = self.clone();
+        detach(async move { submit::begin(&store, at, channel, claim, lease_until, now).await })
+            .await
+    }
+
+    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
+        let (store, tasks) = (self.clone(), tasks.to_vec());
+        detach(async move { sweep::postpone(&store, &tasks, due_at).await }).await
+    }
+
+    async fn retry_submit(
+        &self,
+        at: AtTurn,
+        counted: bool,
+        reason: &str,
+        due_at: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>> {
+        let (store, reason) = (self.clone(), reason.to_owned());
+        detach(async move { submit::retry(&store, at, counted, &reason, due_at, now).await }).await
+    }
+
+    async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
+        let store = self.clone();
+        detach(async move { submit::accept(&store, &tasks, now).await }).await
+    }
+
+    async fn claim_polls(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+        lease_until: Millis,
+    ) -> Result<Vec<PollJob>> {
+        let (store, tasks) = (self.clone(), tasks.to_vec());
+        detach(async move { polls::claim(&store, channel, &tasks, lease_until).await }).await
+    }
+
+    async fn settle(
+        &self,
+        waiting: Vec<Waiting>,
+        finished: Vec<Finished>,
+        now: Millis,
+    ) -> Result<Settled> {
+        let store = self.clone();
+        detach(async move {
+            let mut tx = store.begin().await?;
+            let waiting = polls::wait_on(&mut tx, &waiting, now).await?;
+            let finished = settle::finish(&mut tx, &finished, now).await?;
+            tx.commit().await?;
+            Ok(Settled { waiting, finished })
+        })
+        .await
+    }
+
+    async fn sweep(
+        &self,
+        due_before: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> Result<Vec<Overdue>> {
+        let store = self.clone();
+        detach(async move { sweep::overdue(&store, due_before, lease_until, limit).await }).await
+    }
+
+    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+        let store = self.clone();
+        detach(async move { sweep::late(&store, now, limit).await }).await
+    }
+
+    async fn note_late(
+        &self,
+        row: RowId,
+        status: Status,
+        data: Option<&str>,
+        now: Millis,
+    ) -> Result<()> {
+        let (store, data) = (self.clone(), data.map(str::to_owned));
+        detach(async move { sweep::note_late(&store, row, status, data.as_deref(), now).await })
+            .await
+    }
+}

@@ -1,0 +1,247 @@
+//! What workers do: claims by turn, outcomes, the sweep.
+//!
+//! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
+//! where the task is at another turn, and moves the turn on where it changes something. What comes
+//! back names just the tasks that were changed; the others are stale, and their caller does nothing.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::clock::Millis;
+use crate::task::{Action, ChannelId, Platform, Progress, RowId, Status, TaskId, Turn};
+
+/// An unfinished task at one of its turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AtTurn {
+    /// The task.
+    pub row: RowId,
+    /// The turn.
+    pub turn: Turn,
+}
+
+/// A task that is to be submitted.
+#[derive(Debug, Clone)]
+pub struct SubmitJob {
+    /// The task and the turn it is at.
+    pub at: AtTurn,
+    /// Its public name.
+    pub task_id: TaskId,
+    /// The platform.
+    pub platform: Platform,
+    /// The action.
+    pub action: Action,
+    /// The request for the upstream: JSON.
+    pub request: String,
+    /// For a continuation: the one channel that can serve it.
+    pub pinned: Option<ChannelId>,
+    /// How many submits surely did not arrive so far.
+    pub attempts: u32,
+    /// Whether the last of them was to this channel.
+    pub last_channel: Option<ChannelId>,
+    /// Whether an intention to submit stands recorded without an outcome: somebody sent it, or was
+    /// about to, and died. It must not be sent again.
+    pub intention: bool,
+    /// The deadline.
+    pub deadline: Millis,
+}
+
+/// The upstream accepted a task.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The task, at the turn that [`Turns::begin_submit`] gave.
+    pub at: AtTurn,
+    /// The channel that accepted it.
+    pub channel: ChannelId,
+    /// What the upstream calls it.
+    pub upstream_id: String,
+    /// When it is polled first.
+    pub due_at: Millis,
+}
+
+/// A task that is to be polled.
+#[derive(Debug, Clone)]
+pub struct PollJob {
+    /// The task, at the turn that the claim gave.
+    pub at: AtTurn,
+    /// Its public name.
+    pub task_id: TaskId,
+    /// What the upstream calls it.
+    pub upstream_id: String,
+    /// Its status.
+    pub status: Status,
+    /// Its progress.
+    pub progress: Progress,
+    /// The digest of the last observation, 0 if none.
+    pub digest: i64,
+    /// How many polls were answered so far.
+    pub polls: u32,
+    /// How many polls in a row the upstream left it out of.
+    pub missing: u32,
+    /// The deadline.
+    pub deadline: Millis,
+}
+
+/// A polled task that is still unfinished.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The task, at the turn that the claim gave.
+    pub at: AtTurn,
+    /// When it is polled next.
+    pub due_at: Millis,
+    /// See [`PollJob::polls`].
+    pub polls: u32,
+    /// See [`PollJob::missing`].
+    pub missing: u32,
+    /// What is new, if anything is. Without, only the narrow table is written.
+    pub news: Option<News>,
+}
+
+/// What is new of an unfinished task.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Its status now.
+    pub status: Status,
+    /// Its progress now.
+    pub progress: Progress,
+    /// The result so far: JSON.
+    pub data: Option<String>,
+    /// The digest of the observation.
+    pub digest: i64,
+}
+
+/// How a task ends.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The task, at the turn that the claim gave.
+    pub at: AtTurn,
+    /// The end.
+    pub end: End,
+    /// The result, or what there is of one: JSON.
+    pub data: Option<String>,
+}
+
+/// The two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Made.
+    Success,
+    /// Not made: the price goes back in the same transaction.
+    Failure {
+        /// Why, fit to be shown to the client.
+        reason: String,
+        /// The channel that said so, for a task that no channel had accepted before.
+        channel: Option<ChannelId>,
+        /// Whether it was we who gave it up while its upstream may still make it: then
+        /// [`Turns::late_tasks`] will name it.
+        given_up: bool,
+    },
+}
+
+/// What an overdue task needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overdue {
+    /// The task and the turn it is at.
+    pub at: AtTurn,
+    /// The channel to poll it at; `None` if it was not accepted by any yet.
+    pub poll_at: Option<ChannelId>,
+}
+
+/// A task that was given up while its upstream still had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateTask {
+    /// The task.
+    pub row: RowId,
+    /// The channel that has it.
+    pub channel: ChannelId,
+    /// What the upstream calls it.
+    pub upstream_id: String,
+}
+
+/// What workers do: claims by turn, outcomes, the sweep.
+#[async_trait]
+pub trait Turns: Send + Sync + 'static {
+    /// The task to submit. `None`: it is stale, or not to be submitted any more.
+    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>>;
+
+    /// Records the intention to submit the task to `channel`, before the call. `claim` is a random
+    /// number by which a caller that lost the answer, and calls again, is known. `lease_until` is
+    /// when the sweep may look at it again. Returns the turn to act for; `None` if stale, or if
+    /// another's intention stands already.
+    async fn begin_submit(
+        &self,
+        at: AtTurn,
+        channel: ChannelId,
+        claim: i64,
+        lease_until: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>>;
+
+    /// Puts unfinished tasks off until `due_at` without having asked anybody anything.
+    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>>;
+
+    /// A submit surely did not arrive: withdraws the intention, counts the attempt if `counted`
+    /// (a 429 is no attempt), and notes `reason` in the history. `None` if stale.
+    async fn retry_submit(
+        &self,
+        at: AtTurn,
+        counted: bool,
+        reason: &str,
+        due_at: Millis,
+        now: Millis,
+    ) -> Result<Option<AtTurn>>;
+
+    /// Tasks were accepted: SUBMITTED, their channel's `used_quota` raised, in one transaction.
+    async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>>;
+
+    /// Claims the tasks that `channel` has for one poll. `lease_until` as in `begin_submit`.
+    async fn claim_polls(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+        lease_until: Millis,
+    ) -> Result<Vec<PollJob>>;
+
+    /// The outcome of a poll, in one transaction: those that wait on, and those that end. A FAILURE
+    /// and its refund are written together. Returns those that wait on, in no order, and how many
+    /// ended.
+    async fn settle(
+        &self,
+        waiting: Vec<Waiting>,
+        finished: Vec<Finished>,
+        now: Millis,
+    ) -> Result<Settled>;
+
+    /// Unfinished tasks that were due before `due_before`, at most `limit`, each given to one caller
+    /// only; they are not overdue again before `lease_until`. Their turn stays: a message that is
+    /// still on its way is as good as the one to be published now.
+    async fn sweep(
+        &self,
+        due_before: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> Result<Vec<Overdue>>;
+
+    /// Tasks given up at their deadline, due for a look whether the upstream made them after all:
+    /// at most `limit`, each given to one caller only. Each has a few looks, minutes apart, and is
+    /// forgotten after the last.
+    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>>;
+
+    /// Notes in the history of a task that is FAILURE that its upstream ended it after all, as
+    /// `status`; once. Money stays as settled.
+    async fn note_late(
+        &self,
+        row: RowId,
+        status: Status,
+        data: Option<&str>,
+        now: Millis,
+    ) -> Result<()>;
+}
+
+/// What [`Turns::settle`] changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The tasks that wait on, at their next turn.
+    pub waiting: Vec<AtTurn>,
+    /// The tasks that ended.
+    pub finished: Vec<RowId>,
+}

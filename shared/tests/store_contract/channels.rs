@@ -1,0 +1,443 @@
+//! Channels, their cool-downs, and prices.
+
+use std::time::Duration;
+
+use shared::clock::Millis;
+use shared::secret::Secret;
+use shared::store::channels::{NewChannel, Price};
+use shared::task::wait::CoolDown;
+use shared::task::{Action, Platform};
+
+use crate::harness::contract;
+use crate::world::{NOW, World, new_channel, only, quota};
+
+contract! {
+    a_channel_reads_back_whole,
+    channels_are_listed_by_number,
+    a_channel_s_name_that_is_taken_makes_and_disables_nothing,
+    a_real_channel_disables_the_built_in_one,
+    a_real_channel_leaves_others_as_they_are,
+    a_channel_that_is_put_is_made_if_there_is_none,
+    a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled,
+    a_built_in_channel_that_is_put_disables_nothing,
+    a_real_channel_put_over_the_built_in_one_serves_and_is_real,
+    many_who_put_one_channel_make_one,
+    a_channel_is_disabled_and_enabled_by_its_name,
+    a_channel_cools_down_longer_each_time_in_a_row,
+    failures_during_a_cool_down_are_one_step_of_it,
+    failures_all_at_once_are_one_step,
+    what_the_upstream_asks_for_counts_and_during_a_cool_down_only_if_later,
+    no_upstream_puts_a_channel_to_sleep_for_hours,
+    a_channel_that_answers_well_starts_its_cool_downs_anew,
+    prices_start_as_the_contract_says,
+    a_price_that_is_set_stays,
+}
+
+fn builtin(name: &str) -> NewChannel {
+    NewChannel {
+        builtin: true,
+        ..new_channel(name)
+    }
+}
+
+async fn a_channel_reads_back_whole(world: &World) {
+    let new = NewChannel {
+        priority: -3,
+        weight: 7,
+        ..new_channel("a")
+    };
+    let id = world
+        .store
+        .create_channel(new, NOW)
+        .await
+        .expect("it answers")
+        .expect("it is made");
+    let channel = only(world.store.channels().await.expect("it reads"));
+    assert_eq!(
+        (channel.id, channel.name.as_str(), channel.platform),
+        (id, "a", Platform::Suno)
+    );
+    assert_eq!(
+        (channel.base_url.as_str(), channel.key.expose()),
+        ("http://a.example", "a channel's key")
+    );
+    assert_eq!((channel.enabled, channel.builtin), (true, false));
+    assert_eq!(
+        (channel.priority, channel.weight, channel.used_quota),
+        (-3, 7, quota(0))
+    );
+    assert_eq!((channel.cool_until, channel.cool_count), (Millis(0), 0));
+}
+
+async fn channels_are_listed_by_number(world: &World) {
+    for name in ["c", "a", "b"] {
+        world
+            .store
+            .create_channel(new_channel(name), NOW)
+            .await
+            .expect("it is made");
+    }
+    let channels = world.store.channels().await.expect("it reads");
+    let names: Vec<_> = channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
+    assert_eq!(names, ["c", "a", "b"]);
+}
+
+async fn a_channel_s_name_that_is_taken_makes_and_disables_nothing(world: &World) {
+    world
+        .store
+        .create_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is made");
+    let taken = world
+        .store
+        .create_channel(new_channel("simulator"), NOW)
+        .await;
+    assert_eq!(taken.expect("it answers"), None);
+    let channel = only(world.store.channels().await.expect("it reads"));
+    assert!(channel.enabled && channel.builtin);
+}
+
+async fn a_real_channel_disables_the_built_in_one(world: &World) {
+    world
+        .store
+        .create_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is made");
+    world
+        .store
+        .create_channel(new_channel("real"), NOW)
+        .await
+        .expect("it is made");
+    let enabled: Vec<_> = world.store.channels().await.expect("it reads");
+    let enabled: Vec<_> = enabled
+        .iter()
+        .map(|c| (c.name.as_str(), c.enabled))
+        .collect();
+    assert_eq!(enabled, [("simulator", false), ("real", true)]);
+}
+
+async fn a_real_channel_leaves_others_as_they_are(world: &World) {
+    for name in ["on", "off"] {
+        world
+            .store
+            .create_channel(new_channel(name), NOW)
+            .await
+            .expect("it is made");
+    }
+    world
+        .store
+        .enable_channel("off", false)
+        .await
+        .expect("it is disabled");
+    world
+        .store
+        .create_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is made");
+    let channels = world.store.channels().await.expect("it reads");
+    let enabled: Vec<_> = channels
+        .iter()
+        .map(|c| (c.name.as_str(), c.enabled))
+        .collect();
+    assert_eq!(enabled, [("on", true), ("off", false), ("simulator", true)]);
+}
+
+async fn a_channel_that_is_put_is_made_if_there_is_none(world: &World) {
+    world
+        .store
+        .create_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is made");
+    let id = world
+        .store
+        .put_channel(new_channel("default"), NOW)
+        .await
+        .expect("it is put");
+    let channels = world.store.channels().await.expect("it reads");
+    assert!(!channels[0].enabled, "the built-in one is disabled");
+    assert_eq!((channels[1].id, channels[1].enabled), (id, true));
+}
+
+async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(world: &World) {
+    let first = NewChannel {
+        priority: 5,
+        weight: 6,
+        ..new_channel("default")
+    };
+    let id = world
+        .store
+        .put_channel(first, NOW)
+        .await
+        .expect("it is put");
+    world
+        .store
+        .enable_channel("default", false)
+        .await
+        .expect("it is disabled");
+    let kind = CoolDown::Refusal;
+    world
+        .store
+        .cool_down(id, kind, None, NOW)
+        .await
+        .expect("it cools");
+
+    let moved = NewChannel {
+        base_url: "http://moved.example".to_owned(),
+        key: Secret::new("another key"),
+        ..new_channel("default")
+    };
+    assert_eq!(
+        world
+            .store
+            .put_channel(moved, NOW)
+            .await
+            .expect("it is put"),
+        id
+    );
+    let channel = only(world.store.channels().await.expect("it reads"));
+    assert_eq!(
+        (channel.base_url.as_str(), channel.key.expose()),
+        ("http://moved.example", "another key")
+    );
+    assert_eq!(
+        (channel.priority, channel.weight),
+        (5, 6),
+        "what an operator set stays"
+    );
+    assert!(channel.enabled);
+    assert_eq!(
+        channel.cool_until,
+        Millis(0),
+        "what troubled the old address says nothing of the new"
+    );
+}
+
+async fn a_built_in_channel_that_is_put_disables_nothing(world: &World) {
+    world
+        .store
+        .create_channel(new_channel("real"), NOW)
+        .await
+        .expect("it is made");
+    world
+        .store
+        .put_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is put");
+    world
+        .store
+        .put_channel(builtin("simulator"), NOW)
+        .await
+        .expect("it is put");
+    let channels = world.store.channels().await.expect("it reads");
+    assert!(channels.iter().all(|channel| channel.enabled));
+}
+
+async fn a_real_channel_put_over_the_built_in_one_serves_and_is_real(world: &World) {
+    world
+        .store
+        .create_channel(builtin("default"), NOW)
+        .await
+        .expect("it is made");
+    world
+        .store
+        .put_channel(new_channel("default"), NOW)
+        .await
+        .expect("it is put");
+    let channel = only(world.store.channels().await.expect("it reads"));
+    assert_eq!((channel.enabled, channel.builtin), (true, false));
+}
+
+async fn many_who_put_one_channel_make_one(world: &World) {
+    let put = world
+        .at_once(8, |_, store| async move {
+            store
+                .put_channel(new_channel("default"), NOW)
+                .await
+                .expect("it is put")
+        })
+        .await;
+    let channel = only(world.store.channels().await.expect("it reads"));
+    assert!(put.iter().all(|id| *id == channel.id));
+}
+
+async fn a_channel_is_disabled_and_enabled_by_its_name(world: &World) {
+    let id = world.channel().await;
+    let name = world.channel_now(id).await.name;
+    assert!(
+        world
+            .store
+            .enable_channel(&name, false)
+            .await
+            .expect("it answers")
+    );
+    assert!(!world.channel_now(id).await.enabled);
+    assert!(
+        world
+            .store
+            .enable_channel(&name, true)
+            .await
+            .expect("it answers")
+    );
+    assert!(world.channel_now(id).await.enabled);
+    assert!(
+        !world
+            .store
+            .enable_channel("none", true)
+            .await
+            .expect("it answers")
+    );
+}
+
+async fn a_channel_cools_down_longer_each_time_in_a_row(world: &World) {
+    let id = world.channel().await;
+    let mut now = NOW;
+    for seconds in [1, 2, 4, 8] {
+        let end = world
+            .store
+            .cool_down(id, CoolDown::Trouble, None, now)
+            .await;
+        let end = end.expect("it cools");
+        assert_eq!(end.since(now), Duration::from_secs(seconds));
+        assert_eq!(world.channel_now(id).await.cool_until, end);
+        // At its very end it is over.
+        now = end;
+    }
+}
+
+async fn failures_during_a_cool_down_are_one_step_of_it(world: &World) {
+    let id = world.channel().await;
+    let first = world
+        .store
+        .cool_down(id, CoolDown::Trouble, None, NOW)
+        .await
+        .expect("it cools");
+    let during = Millis(first.0 - 1);
+    let again = world
+        .store
+        .cool_down(id, CoolDown::Trouble, None, during)
+        .await;
+    assert_eq!(again.expect("it answers"), first);
+    assert_eq!(world.channel_now(id).await.cool_count, 1);
+}
+
+async fn failures_all_at_once_are_one_step(world: &World) {
+    let id = world.channel().await;
+    let ends = world
+        .at_once(8, |_, store| async move {
+            store
+                .cool_down(id, CoolDown::Trouble, None, NOW)
+                .await
+                .expect("it answers")
+        })
+        .await;
+    assert!(
+        ends.iter()
+            .all(|end| *end == NOW.after(Duration::from_secs(1))),
+        "{ends:?}"
+    );
+    assert_eq!(world.channel_now(id).await.cool_count, 1);
+}
+
+async fn what_the_upstream_asks_for_counts_and_during_a_cool_down_only_if_later(world: &World) {
+    let id = world.channel().await;
+    let ask = |seconds, now: Millis| {
+        world.store.cool_down(
+            id,
+            CoolDown::Trouble,
+            Some(Duration::from_secs(seconds)),
+            now,
+        )
+    };
+    let end = ask(20, NOW).await.expect("it cools");
+    assert_eq!(end, NOW.after(Duration::from_secs(20)));
+
+    let during = NOW.after(Duration::from_secs(5));
+    assert_eq!(
+        ask(10, during).await.expect("it answers"),
+        end,
+        "an earlier end changes nothing"
+    );
+    let later = ask(16, during).await.expect("it answers");
+    assert_eq!(later, during.after(Duration::from_secs(16)));
+    let channel = world.channel_now(id).await;
+    assert_eq!((channel.cool_until, channel.cool_count), (later, 1));
+}
+
+async fn no_upstream_puts_a_channel_to_sleep_for_hours(world: &World) {
+    let id = world.channel().await;
+    let ask = Some(Duration::from_hours(10));
+    let end = world
+        .store
+        .cool_down(id, CoolDown::Trouble, ask, NOW)
+        .await
+        .expect("it cools");
+    assert_eq!(end, NOW.after(Duration::from_mins(5)));
+    let during = NOW.after(Duration::from_mins(1));
+    let end = world
+        .store
+        .cool_down(id, CoolDown::Trouble, ask, during)
+        .await
+        .expect("it cools");
+    assert_eq!(end, during.after(Duration::from_mins(5)));
+}
+
+async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
+    let (id, other) = (world.channel().await, world.channel().await);
+    let mut now = NOW;
+    for _ in 0..3 {
+        now = world
+            .store
+            .cool_down(id, CoolDown::Trouble, None, now)
+            .await
+            .expect("it cools");
+        world
+            .store
+            .cool_down(other, CoolDown::Trouble, None, now)
+            .await
+            .expect("it cools");
+    }
+    world.store.warm_up(id).await.expect("it warms up");
+    assert_eq!(
+        world.channel_now(id).await.cool_until,
+        now,
+        "the one under way goes on"
+    );
+    let end = world
+        .store
+        .cool_down(id, CoolDown::Trouble, None, now)
+        .await
+        .expect("it cools");
+    assert_eq!(end.since(now), Duration::from_secs(1));
+    assert!(
+        world.channel_now(other).await.cool_count > 1,
+        "another's are its own"
+    );
+}
+
+async fn prices_start_as_the_contract_says(world: &World) {
+    let prices = world.store.prices().await.expect("it reads");
+    let prices: Vec<_> = prices
+        .iter()
+        .map(|p| (p.platform, p.action, p.quota.get()))
+        .collect();
+    let suno = Platform::Suno;
+    assert_eq!(
+        prices,
+        [(suno, Action::Song, 150_000), (suno, Action::Lyrics, 5_000)]
+    );
+}
+
+async fn a_price_that_is_set_stays(world: &World) {
+    let price = Price {
+        platform: Platform::Suno,
+        action: Action::Lyrics,
+        quota: quota(6),
+    };
+    world.store.set_price(price).await.expect("it is set");
+    let prices = world.store.prices().await.expect("it reads");
+    assert_eq!(prices.len(), 2);
+    assert!(prices.contains(&price));
+}

@@ -1,0 +1,20 @@
+//! The contract of the Store: every sentence of its traits' documentation, over every implementation.
+//!
+//! Each test is written once and runs as `sqlite::…` and as `postgres::…`. The Postgres half needs a
+//! server: `scripts/test` starts one. Without one those tests fail; they never skip.
+
+mod harness;
+mod world;
+
+mod accounts;
+mod books;
+mod channels;
+mod idempotency;
+mod listing;
+mod store;
+mod submissions;
+mod turns_polls;
+mod turns_settle;
+mod turns_settle_races;
+mod turns_submit;
+mod turns_sweep;

@@ -1,0 +1,100 @@
+//! The Store as a whole: tables, health, the end.
+
+use shared::store::{self, StoreError};
+
+use crate::harness::contract;
+use crate::world::{SONG, World};
+
+contract! {
+    tables_that_are_up_to_date_stay_as_they_are,
+    many_programs_that_start_at_once_make_the_tables_once,
+    a_database_that_answers_says_so,
+    a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has,
+    a_closing_store_waits_for_work_under_way,
+    a_database_that_is_ahead_of_the_program_is_refused,
+}
+
+async fn tables_that_are_up_to_date_stay_as_they_are(world: &World) {
+    let payer = world.payer(7).await;
+    world.store.migrate().await.expect("nothing is to be done");
+    world.other.migrate().await.expect("nothing is to be done");
+    assert_eq!(world.money(&payer).await, (7, 0, 0));
+}
+
+async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
+    let fresh = world.database.sibling().await;
+    let url = fresh.url();
+    let starting: Vec<_> = (0..8)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let store = store::connect(&url, 2).await.expect("the database opens");
+                store.migrate().await.expect("the tables are made");
+                store.prices().await.expect("the tables are there");
+                store.close().await;
+            })
+        })
+        .collect();
+    for one in starting {
+        one.await.expect("it starts");
+    }
+    fresh.remove().await;
+}
+
+async fn a_database_that_answers_says_so(world: &World) {
+    world.store.ping().await.expect("it answers");
+}
+
+async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(world: &World) {
+    world.channel().await;
+    let payer = world.payer(SONG).await;
+    world.stored(&payer).await;
+    let third = store::connect(&world.database.url(), 2)
+        .await
+        .expect("the database opens");
+    third.close().await;
+    let said = third.ping().await.expect_err("it is closed");
+    assert!(
+        matches!(said, StoreError::Unreachable(_)) && said.is_passing(),
+        "{said:?}"
+    );
+    let said = third
+        .submit(world.song(&payer), crate::world::NOW)
+        .await
+        .expect_err("it is closed");
+    assert!(matches!(said, StoreError::Unreachable(_)), "{said:?}");
+    assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
+}
+
+async fn a_closing_store_waits_for_work_under_way(world: &World) {
+    world.channel().await;
+    let payer = world.payer(50 * SONG).await;
+    let third = store::connect(&world.database.url(), 4)
+        .await
+        .expect("the database opens");
+    let working: Vec<_> = (0..10)
+        .map(|_| {
+            let (store, song) = (third.clone(), world.song(&payer));
+            tokio::spawn(async move { store.submit(song, crate::world::NOW).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    third.close().await;
+    let mut stored = 0;
+    for one in working {
+        match one.await.expect("it does not panic") {
+            Ok(_) => stored += 1,
+            Err(error) => assert!(error.is_passing(), "{error:?}"),
+        }
+    }
+    assert_eq!(world.store.unfinished().await.expect("it counts"), stored);
+}
+
+async fn a_database_that_is_ahead_of_the_program_is_refused(world: &World) {
+    let later = "INSERT INTO _sqlx_migrations
+                     (version, description, installed_on, success, checksum, execution_time)
+                 VALUES (9999, 'from the future', CURRENT_TIMESTAMP, TRUE, 'x', 0)";
+    world.break_with(later).await;
+    let error = world.store.migrate().await.expect_err("it is ahead");
+    assert!(matches!(error, StoreError::Migration(_)), "{error:?}");
+}
