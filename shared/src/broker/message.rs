@@ -1,0 +1,179 @@
+//! The messages, as an operator reads them in the `RabbitMQ` UI (contract, section 7).
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::turns::AtTurn;
+use crate::task::{ChannelId, RowId, Turn};
+
+use super::Queue;
+
+/// The most tasks in one poll message: what an upstream answers in one call.
+pub const MOST_TASKS: usize = 100;
+
+/// "Look at this now." Holds ids, never secrets or prompts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A task is to be submitted: `{"v":1,"submit":{"id":17,"turn":0}}`.
+    Submit(AtTurn),
+    /// Tasks of one channel are to be polled:
+    /// `{"v":1,"poll":{"channel":3,"tasks":[{"id":17,"turn":4}]}}`.
+    Poll {
+        /// The channel that has them.
+        channel: ChannelId,
+        /// The tasks, at most [`MOST_TASKS`].
+        tasks: Vec<AtTurn>,
+    },
+}
+
+impl Message {
+    /// The queue it goes to.
+    pub fn queue(&self) -> Queue {
+        match self {
+            Self::Submit(_) => Queue::Submit,
+            Self::Poll { .. } => Queue::Poll,
+        }
+    }
+
+    /// The message as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let body = match self {
+            Self::Submit(at) => Body::Submit(Ref::from(*at)),
+            Self::Poll { channel, tasks } => Body::Poll {
+                channel: *channel,
+                tasks: tasks.iter().copied().map(Ref::from).collect(),
+            },
+        };
+        serde_json::to_vec(&Envelope { v: VERSION, body }).unwrap_or_default()
+    }
+
+    /// The message in `json`.
+    pub fn from_json(json: &[u8]) -> Result<Self, NotAMessage> {
+        let envelope: Envelope = serde_json::from_slice(json)
+            .map_err(|error| NotAMessage::Unreadable(error.to_string()))?;
+        if envelope.v != VERSION {
+            return Err(NotAMessage::Version(envelope.v));
+        }
+        match envelope.body {
+            Body::Submit(task) => Ok(Self::Submit(task.into())),
+            Body::Poll { tasks, .. } if tasks.len() > MOST_TASKS => {
+                Err(NotAMessage::TooManyTasks(tasks.len()))
+            }
+            Body::Poll { channel, tasks } => Ok(Self::Poll {
+                channel,
+                tasks: tasks.into_iter().map(AtTurn::from).collect(),
+            }),
+        }
+    }
+}
+
+/// Why something in a queue is no message of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAMessage {
+    /// It does not read.
+    #[error("it does not read as a message: {0}")]
+    Unreadable(String),
+    /// It is of a version that we don't know.
+    #[error("its version is {0}, and this program reads version {VERSION}")]
+    Version(u32),
+    /// It names more tasks than an upstream answers at once.
+    #[error("it names {0} tasks, and the most is {MOST_TASKS}")]
+    TooManyTasks(usize),
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    v: u32,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    Submit(Ref),
+    Poll { channel: ChannelId, tasks: Vec<Ref> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ref {
+    id: RowId,
+    turn: Turn,
+}
+
+impl From<AtTurn> for Ref {
+    fn from(at: AtTurn) -> Self {
+        Self {
+            id: at.row,
+            turn: at.turn,
+        }
+    }
+}
+
+impl From<Ref> for AtTurn {
+    fn from(task: Ref) -> Self {
+        Self {
+            row: task.id,
+            turn: task.turn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(row: i64, turn: i64) -> AtTurn {
+        AtTurn {
+            row: RowId(row),
+            turn: Turn(turn),
+        }
+    }
+
+    #[test]
+    fn messages_read_as_the_contract_prints_them() {
+        let submit = Message::Submit(at(17, 0));
+        let poll = Message::Poll {
+            channel: ChannelId(3),
+            tasks: vec![at(17, 4), at(18, 2)],
+        };
+        let submit_json = br#"{"v":1,"submit":{"id":17,"turn":0}}"#;
+        let poll_json =
+            br#"{"v":1,"poll":{"channel":3,"tasks":[{"id":17,"turn":4},{"id":18,"turn":2}]}}"#;
+        assert_eq!(submit.to_json(), submit_json);
+        assert_eq!(poll.to_json(), poll_json);
+        assert_eq!(Message::from_json(submit_json), Ok(submit));
+        assert_eq!(Message::from_json(poll_json), Ok(poll));
+    }
+
+    #[test]
+    fn what_is_no_message_of_ours_is_refused() {
+        for json in [
+            "",
+            "null",
+            "{}",
+            r#"{"v":1}"#,
+            r#"{"v":1,"submit":{"id":"17","turn":0}}"#,
+        ] {
+            let refused = Message::from_json(json.as_bytes());
+            assert!(matches!(refused, Err(NotAMessage::Unreadable(_))), "{json}");
+        }
+        let newer = Message::from_json(br#"{"v":2,"submit":{"id":17,"turn":0}}"#);
+        assert_eq!(newer, Err(NotAMessage::Version(2)));
+    }
+
+    #[test]
+    fn a_message_of_too_many_tasks_is_refused() {
+        let tasks = vec![at(1, 0); MOST_TASKS + 1];
+        let json = Message::Poll {
+            channel: ChannelId(1),
+            tasks,
+        }
+        .to_json();
+        assert_eq!(
+            Message::from_json(&json),
+            Err(NotAMessage::TooManyTasks(MOST_TASKS + 1))
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! What an operator reads in the `RabbitMQ` UI (contract, section 7).
+
+use std::fmt;
+
+use crate::broker::Queue;
+use crate::task::wait::Rung;
+
+/// The names of exchanges and queues that start with one prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub(super) fn new(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+        }
+    }
+
+    /// The direct exchange that everything to be worked on passes through.
+    pub(super) fn work(&self) -> String {
+        format!("{}.work", self.prefix)
+    }
+
+    /// A queue that is worked on.
+    pub(super) fn queue(&self, queue: Queue) -> String {
+        format!("{}.{}", self.prefix, queue.as_str())
+    }
+
+    /// A waiting queue, and the exchange in front of it: so the routing key stays free to say where
+    /// the message goes after its wait.
+    pub(super) fn delay(&self, rung: Rung) -> String {
+        format!("{}.delay.{}s", self.prefix, rung.seconds())
+    }
+
+    /// The exchange of messages that no worker can handle.
+    pub(super) fn dead(&self) -> String {
+        format!("{}.dead", self.prefix)
+    }
+
+    /// The queue of messages that no worker can handle.
+    pub(super) fn parking(&self) -> String {
+        format!("{}.parking", self.prefix)
+    }
+
+    /// Every queue.
+    pub(super) fn queues(&self) -> Vec<String> {
+        let work = [Queue::Submit, Queue::Poll].map(|queue| self.queue(queue));
+        let waiting = Rung::LADDER.map(|rung| self.delay(rung));
+        work.into_iter()
+            .chain(waiting)
+            .chain([self.parking()])
+            .collect()
+    }
+}
+
+/// What a connection is for: acknowledgements must go out while publishing is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Publish,
+    Consume,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Consume => "consume",
+        })
+    }
+}
+
+/// Who we are: a program, on a host, as a process.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    program: &'static str,
+    host: String,
+    pid: u32,
+}
+
+impl Process {
+    pub(super) fn this(program: &'static str) -> Self {
+        Self {
+            program,
+            host: host(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// `task-center/<api|worker>/<host>/<pid>/<publish|consume>`.
+    pub(super) fn connection(&self, role: Role) -> String {
+        format!(
+            "task-center/{}/{}/{}/{role}",
+            self.program, self.host, self.pid
+        )
+    }
+
+    /// `<queue>-<host>-<pid>`, for the first consumer of a queue; the others have their number after
+    /// it.
+    pub(super) fn consumer(&self, queue: &str, number: u32) -> String {
+        let name = format!("{queue}-{}-{}", self.host, self.pid);
+        match number {
+            0 | 1 => name,
+            _ => format!("{name}-{number}"),
+        }
+    }
+}
+
+/// The host's name, by the kernel or by the environment.
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown-host".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_named_as_the_contract_says() {
+        let all = Names::new("task").queues();
+        assert_eq!(all.len(), 14);
+        for name in ["task.submit", "task.poll", "task.parking"] {
+            assert!(all.contains(&name.to_owned()), "{name}");
+        }
+        assert!(all.contains(&"task.delay.2s".to_owned()));
+        assert!(all.contains(&"task.delay.300s".to_owned()));
+    }
+
+    #[test]
+    fn connections_and_consumers_are_named_as_the_contract_says() {
+        let process = Process {
+            program: "worker",
+            host: "box".to_owned(),
+            pid: 7,
+        };
+        assert_eq!(
+            process.connection(Role::Consume),
+            "task-center/worker/box/7/consume"
+        );
+        assert_eq!(process.consumer("task.poll", 1), "task.poll-box-7");
+        assert_eq!(process.consumer("task.poll", 2), "task.poll-box-7-2");
+    }
+}

@@ -1,0 +1,146 @@
+//! Proves that each queue takes messages.
+//!
+//! A quorum queue whose broker was killed in the moment of its declaration can come back without a
+//! leader: it can be "declared" again, and never confirms anything. So at the start each queue gets a
+//! probe, and must confirm it. From a queue that was empty the probe is taken back; from one that
+//! holds messages it comes to a worker in its turn, who knows a probe when it sees one.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
+};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+
+use super::error::{broker_error, within};
+use super::names::Names;
+use super::publisher::properties;
+use super::topology;
+use crate::broker::{BrokerError, Depth, Queue, Result};
+use crate::task::wait::Rung;
+
+/// The longest that a queue may take. After a restart of the broker its leader has to be elected.
+const PROOF: Duration = Duration::from_secs(10);
+
+/// The `type` property of a probe.
+const PROBE: &str = "probe";
+
+/// What an operator reads, should one ever come to see it.
+const BODY: &[u8] = br#"{"v":1,"probe":true}"#;
+
+/// How many messages we look at, at most, to find our probe again.
+const LOOKS: usize = 5;
+
+/// Whether a message is a probe: to be acknowledged and forgotten.
+pub(super) fn is_probe(properties: &BasicProperties) -> bool {
+    properties
+        .kind()
+        .as_ref()
+        .is_some_and(|kind| kind.as_str() == PROBE)
+}
+
+/// Proves that every queue takes messages, or says which does not. `depths` is what the declaration
+/// told.
+pub(super) async fn prove(connection: &Connection, names: &Names, depths: &[Depth]) -> Result<()> {
+    let channel = within(PROOF, "opening a channel", async {
+        let channel = connection.create_channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        Ok(channel)
+    })
+    .await?;
+    let probes: Vec<Probe> = probes(names, depths).collect();
+    let proven = join_all(probes.iter().map(|probe| probe.send(&channel))).await;
+    proven.into_iter().collect::<Result<()>>()?;
+    for probe in probes.iter().filter(|probe| probe.was_empty) {
+        probe.take_back(&channel).await?;
+    }
+    topology::close(&channel).await;
+    Ok(())
+}
+
+/// A way to a queue.
+struct Probe {
+    queue: String,
+    exchange: String,
+    routing_key: &'static str,
+    was_empty: bool,
+}
+
+fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Probe> + 'a {
+    let probe = |queue: String, exchange: String, routing_key: &'static str| Probe {
+        was_empty: depths
+            .iter()
+            .all(|depth| depth.queue != queue || depth.messages == 0),
+        queue,
+        exchange,
+        routing_key,
+    };
+    let work = [Queue::Submit, Queue::Poll]
+        .map(|queue| probe(names.queue(queue), names.work(), queue.as_str()));
+    // Should it stay there, its wait ends in the poll queue.
+    let waiting =
+        Rung::LADDER.map(|rung| probe(names.delay(rung), names.delay(rung), Queue::Poll.as_str()));
+    // Nobody reads the parking queue, so no probe may stay there.
+    let parking = probe(names.parking(), names.dead(), "");
+    work.into_iter()
+        .chain(waiting)
+        .chain(Some(parking).filter(|parking| parking.was_empty))
+}
+
+impl Probe {
+    async fn send(&self, channel: &Channel) -> Result<()> {
+        let doing = format!(
+            "proving that queue {} takes messages (if it never does, it has lost its leader: delete it)",
+            self.queue
+        );
+        let sent = async {
+            channel
+                .basic_publish(
+                    self.exchange.as_str().into(),
+                    self.routing_key.into(),
+                    BasicPublishOptions {
+                        mandatory: true,
+                        ..BasicPublishOptions::default()
+                    },
+                    BODY,
+                    properties().with_type(PROBE.into()),
+                )
+                .await?
+                .await
+        };
+        match within(PROOF, &doing, sent).await? {
+            Confirmation::Ack(None) => Ok(()),
+            refused => Err(BrokerError::NotTaken(format!("{doing}: {refused:?}"))),
+        }
+    }
+
+    async fn take_back(&self, channel: &Channel) -> Result<()> {
+        let doing = format!("taking a probe back from queue {}", self.queue);
+        let failed = |error: lapin::Error| broker_error(&doing, &error);
+        let mut others = Vec::new();
+        for _ in 0..LOOKS {
+            let got = channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
+            // None: a worker was faster.
+            let Some(message) = within(PROOF, &doing, got).await? else {
+                break;
+            };
+            if is_probe(&message.properties) {
+                let acked = message.acker.ack(BasicAckOptions::default());
+                acked.await.map_err(failed)?;
+                break;
+            }
+            others.push(message);
+        }
+        for other in others {
+            let back = BasicNackOptions {
+                requeue: true,
+                ..BasicNackOptions::default()
+            };
+            other.acker.nack(back).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}

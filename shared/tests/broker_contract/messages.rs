@@ -1,0 +1,110 @@
+//! What the tests send and look at.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shared::broker::{Broker, Consumer, Delivery, Message, Outgoing};
+use shared::store::turns::AtTurn;
+use shared::task::wait::Rung;
+use shared::task::{ChannelId, RowId, Turn};
+use tokio::time::timeout;
+
+/// Longer than anything that should come takes to come.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Shorter than anything that should not come would take.
+pub const A_WHILE: Duration = Duration::from_millis(400);
+
+pub fn submit(row: i64) -> Message {
+    Message::Submit(at(row))
+}
+
+pub fn poll(row: i64) -> Message {
+    Message::Poll {
+        channel: ChannelId(3),
+        tasks: vec![at(row)],
+    }
+}
+
+fn at(row: i64) -> AtTurn {
+    AtTurn {
+        row: RowId(row),
+        turn: Turn(4),
+    }
+}
+
+pub fn now(message: Message) -> Outgoing {
+    Outgoing {
+        message,
+        delay: None,
+    }
+}
+
+pub fn after(seconds: u64, message: Message) -> Outgoing {
+    Outgoing {
+        message,
+        delay: Some(Rung::at_least(Duration::from_secs(seconds))),
+    }
+}
+
+/// The submits `rows`, to go at once.
+pub fn submits(rows: impl IntoIterator<Item = i64>) -> Vec<Outgoing> {
+    rows.into_iter().map(|row| now(submit(row))).collect()
+}
+
+pub fn row(message: &Message) -> i64 {
+    match message {
+        Message::Submit(at) => at.row.0,
+        Message::Poll { tasks, .. } => tasks[0].row.0,
+    }
+}
+
+/// The next delivery, which must come.
+pub async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
+    timeout(SOON, consumer.next())
+        .await
+        .expect("a message should have come")
+        .expect("the consumer should go on")
+}
+
+/// That nothing comes.
+pub async fn nothing(consumer: &mut Box<dyn Consumer>) {
+    let come = timeout(A_WHILE, consumer.next()).await;
+    assert!(come.is_err(), "came: {come:?}");
+}
+
+/// That the consumer has ended.
+pub async fn ended(consumer: &mut Box<dyn Consumer>) {
+    let come = timeout(SOON, consumer.next()).await;
+    assert!(matches!(come, Ok(None)), "came: {come:?}");
+}
+
+/// Receives and acknowledges `many`, and tells their rows.
+pub async fn take(consumer: &mut Box<dyn Consumer>, many: usize) -> BTreeSet<i64> {
+    let mut rows = BTreeSet::new();
+    while rows.len() < many {
+        let delivery = next(consumer).await;
+        rows.insert(row(&delivery.message));
+        delivery.ack();
+    }
+    rows
+}
+
+/// How many messages the queue has whose name ends so, as soon as it has `expected`.
+pub async fn depth(broker: &dyn Broker, queue: &str, expected: u64) {
+    let mut last = None;
+    let reached = timeout(SOON, async {
+        while last != Some(expected) {
+            let depths = broker.depths().await.expect("the depths");
+            last = depths
+                .iter()
+                .find(|depth| depth.queue.ends_with(queue))
+                .map(|depth| depth.messages);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(
+        reached.await.is_ok(),
+        "{queue} should hold {expected}, and holds {last:?}"
+    );
+}
