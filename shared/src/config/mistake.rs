@@ -1,0 +1,92 @@
+//! What is wrong with the configuration, for the person who must mend it.
+
+use std::fmt;
+
+/// One variable, or the file `.env`, is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The variable, or `.env`.
+    pub what: String,
+    /// What is wrong with it and what it takes: the rest of a sentence that begins with its name.
+    /// Never a secret.
+    pub why: String,
+}
+
+impl Mistake {
+    /// `what` is not as it must be: `why`.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what, self.why)
+    }
+}
+
+/// Everything that is wrong with the configuration; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => write!(f, "the configuration is not right: {one}"),
+            many => {
+                write!(
+                    f,
+                    "{} things in the configuration are not right:",
+                    many.len()
+                )?;
+                many.iter()
+                    .try_for_each(|mistake| write!(f, "\n  {mistake}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// `text` as a message may show it: on one line, and not for ever.
+pub(super) fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    let line: String = text
+        .chars()
+        .flat_map(char::escape_debug)
+        .take(MOST)
+        .collect();
+    let more = if text.chars().count() > MOST {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{line}{more}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mistake_is_one_line_and_many_are_a_list() {
+        let one = Mistake::new("A", "is not set");
+        assert_eq!(
+            Mistakes(vec![one.clone()]).to_string(),
+            "the configuration is not right: A is not set"
+        );
+        assert_eq!(
+            Mistakes(vec![one, Mistake::new("B", "holds `1`")]).to_string(),
+            "2 things in the configuration are not right:\n  A is not set\n  B holds `1`"
+        );
+    }
+
+    #[test]
+    fn what_is_shown_stays_on_one_line() {
+        assert_eq!(shown("a\nb\u{7}"), "`a\\nb\\u{7}`");
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), 83);
+    }
+}

@@ -1,0 +1,123 @@
+//! What each variable takes, where that is more than a number, and which go together.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::{
+    AmqpUrl, BaseUrl, Cors, DatabaseUrl, Log, LogFormat, Program, Suno, TlsFiles, amqp_url,
+    base_url, cors, duration, log,
+};
+use crate::secret::Secret;
+use crate::task::wait::{PollPace, Rung};
+
+pub(super) fn database_url(reader: &mut Reader<'_>, program: Program) -> DatabaseUrl {
+    const NAME: &str = "DATABASE_URL";
+    let stand_in = DatabaseUrl::Sqlite(PathBuf::from("data/task-center.db"));
+    let takes = "`postgres://user:password@host:5432/name` or `sqlite://path/to/file.db`";
+    if program != Program::TaskCenter && reader.text(NAME).is_none() {
+        reader.mistake(NAME, format!("is not set; it takes {takes}"));
+    }
+    reader
+        .hidden(NAME, takes, |text| text.parse().ok())
+        .unwrap_or(stand_in)
+}
+
+pub(super) fn amqp_url(reader: &mut Reader<'_>, program: Program) -> Option<AmqpUrl> {
+    const NAME: &str = "AMQP_URL";
+    if program != Program::TaskCenter && reader.text(NAME).is_none() {
+        reader.mistake(NAME, format!("is not set; it takes {}", amqp_url::TAKES));
+    }
+    reader.hidden(NAME, amqp_url::TAKES, |text| text.parse().ok())
+}
+
+pub(super) fn queue_prefix(reader: &mut Reader<'_>) -> String {
+    // `amq.` belongs to the broker; the longest name we make of it stays far below its 255 bytes.
+    let takes = "1 to 64 letters, digits, `-`, `_` and `.`, not `amq.` at the start";
+    let valid = |text: &str| {
+        let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        text.len() <= 64 && text.bytes().all(known) && !text.starts_with("amq.")
+    };
+    reader
+        .parsed("QUEUE_PREFIX", takes, |text| {
+            valid(text).then(|| text.to_owned())
+        })
+        .unwrap_or_else(|| "task".to_owned())
+}
+
+/// Both or neither.
+pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
+    match (reader.text("TLS_CERT"), reader.text("TLS_KEY")) {
+        (Some(cert), Some(key)) => Some(TlsFiles {
+            cert: cert.into(),
+            key: key.into(),
+        }),
+        (None, None) => None,
+        (Some(_), None) => {
+            let why = "is not set, but TLS_CERT is; it takes the PEM file of the certificate's key";
+            reader.mistake("TLS_KEY", why);
+            None
+        }
+        (None, Some(_)) => {
+            let why = "is not set, but TLS_KEY is; it takes the PEM file of the key's certificate";
+            reader.mistake("TLS_CERT", why);
+            None
+        }
+    }
+}
+
+pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {
+    reader
+        .parsed("CORS_ALLOWED_ORIGINS", cors::TAKES, |text| {
+            text.parse().ok()
+        })
+        .unwrap_or_default()
+}
+
+/// A key may be missing, an address may not.
+pub(super) fn suno(reader: &mut Reader<'_>) -> Option<Suno> {
+    // Hidden, because a mistaken one may hold a password.
+    let base_url: Option<BaseUrl> =
+        reader.hidden("SUNO_BASE_URL", base_url::TAKES, |text| text.parse().ok());
+    let takes = "the upstream's API key: printable ASCII characters without spaces";
+    let key = reader.hidden("SUNO_API_KEY", takes, Secret::upstream_key);
+    if key.is_some() && reader.text("SUNO_BASE_URL").is_none() {
+        let why = format!(
+            "is not set, but SUNO_API_KEY is; it takes {}",
+            base_url::TAKES
+        );
+        reader.mistake("SUNO_BASE_URL", why);
+    }
+    Some(Suno {
+        base_url: base_url?,
+        key: key.unwrap_or_else(|| Secret::new("")),
+    })
+}
+
+/// The first wait is no longer than the most. No wait is longer than the broker's longest.
+pub(super) fn poll(reader: &mut Reader<'_>) -> PollPace {
+    const INITIAL: &str = "POLL_INITIAL_DELAY";
+    const MAX: &str = "POLL_MAX_DELAY";
+    let range = Duration::from_millis(1)..=Rung::LONGEST.duration();
+    let pace = PollPace {
+        initial: reader.duration(INITIAL, Duration::from_secs(5), range.clone()),
+        max: reader.duration(MAX, Duration::from_secs(30), range),
+    };
+    if pace.initial > pace.max && !reader.is_wrong(INITIAL) && !reader.is_wrong(MAX) {
+        let (initial, max) = (duration::print(pace.initial), duration::print(pace.max));
+        let why = format!("is {initial}, longer than {MAX}, which is {max}");
+        reader.mistake(INITIAL, why);
+    }
+    pace
+}
+
+pub(super) fn log(reader: &mut Reader<'_>, default: Log) -> Log {
+    Log {
+        filter: reader
+            .parsed("RUST_LOG", log::FILTER_TAKES, log::filter)
+            .unwrap_or(default.filter),
+        format: reader
+            .parsed("LOG_FORMAT", "`pretty` or `json`", LogFormat::from_name)
+            .or(default.format),
+    }
+}

@@ -1,0 +1,123 @@
+//! What every program does before it works: open the database, bring its tables up to date, connect
+//! to the broker, put the environment's channel in, say that it listens.
+//!
+//! All of it fails with words for the person who starts the program, without secrets.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::broker::in_process::InProcess;
+use crate::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
+use crate::broker::{BrokerError, SharedBroker};
+use crate::clock::Millis;
+use crate::config::{Config, DatabaseUrl, Suno};
+use crate::random::Random;
+use crate::store::channels::NewChannel;
+use crate::store::{self, SharedStore, StoreError};
+use crate::task::Platform;
+
+/// Why a program could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database could not be opened, or its tables not brought up to date.
+    #[error("DATABASE_URL: {}", .0.in_plain_words())]
+    Database(#[source] StoreError),
+    /// Nothing at the database's address took a connection: the pool tries again for some seconds.
+    #[error("DATABASE_URL: the database cannot be reached: nothing there takes connections")]
+    NoDatabase,
+    /// The broker could not be reached, or its queues not be declared.
+    #[error("AMQP_URL: {0}")]
+    Broker(#[source] BrokerError),
+    /// Nobody can listen at an address.
+    #[error("{variable}: cannot listen on {address}: {why}")]
+    Bind {
+        /// The variable that names the address.
+        variable: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        why: io::Error,
+    },
+    /// The files of `TLS_CERT` and `TLS_KEY` are of no use.
+    #[error("{variable}: {why}")]
+    Tls {
+        /// The variable, or both.
+        variable: &'static str,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Opens the Store and brings its tables up to date.
+pub async fn open_store(url: &DatabaseUrl, connections: u32) -> Result<SharedStore, StartError> {
+    let store = store::connect(url, connections)
+        .await
+        .map_err(|error| match error {
+            StoreError::Busy => StartError::NoDatabase,
+            error => StartError::Database(error),
+        })?;
+    tracing::info!(database = ?url, "bringing the database's tables up to date");
+    if let Err(error) = store.migrate().await {
+        store.close().await;
+        return Err(StartError::Database(error));
+    }
+    tracing::info!(database = ?url, "the database is ready");
+    Ok(store)
+}
+
+/// Connects to the broker that `config` names, or makes queues in process if it names none.
+/// `program` is what the connections are named after: `api`, `worker` or `task-center`.
+pub async fn open_broker(
+    config: &Config,
+    program: &'static str,
+    random: Arc<Random>,
+) -> Result<SharedBroker, StartError> {
+    let Some(url) = &config.amqp_url else {
+        return Ok(Arc::new(InProcess::new()));
+    };
+    let options = RabbitMqOptions {
+        url: url.secret().clone(),
+        prefix: config.queue_prefix.clone(),
+        program,
+        random,
+    };
+    let broker = RabbitMq::connect(options)
+        .await
+        .map_err(StartError::Broker)?;
+    Ok(Arc::new(broker))
+}
+
+/// Makes what `SUNO_BASE_URL` and `SUNO_API_KEY` name the channel `default`, enabled.
+pub async fn put_environment_channel(
+    store: &SharedStore,
+    suno: &Suno,
+    now: Millis,
+) -> Result<(), StartError> {
+    let channel = NewChannel {
+        name: "default".to_owned(),
+        platform: Platform::Suno,
+        base_url: suno.base_url.to_string(),
+        key: suno.key.clone(),
+        priority: 0,
+        weight: 1,
+        builtin: false,
+    };
+    let id = store
+        .put_channel(channel, now)
+        .await
+        .map_err(StartError::Database)?;
+    tracing::info!(%id, base_url = %suno.base_url, "SUNO_BASE_URL is the channel `default`");
+    Ok(())
+}
+
+/// Says on stdout where we are found, for people and scripts to wait for: `listening on <url>`.
+pub fn announce(url: &str) {
+    say(&format!("listening on {url}"));
+}
+
+/// Says something on stdout. Nobody may be reading; we go on all the same.
+pub fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

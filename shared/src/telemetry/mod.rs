@@ -1,0 +1,12 @@
+//! Logs and figures.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`logs`] | log lines, to stderr: stdout belongs to the programs' own words |
+//! | [`figures`] | counters, gauges and histograms for `GET /metrics` |
+
+pub mod figures;
+pub mod logs;
+
+pub use figures::{Figure, Figures};
+pub use logs::init;
