@@ -1,0 +1,211 @@
+//! Answers, right ones and broken ones.
+
+use std::{convert::Infallible, future::pending, io, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{clock::pause, connection::Cut, fault::Fault, options::Options, secrets::Secrets};
+
+const FILL: &[u8] = &[b'x'; 64 * 1024];
+const FILLS_PER_MEGABYTE: u32 = 16;
+/// Between half an answer and the end of its connection: long enough for the half to be on its way.
+const BEFORE_THE_TEAR: Duration = Duration::from_millis(50);
+
+/// A success with this data, in its final bytes.
+pub fn success(data: &impl Serialize) -> Response {
+    json_bytes(bytes_of(data))
+}
+
+/// An error in the dialect's shape.
+pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({"code": code, "message": message, "data": null});
+    (status, axum::Json(body)).into_response()
+}
+
+/// What to answer instead of `right`, if this fault spoils answers: those that only change what stands in
+/// the answer are left to the caller, and `right` is returned.
+pub async fn spoil(
+    fault: Option<Fault>,
+    right: impl Serialize,
+    leak_to: Option<&Secrets>,
+    options: &Options,
+) -> Response {
+    let Some(fault) = fault else {
+        return success(&right);
+    };
+    if let Some((status, code, message)) = refusal(fault) {
+        let message =
+            leak_to.map_or_else(|| message.to_owned(), |secrets| secrets.leak(message, None));
+        let mut response = error(status, code, &message);
+        if matches!(
+            fault,
+            Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter
+        ) {
+            let seconds = options.retry_after.as_millis().div_ceil(1_000);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, number(seconds));
+        }
+        return response;
+    }
+    match fault {
+        Fault::Submit502 | Fault::Fetch502 => page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
+        Fault::SubmitHtml | Fault::FetchHtml => page(StatusCode::OK, "Back soon"),
+        Fault::SubmitEmpty | Fault::FetchEmpty => StatusCode::OK.into_response(),
+        Fault::SubmitDropBefore | Fault::SubmitDropAfter | Fault::FetchDrop => cut(),
+        Fault::SubmitHangBefore | Fault::SubmitHangAfter | Fault::FetchHang => pending().await,
+        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(&right)),
+        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(&right), options.drip),
+        Fault::SubmitHuge | Fault::FetchHuge => huge(&right, options.huge),
+        Fault::FetchGarbage => garbage(&bytes_of(&right)),
+        _ => success(&right),
+    }
+}
+
+/// The faults that are plain errors: their status, code and message.
+fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
+    use Fault as F;
+    use StatusCode as S;
+    Some(match fault {
+        F::Submit429 | F::Submit429RetryAfter | F::Fetch429 | F::Fetch429RetryAfter => (
+            S::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "too many requests, slow down",
+        ),
+        F::Submit500 | F::Fetch500 => (
+            S::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "something went wrong",
+        ),
+        F::Submit503 | F::Fetch503 => (
+            S::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "all accounts are busy",
+        ),
+        F::Submit401 | F::Fetch401 => (S::UNAUTHORIZED, "invalid_token", "the key is wrong"),
+        F::Submit402 | F::Fetch402 => (
+            S::PAYMENT_REQUIRED,
+            "insufficient_credits",
+            "the account is out of credit",
+        ),
+        F::Submit403 | F::Fetch403 => (S::FORBIDDEN, "account_banned", "the account is banned"),
+        F::SubmitRefuse => (
+            S::BAD_REQUEST,
+            "invalid_request",
+            "the prompt was refused by moderation",
+        ),
+        F::Submit404 => (S::NOT_FOUND, "not_found", "there is no such model"),
+        F::Fetch404 | F::Batch404 => (
+            S::NOT_FOUND,
+            "task_not_exist",
+            "a task of the batch does not exist",
+        ),
+        F::Submit422 => (
+            S::UNPROCESSABLE_ENTITY,
+            "unprocessable",
+            "the lyrics are too long",
+        ),
+        F::SubmitCode | F::FetchCode => (
+            S::OK,
+            "internal_error",
+            "something went wrong, but politely",
+        ),
+        _ => return None,
+    })
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T> {
+    code: &'static str,
+    message: &'static str,
+    data: &'a T,
+}
+
+fn bytes_of(data: &impl Serialize) -> Bytes {
+    let envelope = Envelope {
+        code: "success",
+        message: "",
+        data,
+    };
+    // What is printed here are texts and tasks printed before: they always print.
+    serde_json::to_vec(&envelope).unwrap_or_default().into()
+}
+
+fn json_bytes(bytes: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], bytes.into()).into_response()
+}
+
+fn page(status: StatusCode, title: &str) -> Response {
+    let html = format!(
+        "<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center><hr></body></html>"
+    );
+    (status, axum::response::Html(html)).into_response()
+}
+
+/// No answer at all: the connection ends here.
+fn cut() -> Response {
+    let mut response = StatusCode::OK.into_response();
+    response.extensions_mut().insert(Cut);
+    response
+}
+
+/// The head, half of the body, and the end of the connection.
+fn torn(right: &Bytes) -> Response {
+    let length = right.len();
+    let half = right.slice(..length / 2);
+    let body = stream::unfold(Some(half), |half| async move {
+        let Some(half) = half else {
+            pause(BEFORE_THE_TEAR).await;
+            return Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None));
+        };
+        Some((Ok(half), None))
+    });
+    let mut response = json_bytes(Body::from_stream(body));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, number(length as u128));
+    response
+}
+
+fn drip(right: Bytes, every: Duration) -> Response {
+    let body = stream::unfold(right, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        let byte = left.split_to(1);
+        pause(every).await;
+        Some((Ok::<_, Infallible>(byte), left))
+    });
+    json_bytes(Body::from_stream(body))
+}
+
+/// A success like any other, but for its message of megabytes; made as it is read, so that it costs no memory here.
+fn huge(right: &impl Serialize, megabytes: u32) -> Response {
+    let data = serde_json::to_string(right).unwrap_or_else(|_| "null".to_owned());
+    let head = Bytes::from_static(br#"{"code":"success","message":""#);
+    let tail = Bytes::from(format!(r#"","data":{data}}}"#));
+    let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
+    let chunks = std::iter::once(head)
+        .chain(fill)
+        .chain(std::iter::once(tail));
+    json_bytes(Body::from_stream(stream::iter(
+        chunks.map(Ok::<_, Infallible>),
+    )))
+}
+
+fn garbage(right: &[u8]) -> Response {
+    let mut bytes = right[..right.len() * 2 / 3].to_vec();
+    bytes.extend_from_slice(br"\u00");
+    json_bytes(bytes)
+}
+
+fn number(number: u128) -> HeaderValue {
+    HeaderValue::try_from(number.to_string()).unwrap_or(HeaderValue::from_static("0"))
+}

@@ -1,0 +1,106 @@
+//! The listener and its connections.
+//!
+//! Served with hyper itself and not with `axum::serve`, because an upstream that cuts a connection without
+//! an answer must really do so: a service that returns an error makes hyper close the connection.
+
+use std::{convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tower::Service;
+use tracing::{debug, warn};
+
+use crate::upstream::Upstream;
+
+/// How long open requests may still take once the simulator stops. Some never end: that is their fault.
+const GRACE: Duration = Duration::from_millis(500);
+/// The pause after a connection could not be taken, mostly for want of file descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Stands in a response's extensions and says: cut the connection instead.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cut on purpose")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Serves until `stop` changes or its sender is gone, then gives open requests a moment.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    upstream: Arc<Upstream>,
+    mut stop: watch::Receiver<()>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let taken = tokio::select! {
+            taken = listener.accept() => taken,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.changed() => break,
+        };
+        match taken {
+            Ok((stream, _)) => {
+                upstream.tally(|tally| tally.counts.connections += 1);
+                connections.spawn(connection(stream, router.clone(), stop.clone()));
+            }
+            Err(error) => {
+                warn!(%error, "a connection could not be taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(GRACE, all_ended).await.is_err() {
+        debug!("requests that hang are cut");
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<()>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "answers on this connection may be late");
+    }
+    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer(mut router: Router, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    let response: Result<_, Infallible> = router.call(request.map(Body::new)).await;
+    let Ok(response) = response;
+    match response.extensions().get::<Cut>() {
+        Some(&cut) => Err(cut),
+        None => Ok(response),
+    }
+}
+
+/// Binds, and says where.
+pub async fn bind(
+    address: std::net::SocketAddr,
+) -> io::Result<(TcpListener, std::net::SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

@@ -1,0 +1,216 @@
+//! How a task is printed.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{json, value::to_raw_value};
+
+use crate::{
+    fault::Fault,
+    id::Id,
+    life::{Moment, Phase},
+    request::Action,
+    secrets::Secrets,
+    task::{Sight, Texts},
+};
+
+/// One entry of a fetch's `data`.
+pub type Printed = Box<serde_json::value::RawValue>;
+
+#[derive(Serialize)]
+#[allow(clippy::struct_field_names, reason = "the dialect's names")]
+struct Task<'a> {
+    id: u64,
+    created_at: u64,
+    task_id: Id,
+    action: &'static str,
+    status: &'a str,
+    fail_reason: Cow<'static, str>,
+    submit_time: u64,
+    start_time: u64,
+    finish_time: u64,
+    search_item: &'a str,
+    progress: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Clips(Box<[Clip<'a>; 2]>),
+    Lyrics {
+        id: Id,
+        status: &'static str,
+        title: &'a str,
+        text: String,
+    },
+    None,
+}
+
+#[derive(Serialize)]
+struct Clip<'a> {
+    id: Id,
+    title: &'a str,
+    status: &'static str,
+    audio_url: String,
+    video_url: String,
+    image_url: String,
+    image_large_url: String,
+    major_model_version: &'a str,
+    model_name: String,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    tags: &'a str,
+    prompt: &'a str,
+    gpt_description_prompt: Option<&'a str>,
+    duration: Option<f64>,
+    error_type: Option<&'static str>,
+    error_message: Option<&'static str>,
+}
+
+const FAILED: &str = "generation failed: the model gave up on this song";
+const EARLY: &str = "slow down: retrying on another account";
+
+/// Prints what a fetch saw, as odd as its fault makes it: not at all, once or twice.
+pub fn print(sight: &Sight, secrets: &Secrets, out: &mut Vec<Printed>) {
+    let printed = match sight.oddity {
+        Some(Fault::Missing | Fault::Batch404) => return,
+        Some(Fault::Malformed) => to_raw_value(&json!({
+            "task_id": sight.id, "action": 7, "status": ["IN_PROGRESS"], "fail_reason": {},
+            "submit_time": "soon", "start_time": -1.5, "finish_time": null, "progress": 200, "data": "none",
+        })),
+        _ => to_raw_value(&Task::of(sight, secrets)),
+    };
+    // Plain structs always print; one that did not would be missing, which every client must bear.
+    let times = if sight.oddity == Some(Fault::Twice) {
+        2
+    } else {
+        1
+    };
+    out.extend(
+        printed
+            .into_iter()
+            .flat_map(|task| std::iter::repeat_n(task, times)),
+    );
+}
+
+impl<'a> Task<'a> {
+    fn of(sight: &'a Sight, secrets: &Secrets) -> Self {
+        let moment = match sight.oddity {
+            Some(Fault::Backwards) => Moment {
+                phase: Phase::NotStart,
+                percent: 0,
+                start_time: 0,
+                ..sight.moment
+            },
+            _ => sight.moment,
+        };
+        let status = match sight.oddity {
+            Some(Fault::Unknown) => "UNKNOWN",
+            Some(Fault::WeirdStatus) => "PENDING_REVIEW",
+            Some(Fault::EmptyStatus) => "",
+            _ => moment.phase.status(),
+        };
+        let reason = match (moment.phase, sight.oddity) {
+            (Phase::Failure, _) => FAILED,
+            (_, Some(Fault::EarlyReason)) => EARLY,
+            _ => "",
+        };
+        let fail_reason = if sight.leaks && !reason.is_empty() {
+            Cow::Owned(secrets.leak(reason, Some(sight.id)))
+        } else {
+            Cow::Borrowed(reason)
+        };
+        Self {
+            id: sight.number,
+            created_at: moment.submit_time,
+            task_id: sight.id,
+            action: sight.texts.action.name(),
+            status,
+            fail_reason,
+            submit_time: moment.submit_time,
+            start_time: moment.start_time,
+            finish_time: moment.finish_time,
+            search_item: &sight.texts.title,
+            progress: format!("{}%", moment.percent),
+            data: if sight.oddity == Some(Fault::NoData) {
+                Data::None
+            } else {
+                Data::of(sight.id, moment.phase, &sight.texts)
+            },
+        }
+    }
+}
+
+impl<'a> Data<'a> {
+    fn of(id: Id, phase: Phase, texts: &'a Texts) -> Self {
+        match texts.action {
+            _ if phase == Phase::NotStart => Self::None,
+            Action::Music => {
+                Self::Clips(Box::new([0, 1].map(|n| Clip::of(id.clip(n), phase, texts))))
+            }
+            Action::Lyrics => Self::Lyrics {
+                id: id.clip(0),
+                status: match phase {
+                    Phase::Success => "complete",
+                    Phase::Failure => "error",
+                    _ => "running",
+                },
+                title: if phase == Phase::Success {
+                    "A Song of Sorts"
+                } else {
+                    ""
+                },
+                text: match phase {
+                    Phase::Success => {
+                        format!("[Verse]\n{}\n\n[Chorus]\nAnd so it goes", texts.prompt)
+                    }
+                    _ => String::new(),
+                },
+            },
+        }
+    }
+}
+
+impl<'a> Clip<'a> {
+    fn of(id: Id, phase: Phase, texts: &'a Texts) -> Self {
+        let url_from = |begin: Phase, kind: &str| {
+            let there = phase >= begin && phase != Phase::Failure;
+            if there {
+                format!("https://cdn.suno.example/{id}.{kind}")
+            } else {
+                String::new()
+            }
+        };
+        let version = texts.model.split('-').nth(1).unwrap_or("v3");
+        let failed = phase == Phase::Failure;
+        Self {
+            id,
+            title: &texts.title,
+            status: match phase {
+                Phase::NotStart | Phase::Submitted => "submitted",
+                Phase::Queued | Phase::Composing => "queued",
+                Phase::Streaming => "streaming",
+                Phase::Success => "complete",
+                Phase::Failure => "error",
+            },
+            audio_url: url_from(Phase::Streaming, "mp3"),
+            video_url: url_from(Phase::Success, "mp4"),
+            image_url: url_from(Phase::Composing, "jpeg"),
+            image_large_url: url_from(Phase::Success, "large.jpeg"),
+            major_model_version: version,
+            model_name: format!("chirp-{version}"),
+            metadata: Metadata {
+                tags: &texts.tags,
+                prompt: &texts.prompt,
+                gpt_description_prompt: texts.description.as_deref(),
+                duration: (phase == Phase::Success).then(|| 90.0 + f64::from(id.last_byte()) / 2.0),
+                error_type: failed.then_some("generation_failed"),
+                error_message: failed.then_some(FAILED),
+            },
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The life of one task: a pure function of its birth, the lengths drawn for it, and the time.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+/// How a task stands at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Accepted, nothing else.
+    NotStart,
+    /// Handed on.
+    Submitted,
+    /// Waits for its turn.
+    Queued,
+    /// Is being made; nothing to hear yet.
+    Composing,
+    /// Is being made, and can be heard meanwhile.
+    Streaming,
+    /// Made.
+    Success,
+    /// Failed.
+    Failure,
+}
+
+impl Phase {
+    /// The dialect's word for it.
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::NotStart => "NOT_START",
+            Self::Submitted => "SUBMITTED",
+            Self::Queued => "QUEUED",
+            Self::Composing | Self::Streaming => "IN_PROGRESS",
+            Self::Success => "SUCCESS",
+            Self::Failure => "FAILURE",
+        }
+    }
+
+    /// Has it ended?
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Success | Self::Failure)
+    }
+}
+
+/// The plan of a life, drawn at birth. Times are milliseconds: `born` since 1970 by the upstream's
+/// clock, the others since birth.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    born: u64,
+    submitted: u32,
+    queued: u32,
+    started: u32,
+    streaming: u32,
+    done: u32,
+    fails: bool,
+    stuck: bool,
+}
+
+/// A life, looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// How it stands.
+    pub phase: Phase,
+    /// From 0 to 100; 100 exactly when it has ended.
+    pub percent: u8,
+    /// Unix seconds of its birth.
+    pub submit_time: u64,
+    /// Unix seconds at which work on it began; 0 before.
+    pub start_time: u64,
+    /// Unix seconds of its end; 0 before.
+    pub finish_time: u64,
+}
+
+impl Life {
+    /// Plans a life that starts at `born` (ms since 1970) and takes `length` and ends in SUCCESS: handed on within its first
+    /// 2 %, queued from 2 to 10 %, begun between 10 and 25 %, heard from between 30 and 60 % on.
+    pub fn plan(born: u64, length: Duration, rng: &mut impl Rng) -> Self {
+        let done = u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
+        let mut part = |from: u32, to: u32| {
+            let share = u64::from(rng.random_range(from..to)) * u64::from(done) / 100;
+            u32::try_from(share).unwrap_or(done)
+        };
+        let (submitted, queued) = (part(0, 2), part(2, 10));
+        let (started, streaming) = (part(10, 25), part(30, 60));
+        Self {
+            born,
+            submitted,
+            queued,
+            started,
+            streaming,
+            done,
+            fails: false,
+            stuck: false,
+        }
+    }
+
+    /// How it stands at `now` (ms since 1970). Before its birth it stands as at its birth.
+    pub fn at(&self, now: u64) -> Moment {
+        let age = now.saturating_sub(self.born);
+        let reached = |mark: u32| age >= u64::from(mark);
+        let over = reached(self.done) && !self.stuck;
+        let phase = match over {
+            true if self.fails => Phase::Failure,
+            true => Phase::Success,
+            _ if reached(self.streaming) => Phase::Streaming,
+            _ if reached(self.started) => Phase::Composing,
+            _ if reached(self.queued) => Phase::Queued,
+            _ if reached(self.submitted) && age > 0 => Phase::Submitted,
+            _ => Phase::NotStart,
+        };
+        let seconds = |mark: u32| (self.born + u64::from(mark)) / 1_000;
+        Moment {
+            phase,
+            percent: self.percent(phase, age),
+            submit_time: self.born / 1_000,
+            start_time: if phase >= Phase::Composing {
+                seconds(self.started)
+            } else {
+                0
+            },
+            finish_time: if phase.is_terminal() {
+                seconds(self.done)
+            } else {
+                0
+            },
+        }
+    }
+
+    /// The same life, that ends in FAILURE.
+    #[must_use]
+    pub const fn failing(self) -> Self {
+        Self {
+            fails: true,
+            ..self
+        }
+    }
+
+    /// The same life, that does not end by itself.
+    #[must_use]
+    pub const fn stuck(self) -> Self {
+        Self {
+            stuck: true,
+            ..self
+        }
+    }
+
+    /// Milliseconds from `now` to its end; `None` if it has none.
+    pub fn left(&self, now: u64) -> Option<Duration> {
+        let end = self.born + u64::from(self.done);
+        (!self.stuck).then(|| Duration::from_millis(end.saturating_sub(now)))
+    }
+
+    /// Ends it at `now` (ms since 1970): in FAILURE if `fail` says so, or that is its plan, else in
+    /// SUCCESS. False, and nothing changes, if it has ended already.
+    pub fn finish(&mut self, now: u64, fail: bool) -> bool {
+        if self.at(now).phase.is_terminal() {
+            return false;
+        }
+        self.fails |= fail;
+        self.stuck = false;
+        self.done = u32::try_from(now.saturating_sub(self.born)).unwrap_or(u32::MAX);
+        self.started = self.started.min(self.done);
+        true
+    }
+
+    fn percent(&self, phase: Phase, age: u64) -> u8 {
+        match phase {
+            Phase::NotStart => 0,
+            Phase::Success | Phase::Failure => 100,
+            _ => {
+                let percent = age.saturating_mul(100).checked_div(u64::from(self.done));
+                let percent = percent.map_or(99, |percent| percent.min(99));
+                u8::try_from(percent).unwrap_or(99)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    const BORN: u64 = 1_716_191_749_500;
+
+    fn life() -> Life {
+        let mut rng = StdRng::seed_from_u64(7);
+        Life::plan(BORN, Duration::from_secs(100), &mut rng)
+    }
+
+    #[test]
+    fn a_life_goes_through_its_phases_in_order_and_ends_on_time() {
+        let life = life();
+        let mut seen = Vec::new();
+        let mut last = 0;
+        for age in 0..=100_000 {
+            let moment = life.at(BORN + age);
+            assert!(moment.percent >= last);
+            last = moment.percent;
+            if seen.last() != Some(&moment.phase) {
+                seen.push(moment.phase);
+            }
+            assert_eq!(moment.phase.is_terminal(), age == 100_000);
+        }
+        let all = [
+            Phase::NotStart,
+            Phase::Submitted,
+            Phase::Queued,
+            Phase::Composing,
+            Phase::Streaming,
+            Phase::Success,
+        ];
+        assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn times_are_zero_until_they_have_come() {
+        let life = life().failing();
+        let born = life.at(BORN);
+        assert_eq!(
+            (born.submit_time, born.start_time, born.finish_time),
+            (BORN / 1_000, 0, 0)
+        );
+        let ended = life.at(BORN + 200_000);
+        assert_eq!((ended.phase, ended.percent), (Phase::Failure, 100));
+        assert_eq!(ended.finish_time, (BORN + 100_000) / 1_000);
+        assert!(ended.start_time > ended.submit_time && ended.start_time < ended.finish_time);
+    }
+
+    #[test]
+    fn what_never_ends_stays_below_a_hundred() {
+        let moment = life().stuck().at(BORN + 10_000_000);
+        assert_eq!((moment.phase, moment.percent), (Phase::Streaming, 99));
+        assert_eq!(life().stuck().left(BORN), None);
+    }
+
+    #[test]
+    fn it_can_be_ended_early_and_only_once() {
+        let mut life = life().stuck();
+        assert!(life.finish(BORN + 10, false));
+        let moment = life.at(BORN + 10);
+        assert_eq!(moment.phase, Phase::Success);
+        assert!(moment.start_time <= moment.finish_time);
+        assert!(!life.finish(BORN + 20, true));
+        assert_eq!(life.at(BORN + 20).phase, Phase::Success);
+    }
+
+    #[test]
+    fn one_that_is_to_fail_fails_when_it_is_ended() {
+        let mut life = life().failing();
+        life.finish(BORN, false);
+        assert_eq!(life.at(BORN).phase, Phase::Failure);
+    }
+
+    #[test]
+    fn a_life_of_no_length_is_over_at_birth() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let life = Life::plan(BORN, Duration::ZERO, &mut rng);
+        assert_eq!(life.at(BORN).phase, Phase::Success);
+        let stuck = life.stuck().at(BORN);
+        assert_eq!((stuck.phase, stuck.percent), (Phase::Streaming, 99));
+    }
+}

@@ -1,0 +1,57 @@
+//! `suno-simulator`: the simulator as a process of its own.
+
+mod help;
+
+use std::{error::Error, io::IsTerminal, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use suno_simulator::Options;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// An upstream for songs and lyrics that speaks the Suno dialect over HTTP, with faults to order.
+///
+/// It makes no music: tasks live through their states and end, as slowly and as badly as it is told.
+/// Faults are ordered for the whole run (--faults), or for one task by words in its title.
+#[derive(Parser)]
+#[command(name = "suno-simulator", version)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Cli::command().after_long_help(help::reference());
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
+    match run(cli.options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("suno-simulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let bind = options.bind;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let simulator = suno_simulator::start(options)
+        .await
+        .map_err(|error| format!("can't serve on {bind}: {error}"))?;
+    println!("listening on {}", simulator.base_url());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    simulator.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What a simulator can be told at its start.
+
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    faults::Faults,
+    span::{Span, duration},
+};
+
+/// How an upstream behaves. The default is a healthy one that takes its real time.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "How it serves")]
+pub struct Options {
+    /// The address to serve on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value_t = Self::default().bind)]
+    pub bind: SocketAddr,
+
+    /// Ask every request under /suno for `Authorization: Bearer KEY`
+    #[arg(long)]
+    pub key: Option<Key>,
+
+    /// The seed of all chance: the same seed and the same titles meet the same fate
+    #[arg(long, default_value_t = Self::default().seed)]
+    pub seed: u64,
+
+    /// How many seconds the upstream's clock is ahead of ours (negative: behind)
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = Self::default().skew)]
+    pub skew: i64,
+
+    /// How long a finished task can still be asked for
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "24h")]
+    pub keep: Duration,
+
+    /// How long a song takes
+    #[arg(long, value_name = "SPAN", default_value_t = Self::default().song_time, help_heading = "How long things take")]
+    pub song_time: Span,
+
+    /// How long lyrics take
+    #[arg(long, value_name = "SPAN", default_value_t = Self::default().lyrics_time, help_heading = "How long things take")]
+    pub lyrics_time: Span,
+
+    /// How long a submit's answer takes
+    #[arg(long, value_name = "SPAN", default_value_t = Self::default().submit_latency, help_heading = "How long things take")]
+    pub submit_latency: Span,
+
+    /// How long a fetch's answer takes
+    #[arg(long, value_name = "SPAN", default_value_t = Self::default().fetch_latency, help_heading = "How long things take")]
+    pub fetch_latency: Span,
+
+    /// What goes wrong, and how often (names are listed by --help)
+    #[arg(
+        long,
+        value_name = "NAME=RATE,…",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "What goes wrong"
+    )]
+    pub faults: Faults,
+
+    /// What `submit-429-retry-after` and `fetch-429-retry-after` ask for, in whole seconds
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s", help_heading = "What goes wrong")]
+    pub retry_after: Duration,
+
+    /// How long each byte of `submit-drip` and `fetch-drip` takes
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s", help_heading = "What goes wrong")]
+    pub drip: Duration,
+
+    /// How many megabytes `submit-huge` and `fetch-huge` answer with
+    #[arg(long, value_name = "MEGABYTES", default_value_t = Self::default().huge, help_heading = "What goes wrong")]
+    pub huge: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 3002)),
+            key: None,
+            seed: 1,
+            skew: 0,
+            keep: Duration::from_hours(24),
+            song_time: Span::between(Duration::from_secs(30), Duration::from_mins(5)),
+            lyrics_time: Span::between(Duration::from_secs(5), Duration::from_secs(30)),
+            submit_latency: Span::between(Duration::from_millis(20), Duration::from_millis(200)),
+            fetch_latency: Span::between(Duration::from_millis(5), Duration::from_millis(50)),
+            faults: Faults::default(),
+            retry_after: Duration::from_secs(2),
+            drip: Duration::from_secs(2),
+            huge: 32,
+        }
+    }
+}
+
+/// The key that clients must send. Prints as `…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// Is this what an `Authorization` header with the key holds?
+    pub(crate) fn admits(&self, authorization: &str) -> bool {
+        authorization.strip_prefix("Bearer ") == Some(&self.0)
+    }
+}
+
+impl From<&str> for Key {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+}
+
+impl FromStr for Key {
+    type Err = &'static str;
+
+    fn from_str(key: &str) -> Result<Self, &'static str> {
+        if key.is_empty() {
+            Err("a key can't be empty")
+        } else {
+            Ok(key.into())
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}

@@ -1,0 +1,106 @@
+//! What tests may ask and order under `/simulator`: no part of the dialect, no key asked for.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::Shared;
+use crate::{
+    answer,
+    counts::Counts,
+    faults::Faults,
+    id::Id,
+    upstream::{Listed, Selector},
+};
+
+#[derive(Deserialize)]
+pub struct Named {
+    title: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Finish {
+    title: Option<String>,
+    task_ids: Option<Vec<Id>>,
+    fail: bool,
+}
+
+pub async fn counts(State(upstream): Shared) -> Json<Counts> {
+    Json(upstream.counts())
+}
+
+/// How often a title was submitted and accepted, and the latest submits with their bodies.
+pub async fn submits(State(upstream): Shared, Query(Named { title }): Query<Named>) -> Response {
+    let latest = upstream.seen(title.as_deref());
+    match title {
+        Some(title) => {
+            let count = upstream.title(&title);
+            Json(json!({"title": title, "asked": count.asked, "accepted": count.accepted, "latest": latest}))
+        }
+        None => Json(json!({"latest": latest})),
+    }
+    .into_response()
+}
+
+pub async fn tasks(
+    State(upstream): Shared,
+    Query(Named { title }): Query<Named>,
+) -> Json<Vec<Listed>> {
+    Json(upstream.tasks(&Selector {
+        title,
+        task_ids: None,
+    }))
+}
+
+pub async fn faults(State(upstream): Shared) -> Json<Faults> {
+    Json(upstream.faults())
+}
+
+/// Replaces all of the run's faults, and answers with the new ones.
+pub async fn set_faults(State(upstream): Shared, body: Bytes) -> Response {
+    with_body(&body, |faults: Faults| {
+        upstream.set_faults(faults);
+        Json(upstream.faults()).into_response()
+    })
+}
+
+pub async fn finish(State(upstream): Shared, body: Bytes) -> Response {
+    with_body(
+        &body,
+        |Finish {
+             title,
+             task_ids,
+             fail,
+         }| {
+            let finished = upstream.finish(&Selector { title, task_ids }, fail);
+            Json(json!({"finished": finished})).into_response()
+        },
+    )
+}
+
+pub async fn forget(State(upstream): Shared, body: Bytes) -> Response {
+    with_body(&body, |selector: Selector| {
+        let forgotten = upstream.forget(&selector);
+        Json(json!({"forgotten": forgotten})).into_response()
+    })
+}
+
+/// Reads the body, whatever its media type, so that curl needs no header; an empty one is `{}`.
+fn with_body<T: DeserializeOwned>(body: &[u8], order: impl FnOnce(T) -> Response) -> Response {
+    let json = if body.is_empty() { b"{}" } else { body };
+    match serde_json::from_slice(json) {
+        Ok(read) => order(read),
+        Err(error) => answer::error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            &error.to_string(),
+        ),
+    }
+}

@@ -1,0 +1,99 @@
+//! `POST /suno/fetch` and `GET /suno/fetch/{id}`.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde::Deserialize;
+use tracing::debug;
+
+use super::{Shared, invalid, invalid_request};
+use crate::{
+    answer,
+    clock::pause,
+    dialect::{self, Printed},
+    fault::Fault,
+    secrets::Secrets,
+    task::Sight,
+    upstream::Batch,
+};
+
+/// The most ids a gateway of this dialect takes at once.
+const MOST_IDS: usize = 1_000;
+
+#[derive(Deserialize)]
+struct Body {
+    ids: Vec<String>,
+}
+
+pub async fn many(
+    State(upstream): Shared,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            return invalid(
+                &upstream,
+                rejection.status(),
+                "invalid_request",
+                &rejection.body_text(),
+            );
+        }
+    };
+    let ids = match serde_json::from_slice(&body) {
+        Ok(Body { ids }) if ids.len() <= MOST_IDS => ids,
+        Ok(_) => return invalid_request(&upstream, "at most 1000 ids at once"),
+        Err(error) => {
+            return invalid_request(&upstream, &format!("the body can't be read: {error}"));
+        }
+    };
+    let batch = upstream.fetch(&ids);
+    debug!(ids = ids.len(), fault = ?batch.fault, "fetch");
+    pause(batch.latency).await;
+    let secrets = Secrets::of(&headers);
+    let tasks = print(&batch, &secrets);
+    let data = (batch.fault != Some(Fault::FetchNull)).then_some(tasks);
+    answer::spoil(
+        batch.fault,
+        data,
+        batch.leaks.then_some(&secrets),
+        &upstream.options,
+    )
+    .await
+}
+
+pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let batch = upstream.fetch(&[id]);
+    pause(batch.latency).await;
+    let secrets = Secrets::of(&headers);
+    let task = print(&batch, &secrets).into_iter().next();
+    if task.is_none() && batch.fault.is_none() {
+        return answer::error(
+            StatusCode::BAD_REQUEST,
+            "task_not_exist",
+            "the task does not exist",
+        );
+    }
+    let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
+    answer::spoil(
+        batch.fault,
+        data,
+        batch.leaks.then_some(&secrets),
+        &upstream.options,
+    )
+    .await
+}
+
+/// Prints what was seen, and the strangers of [`Fault::FetchStrangers`]: one the client may know from
+/// elsewhere, and one that nobody knows.
+fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
+    let mut tasks = Vec::with_capacity(batch.sights.len());
+    let nobody = (batch.fault == Some(Fault::FetchStrangers)).then(Sight::of_nobody);
+    let sights = batch.sights.iter().chain(&batch.stranger).chain(&nobody);
+    sights.for_each(|sight| dialect::print(sight, secrets, &mut tasks));
+    tasks
+}

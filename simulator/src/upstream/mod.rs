@@ -1,0 +1,103 @@
+//! What the upstream knows, behind one lock that is held for microseconds: no I/O, no printing, no waiting.
+
+mod control;
+mod fetch;
+mod submit;
+mod titles;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+pub use self::{
+    control::{Listed, Selector},
+    fetch::Batch,
+    submit::NoSuchTask,
+};
+use self::{submit::Seen, titles::Titles};
+use crate::{
+    clock::Clock,
+    counts::{Counts, Tally},
+    faults::Faults,
+    id::Id,
+    options::Options,
+    task::Task,
+};
+
+/// The upstream behind the endpoints.
+#[derive(Debug)]
+pub struct Upstream {
+    pub options: Options,
+    clock: Clock,
+    state: Mutex<State>,
+    /// Wakes who waits for a task's end, when a task is ended by hand.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Faults,
+    tasks: HashMap<Id, Task>,
+    /// Known tasks, and perhaps forgotten ones, in the order in which they are looked at for forgetting.
+    rounds: VecDeque<Id>,
+    titles: Titles,
+    tally: Tally,
+    /// The latest submits, the newest last.
+    seen: VecDeque<Seen>,
+}
+
+impl Upstream {
+    /// An upstream that was asked nothing yet.
+    pub fn new(options: Options) -> Self {
+        let state = State {
+            faults: options.faults.clone(),
+            ..State::default()
+        };
+        Self {
+            clock: Clock::start(options.skew),
+            options,
+            state: Mutex::new(state),
+            ended: Notify::new(),
+        }
+    }
+
+    /// What it was asked, in figures.
+    pub fn counts(&self) -> Counts {
+        let now = self.clock.now();
+        let state = self.state();
+        let mut counts = state.tally.read();
+        counts.submits.titles = state.titles.different();
+        counts.submits.accepted_twice = state.titles.accepted_twice();
+        counts.max_accepted_per_title = state.titles.max_accepted();
+        for task in state.tasks.values() {
+            *counts
+                .tasks
+                .entry(task.life.at(now).phase.status().to_owned())
+                .or_default() += 1;
+        }
+        counts
+    }
+
+    /// Changes the figures.
+    pub fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
+        change(&mut self.state().tally)
+    }
+
+    /// The run's faults, as they are now.
+    pub fn faults(&self) -> Faults {
+        self.state().faults.clone()
+    }
+
+    /// Replaces the run's faults.
+    pub fn set_faults(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked with the lock held left figures at worst, never half a task.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,83 @@
+//! The program itself.
+
+use std::process::{Command, Stdio};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+#[tokio::test]
+async fn the_program_says_where_it_serves_and_stops_when_told() {
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_suno-simulator"))
+        .args([
+            "--bind",
+            "127.0.0.1:0",
+            "--key",
+            "sk-secret",
+            "--song-time",
+            "1s..2s",
+            "--faults",
+            "503=5%",
+        ])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let address = line
+        .strip_prefix("listening on http://")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let faults = crate::upstream::call(
+        address,
+        hyper::Method::GET,
+        "/simulator/faults",
+        String::new(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(faults.json(), serde_json::json!({"submit-503": 0.05}));
+    let pid = child.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[test]
+fn help_and_readme_name_every_fault() {
+    let output = Command::new(env!("CARGO_BIN_EXE_suno-simulator"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let readme = include_str!("../../README.md");
+    for fault in suno_simulator::Fault::ALL {
+        assert!(help.contains(&format!("  {fault} ")), "{fault} in --help");
+        assert!(
+            readme.contains(&format!("`{fault}`")),
+            "{fault} in README.md"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_is_named_and_exits_with_2() {
+    for (flag, value, told) in [
+        ("--faults", "explode=1", "explode"),
+        ("--song-time", "soon", "soon"),
+        ("--faults", "503=150%", "150%"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_suno-simulator"))
+            .args([flag, value])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(flag) && error.contains(told), "{error}");
+    }
+}
