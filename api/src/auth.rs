@@ -1,0 +1,129 @@
+//! Who calls, and how they prove it (contract, section 1).
+//!
+//! Only digests are looked up, by an index: how long that takes says nothing about how much of a
+//! guess was right.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use shared::secret::Secret;
+use shared::store::accounts::{KeyHolder, Role, User};
+use shared::task::UserId;
+
+use crate::error::{ApiError, Result, UserHeader};
+use crate::state::App;
+
+/// The header that names the access token's user.
+pub const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
+
+/// An enabled user with their access token: `/api/*`.
+#[derive(Debug)]
+pub struct TokenUser(pub User);
+
+/// An enabled administrator with their access token: `/api/task/`.
+#[derive(Debug)]
+pub struct Admin;
+
+/// An enabled user with an enabled API key: `/suno/*`.
+#[derive(Debug)]
+pub struct KeyUser(pub KeyHolder);
+
+impl FromRequestParts<App> for TokenUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let token = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
+        let named = named_user(&parts.headers);
+        let user = app.store.user_by_token(token.digest()).await?;
+        let user = user.ok_or(ApiError::TokenUnknown)?;
+        match named {
+            None => Err(ApiError::UserHeader(UserHeader::NotANumber)),
+            Some(named) if named != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
+            Some(_) if !user.enabled => Err(ApiError::UserDisabled),
+            Some(_) => Ok(Self(user)),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let TokenUser(user) = TokenUser::from_request_parts(parts, app).await?;
+        match user.role {
+            Role::Admin => Ok(Self),
+            Role::User => Err(ApiError::NotAdmin),
+        }
+    }
+}
+
+impl FromRequestParts<App> for KeyUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let key = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
+        let holder = app.store.key_holder(key.digest()).await?;
+        let holder = holder.ok_or(ApiError::TokenUnknown)?;
+        if !holder.user.enabled {
+            return Err(ApiError::UserDisabled);
+        }
+        if !holder.key.enabled {
+            return Err(ApiError::KeyDisabled);
+        }
+        Ok(Self(holder))
+    }
+}
+
+/// What `Authorization` holds, without the word `Bearer` and the white space around.
+fn credential(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let secret = match value.split_once(char::is_whitespace) {
+        Some((word, rest)) if word.eq_ignore_ascii_case("bearer") => rest.trim_start(),
+        None if value.eq_ignore_ascii_case("bearer") => "",
+        _ => value,
+    };
+    (!secret.is_empty()).then(|| Secret::new(secret))
+}
+
+fn named_user(headers: &HeaderMap) -> Option<UserId> {
+    let text = headers.get(NEW_API_USER)?.to_str().ok()?;
+    text.trim().parse().ok().map(UserId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn credential_in(value: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_str(value).expect("it is a header");
+        headers.insert(header::AUTHORIZATION, value);
+        credential(&headers).map(|secret| secret.expose().to_owned())
+    }
+
+    #[test]
+    fn the_word_bearer_is_optional_in_any_case_and_white_space_is_ignored() {
+        for value in [
+            "sk-abc",
+            "  sk-abc  ",
+            "Bearer sk-abc",
+            "bearer sk-abc",
+            "BEARER \t sk-abc ",
+        ] {
+            assert_eq!(credential_in(value).as_deref(), Some("sk-abc"), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_of_nothing_is_no_credential() {
+        for value in ["", " ", "Bearer", "bearer  "] {
+            assert_eq!(credential_in(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_no_bearer() {
+        assert_eq!(credential_in("Basic abc").as_deref(), Some("Basic abc"));
+    }
+}

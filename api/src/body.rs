@@ -1,0 +1,143 @@
+//! JSON bodies: media type, size, time (contract, section 3).
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt as _;
+
+use crate::error::{ApiError, Result};
+
+/// The most bytes of a body.
+pub const MOST_BYTES: usize = 256 * 1024;
+
+/// How long a body may take to arrive.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much of a body that is too large is read and thrown away. A client that is still sending
+/// when we close the connection may never see the answer.
+const MOST_DRAINED: usize = 4 * 1024 * 1024;
+
+/// The bytes of a JSON body.
+pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    if !is_json(headers) {
+        return Err(ApiError::MediaType);
+    }
+    let arrived = tokio::time::timeout(PATIENCE, collect(body)).await;
+    arrived.unwrap_or(Err(ApiError::TooSlow))
+}
+
+async fn collect(body: Body) -> Result<Bytes> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(chunk) = stream.next().await {
+        // The client went away in the middle of it, or its chunks don't read.
+        let chunk = chunk.map_err(|_| ApiError::BadRequest)?;
+        length += chunk.len();
+        if length <= MOST_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if length > MOST_DRAINED {
+            break;
+        }
+    }
+    if length > MOST_BYTES {
+        return Err(ApiError::TooLarge);
+    }
+    Ok(bytes.into())
+}
+
+/// Whether the body says that it is JSON: `application/json` or `application/…+json`, in UTF-8 if
+/// it names a character set, and not packed.
+fn is_json(headers: &HeaderMap) -> bool {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return false;
+    }
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    let Some(value) = value.map(str::to_ascii_lowercase) else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let is_json = match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
+    };
+    is_json
+        && parts.all(|part| match part.split_once('=') {
+            Some(("charset", set)) => matches!(set.trim_matches('"'), "utf-8" | "utf8"),
+            _ => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn of_type(content_type: &'static str) -> HeaderMap {
+        let value = HeaderValue::from_static(content_type);
+        HeaderMap::from_iter([(header::CONTENT_TYPE, value)])
+    }
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for content_type in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/vnd.suno.v1+json",
+        ] {
+            assert!(is_json(&of_type(content_type)), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn other_media_types_are_refused() {
+        for content_type in [
+            "",
+            "text/plain",
+            "text/json",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "application/json; charset=gbk",
+            "application/json, text/plain",
+        ] {
+            assert!(!is_json(&of_type(content_type)), "{content_type}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_packed_body_is_refused() {
+        let mut headers = of_type("application/json");
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(!is_json(&headers));
+    }
+
+    #[tokio::test]
+    async fn a_body_of_the_most_bytes_is_read_and_one_more_is_too_large() {
+        let headers = of_type("application/json");
+        let most = read(&headers, Body::from(vec![b' '; MOST_BYTES])).await;
+        assert_eq!(most.map(|bytes| bytes.len()), Ok(MOST_BYTES));
+        let more = read(&headers, Body::from(vec![b' '; MOST_BYTES + 1])).await;
+        assert_eq!(more, Err(ApiError::TooLarge));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let never = Body::from_stream(futures_util::stream::pending::<std::io::Result<Bytes>>());
+        let given_up = read(&of_type("application/json"), never).await;
+        assert_eq!(given_up, Err(ApiError::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_is_too_large() {
+        let chunk = Bytes::from(vec![b' '; 64 * 1024]);
+        let endless =
+            futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+        let refused = read(&of_type("application/json"), Body::from_stream(endless)).await;
+        assert_eq!(refused, Err(ApiError::TooLarge));
+    }
+}

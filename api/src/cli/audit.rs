@@ -1,0 +1,95 @@
+//! `audit`: whether the books balance.
+
+use serde::Serialize;
+use shared::store::books::Audit;
+
+use super::answer::printable;
+use super::{Answer, Desk, Refusal};
+
+#[derive(Serialize)]
+struct Audited<'a> {
+    balanced: bool,
+    users: i64,
+    tasks: i64,
+    entries: i64,
+    breaks: &'a [String],
+}
+
+pub(super) async fn answer(desk: Desk<'_>) -> Result<Answer, Refusal> {
+    written(&desk.store.audit().await?)
+}
+
+fn written(audit: &Audit) -> Result<Answer, Refusal> {
+    let balanced = audit.breaks.is_empty();
+    let json = Audited {
+        balanced,
+        users: audit.users,
+        tasks: audit.tasks,
+        entries: audit.entries,
+        breaks: &audit.breaks,
+    };
+    let counts = format!(
+        "users: {}, tasks: {}, ledger entries: {}",
+        audit.users, audit.tasks, audit.entries
+    );
+    if balanced {
+        return Answer::new(format!("The books balance ({counts})."), &json);
+    }
+    let breaks = audit
+        .breaks
+        .iter()
+        .map(|found| format!("  {}\n", printable(found)));
+    let human = format!(
+        "The books do not balance ({counts}):\n{}",
+        breaks.collect::<String>()
+    );
+    let reason = match audit.breaks.len() {
+        1 => "the books do not balance: 1 break".to_owned(),
+        many => format!("the books do not balance: {many} breaks"),
+    };
+    Ok(Answer::new(human, &json)?.but(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(breaks: &[&str], json: bool) -> (String, Result<(), Refusal>) {
+        let audit = Audit {
+            users: 2,
+            tasks: 3,
+            entries: 5,
+            breaks: breaks.iter().map(|&text| text.to_owned()).collect(),
+        };
+        let mut out = Vec::new();
+        let answer = written(&audit).expect("it prints");
+        let ended = answer.print(json, &mut out);
+        (String::from_utf8_lossy(&out).into_owned(), ended)
+    }
+
+    #[test]
+    fn books_that_balance_are_a_yes_with_the_counts() {
+        let (human, ended) = printed(&[], false);
+        assert_eq!(
+            human,
+            "The books balance (users: 2, tasks: 3, ledger entries: 5).\n"
+        );
+        assert_eq!(ended, Ok(()));
+        let (json, _) = printed(&[], true);
+        assert_eq!(
+            json,
+            "{\"balanced\":true,\"users\":2,\"tasks\":3,\"entries\":5,\"breaks\":[]}\n"
+        );
+    }
+
+    #[test]
+    fn books_that_do_not_balance_are_a_no_with_each_break() {
+        let (human, ended) = printed(&["user 1 is short of 5", "task 2 was charged twice"], false);
+        assert!(human.contains("  user 1 is short of 5\n  task 2 was charged twice\n"));
+        let refusal = ended.expect_err("it is a no").to_string();
+        assert_eq!(refusal, "the books do not balance: 2 breaks");
+        let (json, ended) = printed(&["a"], true);
+        assert!(json.starts_with("{\"balanced\":false,") && json.contains("\"breaks\":[\"a\"]"));
+        assert!(ended.is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! Columns for people.
+
+use super::answer::printable;
+
+/// A table: a line of titles, then the rows, each column as wide as its widest cell.
+pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned))
+        .chain(
+            rows.iter()
+                .map(|row| row.clone().map(|cell| printable(&cell))),
+        )
+        .collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, widest) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(widest - width(cell) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// How many columns a terminal gives the text: Chinese, Japanese and Korean characters, full-width
+/// forms and emoji take two.
+fn width(text: &str) -> usize {
+    text.chars()
+        .map(|c| match u32::from(c) {
+            0x1100..=0x115F
+            | 0x2E80..=0xA4CF
+            | 0xAC00..=0xD7A3
+            | 0xF900..=0xFAFF
+            | 0xFE30..=0xFE6F
+            | 0xFF00..=0xFF60
+            | 0xFFE0..=0xFFE6
+            | 0x1_F300..=0x1_FAFF
+            | 0x2_0000..=0x3_FFFD => 2,
+            _ => 1,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_in_chinese_too() {
+        let rows = [["1", "阿里", "10"], ["22", "bob", ""]].map(|row| row.map(str::to_owned));
+        let text = table(["ID", "NAME", "QUOTA"], &rows);
+        assert_eq!(text, "ID  NAME  QUOTA\n1   阿里  10\n22  bob\n");
+    }
+}

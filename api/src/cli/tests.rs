@@ -1,0 +1,102 @@
+//! What the command line takes. What the commands do is in `api/tests/cli.rs`.
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("api").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_contract_is_understood_with_and_without_json() {
+    for line in [
+        "serve",
+        "migrate",
+        "user create --name a",
+        "user create --name a --role admin --quota 5",
+        "user list",
+        "user grant --name a --quota 5",
+        "user enable --name a",
+        "user disable --name a",
+        "user rotate-token --name a",
+        "key create --user a --label b",
+        "key create --user a --label b --quota 0",
+        "key list --user a",
+        "key enable --id 1",
+        "key disable --id 1",
+        "channel create --name a --base-url https://u.example",
+        "channel create --name a --base-url http://u:1/ --key K --platform suno --priority -5 --weight 3",
+        "channel list",
+        "channel enable --name a",
+        "channel disable --name a",
+        "price set --platform suno --action song --quota 1",
+        "price set --platform suno --action lyrics --quota 0",
+        "price list",
+        "task show task_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "audit",
+    ] {
+        let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(!cli.flags.json && cli.command.is_some(), "{line}");
+        for with_json in [format!("{line} --json"), format!("--json {line}")] {
+            let cli = parse(&with_json).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(cli.flags.json, "{with_json}");
+        }
+    }
+}
+
+#[test]
+fn nothing_said_is_left_to_the_program() {
+    assert!(parse("").is_ok_and(|cli| cli.command.is_none()));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for line in [
+        "sing",
+        "user",
+        "user create",
+        "user create --name a --role root",
+        "user create --name a --quota -1",
+        "user create --name a --quota 1.5",
+        "user grant --name a --quota 9007199254740992",
+        "key create --user a",
+        "key enable --id one",
+        "channel create --name a --base-url u.example",
+        "channel create --name a --base-url https://n:p@u.example",
+        "channel create --name a --base-url https://u.example?k=1",
+        "channel create --name a --base-url https://u.example --weight 0",
+        "channel create --name a --base-url https://u.example --weight 1001",
+        "channel create --name a --base-url https://u.example --platform udio",
+        "channel create --name a --base-url https://u.example --key schlüssel",
+        "price set --platform suno --action music --quota 1",
+        "task show 17",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failures() {
+    for (line, kind) in [
+        ("--help", ErrorKind::DisplayHelp),
+        ("user create --help", ErrorKind::DisplayHelp),
+        ("--version", ErrorKind::DisplayVersion),
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!((error.kind(), error.exit_code()), (kind, 0), "{line}");
+    }
+}
+
+#[test]
+fn a_key_does_not_print() {
+    let cli = parse("channel create --name a --base-url https://u.example --key hunter2");
+    assert!(!format!("{cli:?}").contains("hunter2"));
+}

@@ -1,0 +1,215 @@
+//! The public text of each error: what was wrong, and what would be right.
+
+use std::borrow::Cow;
+
+use shared::task::Status;
+
+use super::{ApiError, UserHeader, Wanted};
+use crate::body::{MOST_BYTES, PATIENCE};
+use crate::i18n::Text;
+use crate::routes::suno::fetch_many::MOST_IDS;
+
+impl ApiError {
+    /// What the client is told.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => self.who(),
+            Self::UserDisabled => plain(
+                "该用户已被禁用，请联系管理员",
+                "this user is disabled; ask an administrator",
+            ),
+            Self::KeyDisabled => plain(
+                "该 API 密钥已被禁用，请换用其他密钥或联系管理员",
+                "this API key is disabled; use another one or ask an administrator",
+            ),
+            Self::NotAdmin => plain(
+                "无权访问：该接口仅限管理员，查询自己的任务请使用 /api/task/self",
+                "only administrators may see this; your own tasks are at /api/task/self",
+            ),
+            Self::NoSuchPath => plain(
+                "接口不存在，请检查请求路径",
+                "nothing is served at this path; check the address",
+            ),
+            Self::MethodNotAllowed => plain(
+                "该接口不支持此请求方法，支持的方法见响应头 Allow",
+                "this path does not take this method; the Allow header lists those it takes",
+            ),
+            Self::QueryEncoding => plain(
+                "查询参数的百分号编码有误，解码后应为 UTF-8 文本",
+                "the query string must be percent-encoded UTF-8 text",
+            ),
+            Self::Parameter(name, wanted) => wanted.of("参数", "parameter", name),
+            Self::Field(name, wanted) => wanted.of("字段", "field", name),
+            Self::MediaType
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::BrokenJson { .. }
+            | Self::NotAnObject
+            | Self::BadRequest => self.body(),
+            Self::TooManyIds(_)
+            | Self::LyricsWithoutPrompt
+            | Self::SongWithoutPrompt
+            | Self::IdempotencyKey
+            | Self::InvalidAction
+            | Self::TaskNotExist
+            | Self::NothingToContinue
+            | Self::QuotaNotEnough
+            | Self::IdempotencyKeyReused
+            | Self::NoAvailableChannel => self.music(),
+            Self::Busy => plain(
+                "服务繁忙，请稍后重试",
+                "the service is busy; try again in a moment",
+            ),
+            Self::Internal => plain(
+                "服务器内部错误，请稍后重试",
+                "something went wrong on our side; try again later",
+            ),
+        }
+    }
+
+    /// Of callers who did not prove who they are.
+    fn who(&self) -> Text {
+        match self {
+            Self::TokenMissing => plain(
+                "缺少认证信息，请在请求头 Authorization 中提供 Bearer 令牌或密钥",
+                "no credential: send `Authorization: Bearer <access token or API key>`",
+            ),
+            Self::UserHeader(UserHeader::NotANumber) => plain(
+                "请求头 New-Api-User 缺失或不是数字，应为令牌所属用户的 ID",
+                "the header New-Api-User must be the number of the token's user",
+            ),
+            Self::UserHeader(UserHeader::NotTheirs) => plain(
+                "请求头 New-Api-User 与令牌所属用户不符",
+                "the header New-Api-User is not the number of the token's user",
+            ),
+            _ => plain(
+                "令牌或密钥无效，请检查请求头 Authorization",
+                "the credential in the header Authorization is not valid",
+            ),
+        }
+    }
+
+    /// Of bodies that don't read.
+    fn body(&self) -> Text {
+        match self {
+            Self::MediaType => plain(
+                "请求体的类型应为 JSON，请设置请求头 Content-Type: application/json",
+                "the body must be JSON: send `Content-Type: application/json`",
+            ),
+            Self::TooLarge => {
+                let most = MOST_BYTES / 1024;
+                built(
+                    format!("请求体过大，最多 {most} KiB"),
+                    format!("the body is too large; the most is {most} KiB"),
+                )
+            }
+            Self::TooSlow => {
+                let most = PATIENCE.as_secs();
+                built(
+                    format!("请求体未能在 {most} 秒内发送完毕"),
+                    format!("the body did not arrive within {most} seconds"),
+                )
+            }
+            Self::BrokenJson { line, column } => built(
+                format!("请求体不是合法的 JSON（第 {line} 行，第 {column} 列）"),
+                format!("the body is not valid JSON (line {line}, column {column})"),
+            ),
+            Self::NotAnObject => plain(
+                "请求体应为 JSON 对象，即 {…}",
+                "the body must be a JSON object, {…}",
+            ),
+            _ => plain("请求无法解析", "the request cannot be read"),
+        }
+    }
+
+    /// Of music that cannot be made or found.
+    fn music(&self) -> Text {
+        match self {
+            Self::TooManyIds(count) => built(
+                format!("字段 ids 最多包含 {MOST_IDS} 个任务 ID，当前为 {count} 个"),
+                format!("field `ids` holds {count} ids; the most is {MOST_IDS}"),
+            ),
+            Self::LyricsWithoutPrompt => plain(
+                "生成歌词需要非空的 prompt",
+                "lyrics need a `prompt` that is not empty",
+            ),
+            Self::SongWithoutPrompt => plain(
+                "生成歌曲需要非空的 prompt、gpt_description_prompt 或 continue_clip_id 之一",
+                "a song needs one of `prompt`, `gpt_description_prompt` and `continue_clip_id`",
+            ),
+            Self::IdempotencyKey => plain(
+                "请求头 Idempotency-Key 应为 1 至 255 个可打印 ASCII 字符，且只能出现一次",
+                "the header Idempotency-Key must be 1 to 255 printable ASCII characters, once",
+            ),
+            Self::InvalidAction => plain(
+                "任务类型无效，应为 music（或 song）或 lyrics",
+                "the action must be music (or song) or lyrics",
+            ),
+            Self::TaskNotExist => plain(
+                "任务不存在，请检查 task_id",
+                "there is no such task; check the `task_id`",
+            ),
+            Self::NothingToContinue => plain(
+                "task_id 所指的任务从未被上游受理，没有可续写的内容",
+                "the task of `task_id` was never accepted by an upstream: there is nothing to continue",
+            ),
+            Self::QuotaNotEnough => plain(
+                "用户或密钥的额度不足，本次未扣费",
+                "the quota of the user or of the key does not suffice; nothing was taken",
+            ),
+            Self::IdempotencyKeyReused => plain(
+                "该 Idempotency-Key 已用于内容不同的请求，请换用新的值",
+                "this Idempotency-Key was used for a different request; use a new one",
+            ),
+            _ => plain(
+                "当前没有可用的渠道，本次未扣费，请稍后重试",
+                "no channel is available now; nothing was taken; try again later",
+            ),
+        }
+    }
+}
+
+impl Wanted {
+    /// The sentence about the parameter or field `name`.
+    fn of(self, chinese_kind: &str, english_kind: &str, name: &str) -> Text {
+        let (chinese, english): (Cow<str>, Cow<str>) = match self {
+            Self::WholeNumber => ("应为整数".into(), "must be a whole number".into()),
+            Self::Number => ("应为有限的数字".into(), "must be a finite number".into()),
+            Self::Flag => ("应为 true 或 false".into(), "must be true or false".into()),
+            Self::Text => ("应为字符串".into(), "must be a string".into()),
+            Self::TextWithoutNul => (
+                "不能包含 NUL 字符（U+0000）".into(),
+                "must not contain NUL characters (U+0000)".into(),
+            ),
+            Self::Strings => (
+                "应为字符串数组".into(),
+                "must be an array of strings".into(),
+            ),
+            Self::Status => {
+                let names = Status::ALL.map(Status::as_str);
+                (
+                    format!("应为 {} 之一", names.join("、")).into(),
+                    format!("must be one of {}", names.join(", ")).into(),
+                )
+            }
+        };
+        built(
+            format!("{chinese_kind} {name} {chinese}"),
+            format!("{english_kind} `{name}` {english}"),
+        )
+    }
+}
+
+fn plain(chinese: &'static str, english: &'static str) -> Text {
+    Text {
+        chinese: chinese.into(),
+        english: english.into(),
+    }
+}
+
+fn built(chinese: String, english: String) -> Text {
+    Text {
+        chinese: chinese.into(),
+        english: english.into(),
+    }
+}

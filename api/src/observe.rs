@@ -1,0 +1,69 @@
+//! One log line and two figures a request.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use shared::telemetry::Figure;
+use tokio::time::Instant;
+
+/// Answers, by route, method and status.
+pub const REQUESTS: &str = "task_center_http_requests_total";
+/// How long answers took, in seconds, by route and method.
+pub const SECONDS: &str = "task_center_http_request_seconds";
+/// Submits, by action and outcome.
+pub const SUBMITS: &str = "task_center_submits_total";
+/// Tasks that were charged, by action.
+pub const CHARGES: &str = "task_center_charges_total";
+
+/// What they say, for `GET /metrics`.
+pub const FIGURES: [Figure; 4] = [
+    Figure::Counter(REQUESTS, "Answers, by route, method and status."),
+    Figure::Histogram(
+        SECONDS,
+        "How long answers took, in seconds, by route and method.",
+    ),
+    Figure::Counter(SUBMITS, "Submits, by action and outcome."),
+    Figure::Counter(CHARGES, "Tasks that were charged, by action."),
+];
+
+/// Counts and times the request, and logs one line when it is answered.
+pub(crate) async fn measure(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = name(request.method());
+    // The route, not the path: a figure for each task id would fill the memory.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let is_probe = matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics");
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let took = started.elapsed();
+    metrics::counter!(
+        REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string()
+    )
+    .increment(1);
+    metrics::histogram!(SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    if is_probe && status < 500 {
+        tracing::debug!(status, milliseconds, "answered");
+    } else {
+        tracing::info!(status, milliseconds, "answered");
+    }
+    response
+}
+
+/// The method's name, with one name for all that a caller makes up.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

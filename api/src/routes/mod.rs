@@ -1,0 +1,90 @@
+//! One endpoint a file, and the layers around all of them.
+//!
+//! | path | file |
+//! |---|---|
+//! | `GET /api/task/self` | [`task::list_own`] |
+//! | `GET /api/task/` | [`task::list_all`] |
+//! | `POST /suno/submit/{action}` | [`suno::submit`] |
+//! | `GET /suno/fetch/{task_id}` | [`suno::fetch`] |
+//! | `POST /suno/fetch` | [`suno::fetch_many`] |
+//! | `GET /healthz`, `/readyz`, `/metrics` | [`health`] |
+
+pub mod health;
+pub mod suno;
+pub mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use shared::config::Cors;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::auth::NEW_API_USER;
+use crate::error::ApiError;
+use crate::request_id::X_REQUEST_ID;
+use crate::state::{Api, App};
+use crate::{observe, panics, request_id, surface};
+
+/// Every route, ready to serve.
+pub fn router(api: Api) -> Router {
+    let cors = cors(&api.cors);
+    let app: App = Arc::new(api);
+    let router = Router::new()
+        .merge(task::routes())
+        .merge(suno::routes())
+        .merge(health::routes())
+        .fallback(async || ApiError::NoSuchPath)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);
+    layered(router, cors, &app).with_state(app)
+}
+
+/// The layers, innermost first. They stand around the answers to unknown paths, wrong methods and
+/// preflights too.
+fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<App> {
+    let router = router
+        .layer(from_fn(panics::catch))
+        .layer(from_fn(surface::write));
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
+        .layer(CompressionLayer::new())
+        .layer(from_fn(observe::measure))
+        .layer(from_fn_with_state(Arc::clone(app), request_id::assign))
+}
+
+/// The header that makes a submit happen once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+fn cors(allowed: &Cors) -> Option<CorsLayer> {
+    let origins = match allowed {
+        Cors::None => return None,
+        Cors::Any => AllowOrigin::from(Any),
+        Cors::Origins(origins) => {
+            // What is no header value is no origin that a browser could send.
+            let origins = origins
+                .iter()
+                .map(String::as_str)
+                .map(HeaderValue::from_str);
+            AllowOrigin::list(origins.filter_map(Result::ok))
+        }
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            NEW_API_USER,
+            IDEMPOTENCY_KEY,
+            X_REQUEST_ID,
+        ])
+        .expose_headers([X_REQUEST_ID])
+        .max_age(Duration::from_hours(1));
+    Some(layer)
+}

@@ -1,0 +1,58 @@
+//! The shape of success, and of a task, in the upstream's dialect (`suno-upstream.md`).
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use shared::store::listing::TaskView;
+use shared::task::TaskId;
+
+use crate::routes::task::page::result;
+
+#[derive(Serialize)]
+struct Success<T> {
+    code: &'static str,
+    message: &'static str,
+    data: T,
+}
+
+/// `{"code":"success","message":"","data":…}`.
+pub(crate) fn success(data: impl Serialize) -> Response {
+    Json(Success {
+        code: "success",
+        message: "",
+        data,
+    })
+    .into_response()
+}
+
+/// A task as the upstream would print it; times are Unix seconds by our own clock.
+#[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the upstream's names")]
+pub struct Task<'a> {
+    task_id: &'a TaskId,
+    action: &'static str,
+    status: &'static str,
+    fail_reason: &'a str,
+    submit_time: i64,
+    start_time: i64,
+    finish_time: i64,
+    progress: String,
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> From<&'a TaskView> for Task<'a> {
+    fn from(task: &'a TaskView) -> Self {
+        Self {
+            task_id: &task.task_id,
+            action: task.action.upstream_name(),
+            status: task.status.as_str(),
+            fail_reason: &task.fail_reason,
+            submit_time: task.submit_time,
+            start_time: task.start_time,
+            finish_time: task.finish_time,
+            progress: task.progress.to_string(),
+            data: result(task),
+        }
+    }
+}

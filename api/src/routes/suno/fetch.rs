@@ -1,0 +1,26 @@
+//! `GET /suno/fetch/{task_id}`: one task.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::answer::{Task, success};
+use crate::auth::KeyUser;
+use crate::error::{ApiError, Result};
+use crate::state::App;
+
+/// A task that is not the caller's does not exist, and neither does one whose id is no id of ours:
+/// 400 and not 404, as clients of this dialect expect.
+pub(crate) async fn fetch(
+    State(app): State<App>,
+    KeyUser(holder): KeyUser,
+    task: std::result::Result<Path<String>, PathRejection>,
+) -> Result<Response> {
+    let Ok(Path(task)) = task else {
+        return Err(ApiError::TaskNotExist);
+    };
+    let task = task.parse().map_err(|_| ApiError::TaskNotExist)?;
+    let found = app.store.find(holder.user.id, &[task]).await?;
+    let task = found.first().ok_or(ApiError::TaskNotExist)?;
+    Ok(success(Task::from(task)))
+}

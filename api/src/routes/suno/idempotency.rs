@@ -1,0 +1,85 @@
+//! `Idempotency-Key`: the same request twice is one task (contract, section 3).
+
+use axum::http::HeaderMap;
+use shared::secret::SecretDigest;
+use shared::store::submissions::Idempotency;
+use shared::task::Action;
+
+use crate::error::{ApiError, Result};
+use crate::routes::IDEMPOTENCY_KEY;
+
+/// The longest key.
+const LONGEST: usize = 255;
+
+/// The key that came along, if one did: 1 to 255 printable ASCII characters, the space included.
+/// What makes it the same request is the action, by whichever of its names, and the body, byte for
+/// byte.
+pub(crate) fn of_request(
+    headers: &HeaderMap,
+    action: Action,
+    body: &[u8],
+) -> Result<Option<Idempotency>> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    let is_printable = key
+        .as_bytes()
+        .iter()
+        .all(|byte| (b' '..=b'~').contains(byte));
+    if keys.next().is_some() || !is_printable || !(1..=LONGEST).contains(&key.len()) {
+        return Err(ApiError::IdempotencyKey);
+    }
+    let key = key.to_str().map_err(|_| ApiError::IdempotencyKey)?;
+    let request = SecretDigest::of([action.as_str().as_bytes(), b"\n", body].concat());
+    Ok(Some(Idempotency {
+        key: key.to_owned(),
+        request,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn of(keys: &[&[u8]]) -> Result<Option<String>> {
+        let mut headers = HeaderMap::new();
+        for key in keys {
+            let key = HeaderValue::from_bytes(key).expect("it is a header");
+            headers.append(IDEMPOTENCY_KEY, key);
+        }
+        Ok(of_request(&headers, Action::Song, b"{}")?.map(|found| found.key))
+    }
+
+    #[test]
+    fn printable_keys_of_1_to_255_characters_are_taken() {
+        let longest = "~".repeat(LONGEST);
+        for key in ["a", "order 17/a", longest.as_str()] {
+            assert_eq!(of(&[key.as_bytes()]), Ok(Some(key.to_owned())));
+        }
+        assert_eq!(of(&[]), Ok(None));
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        let too_long = "x".repeat(LONGEST + 1);
+        for key in [&b""[..], b"a\tb", "键".as_bytes(), too_long.as_bytes()] {
+            assert_eq!(of(&[key]), Err(ApiError::IdempotencyKey), "{key:?}");
+        }
+        assert_eq!(of(&[b"a", b"a"]), Err(ApiError::IdempotencyKey));
+    }
+
+    #[test]
+    fn action_and_body_make_the_request() {
+        let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, HeaderValue::from_static("k"))]);
+        let request = |action, body: &[u8]| {
+            let found = of_request(&headers, action, body).expect("the key is good");
+            found.map(|found| found.request)
+        };
+        let first = request(Action::Song, b"{}");
+        assert_eq!(first, request(Action::Song, b"{}"));
+        assert_ne!(first, request(Action::Song, b"{ }"));
+        assert_ne!(first, request(Action::Lyrics, b"{}"));
+    }
+}

@@ -1,0 +1,261 @@
+//! What a submit asks for, checked. The fields that we know must be of their types; the others are
+//! forwarded untouched, byte for byte: upstreams grow faster than we do.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::task::Action;
+
+use crate::error::{ApiError, Result, Wanted};
+
+/// The model of a song that names none (`suno-upstream.md`).
+const DEFAULT_MODEL: &str = "chirp-v3-0";
+
+/// The fields of a JSON object, each as it was sent.
+#[derive(Debug)]
+pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
+
+/// A submit whose fields are all good.
+#[derive(Debug)]
+pub(crate) struct Request {
+    fields: Fields,
+    /// The prompt or description, as the listings show it.
+    pub input: String,
+    /// The task that it names, as the client sent it.
+    pub task_id: Option<String>,
+    /// Whether it continues a clip of that task.
+    pub is_continuation: bool,
+}
+
+impl Request {
+    /// Reads the body of a submit.
+    pub fn parse(action: Action, body: &[u8]) -> Result<Self> {
+        let fields = Fields::parse(body)?;
+        let prompt = fields.text("prompt")?;
+        let title = fields.text("title")?;
+        let description = fields.text("gpt_description_prompt")?;
+        let clip = fields.text("continue_clip_id")?;
+        let task_id = fields.text("task_id")?;
+        let model = fields.text("mv")?;
+        fields.text("tags")?;
+        fields.optional::<bool>("make_instrumental", Wanted::Flag)?;
+        fields.optional::<f64>("continue_at", Wanted::Number)?;
+
+        match action {
+            Action::Lyrics if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
+            Action::Song if prompt.is_none() && description.is_none() && clip.is_none() => {
+                return Err(ApiError::SongWithoutPrompt);
+            }
+            Action::Song | Action::Lyrics => {}
+        }
+        let mut request = Self {
+            fields,
+            input: prompt.or(description).or(title).unwrap_or_default(),
+            task_id,
+            is_continuation: clip.is_some(),
+        };
+        if action == Action::Song && model.is_none() {
+            request.fields.set("mv", DEFAULT_MODEL)?;
+        }
+        Ok(request)
+    }
+
+    /// Puts the upstream's name of the task in the place of ours.
+    pub fn name_upstream(&mut self, upstream_id: &str) -> Result<()> {
+        self.fields.set("task_id", upstream_id)
+    }
+
+    /// The request as it goes to the upstream.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(&self.fields.0).map_err(|error| unwritable(&error))
+    }
+}
+
+impl Fields {
+    /// Reads a JSON object. Of a field given twice the last counts.
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            if error.is_data() {
+                return ApiError::NotAnObject;
+            }
+            ApiError::BrokenJson {
+                line: error.line(),
+                column: error.column(),
+            }
+        })
+    }
+
+    /// A text; `None` if it is absent, null or blank.
+    fn text(&self, name: &'static str) -> Result<Option<String>> {
+        let text = self.optional::<String>(name, Wanted::Text)?;
+        match text {
+            Some(text) if text.contains('\0') => Err(ApiError::Field(name, Wanted::TextWithoutNul)),
+            text => Ok(text.filter(|text| !text.trim().is_empty())),
+        }
+    }
+
+    /// An array of strings, which must be there.
+    pub fn strings(&self, name: &'static str) -> Result<Vec<String>> {
+        self.optional(name, Wanted::Strings)?
+            .ok_or(ApiError::Field(name, Wanted::Strings))
+    }
+
+    /// A value; `None` if it is absent or null.
+    fn optional<'a, T: Deserialize<'a>>(
+        &'a self,
+        name: &'static str,
+        wanted: Wanted,
+    ) -> Result<Option<T>> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| ApiError::Field(name, wanted)),
+        }
+    }
+
+    fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        let raw = to_raw_value(text).map_err(|error| unwritable(&error))?;
+        self.0.insert(name.to_owned(), raw);
+        Ok(())
+    }
+}
+
+/// Strings and what was read as JSON can always be written as JSON.
+fn unwritable(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "a request could not be written as JSON");
+    ApiError::Internal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn song(body: &str) -> Result<Request> {
+        Request::parse(Action::Song, body.as_bytes())
+    }
+
+    fn refused(action: Action, body: &str) -> ApiError {
+        let parsed = Request::parse(action, body.as_bytes());
+        parsed.map(|request| request.input).expect_err(body)
+    }
+
+    #[test]
+    fn unknown_fields_are_forwarded_byte_for_byte() {
+        let body = r#"{"prompt":"p","mv":"chirp-v4","seed":1.00e+2,"big":123456789012345678901,"x":{"b":1, "a":"\u0041"}}"#;
+        let forwarded = song(body).and_then(|request| request.to_json());
+        let expected = r#"{"big":123456789012345678901,"mv":"chirp-v4","prompt":"p","seed":1.00e+2,"x":{"b":1, "a":"\u0041"}}"#;
+        assert_eq!(forwarded.as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn a_song_without_a_model_gets_the_default_one_and_lyrics_get_none() {
+        for mv in ["", r#","mv":null"#, r#","mv":" ""#] {
+            let forwarded = song(&format!(r#"{{"prompt":"p"{mv}}}"#)).and_then(|r| r.to_json());
+            assert_eq!(
+                forwarded.as_deref(),
+                Ok(r#"{"mv":"chirp-v3-0","prompt":"p"}"#)
+            );
+        }
+        let lyrics = Request::parse(Action::Lyrics, br#"{"prompt":"p"}"#);
+        let forwarded = lyrics.and_then(|request| request.to_json());
+        assert_eq!(forwarded.as_deref(), Ok(r#"{"prompt":"p"}"#));
+    }
+
+    #[test]
+    fn the_input_is_the_prompt_or_else_the_description_or_else_the_title() {
+        for (body, input) in [
+            (
+                r#"{"prompt":"a","gpt_description_prompt":"b","title":"c"}"#,
+                "a",
+            ),
+            (
+                r#"{"prompt":" ","gpt_description_prompt":"b","title":"c"}"#,
+                "b",
+            ),
+            (r#"{"continue_clip_id":"x","title":"c"}"#, "c"),
+            (r#"{"continue_clip_id":"x"}"#, ""),
+        ] {
+            assert_eq!(
+                song(body).map(|request| request.input),
+                Ok(input.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn lyrics_need_a_prompt_and_a_song_needs_something_to_start_from() {
+        for body in [
+            "{}",
+            r#"{"prompt":null}"#,
+            r#"{"prompt":" \n","tags":"pop"}"#,
+        ] {
+            assert_eq!(refused(Action::Lyrics, body), ApiError::LyricsWithoutPrompt);
+            assert_eq!(refused(Action::Song, body), ApiError::SongWithoutPrompt);
+        }
+        let described = r#"{"gpt_description_prompt":"d"}"#;
+        assert!(song(described).is_ok());
+        assert_eq!(
+            refused(Action::Lyrics, described),
+            ApiError::LyricsWithoutPrompt
+        );
+    }
+
+    #[test]
+    fn known_fields_of_a_wrong_type_are_refused_by_name() {
+        for name in [
+            "prompt",
+            "tags",
+            "title",
+            "mv",
+            "gpt_description_prompt",
+            "continue_clip_id",
+            "task_id",
+        ] {
+            for value in ["1", "true", "[]", "{}", r#""\ud800""#] {
+                let body = format!(r#"{{"prompt":"p","{name}":{value}}}"#);
+                let expected = ApiError::Field(name, Wanted::Text);
+                assert_eq!(refused(Action::Song, &body), expected);
+            }
+            let body = format!(r#"{{"prompt":"p","{name}":"a\u0000"}}"#);
+            let expected = ApiError::Field(name, Wanted::TextWithoutNul);
+            assert_eq!(refused(Action::Song, &body), expected);
+        }
+        for value in ["1", r#""true""#, "[]"] {
+            let body = format!(r#"{{"prompt":"p","make_instrumental":{value}}}"#);
+            let expected = ApiError::Field("make_instrumental", Wanted::Flag);
+            assert_eq!(refused(Action::Song, &body), expected);
+        }
+        for value in [r#""1""#, "true", "1e999"] {
+            let body = format!(r#"{{"prompt":"p","continue_at":{value}}}"#);
+            let expected = ApiError::Field("continue_at", Wanted::Number);
+            assert_eq!(refused(Action::Song, &body), expected);
+        }
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let body = r#"{"prompt":"p","tags":null,"title":null,"mv":null,"continue_clip_id":null,"task_id":null,"make_instrumental":null,"continue_at":null}"#;
+        let request = song(body).expect("it is good");
+        assert!(request.task_id.is_none() && !request.is_continuation);
+    }
+
+    #[test]
+    fn what_is_no_object_and_what_is_no_json_are_told_apart() {
+        for body in ["[]", "null", "7", r#""x""#] {
+            assert_eq!(refused(Action::Song, body), ApiError::NotAnObject);
+        }
+        for body in ["", "{", r#"{"a":1,}"#, "{}x", "\u{feff}{}", r#"{"a":01}"#] {
+            let broken = refused(Action::Song, body);
+            assert!(matches!(broken, ApiError::BrokenJson { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_upstreams_name_takes_the_place_of_ours() {
+        let mut request = song(r#"{"prompt":"p","mv":"m","task_id":"task_x"}"#).expect("good");
+        assert_eq!(request.task_id.as_deref(), Some("task_x"));
+        request.name_upstream("7c\"0d").expect("it can be written");
+        let forwarded = r#"{"mv":"m","prompt":"p","task_id":"7c\"0d"}"#;
+        assert_eq!(request.to_json().as_deref(), Ok(forwarded));
+    }
+}

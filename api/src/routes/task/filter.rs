@@ -1,0 +1,123 @@
+//! The parameters that both listings take (contract, section 2).
+
+use shared::store::listing::Filter;
+use shared::task::Action;
+
+use super::query::Query;
+use crate::error::{ApiError, Result, Wanted};
+
+const DEFAULT_PAGE_SIZE: i64 = 20;
+const LARGEST_PAGE_SIZE: i64 = 100;
+
+/// What a client asked for: `p`, `page_size`, `platform`, `task_id`, `status`, `action`,
+/// `start_timestamp` and `end_timestamp`, each optional.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The page, from 1.
+    pub page: i64,
+    /// Tasks a page, 1 to 100.
+    pub page_size: i64,
+    /// Which tasks.
+    pub filter: Filter,
+}
+
+impl Asked {
+    /// Reads the parameters.
+    pub fn from_query(query: &Query) -> Result<Self> {
+        let page_size = match query.number("page_size")? {
+            Some(size) if size >= 1 => size.min(LARGEST_PAGE_SIZE),
+            _ => DEFAULT_PAGE_SIZE,
+        };
+        let action = query.text("action")?;
+        let known_action = action.and_then(Action::from_client);
+        let filter = Filter {
+            platform: query.text("platform")?.map(str::to_owned),
+            task_id: query.text("task_id")?.map(str::to_owned),
+            status: match query.text("status")? {
+                None => None,
+                Some(name) => Some(
+                    name.parse()
+                        .map_err(|_| ApiError::Parameter("status", Wanted::Status))?,
+                ),
+            },
+            action: known_action,
+            // `action=video` is no mistake of the client: there just are no such tasks.
+            nothing: action.is_some() && known_action.is_none(),
+            start_timestamp: query.number("start_timestamp")?,
+            end_timestamp: query.number("end_timestamp")?,
+            user_id: None,
+            channel_id: None,
+        };
+        Ok(Self {
+            page: query.number("p")?.unwrap_or(1).max(1),
+            page_size,
+            filter,
+        })
+    }
+
+    /// How many tasks stand before the page. A page that is further away than there are numbers is
+    /// past the end, like any other.
+    pub fn offset(&self) -> i64 {
+        (self.page - 1).saturating_mul(self.page_size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::task::Status;
+
+    fn asked(query: &str) -> Result<Asked> {
+        Asked::from_query(&Query::parse(query)?)
+    }
+
+    fn page_of(query: &str) -> (i64, i64, i64) {
+        let asked = asked(query).expect("the query is good");
+        (asked.page, asked.page_size, asked.offset())
+    }
+
+    #[test]
+    fn pages_and_their_sizes_stay_within_their_bounds() {
+        assert_eq!(page_of(""), (1, 20, 0));
+        assert_eq!(page_of("p=3&page_size=50"), (3, 50, 100));
+        assert_eq!(page_of("p=0&page_size=0"), (1, 20, 0));
+        assert_eq!(page_of("p=-7&page_size=-7"), (1, 20, 0));
+        assert_eq!(page_of("p=2&page_size=101"), (2, 100, 100));
+        let huge = "99999999999999999999";
+        let far = page_of(&format!("p={huge}&page_size={huge}"));
+        assert_eq!(far, (i64::MAX, 100, i64::MAX));
+    }
+
+    #[test]
+    fn an_action_in_any_case_is_found_and_an_unknown_one_matches_nothing() {
+        for name in ["song", "music", "MUSIC"] {
+            let filter = asked(&format!("action={name}")).expect("good").filter;
+            assert_eq!((filter.action, filter.nothing), (Some(Action::Song), false));
+        }
+        let filter = asked("action=video").expect("good").filter;
+        assert_eq!((filter.action, filter.nothing), (None, true));
+        assert!(!asked("action=").expect("good").filter.nothing);
+    }
+
+    #[test]
+    fn a_status_is_one_of_the_seven_exactly() {
+        let filter = asked("status=IN_PROGRESS").expect("good").filter;
+        assert_eq!(filter.status, Some(Status::InProgress));
+        for status in ["success", "DONE", "SUCCESS%20"] {
+            let refused = asked(&format!("status={status}")).map(|_| ());
+            let expected = Err(ApiError::Parameter("status", Wanted::Status));
+            assert_eq!(refused, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_users_own_example_reads() {
+        let query = "p=1&page_size=20&platform=suno&task_id=task123&status=SUCCESS&action=song\
+                     &start_timestamp=1640908800&end_timestamp=1640995200";
+        let filter = asked(query).expect("good").filter;
+        assert_eq!(filter.platform.as_deref(), Some("suno"));
+        assert_eq!(filter.task_id.as_deref(), Some("task123"));
+        assert_eq!(filter.start_timestamp, Some(1_640_908_800));
+        assert_eq!(filter.end_timestamp, Some(1_640_995_200));
+    }
+}

@@ -1,0 +1,137 @@
+//! From the configuration to a socket that serves: for `api` and for `task-center`.
+
+use shared::config::{Config, TlsFiles};
+use shared::start::StartError;
+
+use crate::server::Server;
+use crate::tls::{Tls, TlsError};
+
+/// Binds `API_BIND`, with the files of `TLS_CERT` and `TLS_KEY` if they are set. Warns of a public
+/// address without them.
+pub async fn bind(config: &Config) -> Result<Server, StartError> {
+    let address = config.api_bind;
+    let tls = config.tls.as_ref().map(read_tls).transpose()?;
+    if tls.is_none() && !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            %address,
+            "API_BIND is public, and TLS_CERT and TLS_KEY are not set: tokens and keys cross the \
+             network readable for others, unless a proxy in front of it encrypts"
+        );
+    }
+    Server::bind(address, tls)
+        .await
+        .map_err(|why| StartError::Bind {
+            variable: "API_BIND",
+            address,
+            why,
+        })
+}
+
+fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {
+    Tls::read(files).map_err(|error| {
+        let variable = match &error {
+            // One file may be both; its certificate was read first, so it is the key that is missing.
+            TlsError::Unreadable { file, .. } if *file == files.key => "TLS_KEY",
+            TlsError::NoCertificate(_) | TlsError::Unreadable { .. } => "TLS_CERT",
+            TlsError::Unusable(_) => "TLS_CERT and TLS_KEY",
+        };
+        let why = error.to_string();
+        StartError::Tls { variable, why }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use shared::config::Program;
+
+    use super::*;
+
+    /// A folder that goes with the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let id = std::process::id();
+            let path = std::env::temp_dir().join(format!("task-center-tls-{name}-{id}"));
+            fs::create_dir_all(&path).expect("the folder is made");
+            Self(path)
+        }
+
+        fn file(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, text).expect("the file is written");
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let made = made.expect("a certificate is made");
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    async fn bound(cert: &Path, key: &Path) -> Result<String, String> {
+        let config = Config::read(Program::TaskCenter, |name| match name {
+            "API_BIND" => Some("127.0.0.1:0".to_owned()),
+            "TLS_CERT" => Some(cert.display().to_string()),
+            "TLS_KEY" => Some(key.display().to_string()),
+            _ => None,
+        });
+        let server = bind(&config.expect("it is valid")).await;
+        server.map(|server| server.url()).map_err(|e| e.to_string())
+    }
+
+    #[tokio::test]
+    async fn with_a_certificate_and_its_key_it_is_https() {
+        let folder = Folder::new("good");
+        let (cert, key) = pair();
+        let (cert, key) = (folder.file("c.pem", &cert), folder.file("k.pem", &key));
+        let url = bound(&cert, &key).await.expect("they belong together");
+        assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    }
+
+    #[tokio::test]
+    async fn files_of_no_use_are_named_by_their_variable() {
+        let folder = Folder::new("bad");
+        let ((cert, key), (_, other)) = (pair(), pair());
+        let cert = folder.file("c.pem", &cert);
+        let key = folder.file("k.pem", &key);
+        let other = folder.file("other.pem", &other);
+        let missing = folder.0.join("missing.pem");
+        for (cert, key, variable) in [
+            (&missing, &key, "TLS_CERT: "),
+            (&cert, &missing, "TLS_KEY: "),
+            (&key, &key, "TLS_CERT: "),
+            (&cert, &cert, "TLS_KEY: "),
+            (&cert, &other, "TLS_CERT and TLS_KEY: "),
+        ] {
+            let why = bound(cert, key).await.expect_err("it cannot serve");
+            assert!(why.starts_with(variable), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named_by_its_variable() {
+        let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let address = taken.as_ref().expect("a port is free").local_addr();
+        let address = address.expect("it has an address").to_string();
+        let config = Config::read(Program::TaskCenter, |name| {
+            (name == "API_BIND").then(|| address.clone())
+        });
+        let failed = bind(&config.expect("it is valid")).await;
+        let why = failed.expect_err("it is taken").to_string();
+        assert!(
+            why.starts_with(&format!("API_BIND: cannot listen on {address}: ")),
+            "{why}"
+        );
+    }
+}

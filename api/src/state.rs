@@ -1,0 +1,37 @@
+//! What the routes stand on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::broker::SharedBroker;
+use shared::clock::SharedClock;
+use shared::config::Cors;
+use shared::random::Random;
+use shared::store::SharedStore;
+use shared::telemetry::Figures;
+
+use crate::wake::Wake;
+
+/// Everything that the HTTP side needs from outside.
+#[derive(Clone)]
+pub struct Api {
+    /// The database.
+    pub store: SharedStore,
+    /// The broker. The routes only ask whether it answers; `wake` publishes.
+    pub broker: SharedBroker,
+    /// What tells the workers of a task that was just stored.
+    pub wake: Wake,
+    /// The time.
+    pub clock: SharedClock,
+    /// Chance, for task ids and request ids.
+    pub random: Arc<Random>,
+    /// Our own deadline for a task, counted from its submit (`TASK_TIMEOUT`).
+    pub task_timeout: Duration,
+    /// Which browsers may call us from other origins (`CORS_ALLOWED_ORIGINS`).
+    pub cors: Cors,
+    /// The figures for `/metrics`. Its owner describes [`crate::observe::FIGURES`].
+    pub figures: Figures,
+}
+
+/// The state of every route.
+pub(crate) type App = Arc<Api>;

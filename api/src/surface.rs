@@ -1,0 +1,182 @@
+//! The shape that each surface gives its errors (contract, section 1).
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::i18n::{Language, Text};
+
+/// Who the answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// `/suno/*`: programs that make music.
+    Suno,
+    /// `/api/*`, for web clients; and every path that nobody serves.
+    Api,
+}
+
+/// An error in the shape of `/api/*`.
+#[derive(Serialize)]
+struct ApiShape<'a> {
+    success: bool,
+    message: &'a str,
+}
+
+/// An error in the shape of `/suno/*`.
+#[derive(Serialize)]
+struct SunoShape<'a> {
+    code: &'a str,
+    message: &'a str,
+    data: (),
+}
+
+impl Surface {
+    /// The surface that a path belongs to.
+    pub fn of(path: &str) -> Self {
+        if path == "/suno" || path.starts_with("/suno/") {
+            Self::Suno
+        } else {
+            Self::Api
+        }
+    }
+
+    fn body(self, error: &ApiError, language: Language) -> Response {
+        let message = &*self.text(error).into(language);
+        match self {
+            Self::Api => Json(ApiShape {
+                success: false,
+                message,
+            })
+            .into_response(),
+            Self::Suno => Json(SunoShape {
+                code: error.code(),
+                message,
+                data: (),
+            })
+            .into_response(),
+        }
+    }
+
+    /// Like [`ApiError::text`], but on `/api/*` a failure of ours is the user's document's sentence.
+    fn text(self, error: &ApiError) -> Text {
+        match (self, error) {
+            (Self::Api, ApiError::Internal) => Text {
+                chinese: "获取任务列表失败".into(),
+                english: "the task list could not be read".into(),
+            },
+            _ => error.text(),
+        }
+    }
+}
+
+/// Writes errors down in the shape of the surface and the language of the client. Answers with an
+/// error's status that no code of ours made, a rejection of the framework say, get a body too.
+pub async fn write(request: Request, next: Next) -> Response {
+    let surface = Surface::of(request.uri().path());
+    let language = Language::preferred(request.headers());
+    let response = next.run(request).await;
+    let Some(error) = error_in(&response) else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    let (written, body) = surface.body(&error, language).into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(written.headers);
+    parts.headers.insert(
+        header::CONTENT_LANGUAGE,
+        HeaderValue::from_static(language.tag()),
+    );
+    parts
+        .headers
+        .append(header::VARY, HeaderValue::from_static("accept-language"));
+    Response::from_parts(parts, body)
+}
+
+fn error_in(response: &Response) -> Option<ApiError> {
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        return Some(error.clone());
+    }
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let is_error = status.is_client_error() || status.is_server_error();
+    (is_error && !is_json).then(|| ApiError::of_status(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[test]
+    fn paths_belong_to_the_surface_they_are_under() {
+        for path in ["/suno/submit/music", "/suno", "/suno/"] {
+            assert_eq!(Surface::of(path), Surface::Suno, "{path}");
+        }
+        for path in ["/api/task/", "/", "/sunoo", "/metrics"] {
+            assert_eq!(Surface::of(path), Surface::Api, "{path}");
+        }
+    }
+
+    async fn answered(
+        path: &'static str,
+        answer: impl IntoResponse + Clone + Send + Sync + 'static,
+    ) -> Response {
+        let handler = move || std::future::ready(answer.clone());
+        let router = Router::new()
+            .route(path, get(handler))
+            .layer(from_fn(write));
+        let request = Request::get(path).body(Body::empty());
+        let Ok(response) = router.oneshot(request.expect("it is a request")).await;
+        response
+    }
+
+    async fn text(response: Response) -> String {
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await;
+        String::from_utf8(body.expect("it ends").into()).expect("it is UTF-8")
+    }
+
+    #[tokio::test]
+    async fn who_finds_us_busy_is_told_to_come_again() {
+        let busy = answered("/suno/x", ApiError::Busy).await;
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(busy.headers()[header::RETRY_AFTER], "1");
+        let expected = r#"{"code":"internal_error","message":"服务繁忙，请稍后重试","data":null}"#;
+        assert_eq!(text(busy).await, expected);
+        let busy = answered("/api/x", ApiError::Busy).await;
+        let expected = r#"{"success":false,"message":"服务繁忙，请稍后重试"}"#;
+        assert_eq!(text(busy).await, expected);
+    }
+
+    #[tokio::test]
+    async fn plain_text_of_the_framework_never_gets_out() {
+        let rejection = (StatusCode::UNPROCESSABLE_ENTITY, "Failed to deserialize");
+        let written = answered("/api/x", rejection).await;
+        assert_eq!(written.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            text(written).await,
+            r#"{"success":false,"message":"请求无法解析"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_json_already_stays_as_it_is() {
+        let unready = (StatusCode::SERVICE_UNAVAILABLE, Json("as it is"));
+        assert_eq!(
+            text(answered("/readyz", unready).await).await,
+            r#""as it is""#
+        );
+    }
+}

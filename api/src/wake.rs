@@ -1,0 +1,245 @@
+//! "Look at this task now", to the workers, in the background.
+//!
+//! A submit is answered when its task is durable. Waking a worker only makes it quicker: a message
+//! that is lost here, because the broker is away or we die, costs the grace of the sweep, which
+//! publishes it again (`design.md`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shared::broker::{Message, Outgoing, SharedBroker};
+use shared::store::turns::AtTurn;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// How many tasks may wait to be published. Those beyond are left to the sweep.
+const WAITING: usize = 10_000;
+
+/// How many are published, and confirmed, at once.
+const BATCH: usize = 256;
+
+/// Wakes workers. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Wake {
+    tasks: mpsc::Sender<AtTurn>,
+    overflowing: Arc<AtomicBool>,
+    stop: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Wake {
+    /// Starts the task that publishes.
+    pub fn start(broker: SharedBroker) -> Self {
+        let (tasks, waiting) = mpsc::channel(WAITING);
+        let (ended, stopped) = watch::channel(false);
+        let stop = Arc::new(Notify::new());
+        let publisher = Publisher {
+            broker,
+            waiting,
+            outage: false,
+        };
+        let told = Arc::clone(&stop);
+        tokio::spawn(async move {
+            publisher.run(&told).await;
+            ended.send_replace(true);
+        });
+        Self {
+            tasks,
+            overflowing: Arc::default(),
+            stop,
+            stopped,
+        }
+    }
+
+    /// Has a worker submit `task`. Neither waits nor fails.
+    pub fn submit(&self, task: AtTurn) {
+        let is_full = self.tasks.try_send(task).is_err();
+        let was_full = self.overflowing.swap(is_full, Ordering::Relaxed);
+        if is_full && !was_full {
+            tracing::warn!("too many tasks wait to be published; the sweep will publish the rest");
+        }
+    }
+
+    /// Publishes what waits, and ends. To be called when nothing more is stored: what comes later
+    /// is left to the sweep.
+    pub async fn stop(&self) {
+        self.stop.notify_one();
+        let mut stopped = self.stopped.clone();
+        // An error means that the task is gone: stopped all the same.
+        let _gone = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+struct Publisher {
+    broker: SharedBroker,
+    waiting: mpsc::Receiver<AtTurn>,
+    /// Whether the last publish failed, so that an outage is logged once.
+    outage: bool,
+}
+
+impl Publisher {
+    async fn run(mut self, stop: &Notify) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                taken = self.waiting.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                }
+                () = stop.notified() => {
+                    // What waits still comes out; then `recv_many` takes nothing.
+                    self.waiting.close();
+                    continue;
+                }
+            }
+            self.publish(&mut batch).await;
+        }
+    }
+
+    async fn publish(&mut self, batch: &mut Vec<AtTurn>) {
+        let messages: Vec<Outgoing> = batch
+            .drain(..)
+            .map(|task| Outgoing {
+                message: Message::Submit(task),
+                delay: None,
+            })
+            .collect();
+        match self.broker.publish(&messages).await {
+            Ok(()) if self.outage => {
+                self.outage = false;
+                tracing::info!("the broker takes messages again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if !self.outage {
+                    tracing::warn!(%error, "tasks were stored, but not published: the sweep will do it");
+                }
+                self.outage = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
+    use async_trait::async_trait;
+    use shared::broker::{Broker, BrokerError, Consumer, Depth, Queue, Result};
+    use shared::task::{RowId, Turn};
+
+    use super::*;
+
+    /// Writes down what is published, and fails the first `failures` publishes. While `gate` is
+    /// held, publishes wait.
+    #[derive(Default)]
+    struct Notebook {
+        batches: Mutex<Vec<Vec<i64>>>,
+        failures: AtomicUsize,
+        gate: tokio::sync::Mutex<()>,
+    }
+
+    #[async_trait]
+    impl Broker for Notebook {
+        async fn publish(&self, messages: &[Outgoing]) -> Result<()> {
+            let _gate = self.gate.lock().await;
+            let one_less = |left: usize| left.checked_sub(1);
+            let order = Ordering::SeqCst;
+            if self.failures.fetch_update(order, order, one_less).is_ok() {
+                return Err(BrokerError::Unreachable("it is away".to_owned()));
+            }
+            let row = |outgoing: &Outgoing| match &outgoing.message {
+                Message::Submit(task) if outgoing.delay.is_none() => task.row.0,
+                other => panic!("{other:?}"),
+            };
+            let batch = messages.iter().map(row).collect();
+            self.batches.lock().expect("not poisoned").push(batch);
+            Ok(())
+        }
+
+        async fn consume(&self, _: Queue, _: u16) -> Result<Box<dyn Consumer>> {
+            Err(BrokerError::Closed)
+        }
+
+        async fn ping(&self) -> Result<()> {
+            Ok(())
+        }
+
+        async fn depths(&self) -> Result<Vec<Depth>> {
+            Ok(Vec::new())
+        }
+
+        fn is_durable(&self) -> bool {
+            false
+        }
+
+        async fn close(&self) {}
+    }
+
+    impl Notebook {
+        fn batches(&self) -> Vec<Vec<i64>> {
+            self.batches.lock().expect("not poisoned").clone()
+        }
+    }
+
+    fn task(row: i64) -> AtTurn {
+        AtTurn {
+            row: RowId(row),
+            turn: Turn::FIRST,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_published_in_batches_before_it_stops() {
+        let broker = Arc::new(Notebook::default());
+        let wake = Wake::start(broker.clone());
+        let all: Vec<i64> = (0..600).collect();
+        for row in &all {
+            wake.submit(task(*row));
+        }
+        wake.stop().await;
+        let batches = broker.batches();
+        assert_eq!(batches.concat(), all);
+        assert!(batches.iter().all(|batch| batch.len() <= BATCH));
+        assert!(batches.len() <= 4, "{} publishes", batches.len());
+    }
+
+    #[tokio::test]
+    async fn an_outage_costs_what_was_tried_in_it_and_nothing_after() {
+        let broker = Arc::new(Notebook::default());
+        broker.failures.store(1, Ordering::SeqCst);
+        let wake = Wake::start(broker.clone());
+        wake.submit(task(1));
+        while broker.failures.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+        wake.submit(task(2));
+        wake.stop().await;
+        assert_eq!(broker.batches(), [[2]]);
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_hangs_holds_no_submit_up() {
+        let broker = Arc::new(Notebook::default());
+        let gate = broker.gate.lock().await;
+        let wake = Wake::start(broker.clone());
+        let tasks = i64::try_from(WAITING + 1_000).expect("it fits");
+        for row in 0..tasks {
+            wake.submit(task(row));
+        }
+        drop(gate);
+        wake.stop().await;
+        assert_eq!(broker.batches().concat().len(), WAITING);
+    }
+
+    #[tokio::test]
+    async fn after_the_stop_it_neither_waits_nor_fails() {
+        let broker = Arc::new(Notebook::default());
+        let wake = Wake::start(broker.clone());
+        wake.stop().await;
+        wake.submit(task(1));
+        wake.clone().stop().await;
+        assert_eq!(broker.batches(), [[0_i64; 0]; 0]);
+    }
+}

@@ -1,0 +1,100 @@
+//! `audit` and `task show`.
+
+use serde_json::json;
+use shared::clock::Millis;
+use shared::random::Random;
+use shared::store::submissions::{NewTask, Submitted};
+use shared::task::{Action, KeyId, Platform, TaskId, UserId};
+
+use crate::operator::Operator;
+
+#[test]
+fn the_books_of_a_new_database_balance() {
+    let operator = Operator::new();
+    operator.says(&["user", "create", "--name", "a", "--quota", "5"]);
+    let audit = r#"{"balanced":true,"users":1,"tasks":0,"entries":1,"breaks":[]}"#;
+    assert_eq!(operator.json_text(&["audit"]), audit);
+    assert_eq!(
+        operator.says(&["audit"]),
+        "The books balance (users: 1, tasks: 0, ledger entries: 1).\n"
+    );
+}
+
+#[test]
+fn a_task_that_does_not_exist_is_refused() {
+    let operator = Operator::new();
+    let unknown = format!("task_{}", "a".repeat(32));
+    let said = operator.refused(&["task", "show", &unknown]);
+    assert_eq!(said, format!("error: there is no task `{unknown}`\n"));
+}
+
+#[tokio::test]
+async fn a_task_shows_its_row_its_ledger_and_its_history() {
+    let operator = Operator::new();
+    let task_id = submitted(&operator).await;
+
+    let shown = operator.json(&["task", "show", task_id.as_str()]);
+    assert_eq!(shown["task_id"], task_id.as_str());
+    let state = (&shown["status"], &shown["progress"]);
+    assert_eq!(state, (&json!("NOT_START"), &json!("0%")));
+    assert_eq!(shown["properties"], json!({"input": "rain \u{1b}[31m"}));
+    assert_eq!(shown["data"], json!({}));
+    assert_eq!(shown["unfinished"]["turn"], 0);
+    let charge = json!([{"at": NOW.0, "kind": "charge", "amount": -150_000}]);
+    assert_eq!(shown["ledger"], charge);
+    assert_eq!(shown["history"][0]["kind"], "stored");
+
+    let said = operator.says(&["task", "show", task_id.as_str()]);
+    for words in [
+        "NOT_START, 0%",
+        "2026-07-28T12:34:56.789Z",
+        "-150000",
+        "stored",
+        "a (id 1)",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert!(
+        !said.contains('\u{1b}'),
+        "a client's words move the cursor: {said:?}"
+    );
+    assert_eq!(operator.json(&["audit"])["balanced"], true);
+}
+
+/// 2026-07-28T12:34:56.789Z.
+const NOW: Millis = Millis(1_785_242_096_789);
+
+/// A song that was just charged and stored.
+async fn submitted(operator: &Operator) -> TaskId {
+    operator.says(&["user", "create", "--name", "a", "--quota", "200000"]);
+    operator.says(&["key", "create", "--user", "a", "--label", "b"]);
+    operator.says(&[
+        "channel",
+        "create",
+        "--name",
+        "up",
+        "--base-url",
+        "http://127.0.0.1:9",
+    ]);
+    let task_id = TaskId::random(&Random::seeded(1));
+    let task = NewTask {
+        task_id: task_id.clone(),
+        user: UserId(1),
+        key: KeyId(1),
+        platform: Platform::Suno,
+        action: Action::Song,
+        request: r#"{"prompt":"rain"}"#.to_owned(),
+        input: "rain \u{1b}[31m".to_owned(),
+        pinned: None,
+        idempotency: None,
+        deadline: Millis(NOW.0 + 1_800_000),
+    };
+    let store = operator.store().await;
+    let submitted = store.submit(task, NOW).await;
+    assert!(
+        matches!(submitted, Ok(Submitted::Stored(_))),
+        "{submitted:?}"
+    );
+    store.close().await;
+    task_id
+}

@@ -1,0 +1,133 @@
+//! What stands around every answer: ids, compression, languages.
+
+use std::io::{Read as _, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_sane_request_id_of_the_callers_comes_back_on_every_answer() {
+    let (world, alice) = World::with_alice().await;
+    let longest = "x".repeat(128);
+    for id in ["a", "5f0c-9A_b.1", longest.as_str()] {
+        for ask in [
+            world.get("/api/task/self").user(&alice),
+            world.get("/api/task/self"),
+            world.get("/nowhere"),
+            world.ask(Method::PUT, "/suno/fetch"),
+            world.get("/healthz"),
+        ] {
+            let answer = ask.header("x-request-id", id).send().await;
+            assert_eq!(answer.header("x-request-id"), id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_other_request_id_is_replaced_by_a_new_one() {
+    let world = World::new().await;
+    let too_long = "x".repeat(129);
+    let mut seen = std::collections::HashSet::new();
+    for id in ["", "a b", "<script>", "编号", too_long.as_str()] {
+        let answer = world
+            .get("/healthz")
+            .header("x-request-id", id)
+            .send()
+            .await;
+        let new = answer.header("x-request-id").to_owned();
+        assert_ne!(new, id);
+        assert!(new.len() == 24 && new.bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert!(seen.insert(new), "ids are not given twice");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_compressed_where_the_client_takes_it() {
+    let (world, alice) = World::with_alice().await;
+    world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
+    let plain = world.get("/api/task/self").user(&alice).send().await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let packed = world.get("/api/task/self").user(&alice);
+    let packed = packed.header("accept-encoding", "gzip, br").send().await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(packed.body.as_slice())
+        .read_to_string(&mut unpacked)
+        .expect("it is gzip");
+    assert_eq!(unpacked, plain.text());
+}
+
+#[tokio::test]
+async fn errors_are_in_the_language_that_the_client_prefers() {
+    let world = World::new().await;
+    for (accepted, language) in [
+        ("", "zh"),
+        ("en", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("fr-FR,en;q=0.2", "en"),
+        ("en;q=0.5,zh;q=0.6", "zh"),
+    ] {
+        let answer = world.get("/nowhere").header("accept-language", accepted);
+        let answer = answer.send().await;
+        assert_eq!(answer.header("content-language"), language, "{accepted}");
+        let varies = answer.headers.get_all("vary").iter();
+        assert!(varies.into_iter().any(|v| v == "accept-language"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_is_a_get_without_a_body() {
+    let (world, alice) = World::with_alice().await;
+    let answer = world.ask(Method::HEAD, "/api/task/self").user(&alice);
+    let answer = answer.send().await;
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+}
+
+/// A log that a test reads. Every test of this program writes to it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    let (world, alice) = World::with_alice().await;
+    let submit = || {
+        let ask = world.post("/suno/submit/music").key(&alice.key);
+        let ask = ask.header("x-request-id", "id-of-mine");
+        ask.json(r#"{"prompt":"a private prompt"}"#).send()
+    };
+    submit().await.submitted();
+    world.store.close().await;
+    assert_eq!(submit().await.status, 500);
+
+    let log = log.0.lock().expect("not poisoned");
+    let log = String::from_utf8_lossy(&log);
+    let of_requests = |line: &&str| line.contains(" api::") && !line.contains(" api::wake");
+    for line in log.lines().filter(of_requests) {
+        assert!(line.contains(r#"request{id=""#), "{line}");
+    }
+    // Two are answered, one is stored, one fails.
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("id-of-mine") && line.contains(" api::"));
+    assert_eq!(lines.count(), 4, "{log}");
+    assert!(!log.contains(&alice.key) && !log.contains("a private prompt"));
+}

@@ -1,0 +1,136 @@
+//! Requests and answers.
+
+use axum::body::Body;
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, Method, Request, header};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::world::{Person, World};
+
+/// A request to be.
+pub struct Ask<'a> {
+    world: &'a World,
+    builder: Builder,
+    body: Body,
+}
+
+impl World {
+    pub fn ask(&self, method: Method, path: &str) -> Ask<'_> {
+        Ask {
+            world: self,
+            builder: Request::builder().method(method).uri(path),
+            body: Body::empty(),
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> Ask<'_> {
+        self.ask(Method::POST, path)
+    }
+
+    /// Submits with a key and gives the task's name.
+    pub async fn submit(&self, person: &Person, action: &str, body: &str) -> String {
+        let answer = self
+            .post(&format!("/suno/submit/{action}"))
+            .key(&person.key)
+            .json(body.to_owned())
+            .send()
+            .await;
+        answer.submitted()
+    }
+}
+
+impl Ask<'_> {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// With an access token, as web clients do.
+    pub fn user(self, person: &Person) -> Self {
+        self.header("authorization", &format!("Bearer {}", person.token))
+            .header("new-api-user", &person.id.to_string())
+    }
+
+    /// With an API key, as programs do.
+    pub fn key(self, key: &str) -> Self {
+        self.header("authorization", &format!("Bearer {key}"))
+    }
+
+    pub fn json(self, body: impl Into<Body>) -> Self {
+        self.header("content-type", "application/json").body(body)
+    }
+
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        let request = self.builder.body(self.body).expect("it is a request");
+        let Ok(response) = self.world.router.clone().oneshot(request).await;
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await;
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: body.expect("the body ends").to_vec(),
+        }
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is UTF-8")
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.text()).expect("the body is JSON")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The error's code, and that its status and shape are those of the contract.
+    pub fn code(&self) -> (u16, String) {
+        let json = self.json();
+        assert_eq!(
+            self.header(header::CONTENT_TYPE.as_str()),
+            "application/json"
+        );
+        assert_eq!(json["data"], Value::Null, "{json}");
+        let code = json["code"].as_str().expect("an error has a code");
+        (self.status, code.to_owned())
+    }
+
+    /// The name of the task that was just submitted.
+    pub fn submitted(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let json = self.json();
+        json["data"].as_str().expect("it is a name").to_owned()
+    }
+
+    /// The names of the tasks of a page, in order, and its total.
+    pub fn page(&self) -> (Vec<String>, i64) {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let json = self.json();
+        let items = json["data"]["items"].as_array().expect("a page has items");
+        let name = |item: &Value| item["task_id"].as_str().unwrap_or_default().to_owned();
+        let total = json["data"]["total"].as_i64().expect("a page has a total");
+        (items.iter().map(name).collect(), total)
+    }
+}

@@ -1,0 +1,243 @@
+//! Real sockets: TLS, slow clients, clients that go away, and a stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api::server::{Patience, Server};
+use api::tls::Tls;
+use axum::Router;
+use axum::routing::get;
+use shared::config::TlsFiles;
+use shared::lifecycle::Stop;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::world::World;
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A server under way.
+struct Serving {
+    address: SocketAddr,
+    stop: Stop,
+    ended: JoinHandle<std::io::Result<()>>,
+}
+
+async fn serve(router: Router, patience: Patience) -> Serving {
+    let server = Server::bind(LOOPBACK, None).await.expect("a port is free");
+    let server = server.patience(patience);
+    let (address, stop) = (server.address(), Stop::new());
+    assert_eq!(server.url(), format!("http://{address}"));
+    let wish = stop.clone();
+    let ended = tokio::spawn(async move { server.serve(router, wish.requested()).await });
+    Serving {
+        address,
+        stop,
+        ended,
+    }
+}
+
+fn impatient() -> Patience {
+    Patience {
+        head: Duration::from_millis(300),
+        unread: Duration::from_millis(500),
+        grace: Duration::from_secs(5),
+    }
+}
+
+#[tokio::test]
+async fn https_is_served_with_the_given_certificate() {
+    let signed =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is signed");
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let files = TlsFiles {
+        cert: folder.join(format!("cert-{}.pem", std::process::id())),
+        key: folder.join(format!("key-{}.pem", std::process::id())),
+    };
+    std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
+    std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
+    let tls = Tls::read(&files).expect("certificate and key fit");
+    let world = World::new().await;
+    let server = Server::bind(LOOPBACK, Some(tls))
+        .await
+        .expect("a port is free");
+    let address = server.address();
+    assert_eq!(server.url(), format!("https://{address}"));
+    let serving = tokio::spawn(server.serve(world.router.clone(), std::future::pending()));
+
+    // An error means that a provider is installed already: just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let root = reqwest::Certificate::from_pem(signed.cert.pem().as_bytes()).expect("it is PEM");
+    let client = reqwest::Client::builder()
+        .tls_certs_only([root])
+        .resolve("localhost", address)
+        .build()
+        .expect("the client is built");
+    let url = format!("https://localhost:{}/healthz", address.port());
+    let answer = client.get(url).send().await.expect("it answers");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().contains_key("x-request-id"));
+    serving.abort();
+
+    let missing = TlsFiles {
+        cert: folder.join("no-such-cert.pem"),
+        key: files.key.clone(),
+    };
+    let error = Tls::read(&missing).expect_err("there is no such file");
+    assert!(error.to_string().contains("no-such-cert.pem"), "{error}");
+    let swapped = TlsFiles {
+        cert: files.key,
+        key: files.cert,
+    };
+    assert!(Tls::read(&swapped).is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_with_its_head_is_cut_off() {
+    let world = World::new().await;
+    let serving = serve(world.router.clone(), impatient()).await;
+    for sent in ["", "GET /healthz HTTP/1.1\r\nHost: "] {
+        let mut client = TcpStream::connect(serving.address)
+            .await
+            .expect("it connects");
+        client.write_all(sent.as_bytes()).await.expect("it is sent");
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(10), client.read_to_end(&mut rest));
+        assert!(read.await.is_ok(), "{sent:?} was waited for");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_cut_off() {
+    let large = axum::body::Bytes::from(vec![b'x'; 64 * 1024 * 1024]);
+    let length = large.len();
+    let router = Router::new().route("/", get(async move || large.clone()));
+    let serving = serve(router, impatient()).await;
+    let mut client = TcpStream::connect(serving.address)
+        .await
+        .expect("it connects");
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(request).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut got = Vec::new();
+    let read = client.read_to_end(&mut got).await;
+    assert!(
+        read.is_err() || got.len() < length,
+        "all of it was kept for the client"
+    );
+}
+
+#[tokio::test]
+async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
+    let router = Router::new().route(
+        "/",
+        get(async || {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            "done"
+        }),
+    );
+    let serving = serve(router, impatient()).await;
+    let mut client = TcpStream::connect(serving.address)
+        .await
+        .expect("it connects");
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.write_all(request).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    serving.stop.request();
+    let mut answer = String::new();
+    client
+        .read_to_string(&mut answer)
+        .await
+        .expect("it answers");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"),
+        "{answer}"
+    );
+    let ended = serving.ended.await.expect("it did not panic");
+    ended.expect("it ended well");
+    assert!(TcpStream::connect(serving.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
+    let router = Router::new().route("/", get(std::future::pending::<()>));
+    let patience = Patience {
+        grace: Duration::from_millis(300),
+        ..impatient()
+    };
+    let serving = serve(router, patience).await;
+    let mut client = TcpStream::connect(serving.address)
+        .await
+        .expect("it connects");
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.write_all(request).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    serving.stop.request();
+    let ended = tokio::time::timeout(Duration::from_secs(10), serving.ended).await;
+    assert!(ended.is_ok());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_each_task_whole_and_its_worker_woken() {
+    let (world, alice) = World::with_alice().await;
+    let serving = serve(world.router.clone(), Patience::default()).await;
+    let body = r#"{"prompt":"p"}"#;
+    let head = format!(
+        "POST /suno/submit/music HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        alice.key,
+        body.len()
+    );
+    for number in 0..60 {
+        let mut client = TcpStream::connect(serving.address)
+            .await
+            .expect("it connects");
+        let request = format!("{head}{body}");
+        client
+            .write_all(request.as_bytes())
+            .await
+            .expect("it is sent");
+        tokio::time::sleep(Duration::from_micros(number * 100)).await;
+        drop(client);
+    }
+    serving.stop.request();
+    let ended = serving.ended.await.expect("it did not panic");
+    ended.expect("it ended well");
+    // What is being stored, detached from its request, ends within moments.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let stored = world.audited_tasks().await;
+    assert!(stored > 0);
+    world.wake.stop().await;
+    let depths = shared::broker::Broker::depths(&*world.broker).await;
+    let waiting: u64 = depths.expect("it answers").iter().map(|d| d.messages).sum();
+    assert_eq!(i64::try_from(waiting), Ok(stored));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_more_than_we_take_still_reads_our_answer() {
+    let (world, alice) = World::with_alice().await;
+    let serving = serve(world.router.clone(), Patience::default()).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/suno/submit/music", serving.address);
+    for (length, key, status) in [
+        (250 * 1024, "unknown", 401),
+        (3 * 1024 * 1024, "unknown", 401),
+        (300 * 1024, alice.key.as_str(), 413),
+        (3 * 1024 * 1024, alice.key.as_str(), 413),
+    ] {
+        for _ in 0..20 {
+            let answer = client
+                .post(&url)
+                .bearer_auth(key)
+                .header("content-type", "application/json")
+                .body(vec![b' '; length])
+                .send()
+                .await
+                .expect("the answer arrives");
+            assert_eq!(answer.status(), status, "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! How tasks get on, as a worker would have it.
+
+use std::time::Duration;
+
+use shared::clock::{Clock as _, Millis};
+use shared::store::turns::{Accepted, AtTurn, End, Finished, News, Waiting};
+use shared::task::{ChannelId, Progress, RowId, Status, Turn};
+
+use crate::world::World;
+
+impl World {
+    /// Where an unfinished task stands.
+    async fn at(&self, task: &str) -> AtTurn {
+        let task = task.parse().expect("it is a task id");
+        let story = self.store.story(&task).await.expect("the database works");
+        let story = story.expect("the task exists");
+        let (turn, _) = story.unfinished.expect("the task is unfinished");
+        AtTurn {
+            row: RowId(story.task.id.0),
+            turn: Turn(turn),
+        }
+    }
+
+    /// The upstream accepts a task.
+    pub async fn accept(&self, task: &str, channel: ChannelId, upstream_id: &str) {
+        let now = self.clock.now();
+        let sent = self
+            .store
+            .begin_submit(self.at(task).await, channel, 1, in_a_minute(now), now)
+            .await
+            .expect("the database works")
+            .expect("it is its turn");
+        let accepted = Accepted {
+            at: sent,
+            channel,
+            upstream_id: upstream_id.to_owned(),
+            due_at: now,
+        };
+        let accepted = self.store.accept(vec![accepted], now).await;
+        assert_eq!(accepted.expect("the database works").len(), 1);
+    }
+
+    /// A poll of an accepted task finds it in `status`, with this of a result.
+    pub async fn progress(&self, task: &str, channel: ChannelId, status: Status, data: &str) {
+        let at = self.claim(task, channel).await;
+        let now = self.clock.now();
+        let waiting = Waiting {
+            at,
+            due_at: now,
+            polls: 1,
+            missing: 0,
+            news: Some(News {
+                status,
+                progress: Progress::NONE.advance(status, Some(65)),
+                data: Some(data.to_owned()),
+                digest: 1,
+            }),
+        };
+        let settled = self.store.settle(vec![waiting], vec![], now).await;
+        assert_eq!(settled.expect("the database works").waiting.len(), 1);
+    }
+
+    /// A poll of an accepted task finds it ended.
+    pub async fn end(&self, task: &str, channel: ChannelId, end: End, data: Option<&str>) {
+        let at = self.claim(task, channel).await;
+        let finished = Finished {
+            at,
+            end,
+            data: data.map(str::to_owned),
+        };
+        let settled = self
+            .store
+            .settle(vec![], vec![finished], self.clock.now())
+            .await;
+        assert_eq!(settled.expect("the database works").finished, [at.row]);
+    }
+
+    async fn claim(&self, task: &str, channel: ChannelId) -> AtTurn {
+        let at = self.at(task).await;
+        let until = in_a_minute(self.clock.now());
+        let jobs = self.store.claim_polls(channel, &[at], until).await;
+        jobs.expect("the database works")
+            .first()
+            .expect("it is its turn")
+            .at
+    }
+}
+
+/// That it failed, and why.
+pub fn failed(reason: &str) -> End {
+    End::Failure {
+        reason: reason.to_owned(),
+        channel: None,
+        given_up: false,
+    }
+}
+
+fn in_a_minute(now: Millis) -> Millis {
+    now.after(Duration::from_mins(1))
+}

@@ -1,0 +1,185 @@
+//! The system under test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use api::{Api, Wake};
+use axum::Router;
+use shared::broker::in_process::InProcess;
+use shared::broker::{Broker as _, Consumer, Queue};
+use shared::clock::{Clock as _, ManualClock, Millis};
+use shared::config::{Cors, DatabaseUrl};
+use shared::random::Random;
+use shared::secret::Secret;
+use shared::store::accounts::{NewUser, Role};
+use shared::store::channels::NewChannel;
+use shared::store::{SharedStore, connect};
+use shared::task::{ChannelId, KeyId, Platform, Quota, UserId};
+use shared::telemetry::Figures;
+
+/// 2024-05-20T07:55:49Z.
+const NOW: Millis = Millis(1_716_191_749_000);
+
+/// A router on a database of its own, at a time that stands still.
+pub struct World {
+    pub store: SharedStore,
+    pub broker: Arc<InProcess>,
+    pub clock: Arc<ManualClock>,
+    pub random: Arc<Random>,
+    pub wake: Wake,
+    pub router: Router,
+    _file: DatabaseFile,
+}
+
+/// A user with an access token and an API key.
+#[derive(Clone)]
+pub struct Person {
+    pub id: UserId,
+    pub name: String,
+    pub token: String,
+    pub key: String,
+    pub key_id: KeyId,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with_cors(Cors::None).await
+    }
+
+    pub async fn with_cors(cors: Cors) -> Self {
+        let file = DatabaseFile::new();
+        let store = connect(&DatabaseUrl::Sqlite(file.0.clone()), 4)
+            .await
+            .expect("the database opens");
+        store.migrate().await.expect("the tables are made");
+        let broker = Arc::new(InProcess::new());
+        let wake = Wake::start(broker.clone());
+        let clock = Arc::new(ManualClock::at(NOW));
+        let random = Arc::new(Random::seeded(7));
+        let router = api::router(Api {
+            store: store.clone(),
+            broker: broker.clone(),
+            wake: wake.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            task_timeout: Duration::from_mins(30),
+            cors,
+            figures: Figures::install(),
+        });
+        Self {
+            store,
+            broker,
+            clock,
+            random,
+            wake,
+            router,
+            _file: file,
+        }
+    }
+
+    /// A world with the channel `main` and the user `alice`, who can pay for many songs.
+    pub async fn with_alice() -> (Self, Person) {
+        let world = Self::new().await;
+        world.channel("main").await;
+        let alice = world.user("alice").await;
+        (world, alice)
+    }
+
+    pub async fn user(&self, name: &str) -> Person {
+        self.person(name, Role::User, 100_000_000).await
+    }
+
+    pub async fn admin(&self, name: &str) -> Person {
+        self.person(name, Role::Admin, 0).await
+    }
+
+    pub async fn person(&self, name: &str, role: Role, quota: i64) -> Person {
+        let token = Secret::access_token(&self.random);
+        let user = NewUser {
+            name: name.to_owned(),
+            role,
+            quota: quota.try_into().expect("it is a quota"),
+            token: token.digest(),
+        };
+        let id = self.store.create_user(user, self.clock.now()).await;
+        let id = id.expect("the database works").expect("the name is new");
+        let (key, key_id) = self.key(id, None).await;
+        Person {
+            id,
+            name: name.to_owned(),
+            token: token.expose().to_owned(),
+            key,
+            key_id,
+        }
+    }
+
+    /// Another API key of a user.
+    pub async fn key(&self, user: UserId, limit: Option<i64>) -> (String, KeyId) {
+        let key = Secret::api_key(&self.random);
+        let limit = limit.map(|limit| Quota::try_from(limit).expect("it is a quota"));
+        let id = self
+            .store
+            .create_key(user, "key", key.digest(), limit, self.clock.now())
+            .await
+            .expect("the key is made");
+        (key.expose().to_owned(), id)
+    }
+
+    pub async fn channel(&self, name: &str) -> ChannelId {
+        let channel = NewChannel {
+            name: name.to_owned(),
+            platform: Platform::Suno,
+            base_url: "http://upstream.invalid".to_owned(),
+            key: Secret::new("upstream-key"),
+            priority: 0,
+            weight: 1,
+            builtin: false,
+        };
+        let id = self.store.create_channel(channel, self.clock.now()).await;
+        id.expect("the database works").expect("the name is new")
+    }
+
+    /// What is left of a user's quota.
+    pub async fn quota_of(&self, person: &Person) -> i64 {
+        let user = self.store.user_by_name(&person.name).await;
+        let user = user.expect("the database works").expect("they exist");
+        user.quota.get()
+    }
+
+    /// What workers would receive.
+    pub async fn submits(&self) -> Box<dyn Consumer> {
+        let consumer = self.broker.consume(Queue::Submit, 1_000).await;
+        consumer.expect("the queue can be consumed")
+    }
+
+    /// That no account of money has a hole, and how many tasks there are.
+    pub async fn audited_tasks(&self) -> i64 {
+        let audit = self.store.audit().await.expect("the database works");
+        assert_eq!(audit.breaks, Vec::<String>::new());
+        audit.tasks
+    }
+}
+
+struct DatabaseFile(PathBuf);
+
+impl DatabaseFile {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("api-{}-{count}.db", std::process::id());
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for DatabaseFile {
+    fn drop(&mut self) {
+        for ending in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(ending);
+            // Not every one of them is there, and what stays is in the build folder.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
