@@ -1,0 +1,168 @@
+//! Which channel to take: pure.
+
+use shared::clock::Millis;
+use shared::store::channels::Channel;
+use shared::task::{ChannelId, Platform};
+
+/// What a submit can be sent to now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The channels that may take it, best first.
+    Take(Vec<ChannelId>),
+    /// All that could are cooling down, the first until this moment.
+    Cooling(Millis),
+    /// None is enabled.
+    Nobody,
+}
+
+/// The channels that may take a task of `platform` at `now`: enabled, not cooling down, of the
+/// highest priority first, and among equals in an order that is drawn by weight. `pinned` is the
+/// only one for a continuation. For a task that failed to
+/// arrive before, `avoid` (the channel that failed it) comes last, and before it those that had
+/// trouble of late: each channel that is well gets its try. `chance` gives numbers
+/// from 0 up to 1.
+pub fn choose(
+    channels: &[Channel],
+    platform: Platform,
+    pinned: Option<ChannelId>,
+    avoid: Option<ChannelId>,
+    now: Millis,
+    mut chance: impl FnMut() -> f64,
+) -> Choice {
+    let able: Vec<&Channel> = channels
+        .iter()
+        .filter(|channel| channel.enabled && channel.platform == platform)
+        .filter(|channel| pinned.is_none_or(|pinned| pinned == channel.id))
+        .collect();
+    let Some(first_free) = able.iter().map(|channel| channel.cool_until).min() else {
+        return Choice::Nobody;
+    };
+    let mut free: Vec<(&Channel, f64)> = able
+        .into_iter()
+        .filter(|channel| channel.cool_until <= now)
+        // The k-th smallest of -ln(chance)/weight is the k-th drawn by weight without return.
+        .map(|channel| {
+            (
+                channel,
+                -chance().max(f64::MIN_POSITIVE).ln() / f64::from(channel.weight),
+            )
+        })
+        .collect();
+    if free.is_empty() {
+        return Choice::Cooling(first_free);
+    }
+    free.sort_by(|(a, draw_a), (b, draw_b)| {
+        let avoided = |channel: &Channel| match avoid {
+            None => (false, false),
+            Some(avoid) => (avoid == channel.id, channel.cool_count > 0),
+        };
+        avoided(a)
+            .cmp(&avoided(b))
+            .then(b.priority.cmp(&a.priority))
+            .then(draw_a.total_cmp(draw_b))
+    });
+    Choice::Take(free.into_iter().map(|(channel, _)| channel.id).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::random::Random;
+    use shared::secret::Secret;
+    use shared::task::Quota;
+
+    use super::*;
+
+    fn channel(id: i64, priority: i32, weight: u32) -> Channel {
+        Channel {
+            id: ChannelId(id),
+            name: format!("c{id}"),
+            platform: Platform::Suno,
+            base_url: String::new(),
+            key: Secret::new(""),
+            enabled: true,
+            priority,
+            weight,
+            used_quota: Quota::ZERO,
+            cool_until: Millis(0),
+            cool_count: 0,
+            builtin: false,
+        }
+    }
+
+    fn chosen(channels: &[Channel], pinned: Option<i64>, avoid: Option<i64>) -> Choice {
+        let random = Random::seeded(3);
+        choose(
+            channels,
+            Platform::Suno,
+            pinned.map(ChannelId),
+            avoid.map(ChannelId),
+            Millis(1000),
+            || random.unit(),
+        )
+    }
+
+    #[test]
+    fn the_highest_priority_comes_first() {
+        let channels = [channel(1, 0, 100), channel(2, 5, 1), channel(3, 1, 1)];
+        let order = vec![ChannelId(2), ChannelId(3), ChannelId(1)];
+        assert_eq!(chosen(&channels, None, None), Choice::Take(order));
+    }
+
+    #[test]
+    fn equals_in_priority_share_by_weight() {
+        let channels = [channel(1, 0, 3), channel(2, 0, 1)];
+        let random = Random::seeded(9);
+        let firsts = (0..4000)
+            .filter(|_| {
+                let choice = choose(&channels, Platform::Suno, None, None, Millis(1), || {
+                    random.unit()
+                });
+                matches!(choice, Choice::Take(order) if order[0] == ChannelId(1))
+            })
+            .count();
+        assert!(
+            (2880..3120).contains(&firsts),
+            "{firsts} of 4000, and 3000 is the share"
+        );
+    }
+
+    #[test]
+    fn a_continuation_goes_to_its_channel_or_waits_for_it() {
+        let mut channels = [channel(1, 9, 1), channel(2, 0, 1)];
+        assert_eq!(
+            chosen(&channels, Some(2), None),
+            Choice::Take(vec![ChannelId(2)])
+        );
+        channels[1].cool_until = Millis(5000);
+        assert_eq!(
+            chosen(&channels, Some(2), None),
+            Choice::Cooling(Millis(5000))
+        );
+        channels[1].enabled = false;
+        assert_eq!(chosen(&channels, Some(2), None), Choice::Nobody);
+    }
+
+    #[test]
+    fn the_channel_that_just_failed_the_task_comes_last() {
+        let channels = [channel(1, 9, 1), channel(2, 0, 1)];
+        let order = vec![ChannelId(2), ChannelId(1)];
+        assert_eq!(chosen(&channels, None, Some(1)), Choice::Take(order));
+    }
+
+    #[test]
+    fn a_task_that_failed_to_arrive_tries_channels_without_trouble_first() {
+        let mut channels = [channel(1, 9, 1), channel(2, 9, 1), channel(3, 0, 1)];
+        channels[0].cool_count = 1;
+        channels[1].cool_count = 1;
+        let order = vec![ChannelId(3), ChannelId(2), ChannelId(1)];
+        assert_eq!(chosen(&channels, None, Some(1)), Choice::Take(order));
+    }
+
+    #[test]
+    fn when_all_cool_down_the_first_to_be_free_says_when() {
+        let mut channels = [channel(1, 0, 1), channel(2, 0, 1)];
+        channels[0].cool_until = Millis(9000);
+        channels[1].cool_until = Millis(4000);
+        assert_eq!(chosen(&channels, None, None), Choice::Cooling(Millis(4000)));
+    }
+}

@@ -1,0 +1,293 @@
+//! One batch, one poll: one claim, one fetch, one transaction.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use shared::clock::Millis;
+use shared::store::StoreError;
+use shared::store::channels::Channel;
+use shared::store::turns::{AtTurn, End, Finished, News, PollJob, Waiting};
+use shared::task::scrub::Scrub;
+use shared::task::step::{Known, Observation, Step};
+use shared::task::wait::Rung;
+use shared::task::{ChannelId, Status, TaskId};
+
+use crate::ask::{Answer, ask};
+use crate::context::{Context, LEASE_SLACK};
+use crate::schedule::{Next, due_at};
+
+/// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn.
+pub async fn poll(
+    context: &Context,
+    channel: ChannelId,
+    tasks: &[AtTurn],
+) -> Result<Vec<Next>, StoreError> {
+    let channels = context
+        .ask_store("read the channels", || context.channels.all())
+        .await?;
+    let Some(channel) = channels.iter().find(|known| known.id == channel) else {
+        tracing::error!(%channel, tasks = tasks.len(), "a message names a channel that does not exist");
+        return Ok(Vec::new());
+    };
+    let claimed_at = context.now();
+    let jobs = context
+        .ask_store("claim a poll", || {
+            let lease = context
+                .now()
+                .after(context.settings.fetch_timeout * 2 + LEASE_SLACK);
+            context.store.claim_polls(channel.id, tasks, lease)
+        })
+        .await?;
+    count_turns(tasks.len(), jobs.len());
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // At its deadline a task gets its last poll, whatever the channel is doing.
+    let cooling = channel.cool_until > claimed_at;
+    let (asked, resting): (Vec<PollJob>, Vec<PollJob>) = jobs
+        .into_iter()
+        .partition(|job| !cooling || job.deadline <= claimed_at);
+    let answer = ask(context, channel, groups(&asked)).await;
+    // A fetch says nothing of how a submit would do: it only ends a row of rests long after the last.
+    let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
+    if answer.trouble.is_none() && !asked.is_empty() && long_well {
+        context.warm_up(channel).await;
+    }
+    let rest_until = match &answer.trouble {
+        Some(trouble) => context.cool_down(channel, trouble).await,
+        None => channel.cool_until,
+    };
+    let batch = Batch {
+        context,
+        channel,
+        now: context.now(),
+        rest_until,
+        chance: context.random.unit(),
+    };
+    let outcomes = asked
+        .iter()
+        .map(|job| batch.outcome(&answer, job))
+        .chain(resting.iter().map(|job| batch.rest(job, 0)));
+    batch.settle(outcomes.collect()).await
+}
+
+/// How long after its last rest a channel counts as well again by its fetches alone.
+const WELL_AFTER: Duration = Duration::from_mins(1);
+
+fn count_turns(asked: usize, claimed: usize) {
+    let turns = |turn: &'static str| metrics::counter!("task_center_turns_total", "work" => "poll", "turn" => turn);
+    turns("claimed").increment(claimed as u64);
+    turns("stale").increment((asked - claimed) as u64);
+}
+
+/// The most polls in a row without an answer that a task gets at its deadline: one that hits a 429, or
+/// an upstream that restarts, must not decide.
+const LAST_TRIES: u32 = 5;
+
+/// The ids to ask about: those that were missing last time in a call of their own, so that one that
+/// makes an upstream refuse a whole batch does so to few others.
+fn groups(jobs: &[PollJob]) -> Vec<Vec<String>> {
+    let (missing, others): (Vec<&PollJob>, Vec<&PollJob>) =
+        jobs.iter().partition(|job| job.missing > 0);
+    let ids = |jobs: Vec<&PollJob>| jobs.iter().map(|job| job.upstream_id.clone()).collect();
+    vec![ids(missing), ids(others)]
+}
+
+/// What becomes of one task.
+enum Outcome {
+    Waits(Waiting, Rung),
+    Ends(Finished, TaskId),
+}
+
+struct Batch<'a> {
+    context: &'a Context,
+    channel: &'a Channel,
+    now: Millis,
+    rest_until: Millis,
+    /// One draw for the whole batch: what travels together stays together.
+    chance: f64,
+}
+
+impl Batch<'_> {
+    fn outcome(&self, answer: &Answer, job: &PollJob) -> Outcome {
+        if let Some(observation) = answer.known.get(&job.upstream_id) {
+            return self.observed(job, observation.clone());
+        }
+        let at_deadline = job.deadline <= self.now;
+        if answer.answered.contains(&job.upstream_id) {
+            if at_deadline {
+                return give_up(job, "the upstream no longer knew the task at its deadline");
+            }
+            tracing::debug!(task = %job.task_id, turn = %job.at.turn, missing = job.missing + 1,
+                "the upstream left this task out of its answer");
+            let rung = self.pace(job);
+            return Outcome::Waits(self.waits(job, rung, job.missing + 1, None), rung);
+        }
+        if at_deadline && job.missing + 1 >= LAST_TRIES {
+            return give_up(
+                job,
+                "the upstream did not answer before the task's deadline",
+            );
+        }
+        self.rest(job, u32::from(at_deadline))
+    }
+
+    /// The task was asked about and answered.
+    fn observed(&self, job: &PollJob, observation: Observation) -> Outcome {
+        let known = Known {
+            status: job.status,
+            progress: job.progress,
+            digest: job.digest,
+        };
+        let only_key = Scrub::default().and(self.channel.key.expose());
+        let data = |data: Option<Box<serde_json::value::RawValue>>| {
+            data.map(|data| only_key.json(data.get()))
+        };
+        match observation.step(known) {
+            Step::Succeeded { data: result } => ends(job, End::Success, data(result)),
+            Step::Failed {
+                reason,
+                data: result,
+            } => {
+                let scrub =
+                    Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
+                let reason = match scrub.reason(&reason) {
+                    empty if empty.is_empty() => "the upstream gave no reason".to_owned(),
+                    reason => reason,
+                };
+                let end = End::Failure {
+                    reason,
+                    channel: None,
+                    given_up: false,
+                };
+                ends(job, end, data(result))
+            }
+            _ if job.deadline <= self.now => give_up(
+                job,
+                "the upstream did not finish the task before its deadline",
+            ),
+            Step::Same => {
+                let rung = self.pace(job);
+                Outcome::Waits(self.waits(job, rung, 0, None), rung)
+            }
+            Step::Moved {
+                status,
+                progress,
+                data: result,
+                digest,
+            } => {
+                let news = News {
+                    status,
+                    progress,
+                    data: data(result),
+                    digest,
+                };
+                let rung = self.pace(job);
+                Outcome::Waits(self.waits(job, rung, 0, Some(news)), rung)
+            }
+        }
+    }
+
+    /// The task waits until its channel is well; no poll is counted, and `missed` of its last tries.
+    fn rest(&self, job: &PollJob, missed: u32) -> Outcome {
+        let left = job.deadline.since(self.now);
+        let rest = self.rest_until.since(self.now).max(Duration::from_secs(1));
+        let rung = Rung::at_least(rest).min(Rung::at_least(left));
+        let due_at = due_at(self.now, rung);
+        let (polls, missing) = (job.polls, job.missing + missed);
+        Outcome::Waits(
+            Waiting {
+                at: job.at,
+                due_at,
+                polls,
+                missing,
+                news: None,
+            },
+            rung,
+        )
+    }
+
+    fn pace(&self, job: &PollJob) -> Rung {
+        let left = job.deadline.since(self.now);
+        self.context
+            .settings
+            .pace
+            .rung(job.polls + 1, left, self.chance)
+    }
+
+    fn waits(&self, job: &PollJob, rung: Rung, missing: u32, news: Option<News>) -> Waiting {
+        let due_at = due_at(self.now, rung);
+        Waiting {
+            at: job.at,
+            due_at,
+            polls: job.polls + 1,
+            missing,
+            news,
+        }
+    }
+
+    /// Writes all outcomes in one transaction; returns what comes next.
+    async fn settle(&self, outcomes: Vec<Outcome>) -> Result<Vec<Next>, StoreError> {
+        let mut waiting = Vec::new();
+        let mut finished = Vec::new();
+        let mut ends = Vec::new();
+        let mut rungs = HashMap::new();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Waits(task, rung) => {
+                    rungs.insert(task.at.row, rung);
+                    waiting.push(task);
+                }
+                Outcome::Ends(task, name) => {
+                    finished.push(task);
+                    ends.push(name);
+                }
+            }
+        }
+        let store = &self.context.store;
+        let settled = self
+            .context
+            .persist("settle a poll", || {
+                store.settle(waiting.clone(), finished.clone(), self.now)
+            })
+            .await?;
+        for (task, name) in finished.iter().zip(&ends) {
+            if settled.finished.contains(&task.at.row) {
+                note_end(task, name);
+            }
+        }
+        let next = settled.waiting.into_iter().map(|at| Next::Poll {
+            channel: self.channel.id,
+            at,
+            delay: rungs.get(&at.row).copied(),
+        });
+        Ok(next.collect())
+    }
+}
+
+fn give_up(job: &PollJob, reason: &str) -> Outcome {
+    let end = End::Failure {
+        reason: reason.to_owned(),
+        channel: None,
+        given_up: true,
+    };
+    ends(job, end, None)
+}
+
+fn ends(job: &PollJob, end: End, data: Option<String>) -> Outcome {
+    let finished = Finished {
+        at: job.at,
+        end,
+        data,
+    };
+    Outcome::Ends(finished, job.task_id.clone())
+}
+
+fn note_end(task: &Finished, name: &TaskId) {
+    let (status, reason) = match &task.end {
+        End::Success => (Status::Success, ""),
+        End::Failure { reason, .. } => (Status::Failure, reason.as_str()),
+    };
+    metrics::counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(1);
+    tracing::info!(task = %name, turn = %task.at.turn, %status, reason, "the task ended");
+}

@@ -1,0 +1,192 @@
+//! What the outcome of a submit means for its task: it is polled, tried again, or ends.
+
+use serde_json::Value;
+use shared::store::channels::Channel;
+use shared::store::turns::{Accepted, AtTurn, End, Finished, SubmitJob};
+use shared::task::Status;
+use shared::task::scrub::Scrub;
+use shared::task::wait::{CoolDown, Rung, retry_rung};
+
+use super::Decision;
+use crate::context::Context;
+use crate::platform::{SubmitOutcome, Trouble};
+use crate::schedule::{Next, due_at};
+
+pub(super) const UNKNOWN: &str = "it is not known whether the upstream received the task, and it is \
+                                  not sent twice; the quota was given back";
+
+/// A task that was sent, at the turn that its intention gave.
+pub(super) struct Sent<'a> {
+    pub context: &'a Context,
+    pub job: &'a SubmitJob,
+    pub at: AtTurn,
+    pub channel: &'a Channel,
+}
+
+impl Sent<'_> {
+    /// Writes the outcome down before anything else: it is known nowhere but here.
+    pub async fn settle(self, outcome: SubmitOutcome) -> Decision {
+        match outcome {
+            SubmitOutcome::Accepted(upstream_id) => {
+                let next = self.accepted(upstream_id).await;
+                self.context.warm_up(self.channel).await;
+                next
+            }
+            SubmitOutcome::Refused(message) => {
+                let reason = match self.scrub().reason(&message) {
+                    empty if empty.is_empty() => "the upstream refused the task".to_owned(),
+                    reason => reason,
+                };
+                fail(self.context, self.job, self.at, &reason, Some(self.channel)).await
+            }
+            SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble).await,
+            SubmitOutcome::Unknown(what) => {
+                let next = fail(self.context, self.job, self.at, UNKNOWN, Some(self.channel)).await;
+                let trouble = Trouble::broken("unknown", what);
+                self.context.cool_down(self.channel, &trouble).await;
+                next
+            }
+        }
+    }
+
+    async fn accepted(&self, upstream_id: String) -> Decision {
+        let Self {
+            context,
+            job,
+            at,
+            channel,
+        } = self;
+        let now = context.now();
+        let left = job.deadline.since(now);
+        let rung = context.settings.pace.rung(0, left, context.random.unit());
+        let accepted = Accepted {
+            at: *at,
+            channel: channel.id,
+            upstream_id,
+            due_at: due_at(now, rung),
+        };
+        let polling = context
+            .persist("record an accepted task", || {
+                context.store.accept(vec![accepted.clone()], now)
+            })
+            .await?;
+        let Some(next) = polling.first() else {
+            // Either a first try did record it, and its answer was lost: then the sweep goes on with
+            // it. Or somebody took this worker for dead, and ended the task.
+            tracing::error!(task = %job.task_id, turn = %at.turn, channel = %channel.name,
+                upstream_id = accepted.upstream_id,
+                "the upstream accepted a task that is at another turn by now");
+            return Ok(None);
+        };
+        tracing::info!(task = %job.task_id, turn = %next.turn, channel = %channel.name,
+            "the upstream accepted the task");
+        Ok(Some(Next::Poll {
+            channel: channel.id,
+            at: *next,
+            delay: Some(rung),
+        }))
+    }
+
+    /// The task is tried again: on a channel that is well if there is one, else on one that rests
+    /// now, when that is likely to be well.
+    async fn not_arrived(&self, trouble: Trouble) -> Decision {
+        let Self {
+            context,
+            job,
+            at,
+            channel,
+        } = self;
+        let until = context.cool_down(channel, &trouble).await;
+        let now = context.now();
+        let elsewhere = self.another_is_well().await;
+        // "Not now" is no attempt; nor is a channel that refuses us while another may serve the task.
+        let refused = trouble.kind == CoolDown::Refusal;
+        let counted = !(trouble.busy || refused && elsewhere);
+        let attempts = job.attempts + u32::from(counted);
+        if counted && attempts >= context.settings.submit_attempts {
+            let said = self.scrub().reason(&trouble.said);
+            let reason = format!("no channel could take the task in {attempts} attempts: {said}");
+            return fail(context, job, *at, &reason, Some(channel)).await;
+        }
+        let rested = Rung::at_least(until.since(now));
+        let rung = match (elsewhere, trouble.busy) {
+            (true, _) => Rung::SHORTEST,
+            (false, true) => rested,
+            (false, false) => retry_rung(attempts).max(rested),
+        };
+        let rung = rung.min(Rung::at_least(job.deadline.since(now)));
+        let due_at = due_at(now, rung);
+        let what = self.scrub().reason(&trouble.what);
+        let reason = format!(
+            "channel {}: {what}; again in {} s",
+            channel.name,
+            rung.seconds()
+        );
+        let again = context
+            .persist("put a submit off", || {
+                context
+                    .store
+                    .retry_submit(*at, counted, &reason, due_at, now)
+            })
+            .await?;
+        Ok(again.map(|at| Next::Submit {
+            at,
+            delay: Some(rung),
+        }))
+    }
+
+    /// Whether another channel, with no trouble of its own of late, may take the task now.
+    async fn another_is_well(&self) -> bool {
+        let now = self.context.now();
+        let channels = self.context.channels.all().await.unwrap_or_default();
+        self.job.pinned.is_none()
+            && channels
+                .iter()
+                .filter(|other| other.id != self.channel.id)
+                .filter(|other| other.platform == self.job.platform && other.enabled)
+                .any(|other| other.cool_until <= now && other.cool_count == 0)
+    }
+
+    /// Hides the channel's secrets, and what the upstream calls the task that this one continues.
+    fn scrub(&self) -> Scrub {
+        let scrub = Scrub::channel(&self.channel.base_url, &self.channel.key);
+        let request: Value = serde_json::from_str(&self.job.request).unwrap_or_default();
+        match request["task_id"].as_str() {
+            Some(continued) => scrub.and(continued),
+            None => scrub,
+        }
+    }
+}
+
+/// FAILURE, and the refund with it.
+pub(super) async fn fail(
+    context: &Context,
+    job: &SubmitJob,
+    at: AtTurn,
+    reason: &str,
+    channel: Option<&Channel>,
+) -> Decision {
+    let now = context.now();
+    let end = End::Failure {
+        reason: reason.to_owned(),
+        channel: channel.map(|channel| channel.id),
+        given_up: false,
+    };
+    let finished = Finished {
+        at,
+        end,
+        data: None,
+    };
+    let settled = context
+        .persist("end a task", || {
+            context.store.settle(vec![], vec![finished.clone()], now)
+        })
+        .await?;
+    if !settled.finished.is_empty() {
+        let status = Status::Failure.as_str();
+        metrics::counter!("task_center_tasks_ended_total", "status" => status).increment(1);
+        tracing::info!(task = %job.task_id, turn = %at.turn, reason,
+            "the task failed and was refunded");
+    }
+    Ok(None)
+}
