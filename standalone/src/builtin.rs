@@ -1,0 +1,58 @@
+//! The simulator that is the channel while there is no other.
+
+use std::net::Ipv4Addr;
+
+use shared::clock::Millis;
+use shared::secret::Secret;
+use shared::start::say;
+use shared::store::SharedStore;
+use shared::store::channels::NewChannel;
+use shared::task::Platform;
+use suno_simulator::{Options, Simulator};
+
+use crate::center::Failed;
+
+/// What the channel is called.
+const NAME: &str = "builtin-simulator";
+
+/// Starts the simulator, and makes it the channel, where no channel exists but it. The first real
+/// channel disables it, in the same transaction: paid tasks must not go to a simulator.
+pub async fn start_if_needed(
+    store: &SharedStore,
+    now: Millis,
+) -> Result<Option<Simulator>, Failed> {
+    if store
+        .channels()
+        .await?
+        .iter()
+        .any(|channel| !channel.builtin)
+    {
+        return Ok(None);
+    }
+    let simulator = suno_simulator::start(Options {
+        bind: (Ipv4Addr::LOCALHOST, 0).into(),
+        ..Options::default()
+    })
+    .await?;
+    let channel = NewChannel {
+        name: NAME.to_owned(),
+        platform: Platform::Suno,
+        base_url: simulator.base_url(),
+        key: Secret::new(""),
+        priority: 0,
+        weight: 1,
+        builtin: true,
+    };
+    store.put_channel(channel, now).await?;
+    Ok(Some(simulator))
+}
+
+/// Says so.
+pub fn introduce(simulator: &Simulator) {
+    say(&format!(
+        "There is no channel yet, so a simulator stands in for the upstream, on {}: no music is made.\n\
+         Your own upstream takes its place with:\n\n  \
+         task-center channel create --name suno --base-url https://… --key …\n",
+        simulator.base_url()
+    ));
+}

@@ -1,0 +1,285 @@
+//! `task-center demo`: the main job before your eyes, on a throw-away database.
+//!
+//! It starts everything on free ports, submits six tasks through the public API, of which one fails
+//! upstream and one is refused, shows their progress, and then the listing and the books.
+
+mod client;
+mod screen;
+mod script;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::cli::fail;
+use api::server::Server;
+use shared::broker::in_process::InProcess;
+use shared::clock::{Clock as _, SystemClock};
+use shared::config::{Cors, DatabaseUrl, Log};
+use shared::lifecycle::Stop;
+use shared::random::Random;
+use shared::secret::Secret;
+use shared::store::accounts::{NewUser, Role};
+use shared::store::channels::NewChannel;
+use shared::store::{SharedStore, connect};
+use shared::task::wait::PollPace;
+use shared::task::{Platform, Quota};
+use shared::telemetry::{self, Figures};
+use suno_simulator::{Options, Simulator, Span};
+use worker::Settings;
+
+use crate::center::{Center, Failed, Ground, Setup};
+use client::{Client, Seen};
+use screen::Screen;
+use script::{Scene, scenes};
+
+/// What the demo's user is granted.
+const GRANTED: i64 = 1_000_000;
+/// How long the six may take; they take some 15 s.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How often the screen is drawn.
+const FRAME: Duration = Duration::from_millis(200);
+
+/// Runs the demo. Exit code 0: every task ended as it should, and the books balance.
+pub async fn run() -> ExitCode {
+    // Its logs would run into the screen; what goes wrong is worth that.
+    telemetry::init(&Log::errors_only());
+    tokio::select! {
+        ended = demo() => match ended {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => fail(&error),
+        },
+        _ = tokio::signal::ctrl_c() => ExitCode::from(130),
+    }
+}
+
+/// `true`: every task ended as it should, and the books balance.
+async fn demo() -> Result<bool, Failed> {
+    let random = Arc::new(Random::from_system());
+    let folder = Folder::make(&random)?;
+    let upstream = simulator().await?;
+    let store = connect(&DatabaseUrl::Sqlite(folder.0.join("demo.db")), 10).await?;
+    store.migrate().await?;
+    let ground = Ground {
+        store: store.clone(),
+        broker: Arc::new(InProcess::new()),
+        clock: Arc::new(SystemClock),
+        random: random.clone(),
+        figures: Figures::install(),
+    };
+    add_channel(&store, &upstream).await?;
+    let stop = Stop::new();
+    let center = Center::start(ground, setup().await?, stop.clone())?;
+    let client = make_user(&store, &random, center.url.clone()).await?;
+    println!("task-center demo: everything runs in this process, on a throw-away database.");
+    println!("  API      {}", center.url);
+    println!(
+        "  upstream {} (a simulator; no music is made)\n",
+        upstream.base_url()
+    );
+    let running = tokio::spawn(center.run());
+
+    let scenes = scenes();
+    let seen = watch(&client, &scenes).await?;
+    let as_expected = print_ends(&scenes, &seen);
+    print_listing(&client).await?;
+    let balanced = print_books(&store, client.user).await?;
+
+    stop.request();
+    running.await??;
+    upstream.shutdown().await;
+    Ok(as_expected && balanced)
+}
+
+/// A folder that goes when the demo ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make(random: &Random) -> std::io::Result<Self> {
+        let name = format!("task-center-demo-{}", random.letters_and_digits(12));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(path) {
+        eprintln!("{} could not be removed: {error}", path.display());
+    }
+}
+
+fn free_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+/// An upstream that takes seconds instead of minutes.
+async fn simulator() -> std::io::Result<Simulator> {
+    suno_simulator::start(Options {
+        bind: free_port(),
+        song_time: Span::between(Duration::from_secs(7), Duration::from_secs(12)),
+        lyrics_time: Span::between(Duration::from_secs(4), Duration::from_secs(6)),
+        ..Options::default()
+    })
+    .await
+}
+
+async fn setup() -> std::io::Result<Setup> {
+    Ok(Setup {
+        server: Server::bind(free_port(), None).await?,
+        cors: Cors::None,
+        task_timeout: PATIENCE,
+        worker: Settings {
+            pace: PollPace {
+                initial: Duration::from_secs(2),
+                max: Duration::from_secs(2),
+            },
+            submit_attempts: 5,
+            submit_timeout: Duration::from_secs(10),
+            fetch_timeout: Duration::from_secs(10),
+        },
+    })
+}
+
+async fn add_channel(store: &SharedStore, upstream: &Simulator) -> Result<(), Failed> {
+    let channel = NewChannel {
+        name: "demo-upstream".to_owned(),
+        platform: Platform::Suno,
+        base_url: upstream.base_url(),
+        key: Secret::new("demo-upstream-key"),
+        priority: 0,
+        weight: 1,
+        builtin: false,
+    };
+    store.put_channel(channel, SystemClock.now()).await?;
+    Ok(())
+}
+
+async fn make_user(store: &SharedStore, random: &Random, url: String) -> Result<Client, Failed> {
+    let now = SystemClock.now();
+    let (token, key) = (Secret::access_token(random), Secret::api_key(random));
+    let user = NewUser {
+        name: "demo".to_owned(),
+        role: Role::User,
+        quota: Quota::try_from(GRANTED)?,
+        token: token.digest(),
+    };
+    let user = store
+        .create_user(user, now)
+        .await?
+        .ok_or("the demo's user exists already")?;
+    store
+        .create_key(user, "demo", key.digest(), None, now)
+        .await?;
+    Ok(Client {
+        url,
+        key: key.expose().to_owned(),
+        token: token.expose().to_owned(),
+        user: user.0,
+        http: reqwest::Client::builder().no_proxy().build()?,
+    })
+}
+
+/// Submits all, and shows them until each has ended.
+async fn watch(client: &Client, scenes: &[Scene]) -> Result<Vec<Seen>, Failed> {
+    let started = SystemClock.now();
+    let mut ids = Vec::new();
+    for scene in scenes {
+        ids.push(client.submit(scene).await?);
+    }
+    let mut screen = Screen::new(scenes.len());
+    loop {
+        let tasks = client.fetch(&ids).await?;
+        let seen: Vec<Option<Seen>> = ids
+            .iter()
+            .map(|id| tasks.iter().find(|task| task.task_id == *id).cloned())
+            .collect();
+        let since = SystemClock.now().since(started);
+        screen.show(scenes, &seen, since)?;
+        let ended = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.progress == "100%");
+        if seen.iter().all(ended) {
+            return Ok(seen.into_iter().flatten().collect());
+        }
+        if since > PATIENCE {
+            return Err("the tasks did not end in time".into());
+        }
+        tokio::time::sleep(FRAME).await;
+    }
+}
+
+/// Whether each ended as it should.
+fn print_ends(scenes: &[Scene], seen: &[Seen]) -> bool {
+    let wrong: Vec<String> = scenes
+        .iter()
+        .zip(seen)
+        .filter(|(scene, seen)| scene.end != seen.status)
+        .map(|(scene, seen)| format!("{} is {}, not {}", scene.name, seen.status, scene.end))
+        .collect();
+    match wrong.as_slice() {
+        [] => println!("\nEvery task ended as it should."),
+        wrong => println!("\nNot as it should be: {}.", wrong.join("; ")),
+    }
+    wrong.is_empty()
+}
+
+async fn print_listing(client: &Client) -> Result<(), Failed> {
+    let page = client.list().await?;
+    println!("\nGET /api/task/self");
+    println!(
+        "  {:>3}  {:<38}{:<8}{:<9}{:>8}  fail_reason",
+        "id", "task_id", "action", "status", "quota"
+    );
+    for task in page["items"].as_array().into_iter().flatten() {
+        let number = |field: &str| task[field].as_i64().unwrap_or_default();
+        let text = |field: &str| task[field].as_str().unwrap_or_default().to_owned();
+        println!(
+            "  {:>3}  {:<38}{:<8}{:<9}{:>8}  {}",
+            number("id"),
+            text("task_id"),
+            text("action"),
+            text("status"),
+            number("quota"),
+            text("fail_reason")
+        );
+    }
+    println!("  total {}", page["total"]);
+    Ok(())
+}
+
+/// Whether the books balance.
+async fn print_books(store: &SharedStore, user: i64) -> Result<bool, Failed> {
+    let users = store.users().await?;
+    let user = users
+        .iter()
+        .find(|known| known.id.0 == user)
+        .ok_or("the demo's user is gone")?;
+    let audit = store.audit().await?;
+    println!("\nThe books");
+    println!("  granted      {GRANTED:>9}");
+    println!(
+        "  used         {:>9}  (what failed was given back)",
+        user.used_quota.get()
+    );
+    println!("  left         {:>9}", user.quota.get());
+    let adds_up = user.quota.get() + user.used_quota.get() == GRANTED;
+    if audit.breaks.is_empty() && adds_up {
+        let (entries, tasks) = (audit.entries, audit.tasks);
+        println!("  audit: balanced ({tasks} tasks, {entries} ledger entries)");
+        return Ok(true);
+    }
+    println!("  audit: THE BOOKS DO NOT BALANCE");
+    audit
+        .breaks
+        .iter()
+        .for_each(|found| println!("    {found}"));
+    Ok(false)
+}

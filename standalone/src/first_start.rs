@@ -1,0 +1,78 @@
+//! The users that a new database gets, so that one can begin at once.
+
+use shared::clock::Millis;
+use shared::random::Random;
+use shared::secret::Secret;
+use shared::start::say;
+use shared::store::SharedStore;
+use shared::store::accounts::{NewUser, Role};
+use shared::task::{Quota, UserId};
+
+use crate::center::Failed;
+
+/// What the user `demo` is granted: 66 songs at the first prices.
+const DEMO_QUOTA: i64 = 10_000_000;
+
+/// The users made on the first start, with secrets that nobody can read again.
+pub struct Newcomers {
+    admin: (UserId, Secret),
+    demo: (UserId, Secret),
+    key: Secret,
+}
+
+/// Makes an `admin` and a `demo` user where there is no user at all.
+pub async fn make_users(
+    store: &SharedStore,
+    random: &Random,
+    now: Millis,
+) -> Result<Option<Newcomers>, Failed> {
+    if !store.users().await?.is_empty() {
+        return Ok(None);
+    }
+    let make = async |name: &str, role: Role, quota: Quota| -> Result<_, Failed> {
+        let token = Secret::access_token(random);
+        let user = NewUser {
+            name: name.to_owned(),
+            role,
+            quota,
+            token: token.digest(),
+        };
+        let id = store.create_user(user, now).await?;
+        Ok((
+            id.ok_or("another start made the first users just now; start again")?,
+            token,
+        ))
+    };
+    let admin = make("admin", Role::Admin, Quota::ZERO).await?;
+    let demo = make("demo", Role::User, Quota::try_from(DEMO_QUOTA)?).await?;
+    let key = Secret::api_key(random);
+    store
+        .create_key(demo.0, "first key", key.digest(), None, now)
+        .await?;
+    Ok(Some(Newcomers { admin, demo, key }))
+}
+
+impl Newcomers {
+    /// Prints who they are, once, and a request to paste.
+    pub fn introduce(&self, url: &str) {
+        let (admin, admin_token) = (&self.admin.0, self.admin.1.expose());
+        let (demo, demo_token) = (&self.demo.0, self.demo.1.expose());
+        let key = self.key.expose();
+        say(&format!(
+            "
+This is the first start, so two users were made. Their secrets are shown this once:
+
+  admin  New-Api-User: {admin}   access token: {admin_token}
+  demo   New-Api-User: {demo}   access token: {demo_token}
+         API key: {key}
+
+Make a song, then list your tasks:
+
+  curl {url}/suno/submit/music -H 'Authorization: Bearer {key}' \\
+       -H 'Content-Type: application/json' -d '{{\"gpt_description_prompt\":\"a slow blues about rain\"}}'
+
+  curl {url}/api/task/self -H 'Authorization: Bearer {demo_token}' -H 'New-Api-User: {demo}'
+"
+        ));
+    }
+}
