@@ -1,0 +1,227 @@
+//! A user with an access token and an API key, over HTTP. It knows nothing but the public API.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+
+use tokio::time::Instant;
+
+use crate::wait::{EVERY, eventually};
+
+/// The price of a song that nobody changed.
+pub const SONG: i64 = 150_000;
+/// The price of lyrics that nobody changed.
+pub const LYRICS: i64 = 5_000;
+
+/// Everything that any client of a stack was answered.
+pub type Heard = Arc<Mutex<Vec<String>>>;
+/// Where the API is: it may move when it starts again.
+pub type Base = Arc<Mutex<String>>;
+
+/// What speaks HTTP, without a proxy between.
+pub fn http() -> reqwest::Client {
+    // reqwest asks for the process's TLS backend; an error means that one is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.expect("a client can be made")
+}
+
+/// A user.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The user's name.
+    pub name: String,
+    /// The user's id.
+    pub id: i64,
+    /// For `/api/*`.
+    pub token: String,
+    /// For `/suno/*`.
+    pub key: String,
+    /// Where the API is.
+    pub base: Base,
+    /// What was answered.
+    pub heard: Heard,
+    /// What speaks HTTP.
+    pub http: reqwest::Client,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body; null if it is no JSON.
+    pub json: Value,
+    /// The body as it came.
+    pub text: String,
+}
+
+impl Client {
+    /// `POST /suno/submit/{action}`.
+    pub async fn submit(&self, action: &str, body: &Value) -> Answer {
+        self.submit_once(action, body, None).await
+    }
+
+    /// The same with an idempotency key.
+    pub async fn submit_once(&self, action: &str, body: &Value, once: Option<&str>) -> Answer {
+        let mut request = self.post(&format!("/suno/submit/{action}")).json(body);
+        if let Some(once) = once {
+            request = request.header("Idempotency-Key", once);
+        }
+        self.send(request).await
+    }
+
+    /// Submits a song with this title, which must be taken; returns the task's id.
+    pub async fn song(&self, title: &str) -> String {
+        let body = json!({"title": title, "tags": "folk", "prompt": "[Verse]\nRain on a tin roof"});
+        self.submit("music", &body).await.task_id()
+    }
+
+    /// Submits many songs, sixteen at once, as a patient client does: one that is told that we are
+    /// busy is sent again under its idempotency key. Returns the tasks' ids in the order of `titles`.
+    pub async fn songs(&self, titles: &[String]) -> Vec<String> {
+        let patient = async |title: &String| {
+            let body = json!({"title": title, "prompt": "la"});
+            eventually(Duration::from_mins(2), "a submit to be taken", async || {
+                let answer = self.submit_once("music", &body, Some(title)).await;
+                (answer.status != 503).then(|| answer.task_id())
+            })
+            .await
+        };
+        futures_util::stream::iter(titles)
+            .map(patient)
+            .buffered(16)
+            .collect()
+            .await
+    }
+
+    /// Submits lyrics, which must be taken; returns the task's id.
+    pub async fn lyrics(&self, prompt: &str) -> String {
+        let body = json!({ "prompt": prompt });
+        self.submit("lyrics", &body).await.task_id()
+    }
+
+    /// The task as the upstream's dialect shows it, by `GET /suno/fetch/{task_id}`.
+    pub async fn task(&self, id: &str) -> Value {
+        let answer = self.send(self.get(&format!("/suno/fetch/{id}"))).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json["data"].clone()
+    }
+
+    /// `GET` with the API key.
+    pub async fn get_by_key(&self, path: &str) -> Answer {
+        self.send(self.get(path)).await
+    }
+
+    /// `GET` with the access token.
+    pub async fn get_by_token(&self, path: &str) -> Answer {
+        let request = self.http.get(self.at(path)).bearer_auth(&self.token);
+        self.send(request.header("New-Api-User", self.id)).await
+    }
+
+    /// The tasks by `POST /suno/fetch`, in any number.
+    pub async fn tasks(&self, ids: &[String]) -> Vec<Value> {
+        let mut tasks = Vec::new();
+        for ids in ids.chunks(1000) {
+            let request = self.post("/suno/fetch").json(&json!({ "ids": ids }));
+            let answer = self.send(request).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let found = answer.json["data"].as_array();
+            tasks.extend(found.expect("tasks are a list").iter().cloned());
+        }
+        tasks
+    }
+
+    /// A page of `/api/task/self`, or of `/api/task/`: its `data`.
+    pub async fn page(&self, path: &str) -> Value {
+        let answer = self.get_by_token(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json["success"], true, "{}", answer.text);
+        answer.json["data"].clone()
+    }
+
+    /// The one task of this id in `/api/task/self`.
+    pub async fn listed(&self, id: &str) -> Value {
+        let page = self.page(&format!("/api/task/self?task_id={id}")).await;
+        assert_eq!(page["total"], 1, "{page}");
+        page["items"][0].clone()
+    }
+
+    /// The task, once it is terminal.
+    pub async fn end_of(&self, id: &str, within: Duration) -> Value {
+        let ids = [id.to_owned()];
+        self.ends_of(&ids, within).await.remove(0)
+    }
+
+    /// The tasks, once all are terminal, in the order asked.
+    pub async fn ends_of(&self, ids: &[String], within: Duration) -> Vec<Value> {
+        let started = Instant::now();
+        loop {
+            let tasks = self.tasks(ids).await;
+            let unfinished: Vec<&Value> = tasks.iter().filter(|task| !is_terminal(task)).collect();
+            if tasks.len() == ids.len() && unfinished.is_empty() {
+                return tasks;
+            }
+            assert!(
+                started.elapsed() < within,
+                "{} of {} tasks were found, and after {within:?} these are unfinished: {unfinished:?}",
+                tasks.len(),
+                ids.len()
+            );
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// A POST with the API key.
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(self.at(path)).bearer_auth(&self.key)
+    }
+
+    /// Sends it, and notes the answer.
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request
+            .timeout(Duration::from_secs(30))
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("the API does not answer: {error:?}"));
+        let status = response.status().as_u16();
+        let headers = format!("{:?}", response.headers());
+        let text = response.text().await.expect("the API answers with a text");
+        let mut heard = self.heard.lock().expect("nobody panicked");
+        heard.extend([headers, text.clone()]);
+        Answer {
+            status,
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.at(path)).bearer_auth(&self.key)
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base.lock().expect("nobody panicked"))
+    }
+}
+
+impl Answer {
+    /// The id of the task that a submit made.
+    pub fn task_id(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.text);
+        assert_eq!(self.json["code"], "success", "{}", self.text);
+        let id = self.json["data"].as_str().expect("an id is a text");
+        let letters = id.strip_prefix("task_").unwrap_or_default();
+        let good = letters.len() == 32 && letters.bytes().all(|b| b.is_ascii_alphanumeric());
+        assert!(good, "{id}");
+        id.to_owned()
+    }
+}
+
+/// Whether a task has ended, by the status that either listing shows.
+pub fn is_terminal(task: &Value) -> bool {
+    task["status"] == "SUCCESS" || task["status"] == "FAILURE"
+}

@@ -1,0 +1,224 @@
+//! One process: its words, its signals, its end.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::programs::Program;
+
+/// How long a process may take to serve.
+const START: Duration = Duration::from_mins(1);
+
+/// What a program is started with. It gets no other variable of ours than `PATH` and `TMPDIR`.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program.
+    pub program: Program,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// Its current folder, in which a `.env` would be read.
+    pub folder: PathBuf,
+}
+
+/// A process. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    pid: u32,
+    url: watch::Receiver<Option<String>>,
+    words: PathBuf,
+    log: PathBuf,
+}
+
+/// What can be done to a process from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: stop in order.
+    Terminate,
+    /// SIGKILL: no longer be.
+    Kill,
+    /// SIGSTOP: stand still.
+    Freeze,
+    /// SIGCONT: go on.
+    Thaw,
+}
+
+impl Launch {
+    /// `program` without arguments, in `folder`.
+    pub fn new(program: Program, folder: &Path) -> Self {
+        Self {
+            program,
+            arguments: Vec::new(),
+            env: BTreeMap::new(),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// With these arguments.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&text| text.to_owned()).collect();
+        self
+    }
+
+    /// With this variable too.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The command, to be run by hand.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.program.path());
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        for name in ["PATH", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(&self.env);
+        command
+    }
+
+    /// Starts it. What it prints is kept in files of its folder that begin with `name`.
+    pub fn start(&self, name: &str) -> Process {
+        let words = self.folder.join(format!("{name}.out"));
+        let log = self.folder.join(format!("{name}.log"));
+        let stderr = File::options().create(true).append(true).open(&log);
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(stderr.expect("the folder takes a log"))
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.name()));
+        let (heard, url) = watch::channel(None);
+        let stdout = child.stdout.take().expect("it is piped");
+        tokio::spawn(listen(stdout, words.clone(), heard));
+        Process {
+            name: name.to_owned(),
+            pid: child.id().expect("it has just been started"),
+            child,
+            url,
+            words,
+            log,
+        }
+    }
+}
+
+/// Writes down what a process says, and notes where it listens.
+async fn listen(stdout: ChildStdout, words: PathBuf, url: watch::Sender<Option<String>>) {
+    let mut file = tokio::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(words)
+        .await
+        .expect("the folder takes a file");
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let kept = file.write_all(format!("{line}\n").as_bytes()).await;
+        kept.expect("the file takes a line");
+        file.flush().await.expect("the file takes a line");
+        if let Some(found) = line.trim().strip_prefix("listening on ") {
+            url.send_replace(Some(found.to_owned()));
+        }
+    }
+}
+
+impl Process {
+    /// What the harness calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where it listens, once it says so. Panics if it ends before.
+    pub async fn url(&mut self) -> String {
+        let heard = timeout(START, self.url.wait_for(Option::is_some)).await;
+        let Ok(heard) = heard.map(|heard| heard.ok().and_then(|url| url.clone())) else {
+            panic!("{} did not listen in time", self.name);
+        };
+        heard
+            .unwrap_or_else(|| panic!("{} ended before it listened:\n{}", self.name, self.tail(20)))
+    }
+
+    /// Sends a signal.
+    pub async fn signal(&self, signal: Signal) {
+        let word = match signal {
+            Signal::Terminate => "TERM",
+            Signal::Kill => "KILL",
+            Signal::Freeze => "STOP",
+            Signal::Thaw => "CONT",
+        };
+        let kill = format!("kill -{word} {}", self.pid);
+        let sent = Command::new("sh").args(["-c", &kill]).status().await;
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "{} takes no signal any more",
+            self.name
+        );
+    }
+
+    /// How it ended. Panics if it has not `within` the time.
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let Ok(ended) = timeout(within, self.child.wait()).await else {
+            panic!("{} did not end within {within:?}", self.name);
+        };
+        ended.expect("it is our child")
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// Stops it with SIGTERM; it must end `within` the time, with exit code 0.
+    pub async fn stop(mut self, within: Duration) {
+        self.signal(Signal::Terminate).await;
+        let status = self.ended(within).await;
+        let name = &self.name;
+        assert!(status.success(), "{name} was told to stop: {status}");
+    }
+
+    /// Kills it with SIGKILL.
+    pub async fn kill(mut self) {
+        self.signal(Signal::Kill).await;
+        self.ended(Duration::from_secs(10)).await;
+    }
+
+    /// What it printed so far.
+    pub fn words(&self) -> String {
+        std::fs::read_to_string(&self.words).unwrap_or_default()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The last lines of its log.
+    pub fn tail(&self, lines: usize) -> String {
+        let log = self.log();
+        let all: Vec<&str> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}

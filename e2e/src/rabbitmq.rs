@@ -1,0 +1,122 @@
+//! What an operator sees in `RabbitMQ`'s management API.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::client::http;
+use crate::servers::Servers;
+
+/// The part of a broker whose names begin with one prefix.
+#[derive(Debug, Clone)]
+pub struct RabbitMq {
+    http: reqwest::Client,
+    management: Url,
+    virtual_host: String,
+    prefix: String,
+}
+
+impl RabbitMq {
+    /// The part that begins with `prefix`.
+    pub fn new(servers: &Servers, prefix: &str) -> Self {
+        // As it stands in the address, escapes included; the empty one is the broker's default.
+        let virtual_host = match servers.amqp.path().trim_start_matches('/') {
+            "" => "%2f",
+            named => named,
+        };
+        Self {
+            http: http(),
+            management: servers.management.clone(),
+            virtual_host: virtual_host.to_owned(),
+            prefix: format!("{prefix}."),
+        }
+    }
+
+    /// The queues, as the management API prints them.
+    pub async fn queues(&self) -> Vec<Value> {
+        self.ours("queues", "name").await
+    }
+
+    /// The exchanges.
+    pub async fn exchanges(&self) -> Vec<Value> {
+        self.ours("exchanges", "name").await
+    }
+
+    /// The bindings, those of the default exchange left out.
+    pub async fn bindings(&self) -> Vec<Value> {
+        self.ours("bindings", "source").await
+    }
+
+    /// The consumers of the queues.
+    pub async fn consumers(&self) -> Vec<Value> {
+        let all = self.list(&format!("consumers/{}", self.virtual_host)).await;
+        let ours = |consumer: &Value| {
+            let queue = consumer["queue"]["name"].as_str();
+            queue.is_some_and(|queue| queue.starts_with(&self.prefix))
+        };
+        all.into_iter().filter(ours).collect()
+    }
+
+    /// The names that all connections to the broker gave themselves.
+    pub async fn connection_names(&self) -> Vec<String> {
+        let all = self.list("connections").await;
+        all.iter()
+            .filter_map(|connection| connection["client_properties"]["connection_name"].as_str())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The first message that no worker could handle, if there is one. Unlike the figures of the
+    /// management API, which are seconds old, this is true now.
+    pub async fn parked(&self) -> Option<Value> {
+        let path = format!("queues/{}/{}parking/get", self.virtual_host, self.prefix);
+        let order = json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"});
+        let request = self.request(Method::POST, &path).json(&order);
+        let answer = request.send().await.expect("the management API answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let messages: Vec<Value> = answer.json().await.expect("it answers with a list");
+        messages.into_iter().next()
+    }
+
+    /// Deletes the queues and exchanges.
+    pub async fn delete_all(&self) {
+        for kind in ["queues", "exchanges"] {
+            for found in self.ours(kind, "name").await {
+                let name = found["name"].as_str().unwrap_or_default();
+                let path = format!("{kind}/{}/{name}", self.virtual_host);
+                let answer = self.request(Method::DELETE, &path).send().await;
+                let status = answer.expect("the management API answers").status();
+                let gone = status.is_success() || status == StatusCode::NOT_FOUND;
+                assert!(gone, "deleting {name}: {status}");
+            }
+        }
+    }
+
+    async fn ours(&self, kind: &str, name: &str) -> Vec<Value> {
+        let all = self.list(&format!("{kind}/{}", self.virtual_host)).await;
+        let ours = |found: &Value| {
+            let name = found[name].as_str();
+            name.is_some_and(|name| name.starts_with(&self.prefix))
+        };
+        all.into_iter().filter(ours).collect()
+    }
+
+    async fn list(&self, path: &str) -> Vec<Value> {
+        let answer = self.request(Method::GET, path).send().await;
+        let answer = answer.expect("the management API answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.expect("it answers with a list")
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut url = self.management.clone();
+        url.set_path("");
+        let (user, password) = (url.username().to_owned(), url.password().map(str::to_owned));
+        url.set_username("").expect("it has a host");
+        url.set_password(None).expect("it has a host");
+        // Joined as text: the name of a virtual host keeps its escapes.
+        self.http
+            .request(method, format!("{url}api/{path}"))
+            .basic_auth(user, password)
+    }
+}

@@ -1,0 +1,109 @@
+//! The simulated upstream: what it counted, and what it can be told (`simulator/README.md`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::client::http;
+use crate::process::{Launch, Process};
+use crate::programs::Program;
+
+/// A simulator in a process of its own.
+#[derive(Debug)]
+pub struct Upstream {
+    /// What its channel is called.
+    pub name: String,
+    /// The key that it asks for.
+    pub key: String,
+    /// Where it is.
+    pub url: String,
+    process: Process,
+    http: reqwest::Client,
+}
+
+impl Upstream {
+    /// Starts one that asks for a key, with `arguments` beside.
+    pub async fn start(name: &str, folder: &Path, arguments: &[&str]) -> Self {
+        let key = format!("key-of-{name}-{}", crate::folder::unique());
+        let always = ["--bind", "127.0.0.1:0", "--key", &key];
+        let mut process = Launch::new(Program::Simulator, folder)
+            .arguments(&[&always, arguments].concat())
+            .env("RUST_LOG", "warn")
+            .start(name);
+        Self {
+            name: name.to_owned(),
+            key,
+            url: process.url().await,
+            process,
+            http: http(),
+        }
+    }
+
+    /// What it was asked, accepted, and what went wrong.
+    pub async fn counts(&self) -> Value {
+        self.ask(Method::GET, "counts", None).await
+    }
+
+    /// How often a title was asked for and accepted, and the latest submits with their bodies.
+    pub async fn submits(&self, title: &str) -> Value {
+        self.ask(Method::GET, &of_title("submits", title), None)
+            .await
+    }
+
+    /// How often a title was asked for, and how often accepted.
+    pub async fn asked_and_accepted(&self, title: &str) -> (u64, u64) {
+        let submits = self.submits(title).await;
+        let number = |name: &str| submits[name].as_u64().expect("a count is a number");
+        (number("asked"), number("accepted"))
+    }
+
+    /// The tasks of a title.
+    pub async fn tasks(&self, title: &str) -> Vec<Value> {
+        let tasks = self.ask(Method::GET, &of_title("tasks", title), None).await;
+        tasks.as_array().expect("tasks are a list").clone()
+    }
+
+    /// The ids of all its tasks, a hundred at most.
+    pub async fn ids(&self) -> Vec<String> {
+        let tasks = self.ask(Method::GET, "tasks", None).await;
+        let tasks = tasks.as_array().expect("tasks are a list");
+        let ids = tasks.iter().filter_map(|task| task["task_id"].as_str());
+        ids.map(str::to_owned).collect()
+    }
+
+    /// Ends tasks now: those that `selector` names, or all.
+    pub async fn finish(&self, selector: Value) {
+        self.ask(Method::POST, "finish", Some(selector)).await;
+    }
+
+    /// Replaces all faults of the run.
+    pub async fn set_faults(&self, faults: Value) {
+        self.ask(Method::PUT, "faults", Some(faults)).await;
+    }
+
+    /// Stops it. One that hangs on purpose takes a moment.
+    pub async fn stop(self) {
+        self.process.stop(Duration::from_secs(10)).await;
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let mut request = self
+            .http
+            .request(method, format!("{}/simulator/{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("the simulator answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("the simulator answers");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).expect("the simulator answers with JSON")
+    }
+}
+
+fn of_title(path: &str, title: &str) -> String {
+    let title: String = url::form_urlencoded::byte_serialize(title.as_bytes()).collect();
+    format!("{path}?title={title}")
+}

@@ -1,0 +1,164 @@
+//! Processes that stop and die.
+
+use std::time::Duration;
+
+use e2e::client::{Client, SONG};
+use e2e::process::Signal;
+use e2e::stack::{Kind, Setup, Stack};
+use e2e::suite::{on, on_both};
+use e2e::wait::eventually;
+use libtest_mimic::Trial;
+
+use crate::SOON;
+
+/// How many songs are under way when it happens.
+const SONGS: usize = 80;
+/// How long it may take until the last task has ended: what a dead worker had begun is found when
+/// its lease is over, 31 s after the submit, by a sweep that leaves it another 10 s.
+const RECOVERY: Duration = Duration::from_mins(3);
+
+pub fn scenarios() -> Vec<Trial> {
+    let slow = ["--submit-latency", "100ms..1500ms", "--song-time", "1s..4s"];
+    let setup = Setup::default()
+        .upstreams(&[("first", &slow)])
+        .env("UPSTREAM_SUBMIT_TIMEOUT", "5s")
+        .limit(Duration::from_secs(150));
+    let patient = Setup {
+        workers: 1,
+        ..Setup::default().env("UPSTREAM_SUBMIT_TIMEOUT", "2m")
+    };
+    let mut scenarios: Vec<Trial> = [
+        on_both(
+            "a worker that is killed under load costs no task and no money",
+            &setup,
+            killed_worker,
+        ),
+        on_both(
+            "what was accepted is not lost when everything is killed at once",
+            &setup,
+            killed_at_once,
+        ),
+        on_both(
+            "a stop under load is in order, and a start goes on where it stopped",
+            &setup,
+            graceful_stop,
+        ),
+        on_both(
+            "a second signal ends a stop that waits for an upstream",
+            &patient,
+            second_signal,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    scenarios.push(on(
+        Kind::Separate,
+        "a worker that stood still past its leases comes back and spoils nothing",
+        setup,
+        frozen_worker,
+    ));
+    scenarios
+}
+
+async fn killed_worker(stack: &mut Stack) {
+    let (user, ids) = songs_under_way(stack).await;
+    stack.kill_a_worker().await;
+    stack.serve().await;
+    all_end(stack, &user, &ids).await;
+}
+
+async fn killed_at_once(stack: &mut Stack) {
+    let (user, ids) = songs_under_way(stack).await;
+    stack.kill_all().await;
+    stack.serve().await;
+    all_end(stack, &user, &ids).await;
+}
+
+async fn graceful_stop(stack: &mut Stack) {
+    let (user, ids) = songs_under_way(stack).await;
+    stack.stop().await;
+    stack.serve().await;
+    let successes = all_end(stack, &user, &ids).await;
+    assert_eq!(successes, SONGS, "a stop in order costs nothing");
+}
+
+async fn second_signal(stack: &mut Stack) {
+    let user = stack.user("ann", SONG).await;
+    user.song("Silence sim:hang-after").await;
+    eventually(SOON, "the submit to be under way", async || {
+        let counts = stack.upstream().counts().await;
+        (counts["submits"]["accepted"] == 1).then_some(())
+    })
+    .await;
+    let mut worker = match stack.kind {
+        Kind::Separate => stack.workers.remove(0),
+        Kind::OneProcess => stack.api.take().expect("it runs"),
+    };
+    worker.signal(Signal::Terminate).await;
+    eventually(SOON, "the stop to wait", async || {
+        let waits = worker.log().contains("waiting for upstreams");
+        waits.then_some(())
+    })
+    .await;
+    assert_eq!(worker.has_ended(), None);
+    worker.signal(Signal::Terminate).await;
+    let ended = worker.ended(Duration::from_secs(5)).await;
+    assert_eq!(ended.code(), Some(143), "{ended}");
+}
+
+async fn frozen_worker(stack: &mut Stack) {
+    let (user, ids) = songs_under_way(stack).await;
+    stack.workers[0].signal(Signal::Freeze).await;
+    let successes = all_end(stack, &user, &ids).await;
+    let before = user.tasks(&ids).await;
+    stack.workers[0].signal(Signal::Thaw).await;
+
+    let health = format!("{}/readyz", stack.workers[0].url().await);
+    eventually(SOON, "the worker to be ready again", async || {
+        let answer = e2e::client::http().get(&health).send().await.ok()?;
+        answer.status().is_success().then_some(())
+    })
+    .await;
+    let one_more = user.song("One More").await;
+    user.end_of(&one_more, SOON).await;
+    assert_eq!(user.tasks(&ids).await, before, "nothing that ended changes");
+    let spent = i64::try_from(successes + 1).expect("it is small") * SONG;
+    assert_eq!(stack.quota("ann").await.1, spent);
+}
+
+/// Submits songs, and comes back when some of them are at the upstream, some on their way there, and
+/// none has ended.
+async fn songs_under_way(stack: &mut Stack) -> (Client, Vec<String>) {
+    let quota = i64::try_from(SONGS + 1).expect("it is small") * SONG;
+    let user = stack.user("ann", quota).await;
+    let titles: Vec<String> = (0..SONGS).map(|number| format!("Song {number}")).collect();
+    let ids = user.songs(&titles).await;
+    eventually(SOON, "some songs at the upstream", async || {
+        let tasks = user.tasks(&ids).await;
+        let begun = tasks.iter().filter(|task| task["status"] != "NOT_START");
+        (begun.count() >= SONGS / 4).then_some(())
+    })
+    .await;
+    (user, ids)
+}
+
+/// Waits until all have ended: in SUCCESS, or in FAILURE where a worker died between sending and
+/// recording. Checks the money, and returns how many succeeded.
+async fn all_end(stack: &Stack, user: &Client, ids: &[String]) -> usize {
+    let tasks = user.ends_of(ids, RECOVERY).await;
+    let failed = tasks.iter().filter(|task| task["status"] == "FAILURE");
+    let mut failures = 0;
+    for task in failed {
+        let reason = task["fail_reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("not known"), "{task}");
+        failures += 1;
+    }
+    let successes = ids.len() - failures;
+    assert!(successes >= ids.len() / 4, "only {successes} succeeded");
+    let spent = i64::try_from(successes).expect("it is small") * SONG;
+    assert_eq!(stack.quota("ann").await.1, spent);
+    let counts = stack.upstream().counts().await;
+    assert_eq!(counts["submits"]["accepted_twice"], 0, "{counts}");
+    successes
+}

@@ -1,0 +1,89 @@
+//! Tasks that do not end in time, by our own clock.
+
+use std::time::Duration;
+
+use e2e::client::{SONG, is_terminal};
+use e2e::stack::{Setup, Stack};
+use e2e::suite::on_both;
+use e2e::wait::eventually;
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use crate::{SOON, failure};
+
+pub fn scenarios() -> Vec<Trial> {
+    // The first look at a task that was given up comes a minute after.
+    let late_limit = Duration::from_secs(150);
+    [
+        on_both(
+            "a song that is made after its deadline changes nothing about the money",
+            &Setup::default().env("TASK_TIMEOUT", "4s").limit(late_limit),
+            late,
+        ),
+        on_both(
+            "a status that nobody knows is no end until the deadline is",
+            &Setup::default().env("TASK_TIMEOUT", "10s"),
+            unknown_statuses,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+async fn late(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let title = "Too Late sim:takes=1h";
+    let id = user.song(title).await;
+    let reason = failure(&user, &id).await;
+    assert!(reason.contains("deadline"), "{reason}");
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    let before = user.listed(&id).await;
+
+    stack.upstream().finish(json!({ "title": title })).await;
+    let operator = stack.operator();
+    eventually(
+        Duration::from_secs(90),
+        "the late result in the history",
+        async || {
+            let shown = operator.json(&["task", "show", &id]).await;
+            let history = shown["history"].as_array().expect("a history is a list");
+            let late = history.iter().find(|event| event["kind"] == "late")?;
+            let detail = late["detail"].as_str().expect("a detail is a text");
+            assert!(detail.starts_with("SUCCESS"), "{detail}");
+            Some(())
+        },
+    )
+    .await;
+    assert_eq!(
+        user.listed(&id).await,
+        before,
+        "the user's task stays as it was"
+    );
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+}
+
+async fn unknown_statuses(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let mut tasks = Vec::new();
+    for fault in ["unknown", "weird-status", "empty-status", "stuck"] {
+        let title = format!("Odd sim:{fault}");
+        tasks.push((user.song(&title).await, title));
+    }
+    for (id, title) in &tasks {
+        eventually(SOON, "a poll", async || {
+            let tasks = stack.upstream().tasks(title).await;
+            let asked = tasks.first()?["asked"].as_u64()?;
+            (asked > 0).then_some(())
+        })
+        .await;
+        let task = user.task(id).await;
+        assert!(!is_terminal(&task), "it was asked once, and is {task}");
+    }
+    assert_eq!(stack.quota("ann").await, (6 * SONG, 4 * SONG));
+    for (id, _) in &tasks {
+        let reason = failure(&user, id).await;
+        assert!(reason.contains("deadline"), "{reason}");
+    }
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+}

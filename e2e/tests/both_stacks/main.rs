@@ -1,0 +1,70 @@
+//! The same scenarios on both stacks: `api` and two workers on `PostgreSQL` and `RabbitMQ`, and
+//! `task-center` on `SQLite` in one process.
+//!
+//! | file | what happens |
+//! |---|---|
+//! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
+//! | `money` | what is charged, given back, and refused |
+//! | `submits` | submits that go wrong |
+//! | `polls` | polls that go wrong |
+//! | `deadline` | tasks that do not end in time |
+//! | `crashes` | processes that stop and die |
+//!
+//! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
+//! `Stack::check`.
+
+mod crashes;
+mod deadline;
+mod money;
+mod music;
+mod polls;
+mod submits;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use e2e::client::Client;
+use serde_json::Value;
+
+/// How long a task that takes a second or two may take until it is seen to have ended.
+const SOON: Duration = Duration::from_secs(40);
+
+fn main() -> ExitCode {
+    // Those that take longest come first.
+    let scenarios = [
+        deadline::scenarios(),
+        crashes::scenarios(),
+        polls::scenarios(),
+        submits::scenarios(),
+        music::scenarios(),
+        money::scenarios(),
+    ];
+    e2e::suite::run(scenarios.into_iter().flatten().collect())
+}
+
+/// The end of a task that must succeed.
+async fn success(client: &Client, id: &str) -> Value {
+    let task = client.end_of(id, SOON).await;
+    assert_eq!(task["status"], "SUCCESS", "{task}");
+    assert_eq!(task["progress"], "100%", "{task}");
+    assert_eq!(task["fail_reason"], "", "{task}");
+    task
+}
+
+/// The reason of a task that must fail.
+async fn failure(client: &Client, id: &str) -> String {
+    let task = client.end_of(id, SOON).await;
+    assert_eq!(task["status"], "FAILURE", "{task}");
+    assert_eq!(task["progress"], "100%", "{task}");
+    let reason = task["fail_reason"].as_str().expect("a reason is a text");
+    assert!(!reason.is_empty(), "{task}");
+    reason.to_owned()
+}
+
+/// The names of an object's fields, in order of the alphabet.
+fn fields(object: &Value) -> Vec<&str> {
+    let object = object.as_object().expect("it is an object");
+    let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,165 @@
+//! Polls that go wrong.
+
+use std::time::Duration;
+
+use e2e::client::{Client, SONG, is_terminal};
+use e2e::stack::{Setup, Stack};
+use e2e::suite::on_both;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{SOON, failure, success};
+
+pub fn scenarios() -> Vec<Trial> {
+    [
+        on_both(
+            "an id that is left out, or spoils a whole batch, hurts nobody else",
+            &Setup::default().env("TASK_TIMEOUT", "25s"),
+            missing_ids,
+        ),
+        on_both(
+            "polls that are refused, cut, garbled or never answered only delay",
+            &Setup::default(),
+            broken_polls,
+        ),
+        on_both(
+            "answers that contradict themselves never show and never fail a task",
+            &Setup::default(),
+            nonsense,
+        ),
+        on_both(
+            "a task that fails upstream is refunded",
+            &Setup::default(),
+            fails_upstream,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+async fn missing_ids(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let away = user.song("Away sim:missingx2").await;
+    let spoils = user.song("Spoils sim:batch-404").await;
+    let started = Instant::now();
+    let mut healthy = vec![away];
+    for number in 0..5 {
+        healthy.push(user.song(&format!("Healthy {number}")).await);
+    }
+    for id in &healthy {
+        success(&user, id).await;
+    }
+    let spoilt_for = started.elapsed();
+    assert!(spoilt_for < Duration::from_secs(20), "{spoilt_for:?}");
+    let reason = failure(&user, &spoils).await;
+    assert!(reason.contains("no longer knew"), "{reason}");
+    assert_eq!(stack.quota("ann").await, (4 * SONG, 6 * SONG));
+}
+
+async fn broken_polls(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let mut ids = Vec::new();
+    for fault in [
+        "fetch-503x1",
+        "fetch-hangx1",
+        "fetch-tornx1",
+        "fetch-garbagex1",
+    ] {
+        ids.push(user.song(&format!("Later sim:{fault}")).await);
+    }
+    for id in &ids {
+        success(&user, id).await;
+    }
+    for (fault, times) in stack.upstream().counts().await["faults"]
+        .as_object()
+        .expect("faults")
+    {
+        assert!(times.as_u64() >= Some(1), "{fault} did not happen");
+    }
+    assert_eq!(stack.quota("ann").await, (6 * SONG, 4 * SONG));
+}
+
+async fn nonsense(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    stack
+        .upstream()
+        .set_faults(json!({"fetch-strangers": 1}))
+        .await;
+    let mut ids = Vec::new();
+    for fault in [
+        "backwards",
+        "early-reason",
+        "twice",
+        "no-datax1",
+        "malformedx1",
+    ] {
+        ids.push(user.song(&format!("Odd sim:{fault} sim:takes=7s")).await);
+    }
+    watch_progress(&user, &ids).await;
+    for id in &ids {
+        let task = success(&user, id).await;
+        assert_eq!(task["data"].as_array().map(Vec::len), Some(2), "{task}");
+    }
+    assert_eq!(stack.quota("ann").await, (5 * SONG, 5 * SONG));
+}
+
+/// Watches the tasks until all have ended: none of them goes backwards in anybody's eyes.
+async fn watch_progress(user: &Client, ids: &[String]) {
+    let started = Instant::now();
+    let mut last: Vec<(usize, u32)> = vec![(0, 0); ids.len()];
+    loop {
+        let tasks = user.tasks(ids).await;
+        for (task, last) in tasks.iter().zip(&mut last) {
+            let now = (rank(task), percent(task));
+            assert!(
+                now.0 >= last.0 && now.1 >= last.1,
+                "from {last:?} to {task}"
+            );
+            assert_eq!(task["fail_reason"], "", "{task}");
+            *last = now;
+        }
+        if tasks.iter().all(is_terminal) {
+            return;
+        }
+        assert!(started.elapsed() < SOON, "{tasks:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn rank(task: &Value) -> usize {
+    let order = [
+        "NOT_START",
+        "SUBMITTED",
+        "UNKNOWN",
+        "QUEUED",
+        "IN_PROGRESS",
+        "SUCCESS",
+    ];
+    let rank = order.iter().position(|&status| task["status"] == status);
+    rank.unwrap_or_else(|| panic!("{task}"))
+}
+
+fn percent(task: &Value) -> u32 {
+    let text = task["progress"].as_str().unwrap_or_default();
+    let digits = text.strip_suffix('%').unwrap_or_default();
+    digits.parse().unwrap_or_else(|_| panic!("{task}"))
+}
+
+async fn fails_upstream(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let song = user.song("Broken String sim:fail").await;
+    let lyrics = user.lyrics("a broken rhyme sim:fail").await;
+    for id in [&song, &lyrics] {
+        let reason = failure(&user, id).await;
+        let listed = user.listed(id).await;
+        assert_eq!(listed["fail_reason"], reason);
+        assert_ne!(listed["finish_time"], 0, "{listed}");
+    }
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    let shown = stack.operator().json(&["task", "show", &song]).await;
+    let kinds = shown["ledger"].as_array().expect("a list").iter();
+    let kinds: Vec<&Value> = kinds.map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["charge", "refund"], "{shown}");
+}

@@ -1,0 +1,148 @@
+//! Submits that go wrong.
+
+use e2e::client::SONG;
+use e2e::stack::{QUICK, Setup, Stack};
+use e2e::suite::on_both;
+use libtest_mimic::Trial;
+
+use crate::{failure, success};
+
+pub fn scenarios() -> Vec<Trial> {
+    let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
+    let two = Setup::default().upstreams(&[("locked", &locked), ("open", &QUICK)]);
+    [
+        on_both(
+            "a submit whose answer is lost fails, is refunded, and is never sent again",
+            &Setup::default(),
+            lost_answers,
+        ),
+        on_both(
+            "an upstream that is busy or down only delays a task",
+            &Setup::default(),
+            busy_and_down,
+        ),
+        on_both(
+            "an upstream that is down for good gives its tasks back after the last attempt",
+            &Setup::default().env("SUBMIT_ATTEMPTS", "2"),
+            down_for_good,
+        ),
+        on_both(
+            "a channel that refuses our key fails nothing while another one takes it",
+            &two,
+            wrong_key,
+        ),
+        on_both(
+            "a task that is refused is refunded at once and not asked for again",
+            &Setup::default(),
+            refused,
+        ),
+        on_both(
+            "what an upstream tells of our key and of itself reaches nobody",
+            &Setup::default().env("SUBMIT_ATTEMPTS", "2"),
+            leaks,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+async fn lost_answers(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let accepted = ["drop-after", "hang-after", "torn", "empty", "no-id"];
+    let not_accepted = ["drop-before", "hang-before", "html"];
+    let mut tasks = Vec::new();
+    for (faults, times) in [(&accepted[..], 1), (&not_accepted[..], 0)] {
+        for fault in faults {
+            let title = format!("Lost sim:{fault}");
+            tasks.push((user.song(&title).await, title, times));
+        }
+    }
+    for (id, title, times) in tasks {
+        let reason = failure(&user, &id).await;
+        assert!(reason.contains("not known"), "{title}: {reason}");
+        let seen = stack.upstream().asked_and_accepted(&title).await;
+        assert_eq!(seen, (1, times), "{title}");
+    }
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+}
+
+async fn busy_and_down(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let mut tasks = Vec::new();
+    for fault in ["429x1", "429-retry-afterx1", "503x1"] {
+        let title = format!("Later sim:{fault}");
+        tasks.push((user.song(&title).await, title));
+    }
+    for (id, title) in tasks {
+        success(&user, &id).await;
+        let seen = stack.upstream().asked_and_accepted(&title).await;
+        assert_eq!(seen, (2, 1), "{title}");
+    }
+    assert_eq!(stack.quota("ann").await, (7 * SONG, 3 * SONG));
+}
+
+async fn down_for_good(stack: &mut Stack) {
+    let user = stack.user("ann", SONG).await;
+    let title = "Never sim:500";
+    let id = user.song(title).await;
+    let reason = failure(&user, &id).await;
+    assert!(reason.contains("2 attempts"), "{reason}");
+    assert_eq!(stack.upstream().asked_and_accepted(title).await, (2, 0));
+    assert_eq!(stack.quota("ann").await, (SONG, 0));
+}
+
+async fn wrong_key(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        ids.push(user.song(&format!("Song {number}")).await);
+    }
+    for id in &ids {
+        success(&user, id).await;
+    }
+    let [locked, open] = [&stack.upstreams[0], &stack.upstreams[1]];
+    assert_eq!(locked.counts().await["submits"]["accepted"], 0);
+    assert_eq!(open.counts().await["submits"]["accepted"], 6);
+}
+
+async fn refused(stack: &mut Stack) {
+    let user = stack.user("ann", 10 * SONG).await;
+    for (fault, said) in [
+        ("refuse", "moderation"),
+        ("422", "too long"),
+        ("404", "no such model"),
+    ] {
+        let title = format!("Forbidden sim:{fault}");
+        let id = user.song(&title).await;
+        let reason = failure(&user, &id).await;
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!(stack.upstream().asked_and_accepted(&title).await, (1, 0));
+        assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+        let listed = user.listed(&id).await;
+        assert_eq!(listed["status"], "FAILURE");
+        assert_eq!(listed["fail_reason"], reason);
+        assert_eq!(listed["progress"], "100%");
+    }
+}
+
+/// That no answer holds a key, an address or an upstream's id is checked after every scenario; here
+/// the upstream tries hard.
+async fn leaks(stack: &mut Stack) {
+    let (user, admin) = (
+        stack.user("ann", 10 * SONG).await,
+        stack.admin("root").await,
+    );
+    let mut ids = Vec::new();
+    for fault in ["fail", "refuse", "503", "402"] {
+        ids.push(user.song(&format!("Tell sim:leak sim:{fault}")).await);
+    }
+    ids.push(user.lyrics("tell sim:leak sim:fail").await);
+    for id in &ids {
+        let reason = failure(&user, id).await;
+        assert!(reason.contains('…'), "{reason} hides nothing");
+        user.listed(id).await;
+    }
+    admin.page("/api/task/").await;
+    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+}

@@ -1,0 +1,198 @@
+//! The command line: exit codes, and what `--json` prints.
+
+use e2e::database::Database;
+use e2e::folder::Folder;
+use e2e::operator::Operator;
+use e2e::process::Launch;
+use e2e::programs::Program;
+use e2e::servers::Servers;
+use e2e::suite::test;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::LIMIT;
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test(
+            "wrong usage is exit code 2, a refusal is 1, and both say why",
+            LIMIT,
+            exit_codes,
+        ),
+        test(
+            "books that do not balance are exit code 1",
+            LIMIT,
+            unbalanced,
+        ),
+        test(
+            "every command prints the JSON that scripts rely on",
+            LIMIT,
+            shapes,
+        ),
+    ]
+}
+
+async fn exit_codes() {
+    let folder = Folder::new();
+    let operator = Operator(Launch::new(Program::TaskCenter, folder.path()));
+    for command in [
+        &["dance"][..],
+        &["user"],
+        &["user", "create"],
+        &["user", "create", "--name", "a", "--quota", "-1"],
+        &["user", "create", "--name", "a", "--role", "king"],
+        &["key", "enable", "--id", "x"],
+        &["channel", "create", "--name", "c", "--base-url", "nowhere"],
+        &[
+            "price",
+            "set",
+            "--platform",
+            "suno",
+            "--action",
+            "dance",
+            "--quota",
+            "1",
+        ],
+        &["audit", "--loud"],
+    ] {
+        let done = operator.run(command).await;
+        assert_eq!(done.code, 2, "{command:?}: {done:?}");
+        assert!(
+            done.stdout.is_empty() && !done.stderr.is_empty(),
+            "{command:?}: {done:?}"
+        );
+    }
+    assert_eq!(
+        operator
+            .run(&["user", "create", "--name", "ann"])
+            .await
+            .code,
+        0
+    );
+    for command in [
+        &["user", "create", "--name", "ann"][..],
+        &["user", "grant", "--name", "nobody", "--quota", "1"],
+        &["user", "disable", "--name", "nobody"],
+        &["user", "rotate-token", "--name", "nobody"],
+        &["key", "create", "--user", "nobody", "--label", "x"],
+        &["key", "list", "--user", "nobody"],
+        &["key", "disable", "--id", "99"],
+        &["channel", "enable", "--name", "nobody"],
+        &["task", "show", "task_abcdefghijklmnopqrstuvwxyz012345"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let done = operator.run(&[command, json].concat()).await;
+            assert_eq!(done.code, 1, "{command:?}: {done:?}");
+            assert!(
+                done.stdout.is_empty() && !done.stderr.is_empty(),
+                "{command:?}: {done:?}"
+            );
+        }
+    }
+    for command in [
+        &["--help"][..],
+        &["--version"],
+        &["user", "--help"],
+        &["migrate"],
+        &["audit"],
+    ] {
+        let done = operator.run(command).await;
+        assert_eq!(done.code, 0, "{command:?}: {done:?}");
+        assert!(!done.stdout.is_empty(), "{command:?}");
+    }
+}
+
+/// The books are broken behind everybody's back.
+async fn unbalanced() {
+    let folder = Folder::new();
+    let database = Database::create(&Servers::from_environment().postgres).await;
+    let launch = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
+    let operator = Operator(launch);
+    operator
+        .json(&["user", "create", "--name", "ann", "--quota", "500"])
+        .await;
+    assert_eq!(operator.run(&["audit"]).await.code, 0);
+
+    database.execute("UPDATE users SET quota = quota + 1").await;
+    let done = operator.run(&["audit", "--json"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let audit: Value = serde_json::from_str(&done.stdout).expect("it is JSON");
+    assert_eq!(audit["balanced"], false);
+    assert_eq!(audit["breaks"].as_array().map(Vec::len), Some(1), "{audit}");
+    let done = operator.run(&["audit"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stdout.contains("501"), "{done:?}");
+    database.drop().await;
+}
+
+/// `api` and `task-center` answer alike.
+async fn shapes() {
+    let folder = Folder::new();
+    let database = Database::create(&Servers::from_environment().postgres).await;
+    let api = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
+    let center = Launch::new(Program::TaskCenter, folder.path());
+    tokio::join!(shapes_of(Operator(api)), shapes_of(Operator(center)));
+    database.drop().await;
+}
+
+async fn shapes_of(operator: Operator) {
+    let run = async |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        operator.json(&words).await
+    };
+    let user = run("user create --name ann --role user --quota 700").await;
+    let token = user["access_token"].as_str().expect("a token is a text");
+    assert!(token.len() >= 32, "{token}");
+    assert_eq!(user, json!({"id": 1, "name": "ann", "access_token": token}));
+    let rotated = run("user rotate-token --name ann").await;
+    assert_ne!(rotated["access_token"], user["access_token"]);
+    run("user grant --name ann --quota 300").await;
+    let listed = json!({"id": 1, "name": "ann", "role": "user", "enabled": true,
+                        "quota": 1000, "used_quota": 0});
+    assert_eq!(run("user list").await, json!([listed]));
+    run("user disable --name ann").await;
+    assert_eq!(run("user list").await[0]["enabled"], false);
+    run("user enable --name ann").await;
+
+    let key = run("key create --user ann --label first --quota 500").await;
+    let secret = key["key"].as_str().expect("a key is a text");
+    assert!(secret.starts_with("sk-"), "{secret}");
+    assert_eq!(key, json!({"id": 1, "key": secret}));
+    run("key create --user ann --label second").await;
+    run("key disable --id 2").await;
+    let keys = json!([
+        {"id": 1, "label": "first", "enabled": true, "quota": 500, "used_quota": 0},
+        {"id": 2, "label": "second", "enabled": false, "quota": null, "used_quota": 0},
+    ]);
+    assert_eq!(run("key list --user ann").await, keys);
+    run("key enable --id 2").await;
+
+    let more = "channel create --name more --base-url https://more.example/v1 --key upstream-key --priority 3 --weight 2";
+    assert_eq!(run(more).await, json!({"id": 1, "name": "more"}));
+    run("channel disable --name more").await;
+    let channels = run("channel list").await;
+    let listed = json!({"id": 1, "name": "more", "platform": "suno",
+                        "base_url": "https://more.example/v1", "enabled": false,
+                        "priority": 3, "weight": 2, "used_quota": 0});
+    assert_eq!(channels[0], listed);
+    run("channel enable --name more").await;
+    run("channel disable --name more").await;
+
+    let prices = json!([{"platform": "suno", "action": "lyrics", "quota": 5000},
+                        {"platform": "suno", "action": "song", "quota": 150_000}]);
+    assert_eq!(sorted(&run("price list").await), prices);
+    run("price set --platform suno --action song --quota 10").await;
+    assert_eq!(sorted(&run("price list").await)[1]["quota"], 10);
+    let audit = json!({"balanced": true, "users": 1, "tasks": 0, "entries": 2, "breaks": []});
+    assert_eq!(run("audit").await, audit);
+    run("migrate").await;
+
+    let person = operator.run(&["channel", "list"]).await;
+    assert!(!person.stdout.contains("upstream-key"), "{person:?}");
+}
+
+fn sorted(list: &Value) -> Value {
+    let mut items = list.as_array().expect("a list").clone();
+    items.sort_by_key(|item| item["action"].as_str().map(str::to_owned));
+    Value::Array(items)
+}

@@ -1,0 +1,186 @@
+//! `task-center` with nothing configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use e2e::client::{Client, http};
+use e2e::folder::Folder;
+use e2e::operator::Operator;
+use e2e::process::{Launch, Process};
+use e2e::programs::Program;
+use e2e::suite::test;
+use e2e::wait::eventually;
+use libtest_mimic::Trial;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::LIMIT;
+
+const SOON: Duration = Duration::from_secs(30);
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test(
+            "a first start prints credentials that work, and makes no more at the second",
+            LIMIT,
+            twice,
+        ),
+        test(
+            "a first start that cannot listen loses nobody's credentials",
+            LIMIT,
+            port_taken,
+        ),
+        test(
+            "the first real channel takes the simulator's place",
+            LIMIT,
+            first_channel,
+        ),
+    ]
+}
+
+fn launch(folder: &Folder) -> Launch {
+    Launch::new(Program::TaskCenter, folder.path()).env("API_BIND", "127.0.0.1:0")
+}
+
+/// Everything that is printed once it serves, up to the words on the simulator.
+async fn introduction(process: &mut Process, last: &str) -> String {
+    process.url().await;
+    let what = format!("{last:?} to be printed");
+    eventually(SOON, &what, async || {
+        let words = process.words();
+        words.contains(last).then_some(words)
+    })
+    .await
+}
+
+/// The word after `label` in the first line that holds both `line` and `label`.
+fn word_after(words: &str, line: &str, label: &str) -> String {
+    let found = words
+        .lines()
+        .find(|text| text.contains(line) && text.contains(label));
+    let found = found.unwrap_or_else(|| panic!("{line} {label} stands nowhere in:\n{words}"));
+    let rest = found
+        .split_once(label)
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    rest.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn client(words: &str, name: &str, url: &str) -> Client {
+    Client {
+        name: name.to_owned(),
+        id: word_after(words, name, "New-Api-User:")
+            .parse()
+            .expect("an id is a number"),
+        token: word_after(words, name, "access token:"),
+        key: word_after(words, "API key", "API key:"),
+        base: Arc::new(url.to_owned().into()),
+        heard: Arc::default(),
+        http: http(),
+    }
+}
+
+async fn twice() {
+    let folder = Folder::new();
+    let mut first = launch(&folder).start("first");
+    let words = introduction(&mut first, "simulator").await;
+    assert!(words.contains("curl "), "a request to paste: {words}");
+    let (demo, admin) = {
+        let url = first.url().await;
+        (client(&words, "demo", &url), client(&words, "admin", &url))
+    };
+    let id = demo.lyrics("a lullaby for a robot").await;
+    assert_eq!(
+        admin.page("/api/task/").await["items"][0]["username"],
+        "demo"
+    );
+    eventually(SOON, "the simulator to take the task", async || {
+        (demo.task(&id).await["status"] != "NOT_START").then_some(())
+    })
+    .await;
+    assert!(folder.path().join("data/task-center.db").is_file());
+    first.stop(SOON).await;
+
+    let mut second = launch(&folder).start("second");
+    introduction(&mut second, "simulator").await;
+    let words = second.words();
+    assert!(
+        !words.contains("access token"),
+        "secrets are shown once: {words}"
+    );
+    *demo.base.lock().expect("nobody panicked") = second.url().await;
+    assert_eq!(demo.page("/api/task/self").await["total"], 1);
+    let operator = Operator(launch(&folder));
+    let users = operator.json(&["user", "list"]).await;
+    let users = users.as_array().expect("users are a list");
+    let names: Vec<_> = users.iter().map(|user| &user["name"]).collect();
+    assert_eq!(names, ["admin", "demo"]);
+    // What the first process had is taken up by the second, at its new simulator: that one does not
+    // know it, and the books still balance.
+    assert_eq!(operator.json(&["audit"]).await["balanced"], true);
+    second.stop(SOON).await;
+}
+
+async fn port_taken() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let done = Operator(launch(&folder).env("API_BIND", &address))
+        .run(&[])
+        .await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stderr.contains("API_BIND"), "{}", done.stderr);
+    drop(taken);
+
+    let mut next = launch(&folder).start("next");
+    let words = introduction(&mut next, "simulator").await;
+    let demo = client(&words, "demo", &next.url().await);
+    assert_eq!(demo.page("/api/task/self").await["total"], 0);
+    next.stop(SOON).await;
+}
+
+async fn first_channel() {
+    let folder = Folder::new();
+    let mut process = launch(&folder).start("center");
+    introduction(&mut process, "simulator").await;
+    let operator = Operator(launch(&folder));
+    let channel = [
+        "channel",
+        "create",
+        "--name",
+        "real",
+        "--base-url",
+        "http://127.0.0.1:1",
+    ];
+    operator.json(&channel).await;
+    let channels = operator.json(&["channel", "list"]).await;
+    let enabled: Vec<_> = channels
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|c| c["enabled"] == true)
+        .collect();
+    assert_eq!(enabled.len(), 1, "{channels}");
+    assert_eq!(enabled[0]["name"], json!("real"));
+    process.stop(SOON).await;
+
+    let mut again = launch(&folder).start("again");
+    again.url().await;
+    again.stop(SOON).await;
+    let channels = operator.json(&["channel", "list"]).await;
+    let simulator = channels
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|c| c["name"] != "real");
+    assert_eq!(
+        simulator.expect("it is kept")["enabled"],
+        false,
+        "{channels}"
+    );
+}

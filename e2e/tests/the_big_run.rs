@@ -1,0 +1,357 @@
+//! The acceptance run: one API and two workers on `PostgreSQL` and `RabbitMQ` take many tasks from an
+//! unreliable upstream to their ends. 300 unless `E2E_TASKS` says otherwise; in full:
+//!
+//! ```text
+//! E2E_TASKS=2000 scripts/with-servers cargo test -p e2e --test the_big_run -- --nocapture
+//! ```
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use e2e::client::{Client, SONG, http};
+use e2e::rabbitmq::RabbitMq;
+use e2e::stack::{Kind, Setup, Stack};
+use e2e::suite::{on, run_at_once};
+use e2e::wait::eventually;
+use serde_json::Value;
+use tokio::time::Instant;
+
+const FAULTS: &str = "fail=5%,submit-429=5%,submit-drop-after=2%";
+/// What the management API says of consumers and depths is some seconds old.
+const STATISTICS: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let upstream = ["--song-time", "3s..15s", "--faults", FAULTS];
+    let limit = Duration::from_mins(2) + Duration::from_millis(150) * count(tasks());
+    let setup = Setup::default()
+        .upstreams(&[("unreliable", &upstream)])
+        .env("POLL_INITIAL_DELAY", "2s")
+        .env("POLL_MAX_DELAY", "5s")
+        .env("UPSTREAM_SUBMIT_TIMEOUT", "10s")
+        .env("TASK_TIMEOUT", "30m")
+        .env("DATABASE_MAX_CONNECTIONS", "10")
+        .limit(limit);
+    // One after the other, for figures that mean something; side by side as a mere test.
+    let at_once = if std::env::var_os("E2E_TASKS").is_some() {
+        1
+    } else {
+        2
+    };
+    let scenarios = vec![
+        on(
+            Kind::Separate,
+            "every task ends, and the books balance, while the upstream errs",
+            setup.clone(),
+            async |stack: &mut Stack| big_run(stack, false).await,
+        ),
+        on(
+            Kind::Separate,
+            "every task ends, and the books balance, while a worker is killed",
+            setup,
+            async |stack: &mut Stack| big_run(stack, true).await,
+        ),
+    ];
+    run_at_once(scenarios, at_once)
+}
+
+fn tasks() -> usize {
+    let Ok(text) = std::env::var("E2E_TASKS") else {
+        return 300;
+    };
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.expect("E2E_TASKS takes a whole number above 0")
+}
+
+async fn big_run(stack: &mut Stack, kill: bool) {
+    let wanted = tasks();
+    let quota = amount(wanted) * SONG;
+    let user = stack.user("ann", quota).await;
+    let rabbitmq = stack.rabbitmq.clone().expect("it is RabbitMQ");
+    topology_as_in_the_contract(&rabbitmq).await;
+    if !kill {
+        names_as_in_the_contract(stack, &rabbitmq).await;
+    }
+
+    let started = Instant::now();
+    let titles: Vec<String> = (0..wanted).map(|number| format!("Song {number}")).collect();
+    let submitting = async {
+        let ids = user.songs(&titles).await;
+        (ids, started.elapsed())
+    };
+    let (ids, submitted) = if kill {
+        let (submitted, ()) = tokio::join!(submitting, kill_in_the_middle(stack, &user, wanted));
+        submitted
+    } else {
+        submitting.await
+    };
+    let limit = Duration::from_mins(2) + Duration::from_millis(120) * count(wanted);
+    let ends = user.ends_of(&ids, limit).await;
+    let took = started.elapsed();
+
+    let counts = stack.upstream().counts().await;
+    let (successes, unknown) = check_ends(&ends, &counts, kill);
+    assert_eq!(
+        stack.quota("ann").await,
+        (quota - amount(successes) * SONG, amount(successes) * SONG)
+    );
+    assert_eq!(counts["submits"]["accepted_twice"], 0, "{counts}");
+    // A worker that dies before it sends what it wrote down that it would: nobody was asked.
+    let asked = counts["submits"]["titles"].as_u64().map_or(0, amount_of);
+    let never_asked = if kill { amount(unknown) } else { 0 };
+    assert!(asked + never_asked >= amount(wanted), "{counts}");
+    let page = user.page("/api/task/self?status=SUCCESS&page_size=1").await;
+    assert_eq!(page["total"], successes);
+    queues_are_empty(&rabbitmq).await;
+
+    let figures = Figures::of(stack, &counts).await;
+    println!(
+        "\n{wanted} tasks{}: {:.1} s ({:.1} tasks/s), all submitted after {:.1} s\n  \
+         {successes} SUCCESS, {} FAILURE ({unknown} of them with an unknown outcome)\n  \
+         upstream: {} submits, {} accepted, {} fetch calls with {} ids ({:.1} ids a call, {} at most)\n  \
+         turns: {} polls claimed, {} stale; {} tasks swept",
+        if kill {
+            ", a worker killed in the middle"
+        } else {
+            ""
+        },
+        took.as_secs_f64(),
+        per_second(wanted, took),
+        submitted.as_secs_f64(),
+        wanted - successes,
+        counts["submits"]["asked"],
+        counts["submits"]["accepted"],
+        counts["fetches"]["asked"],
+        counts["fetches"]["ids"],
+        figures.ids_per_call,
+        counts["fetches"]["most_ids"],
+        figures.claimed,
+        figures.stale,
+        figures.swept,
+    );
+}
+
+/// Kills a worker when a quarter of the tasks has ended, and starts another.
+async fn kill_in_the_middle(stack: &mut Stack, user: &Client, wanted: usize) {
+    let quarter = wanted / 4;
+    eventually(
+        Duration::from_mins(5),
+        "a quarter of the tasks to end",
+        async || {
+            let page = user.page("/api/task/self?status=SUCCESS&page_size=1").await;
+            let ended = page["total"].as_u64()?;
+            (ended >= u64::try_from(quarter).expect("it is small")).then_some(())
+        },
+    )
+    .await;
+    stack.kill_a_worker().await;
+    stack.serve().await;
+}
+
+/// Checks that every task that failed did so for a reason that was ordered; returns how many
+/// succeeded, and of how many the outcome is not known.
+fn check_ends(ends: &[Value], counts: &Value, killed: bool) -> (usize, usize) {
+    let failed: Vec<&Value> = ends
+        .iter()
+        .filter(|task| task["status"] == "FAILURE")
+        .collect();
+    let is_unknown = |task: &&&Value| {
+        let reason = task["fail_reason"].as_str().unwrap_or_default();
+        assert!(!reason.is_empty(), "{task}");
+        reason.contains("not known")
+    };
+    let unknown = failed.iter().filter(is_unknown).count();
+    let dropped = counts["faults"]["submit-drop-after"].as_u64().unwrap_or(0);
+    let broken = counts["faults"]["fail"].as_u64().unwrap_or(0);
+    if killed {
+        assert!(amount(unknown) >= amount_of(dropped), "{counts}");
+    } else {
+        assert_eq!(amount(unknown), amount_of(dropped), "{counts}");
+    }
+    let failed_upstream = failed.len() - unknown;
+    assert!(amount(failed_upstream) <= amount_of(broken), "{counts}");
+    (ends.len() - failed.len(), unknown)
+}
+
+/// Exchanges, queues and bindings, by their names, kinds and arguments.
+async fn topology_as_in_the_contract(rabbitmq: &RabbitMq) {
+    let rungs = [2, 3, 5, 8, 12, 20, 30, 60, 120, 180, 300];
+    let mut expected = ["parking", "poll", "submit"].map(str::to_owned).to_vec();
+    expected.extend(rungs.map(|seconds| format!("delay.{seconds}s")));
+    expected.sort();
+
+    let queues = rabbitmq.queues().await;
+    let mut names: Vec<String> = queues.iter().map(|queue| short(&queue["name"])).collect();
+    names.sort();
+    assert_eq!(names, expected);
+    for queue in &queues {
+        assert_eq!(queue["arguments"]["x-queue-type"], "quorum", "{queue}");
+        assert_eq!(queue["durable"], true, "{queue}");
+        dead_letters_as_designed(queue);
+    }
+
+    let exchanges = rabbitmq.exchanges().await;
+    let kind = |name: &str| {
+        let found = exchanges
+            .iter()
+            .find(|exchange| short(&exchange["name"]) == name);
+        let found = found.unwrap_or_else(|| panic!("there is no exchange {name}"));
+        assert_eq!(found["durable"], true, "{found}");
+        found["type"].clone()
+    };
+    assert_eq!(kind("work"), "direct");
+    kind("dead");
+
+    let bindings = rabbitmq.bindings().await;
+    let bound = |from: &str, to: &str| {
+        let found = bindings.iter().find(|binding| {
+            short(&binding["source"]) == from && short(&binding["destination"]) == to
+        });
+        assert!(found.is_some(), "{from} is not bound to {to}");
+    };
+    bound("work", "submit");
+    bound("work", "poll");
+    bound("dead", "parking");
+}
+
+/// What waits comes back to be worked on, what nobody can handle is parked, and nothing of it is lost
+/// by a broker that dies meanwhile.
+fn dead_letters_as_designed(queue: &Value) {
+    let name = short(&queue["name"]);
+    let arguments = &queue["arguments"];
+    let target = |expected: &str| {
+        assert_eq!(
+            short(&arguments["x-dead-letter-exchange"]),
+            expected,
+            "{queue}"
+        );
+        assert_eq!(
+            arguments["x-dead-letter-strategy"], "at-least-once",
+            "{queue}"
+        );
+        assert_eq!(arguments["x-overflow"], "reject-publish", "{queue}");
+    };
+    if let Some(seconds) = name
+        .strip_prefix("delay.")
+        .and_then(|rung| rung.strip_suffix('s'))
+    {
+        let seconds: u64 = seconds.parse().expect("a rung is whole seconds");
+        assert_eq!(arguments["x-message-ttl"], seconds * 1000, "{queue}");
+        target("work");
+    } else if name != "parking" {
+        assert_eq!(arguments["x-delivery-limit"], 20, "{queue}");
+        target("dead");
+    }
+}
+
+/// Connections and consumers, by the process they belong to.
+async fn names_as_in_the_contract(stack: &Stack, rabbitmq: &RabbitMq) {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a host has a name");
+    let host = host.trim();
+    let api = stack.api.as_ref().expect("it runs").pid();
+    let mut connections = vec![format!("task-center/api/{host}/{api}/publish")];
+    let mut consumers = Vec::new();
+    for worker in &stack.workers {
+        let pid = worker.pid();
+        for role in ["publish", "consume"] {
+            connections.push(format!("task-center/worker/{host}/{pid}/{role}"));
+        }
+        for queue in ["submit", "poll"] {
+            consumers.push(format!("{queue}-{host}-{pid}"));
+        }
+    }
+    eventually(
+        STATISTICS,
+        "the connections in the management API",
+        async || {
+            let names = rabbitmq.connection_names().await;
+            connections
+                .iter()
+                .all(|name| names.contains(name))
+                .then_some(())
+        },
+    )
+    .await;
+    eventually(
+        STATISTICS,
+        "the consumers in the management API",
+        async || {
+            let found = rabbitmq.consumers().await;
+            let tags: Vec<String> = found
+                .iter()
+                .map(|consumer| short(&consumer["consumer_tag"]))
+                .collect();
+            consumers.iter().all(|tag| tags.contains(tag)).then_some(())
+        },
+    )
+    .await;
+}
+
+/// A name without the prefix of this run.
+fn short(name: &Value) -> String {
+    let name = name.as_str().expect("a name is a text");
+    let (_, rest) = name
+        .split_once('.')
+        .unwrap_or_else(|| panic!("{name} has no prefix"));
+    rest.to_owned()
+}
+
+/// Nothing is parked, and nothing waits that nobody will look at.
+async fn queues_are_empty(rabbitmq: &RabbitMq) {
+    eventually(STATISTICS, "the queues to be empty", async || {
+        let queues = rabbitmq.queues().await;
+        let empty = |queue: &Value| queue["messages"] == 0 || queue["messages"].is_null();
+        queues.iter().all(empty).then_some(())
+    })
+    .await;
+}
+
+/// What the workers counted. One that was killed took its figures along.
+struct Figures {
+    claimed: u64,
+    stale: u64,
+    swept: u64,
+    ids_per_call: f64,
+}
+
+impl Figures {
+    async fn of(stack: &mut Stack, counts: &Value) -> Self {
+        let mut text = String::new();
+        for worker in &mut stack.workers {
+            let url = format!("{}/metrics", worker.url().await);
+            let answer = http().get(url).send().await.expect("the worker answers");
+            text.push_str(&answer.text().await.expect("figures are a text"));
+        }
+        let sum = |name: &str, labels: &[&str]| -> u64 {
+            text.lines()
+                .filter(|line| line.starts_with(name))
+                .filter(|line| labels.iter().all(|label| line.contains(label)))
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+                .sum()
+        };
+        let polls = |turn: &str| sum("task_center_turns_total", &["work=\"poll\"", turn]);
+        let fetches = &counts["fetches"];
+        let number = |name: &str| fetches[name].as_f64().expect("a count is a number");
+        Self {
+            claimed: polls("turn=\"claimed\""),
+            stale: polls("turn=\"stale\""),
+            swept: sum("task_center_swept_tasks_total", &[]),
+            ids_per_call: number("ids") / number("asked").max(1.0),
+        }
+    }
+}
+
+fn per_second(tasks: usize, took: Duration) -> f64 {
+    f64::from(count(tasks)) / took.as_secs_f64()
+}
+
+fn count(tasks: usize) -> u32 {
+    u32::try_from(tasks).expect("it is a sane number")
+}
+
+fn amount(tasks: usize) -> i64 {
+    i64::from(count(tasks))
+}
+
+fn amount_of(counted: u64) -> i64 {
+    i64::try_from(counted).expect("it is a sane number")
+}
