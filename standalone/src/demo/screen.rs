@@ -50,6 +50,8 @@ impl Screen {
         since: Duration,
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
+        // Without line wrapping: a long line in a narrow terminal would move the others.
+        write!(out, "\x1b[?7l")?;
         if self.drawn > 0 {
             write!(out, "\x1b[{}A", self.drawn)?;
         }
@@ -57,6 +59,7 @@ impl Screen {
             writeln!(out, "\x1b[2K  {}", self.line(scene, seen.as_ref()))?;
         }
         writeln!(out, "\x1b[2K  {:>5.1} s", since.as_secs_f64())?;
+        write!(out, "\x1b[?7h")?;
         self.drawn = scenes.len() + 1;
         out.flush()
     }
