@@ -2,11 +2,12 @@
 
 use super::accounts::{ApiKey, Role, User};
 use super::channels::{Channel, Price};
-use super::listing::TaskView;
+use super::listing::{Page, TaskView};
+use super::turns::{AtTurn, PollJob, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
-use crate::task::{ChannelId, KeyId, Progress, Quota, RowId, TaskId, UserId};
+use crate::task::{ChannelId, KeyId, Progress, Quota, RowId, TaskId, Turn, UserId};
 
 /// A cell that must read as `T`.
 pub(super) fn parse<T: std::str::FromStr>(
@@ -189,5 +190,55 @@ pub(super) fn task(row: &impl Cells) -> Result<TaskView> {
         progress: progress("tasks", id, row.int("progress")?)?,
         input: row.text("input")?,
         data: row.text_or_null("data")?,
+    })
+}
+
+/// The rows of a page, each with the same `total`; the page past the end is one row without a task.
+pub(super) fn page(rows: &[impl Cells]) -> Result<Page> {
+    let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
+    let items = rows
+        .iter()
+        .filter_map(|found| match found.int_or_null("id") {
+            Ok(None) => None,
+            Ok(Some(_)) => Some(task(found)),
+            Err(error) => Some(Err(error)),
+        })
+        .collect::<Result<_>>()?;
+    Ok(Page { items, total })
+}
+
+/// A row of `unfinished_tasks` beside its task, to be submitted.
+pub(super) fn submit_job(at: AtTurn, found: &impl Cells) -> Result<SubmitJob> {
+    let id = at.row.0;
+    Ok(SubmitJob {
+        at,
+        task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        platform: parse("tasks", "platform", id, &found.text("platform")?)?,
+        action: parse("tasks", "action", id, &found.text("action")?)?,
+        request: found.text("request")?,
+        pinned: found.int_or_null("pinned_channel")?.map(ChannelId),
+        attempts: count("unfinished_tasks", "attempts", id, found.int("attempts")?)?,
+        last_channel: found.int_or_null("channel_id")?.map(ChannelId),
+        intention: found.text("stage")? == "sending",
+        deadline: Millis(found.int("deadline")?),
+    })
+}
+
+/// A row of `unfinished_tasks` beside its task, to be polled.
+pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
+    let id = found.int("id")?;
+    Ok(PollJob {
+        at: AtTurn {
+            row: RowId(id),
+            turn: Turn(found.int("turn")?),
+        },
+        task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        upstream_id: found.text("upstream_id")?,
+        status: parse("tasks", "status", id, &found.text("status")?)?,
+        progress: progress("tasks", id, found.int("progress")?)?,
+        digest: found.int("digest")?,
+        polls: count("unfinished_tasks", "polls", id, found.int("polls")?)?,
+        missing: count("unfinished_tasks", "missing", id, found.int("missing")?)?,
+        deadline: Millis(found.int("deadline")?),
     })
 }

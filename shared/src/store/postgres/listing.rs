@@ -5,7 +5,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::PostgresStore;
 use crate::store::listing::{Filter, Listing, Page, TaskView};
-use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
@@ -26,16 +26,7 @@ impl Listing for PostgresStore {
             ") SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE ORDER BY page.id DESC",
         );
         let rows = sql.build().fetch_all(&self.pool).await?;
-        let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
-        let items = rows
-            .iter()
-            .filter_map(|found| match found.int_or_null("id") {
-                Ok(None) => None,
-                Ok(Some(_)) => Some(row::task(found)),
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<Result<_>>()?;
-        Ok(Page { items, total })
+        row::page(&rows)
     }
 
     async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgRow;
 
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::{self, Cells as _, good};
+use crate::store::row::{self, good};
 use crate::store::turns::{AtTurn, News, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
@@ -36,25 +35,10 @@ pub(super) async fn claim(
     .bind(lease_until.0)
     .fetch_all(pool)
     .await?;
-    Ok(rows.iter().filter_map(|row| good(poll_job(row))).collect())
-}
-
-fn poll_job(found: &PgRow) -> Result<PollJob> {
-    let id = found.int("id")?;
-    Ok(PollJob {
-        at: AtTurn {
-            row: RowId(id),
-            turn: Turn(found.int("turn")?),
-        },
-        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
-        upstream_id: found.text("upstream_id")?,
-        status: row::parse("tasks", "status", id, &found.text("status")?)?,
-        progress: row::progress("tasks", id, found.int("progress")?)?,
-        digest: found.int("digest")?,
-        polls: row::count("unfinished_tasks", "polls", id, found.int("polls")?)?,
-        missing: row::count("unfinished_tasks", "missing", id, found.int("missing")?)?,
-        deadline: Millis(found.int("deadline")?),
-    })
+    Ok(rows
+        .iter()
+        .filter_map(|row| good(row::poll_job(row)))
+        .collect())
 }
 
 /// Writes what waits on, and what is new of it.

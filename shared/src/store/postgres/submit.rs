@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgRow;
 
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::{self, Cells as _};
+use crate::store::row;
 use crate::store::turns::{Accepted, AtTurn, SubmitJob};
 use crate::task::{ChannelId, Progress, RowId, Status, Turn};
 
@@ -27,23 +26,7 @@ pub(super) async fn job(pool: &PgPool, at: AtTurn) -> Result<Option<SubmitJob>> 
     .bind(at.turn.0)
     .fetch_optional(pool)
     .await?;
-    found.map(|found| submit_job(at, &found)).transpose()
-}
-
-fn submit_job(at: AtTurn, found: &PgRow) -> Result<SubmitJob> {
-    let id = at.row.0;
-    Ok(SubmitJob {
-        at,
-        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
-        platform: row::parse("tasks", "platform", id, &found.text("platform")?)?,
-        action: row::parse("tasks", "action", id, &found.text("action")?)?,
-        request: found.text("request")?,
-        pinned: found.int_or_null("pinned_channel")?.map(ChannelId),
-        attempts: row::count("unfinished_tasks", "attempts", id, found.int("attempts")?)?,
-        last_channel: found.int_or_null("channel_id")?.map(ChannelId),
-        intention: found.text("stage")? == "sending",
-        deadline: Millis(found.int("deadline")?),
-    })
+    found.map(|found| row::submit_job(at, &found)).transpose()
 }
 
 /// See [`crate::store::Turns::begin_submit`].

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::SqliteStore;
 use crate::store::Result;
 use crate::store::listing::{Filter, Listing, Page, TaskView};
-use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::row::{self, TASK_COLUMNS};
 use crate::task::{TaskId, UserId};
 
 #[async_trait]
@@ -26,16 +26,7 @@ impl Listing for SqliteStore {
             ") SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE ORDER BY page.id DESC",
         );
         let rows = sql.build().fetch_all(&self.readers).await?;
-        let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
-        let items = rows
-            .iter()
-            .filter_map(|found| match found.int_or_null("id") {
-                Ok(None) => None,
-                Ok(Some(_)) => Some(row::task(found)),
-                Err(error) => Some(Err(error)),
-            })
-            .collect::<Result<_>>()?;
-        Ok(Page { items, total })
+        row::page(&rows)
     }
 
     async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {

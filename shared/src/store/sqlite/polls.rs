@@ -1,12 +1,12 @@
 //! Polling: the claim, and the tasks that wait on.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::{self, Cells as _, good};
+use crate::store::row::{self, good};
 use crate::store::turns::{AtTurn, News, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
@@ -63,25 +63,7 @@ async fn job(connection: &mut SqliteConnection, row: RowId) -> Result<PollJob> {
     .bind(row.0)
     .fetch_one(connection)
     .await?;
-    poll_job(&found)
-}
-
-fn poll_job(found: &SqliteRow) -> Result<PollJob> {
-    let id = found.int("id")?;
-    Ok(PollJob {
-        at: AtTurn {
-            row: RowId(id),
-            turn: Turn(found.int("turn")?),
-        },
-        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
-        upstream_id: found.text("upstream_id")?,
-        status: row::parse("tasks", "status", id, &found.text("status")?)?,
-        progress: row::progress("tasks", id, found.int("progress")?)?,
-        digest: found.int("digest")?,
-        polls: row::count("unfinished_tasks", "polls", id, found.int("polls")?)?,
-        missing: row::count("unfinished_tasks", "missing", id, found.int("missing")?)?,
-        deadline: Millis(found.int("deadline")?),
-    })
+    row::poll_job(&found)
 }
 
 /// Writes what waits on, and what is new of it.

@@ -1,12 +1,12 @@
 //! Submitting: the job, the intention, and the outcomes that leave the task unfinished.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::{self, Cells as _};
+use crate::store::row;
 use crate::store::turns::{Accepted, AtTurn, SubmitJob};
 use crate::task::{ChannelId, Progress, RowId, Status, Turn};
 
@@ -25,23 +25,7 @@ pub(super) async fn job(readers: &SqlitePool, at: AtTurn) -> Result<Option<Submi
     .bind(at.turn.0)
     .fetch_optional(readers)
     .await?;
-    found.map(|found| submit_job(at, &found)).transpose()
-}
-
-fn submit_job(at: AtTurn, found: &SqliteRow) -> Result<SubmitJob> {
-    let id = at.row.0;
-    Ok(SubmitJob {
-        at,
-        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
-        platform: row::parse("tasks", "platform", id, &found.text("platform")?)?,
-        action: row::parse("tasks", "action", id, &found.text("action")?)?,
-        request: found.text("request")?,
-        pinned: found.int_or_null("pinned_channel")?.map(ChannelId),
-        attempts: row::count("unfinished_tasks", "attempts", id, found.int("attempts")?)?,
-        last_channel: found.int_or_null("channel_id")?.map(ChannelId),
-        intention: found.text("stage")? == "sending",
-        deadline: Millis(found.int("deadline")?),
-    })
+    found.map(|found| row::submit_job(at, &found)).transpose()
 }
 
 /// See [`crate::store::Turns::begin_submit`].
