@@ -159,9 +159,10 @@ async fn put_off(
     let rung = Rung::nearest(Duration::from_secs(5));
     let due_at = due_at(context.now(), rung);
     let put_off = context
-        .persist("put polls off", || context.store.postpone(&tasks, due_at))
-        .await
-        .unwrap_or_default();
+        .ask_store("put polls off", || context.store.postpone(&tasks, due_at))
+        .await;
+    // Nothing was asked of anybody: dropped, the messages go back to their queue.
+    let Ok(put_off) = put_off else { return };
     let next = put_off.into_iter().map(|at| Next::Poll {
         channel,
         at,
