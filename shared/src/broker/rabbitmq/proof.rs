@@ -12,6 +12,7 @@ use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
 };
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use tokio::time::{Instant, sleep};
 
 use super::error::{broker_error, within};
 use super::names::Names;
@@ -20,8 +21,15 @@ use super::topology;
 use crate::broker::{BrokerError, Depth, Queue, Result};
 use crate::task::wait::Rung;
 
-/// The longest that a queue may take. After a restart of the broker its leader has to be elected.
-const PROOF: Duration = Duration::from_secs(10);
+/// The longest that the broker may take for one answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The longest that a queue may refuse. One whose leader is still to be elected, as after its
+/// declaration or a restart of the broker, refuses what comes; on a slow disk that takes seconds.
+const ELECTION: Duration = Duration::from_secs(30);
+
+/// The wait before a queue that refused is asked again.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The `type` property of a probe.
 const PROBE: &str = "probe";
@@ -43,7 +51,7 @@ pub(super) fn is_probe(properties: &BasicProperties) -> bool {
 /// Proves that every queue takes messages, or says which does not. `depths` is what the declaration
 /// told.
 pub(super) async fn prove(connection: &Connection, names: &Names, depths: &[Depth]) -> Result<()> {
-    let channel = within(PROOF, "opening a channel", async {
+    let channel = within(ANSWER, "opening a channel", async {
         let channel = connection.create_channel().await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())
@@ -91,30 +99,35 @@ fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Pro
 }
 
 impl Probe {
+    /// Sends the probe until the queue takes it.
     async fn send(&self, channel: &Channel) -> Result<()> {
         let doing = format!(
             "proving that queue {} takes messages (if it never does, it has lost its leader: delete it)",
             self.queue
         );
-        let sent = async {
-            channel
-                .basic_publish(
-                    self.exchange.as_str().into(),
-                    self.routing_key.into(),
-                    BasicPublishOptions {
-                        mandatory: true,
-                        ..BasicPublishOptions::default()
-                    },
-                    BODY,
-                    properties().with_type(PROBE.into()),
-                )
-                .await?
-                .await
-        };
-        match within(PROOF, &doing, sent).await? {
-            Confirmation::Ack(None) => Ok(()),
-            refused => Err(BrokerError::NotTaken(format!("{doing}: {refused:?}"))),
+        let patience = Instant::now() + ELECTION;
+        loop {
+            match within(ANSWER, &doing, self.publish(channel)).await? {
+                Confirmation::Ack(None) => return Ok(()),
+                Confirmation::Nack(_) if Instant::now() < patience => sleep(PAUSE).await,
+                refused => return Err(BrokerError::NotTaken(format!("{doing}: {refused:?}"))),
+            }
         }
+    }
+
+    async fn publish(&self, channel: &Channel) -> lapin::Result<Confirmation> {
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let sent = channel.basic_publish(
+            self.exchange.as_str().into(),
+            self.routing_key.into(),
+            options,
+            BODY,
+            properties().with_type(PROBE.into()),
+        );
+        sent.await?.await
     }
 
     async fn take_back(&self, channel: &Channel) -> Result<()> {
@@ -124,7 +137,7 @@ impl Probe {
         for _ in 0..LOOKS {
             let got = channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
             // None: a worker was faster.
-            let Some(message) = within(PROOF, &doing, got).await? else {
+            let Some(message) = within(ANSWER, &doing, got).await? else {
                 break;
             };
             if is_probe(&message.properties) {
