@@ -161,6 +161,11 @@ impl Process {
             .unwrap_or_else(|| panic!("{} ended before it listened:\n{}", self.name, self.tail(20)))
     }
 
+    /// Where it listens, if it says so by now.
+    pub fn url_so_far(&self) -> Option<String> {
+        self.url.borrow().clone()
+    }
+
     /// Sends a signal.
     pub async fn signal(&self, signal: Signal) {
         let word = match signal {

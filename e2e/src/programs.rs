@@ -28,14 +28,14 @@ impl Program {
 
     /// Its file, `target/<profile>/<name>`.
     pub fn path(self) -> PathBuf {
-        let test = std::env::current_exe().expect("the system says where the test is");
-        let folder = test.parent().and_then(|deps| deps.parent());
-        let path = folder
-            .expect("tests lie in target/<profile>/deps")
-            .join(self.name());
+        let ours = std::env::current_exe().expect("the system says where we are");
+        // A test lies in target/<profile>/deps, a program in target/<profile>.
+        let mut folders = ours.ancestors().skip(1);
+        let folder = folders.find(|folder| !folder.ends_with("deps"));
+        let path = folder.unwrap_or(&ours).join(self.name());
         assert!(
             path.is_file(),
-            "{} is not there: the programs must be built before these tests run. scripts/test does \
+            "{} is not there: the programs must be built before they are run here. scripts/test does \
              it, and so does `cargo build --workspace --bins`",
             path.display()
         );

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::http;
 use crate::process::{Launch, Process};
@@ -57,6 +57,21 @@ impl Upstream {
         let submits = self.submits(title).await;
         let number = |name: &str| submits[name].as_u64().expect("a count is a number");
         (number("asked"), number("accepted"))
+    }
+
+    /// The same for many titles, in their order.
+    pub async fn all_asked_and_accepted(&self, titles: &[String]) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        for titles in titles.chunks(1000) {
+            let counts = self
+                .ask(Method::POST, "submits", Some(json!({ "titles": titles })))
+                .await;
+            let counts = counts.as_array().expect("counts are a list");
+            let number = |count: &Value, name: &str| count[name].as_u64().expect("a number");
+            let read = |count| (number(count, "asked"), number(count, "accepted"));
+            all.extend(counts.iter().map(read));
+        }
+        all
     }
 
     /// The tasks of a title.

@@ -24,6 +24,12 @@ pub struct Named {
     title: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Titles {
+    titles: Vec<String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Finish {
@@ -47,6 +53,17 @@ pub async fn submits(State(upstream): Shared, Query(Named { title }): Query<Name
         None => Json(json!({"latest": latest})),
     }
     .into_response()
+}
+
+/// How often each of these titles was submitted and accepted, in their order.
+pub async fn submits_of(State(upstream): Shared, body: Bytes) -> Response {
+    with_body(&body, |Titles { titles }| {
+        let counts = titles.iter().map(|title| {
+            let count = upstream.title(title);
+            json!({"asked": count.asked, "accepted": count.accepted})
+        });
+        Json(counts.collect::<Vec<_>>()).into_response()
+    })
 }
 
 pub async fn tasks(

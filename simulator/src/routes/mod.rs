@@ -29,7 +29,10 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&upstream), admit));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
-        .route("/simulator/submits", get(control::submits))
+        .route(
+            "/simulator/submits",
+            get(control::submits).post(control::submits_of),
+        )
         .route("/simulator/tasks", get(control::tasks))
         .route(
             "/simulator/faults",

@@ -1,0 +1,11 @@
+//! Breaks everything that can break, on real servers, and proves that the books balance after it.
+pub mod books;
+pub mod check;
+pub mod member;
+pub mod proxy;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod servers;
+pub mod site;
