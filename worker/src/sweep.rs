@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::backoff::jittered;
+use shared::broker::Queue;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
 use shared::store::turns::Overdue;
 
@@ -15,8 +16,13 @@ use crate::schedule::{Next, publish_now};
 const EVERY: Duration = Duration::from_secs(5);
 /// How long past its `due_at` a task is left to the message that is on its way.
 const GRACE: Duration = Duration::from_secs(10);
-/// For how long a task that was swept is left alone: its message may stand in a long queue.
-const AGAIN_AFTER: Duration = Duration::from_mins(2);
+/// For how long a task that was swept is left alone, at least. Its message was lost only if the
+/// broker lost it, or whoever swept died before it was published.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// The same at most: its message may stand in a long queue, where more copies of it help nobody.
+const AGAIN_AFTER_AT_MOST: Duration = Duration::from_mins(10);
+/// How many messages a second are taken from a long queue, at the least.
+const TAKEN_A_SECOND: u64 = 100;
 /// How many tasks one statement takes.
 const AT_ONCE: u32 = 1000;
 /// How many old idempotency keys one round forgets.
@@ -59,11 +65,14 @@ async fn let_outcomes_first(context: &Context) {
 
 /// Publishes for what is overdue. `Err`: the database is away.
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
+    let Some(again_after) = again_after(context).await else {
+        return Ok(());
+    };
     while !context.stop.is_requested() {
         let now = context.now();
         let overdue = context
             .store
-            .sweep(now.before(grace), now.after(AGAIN_AFTER), AT_ONCE)
+            .sweep(now.before(grace), now.after(again_after), AT_ONCE)
             .await
             .map_err(|error| {
                 tracing::warn!(%error, "the sweep could not ask the database; it will again");
@@ -84,6 +93,25 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
         }
     }
     Ok(())
+}
+
+/// When what is swept now may be swept again, by how many messages stand before it. `None`: the
+/// broker does not answer, and takes no messages; what is overdue stays so until it does.
+async fn again_after(context: &Context) -> Option<Duration> {
+    if let Err(error) = context.broker.ping().await {
+        tracing::warn!(%error, "the sweep waits for the broker");
+        return None;
+    }
+    // Unknown while a queue is missing; that must not stop the sweep.
+    let depths = context.broker.depths().await.unwrap_or_default();
+    let work = [Queue::Submit, Queue::Poll].map(Queue::as_str);
+    let waiting = depths
+        .iter()
+        .filter(|depth| work.iter().any(|queue| depth.queue.ends_with(queue)))
+        .map(|depth| depth.messages)
+        .sum::<u64>();
+    let served = Duration::from_secs(waiting / TAKEN_A_SECOND);
+    Some((AGAIN_AFTER + served).min(AGAIN_AFTER_AT_MOST))
 }
 
 /// The database is away.

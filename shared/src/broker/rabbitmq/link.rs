@@ -212,7 +212,11 @@ impl Keeper {
                 Err(error) => {
                     let tries = *failures;
                     tracing::warn!(role = %self.role, %error, tries, "the broker is still away");
-                    self.state.send_replace(State::Down(error.to_string()));
+                    let why = match error {
+                        BrokerError::Unreachable(why) => why,
+                        other => other.to_string(),
+                    };
+                    self.state.send_replace(State::Down(why));
                 }
             }
         }
