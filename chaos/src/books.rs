@@ -46,12 +46,15 @@ struct Key {
     used: i64,
 }
 
+/// A cell of a table as a text; `None` is NULL.
+struct Cell(Option<String>);
+
 /// A task as the table has it.
 #[derive(Debug)]
 pub struct Task {
     /// The id that clients know.
     pub task_id: String,
-    /// The title it was asked for by.
+    /// The title it was asked for by; the prompt, if it is lyrics.
     pub title: String,
     /// Whose it is.
     pub user: i64,
@@ -131,7 +134,7 @@ impl Books {
                 .iter()
                 .map(|row| Key {
                     id: number(&row[0]),
-                    limit: row[1].as_ref().map(|_| number(&row[1])),
+                    limit: number_or_null(&row[1]),
                     used: number(&row[2]),
                 })
                 .collect(),
@@ -147,8 +150,8 @@ impl Books {
                 .iter()
                 .map(|row| Entry {
                     user: number(&row[0]),
-                    key: row[1].as_ref().map(|_| number(&row[1])),
-                    task: row[2].as_ref().map(|_| number(&row[2])),
+                    key: number_or_null(&row[1]),
+                    task: number_or_null(&row[2]),
                     kind: text(&row[3]),
                     amount: number(&row[4]),
                 })
@@ -255,20 +258,20 @@ impl Books {
             let fits = |entry: &Entry, amount: i64| {
                 entry.amount == amount && entry.user == task.user && entry.key == Some(task.key)
             };
-            let charged = charges.get(id).map_or(&[][..], Vec::as_slice);
-            if charged.len() != 1 || !fits(charged[0], -task.price) {
+            let taken = charges.get(id).map_or(&[][..], Vec::as_slice);
+            if taken.len() != 1 || !fits(taken[0], -task.price) {
                 breaks.push(format!(
-                    "task {name}: its price is {}, charged was {charged:?}",
+                    "task {name}: its price is {}, charged was {taken:?}",
                     task.price
                 ));
             }
-            let refunded = refunds.get(id).map_or(&[][..], Vec::as_slice);
+            let given_back = refunds.get(id).map_or(&[][..], Vec::as_slice);
             let failed = task.status == "FAILURE";
-            if refunded.len() != usize::from(failed)
-                || refunded.iter().any(|entry| !fits(entry, task.price))
+            if given_back.len() != usize::from(failed)
+                || given_back.iter().any(|entry| !fits(entry, task.price))
             {
                 breaks.push(format!(
-                    "task {name}: it is {}, given back was {refunded:?}",
+                    "task {name}: it is {}, given back was {given_back:?}",
                     task.status
                 ));
             }
@@ -331,33 +334,38 @@ impl Books {
     }
 }
 
-fn task(row: &[Option<String>]) -> Task {
+fn task(row: &[Cell]) -> Task {
     let request: serde_json::Value = serde_json::from_str(&text(&row[9])).unwrap_or_default();
+    // What marks a request for the simulator, too; lyrics have no title.
+    let title = request["title"].as_str().or(request["prompt"].as_str());
     Task {
         task_id: text(&row[1]),
-        title: request["title"].as_str().unwrap_or_default().to_owned(),
+        title: title.unwrap_or_default().to_owned(),
         user: number(&row[2]),
         key: number(&row[3]),
-        channel: row[4].as_ref().map(|_| number(&row[4])),
-        accepted: row[5].is_some(),
+        channel: number_or_null(&row[4]),
+        accepted: row[5].0.is_some(),
         status: text(&row[6]),
         price: number(&row[7]),
         fail_reason: text(&row[8]),
     }
 }
 
-fn text(cell: &Option<String>) -> String {
-    cell.clone().unwrap_or_default()
+fn text(cell: &Cell) -> String {
+    cell.0.clone().unwrap_or_default()
 }
 
-fn number(cell: &Option<String>) -> i64 {
-    let number = cell.as_ref().and_then(|cell| cell.parse().ok());
-    number.expect("an id or an amount is a number")
+fn number(cell: &Cell) -> i64 {
+    number_or_null(cell).expect("an id or an amount is a number")
+}
+
+fn number_or_null(cell: &Cell) -> Option<i64> {
+    cell.0.as_ref().and_then(|cell| cell.parse().ok())
 }
 
 impl Source<'_> {
     /// All rows, each cell as a text.
-    async fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
+    async fn rows(&mut self, sql: &str) -> Vec<Vec<Cell>> {
         match self {
             Self::Postgres(connection) => {
                 let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
@@ -382,18 +390,12 @@ impl Source<'_> {
 }
 
 /// Over the simple protocol everything is a text.
-fn postgres_cells(row: &PgRow) -> Vec<Option<String>> {
-    let cell = |at| {
-        row.try_get_unchecked::<Option<String>, _>(at)
-            .expect("a text")
-    };
+fn postgres_cells(row: &PgRow) -> Vec<Cell> {
+    let cell = |at| Cell(row.try_get_unchecked(at).expect("a text"));
     (0..row.len()).map(cell).collect()
 }
 
-fn sqlite_cells(row: &SqliteRow) -> Vec<Option<String>> {
-    let cell = |at| {
-        row.try_get_unchecked::<Option<String>, _>(at)
-            .expect("a text")
-    };
+fn sqlite_cells(row: &SqliteRow) -> Vec<Cell> {
+    let cell = |at| Cell(row.try_get_unchecked(at).expect("a text"));
     (0..row.len()).map(cell).collect()
 }

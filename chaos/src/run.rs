@@ -112,21 +112,24 @@ impl Scenario {
 impl Run {
     /// Starts a site, does `work` on it, and takes it down, whatever becomes of it.
     pub async fn on_site(&self, setup: &Setup, work: impl AsyncFnOnce(&Site)) {
-        let site = Site::start(&self.servers, setup).await;
-        if let Err(why) = caught(work(&site)).await {
+        let site = Box::pin(Site::start(&self.servers, setup)).await;
+        if let Err(why) = caught(Box::pin(work(&site))).await {
             self.broke(why);
         }
         for panic in site.panics() {
             self.broke(panic);
         }
-        let mut found = self.found();
-        if !found.breaks.is_empty() {
-            found.logs.push_str(&site.logs());
-        }
-        drop(found);
+        self.keep_logs(&site);
         // What went wrong before is worth more than what goes wrong now.
         if let Err(why) = caught(site.take_down()).await {
             self.broke(format!("taking it down: {why}"));
+        }
+    }
+
+    fn keep_logs(&self, site: &Site) {
+        let mut found = self.found();
+        if !found.breaks.is_empty() {
+            found.logs.push_str(&site.logs());
         }
     }
 

@@ -61,8 +61,7 @@ impl Postgres {
             match connected {
                 Ok(Ok(connection)) => return connection,
                 _ if started.elapsed() < START => sleep(Duration::from_millis(200)).await,
-                Ok(Err(error)) => panic!("PostgreSQL does not answer: {error}"),
-                Err(_) => panic!("PostgreSQL does not answer"),
+                failed => panic!("PostgreSQL does not answer: {failed:?}"),
             }
         }
     }
