@@ -91,6 +91,13 @@ pub struct Depth {
     pub messages: u64,
 }
 
+impl Depth {
+    /// Whether it is the queue of messages that no worker can handle.
+    pub fn is_parking(&self) -> bool {
+        self.queue.ends_with(".parking")
+    }
+}
+
 /// Messages out, messages in.
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
