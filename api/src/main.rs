@@ -11,6 +11,7 @@ use api::{Api, Wake, observe, router};
 use clap::Parser as _;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
+use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
 use shared::start;
@@ -44,6 +45,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let stop = Stop::new();
     stop_on_signals(stop.clone())?;
     let figures = Figures::install();
+    figures.describe(gauges::FIGURES);
     figures.describe(&observe::FIGURES);
     let random = Arc::new(Random::from_system());
     let store = start::open_store(&config.database_url, config.database_max_connections).await?;
@@ -71,6 +73,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
             .serve(routes, async move { stopping.requested().await })
             .await
     });
+    let gauges = Gauges {
+        store: Arc::clone(&store),
+        broker: Arc::clone(&broker),
+        clock: Arc::new(SystemClock),
+    };
+    components.spawn("gauges", gauges.run(stop.clone()));
     start::announce(&url);
     // Requests under way have their own grace; what is beyond that hangs.
     let grace = Patience::default().grace + Duration::from_secs(5);

@@ -111,6 +111,7 @@ impl Publisher {
             }
             Ok(()) => {}
             Err(error) => {
+                metrics::counter!("task_center_publish_failures_total").increment(1);
                 if !self.outage {
                     tracing::warn!(%error, "tasks were stored, but not published: the sweep will do it");
                 }

@@ -10,6 +10,7 @@
 //! | [`clock`], [`random`] | time and chance, given from outside |
 //! | [`secret`] | tokens and keys: made, digested, never printed |
 //! | [`health`] | whether database and broker answer |
+//! | [`gauges`] | what is the case now, for `GET /metrics` of every program |
 //! | [`telemetry`] | logs and figures |
 //! | [`start`] | what every program does before it works: database, broker, channel |
 //! | [`lifecycle`] | stop, and a component that dies |
@@ -18,6 +19,7 @@ pub mod backoff;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod gauges;
 pub mod health;
 pub mod lifecycle;
 pub mod random;

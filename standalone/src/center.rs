@@ -9,6 +9,7 @@ use api::{Api, Wake, observe, router};
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::Cors;
+use shared::gauges::{self, Gauges};
 use shared::lifecycle::{ComponentDied, Components, Stop};
 use shared::random::Random;
 use shared::store::SharedStore;
@@ -62,6 +63,7 @@ impl Center {
         let server = setup.server;
         let url = server.url();
         let wake = Wake::start(ground.broker.clone());
+        ground.figures.describe(gauges::FIGURES);
         ground.figures.describe(&observe::FIGURES);
         ground.figures.describe(worker::FIGURES);
         let routes = router(Api {
@@ -90,6 +92,12 @@ impl Center {
                 .await
         });
         components.spawn("worker", worker.run(|| {}));
+        let gauges = Gauges {
+            store: ground.store.clone(),
+            broker: ground.broker.clone(),
+            clock: ground.clock.clone(),
+        };
+        components.spawn("gauges", gauges.run(stop.clone()));
         let grace = worker::run::grace(setup.worker);
         Ok(Self {
             url,

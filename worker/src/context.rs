@@ -139,8 +139,13 @@ impl Context {
     /// Cools a channel down, for every worker; returns until when.
     pub async fn cool_down(&self, channel: &Channel, trouble: &Trouble) -> Millis {
         let now = self.now();
-        metrics::counter!("task_center_cool_downs_total", "channel" => channel.name.clone())
-            .increment(1);
+        let kind = match trouble.kind {
+            CoolDown::Trouble => "trouble",
+            CoolDown::Refusal => "refusal",
+        };
+        metrics::counter!("task_center_cool_downs_total",
+            "channel" => channel.name.clone(), "kind" => kind)
+        .increment(1);
         // An upstream that asks for no wait at all gets ours.
         let asked = trouble.retry_after.filter(|asked| *asked >= LEAST_REST);
         let until = self

@@ -1,20 +1,44 @@
 //! What a worker counts, for `GET /metrics`.
 
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use shared::task::Status;
 use shared::telemetry::Figure::{self, Counter, Histogram};
 
-/// Every figure of a worker, and what it says.
+/// Every figure of a worker, and what it says; beside [`shared::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[
     Counter(
         "task_center_turns_total",
-        "Turns of tasks that messages named, by work (submit, poll) and turn (claimed, stale)",
+        "Turns of tasks that messages named, by work (submit, poll) and turn (claimed, stale, orphaned)",
+    ),
+    Histogram(
+        "task_center_lateness_seconds",
+        "How long after it was due a task was submitted or polled, by work (submit, poll)",
     ),
     Counter(
         "task_center_tasks_ended_total",
         "Tasks that ended, by status",
     ),
     Counter(
+        "task_center_refunds_total",
+        "Tasks whose price was given back",
+    ),
+    Counter(
+        "task_center_sweeps_total",
+        "Looks of the sweep for overdue tasks, by result (nothing, found, failed)",
+    ),
+    Counter(
         "task_center_swept_tasks_total",
-        "Overdue tasks that the sweep published again",
+        "Overdue tasks that the sweep published again, by work (submit, poll)",
+    ),
+    Histogram(
+        "task_center_swept_overdue_seconds",
+        "How long tasks were overdue when the sweep found them",
+    ),
+    Counter(
+        "task_center_late_results_total",
+        "Tasks that their upstream ended after they were given up and refunded, by status",
     ),
     Counter(
         "task_center_upstream_calls_total",
@@ -30,14 +54,103 @@ pub const FIGURES: &[Figure] = &[
     ),
     Counter(
         "task_center_cool_downs_total",
-        "Times that a channel was made to rest, by channel",
+        "Times that a channel was made to rest, by channel and kind (trouble, refusal)",
     ),
     Counter(
         "task_center_database_retries_total",
         "Database work that had to be asked for again",
     ),
-    Counter(
-        "task_center_publish_failures_total",
-        "Batches of messages that could not be published",
-    ),
 ];
+
+/// The two kinds of work on a task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    /// It is submitted.
+    Submit,
+    /// It is polled.
+    Poll,
+}
+
+impl Work {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// What became of the turns that messages named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turns {
+    /// They were ours to act for.
+    Claimed,
+    /// Another had acted for them already.
+    Stale,
+    /// Their worker died between sending a submit and recording its outcome.
+    Orphaned,
+}
+
+/// Makes the counters whose labels are known beforehand start at 0: the first parked message after
+/// a start is to show as a rise, not as a figure that came out of nowhere.
+pub(crate) fn start_at_zero() {
+    for work in [Work::Submit, Work::Poll] {
+        count_turns(work, Turns::Claimed, 0);
+        count_turns(work, Turns::Stale, 0);
+        count_swept(work, 0);
+    }
+    count_turns(Work::Submit, Turns::Orphaned, 0);
+    for status in [Status::Success, Status::Failure] {
+        counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(0);
+        counter!("task_center_late_results_total", "status" => status.as_str()).increment(0);
+    }
+    counter!("task_center_refunds_total").increment(0);
+    for result in ["nothing", "found", "failed"] {
+        counter!("task_center_sweeps_total", "result" => result).increment(0);
+    }
+    counter!("task_center_database_retries_total").increment(0);
+}
+
+pub(crate) fn count_turns(work: Work, turns: Turns, many: usize) {
+    let turn = match turns {
+        Turns::Claimed => "claimed",
+        Turns::Stale => "stale",
+        Turns::Orphaned => "orphaned",
+    };
+    counter!("task_center_turns_total", "work" => work.as_str(), "turn" => turn)
+        .increment(many as u64);
+}
+
+pub(crate) fn record_lateness(work: Work, late: Duration) {
+    histogram!("task_center_lateness_seconds", "work" => work.as_str()).record(late.as_secs_f64());
+}
+
+/// A task ended, and was refunded with it if it failed.
+pub(crate) fn count_end(status: Status) {
+    counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(1);
+    if status == Status::Failure {
+        counter!("task_center_refunds_total").increment(1);
+    }
+}
+
+/// One look of the sweep; `None` if the database did not answer.
+pub(crate) fn count_sweep(found: Option<usize>) {
+    let result = match found {
+        Some(0) => "nothing",
+        Some(_) => "found",
+        None => "failed",
+    };
+    counter!("task_center_sweeps_total", "result" => result).increment(1);
+}
+
+pub(crate) fn count_swept(work: Work, many: u64) {
+    counter!("task_center_swept_tasks_total", "work" => work.as_str()).increment(many);
+}
+
+pub(crate) fn record_overdue(overdue: Duration) {
+    histogram!("task_center_swept_overdue_seconds").record(overdue.as_secs_f64());
+}
+
+pub(crate) fn count_late_result(status: Status) {
+    counter!("task_center_late_results_total", "status" => status.as_str()).increment(1);
+}

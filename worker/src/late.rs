@@ -11,6 +11,7 @@ use shared::task::scrub::Scrub;
 
 use crate::ask::ask;
 use crate::context::Context;
+use crate::figures::count_late_result;
 
 /// How many tasks one look asks for.
 const AT_ONCE: u32 = 100;
@@ -74,8 +75,11 @@ async fn look_at(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
             .note_late(task.row, status, data.as_deref(), context.now())
             .await;
         match noted {
-            Ok(()) => tracing::info!(row = %task.row, %status,
-                "the upstream ended a task after it was given up and refunded; noted"),
+            Ok(()) => {
+                count_late_result(status);
+                tracing::info!(row = %task.row, %status,
+                    "the upstream ended a task after it was given up and refunded; noted");
+            }
             Err(error) => tracing::warn!(%error, row = %task.row, "a late result was not noted"),
         }
     }

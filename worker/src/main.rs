@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
+use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
 use shared::start::{announce, open_broker, open_store, put_environment_channel};
@@ -50,6 +51,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let figures = Figures::install();
+    figures.describe(gauges::FIGURES);
     figures.describe(worker::FIGURES);
     let stop = Stop::new();
     stop_on_signals(stop.clone())?;
@@ -85,6 +87,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         "health server",
         health::serve(health, listener, stop.clone()),
     );
+    let gauges = Gauges {
+        store: store.clone(),
+        broker: broker.clone(),
+        clock: Arc::new(SystemClock),
+    };
+    components.spawn("gauges", gauges.run(stop.clone()));
     let ended = components.run(stop, worker::run::grace(settings)).await;
     broker.close().await;
     store.close().await;

@@ -14,7 +14,8 @@ use shared::task::{ChannelId, Status, TaskId};
 
 use crate::ask::{Answer, ask};
 use crate::context::{Context, LEASE_SLACK};
-use crate::schedule::{Next, due_at};
+use crate::figures::{Turns, Work, count_end, count_turns, record_lateness};
+use crate::schedule::{LONGEST_BEAT, Next, due_at};
 
 /// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn.
 pub async fn poll(
@@ -38,7 +39,9 @@ pub async fn poll(
             context.store.claim_polls(channel.id, tasks, lease)
         })
         .await?;
-    count_turns(tasks.len(), jobs.len());
+    count_turns(Work::Poll, Turns::Claimed, jobs.len());
+    count_turns(Work::Poll, Turns::Stale, tasks.len() - jobs.len());
+    record_latenesses(&jobs, claimed_at);
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -74,10 +77,13 @@ pub async fn poll(
 /// How long after its last rest a channel counts as well again by its fetches alone.
 const WELL_AFTER: Duration = Duration::from_mins(1);
 
-fn count_turns(asked: usize, claimed: usize) {
-    let turns = |turn: &'static str| metrics::counter!("task_center_turns_total", "work" => "poll", "turn" => turn);
-    turns("claimed").increment(claimed as u64);
-    turns("stale").increment((asked - claimed) as u64);
+/// What the sweep found was put off by it, and was measured there: only what came by itself counts.
+fn record_latenesses(jobs: &[PollJob], now: Millis) {
+    for job in jobs {
+        if job.due_at.since(now) <= LONGEST_BEAT {
+            record_lateness(Work::Poll, now.since(job.due_at));
+        }
+    }
 }
 
 /// The most polls in a row without an answer that a task gets at its deadline: one that hits a 429, or
@@ -288,6 +294,6 @@ fn note_end(task: &Finished, name: &TaskId) {
         End::Success => (Status::Success, ""),
         End::Failure { reason, .. } => (Status::Failure, reason.as_str()),
     };
-    metrics::counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(1);
+    count_end(status);
     tracing::info!(task = %name, turn = %task.at.turn, %status, reason, "the task ended");
 }

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::channels::ChannelBook;
 use crate::context::{Context, Settings};
+use crate::figures::start_at_zero;
 use crate::schedule::{Held, Schedule, schedule};
 use crate::submit::submit;
 use crate::suno::Suno;
@@ -63,6 +64,7 @@ impl Worker {
     /// called once both queues are consumed.
     pub async fn run(self, started: impl FnOnce()) -> Result<(), BrokerError> {
         let Self { context } = self;
+        start_at_zero();
         let submits = context
             .broker
             .consume(Queue::Submit, SUBMIT_PREFETCH)

@@ -23,11 +23,14 @@ use crate::context::Context;
 /// The shortest beat, which the others are multiples of.
 const TICK: Duration = Duration::from_millis(500);
 
+/// The longest beat.
+pub const LONGEST_BEAT: Duration = Duration::from_secs(1);
+
 /// The longest that publishing with this delay waits for others.
 pub fn beat(delay: Option<Rung>) -> Duration {
     match delay.map_or(0, Rung::seconds) {
         0..5 => TICK,
-        _ => 2 * TICK,
+        _ => LONGEST_BEAT,
     }
 }
 
@@ -220,7 +223,7 @@ mod tests {
         }
         let tick = next_tick(Millis(1_700_000_000_499));
         assert_eq!(tick, Millis(1_700_000_000_500));
-        assert!(falls_on(tick, TICK) && !falls_on(tick, 2 * TICK));
+        assert!(falls_on(tick, TICK) && !falls_on(tick, LONGEST_BEAT));
         assert!(next_tick(tick) > tick);
     }
 

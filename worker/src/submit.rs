@@ -13,6 +13,7 @@ use shared::task::wait::Rung;
 use crate::channels::SubmitRoom;
 use crate::choose::{Choice, choose};
 use crate::context::{Context, LEASE_SLACK};
+use crate::figures::{Turns, Work, count_turns, record_lateness};
 use crate::schedule::{Next, due_at};
 use outcome::{Sent, UNKNOWN, fail};
 
@@ -30,11 +31,12 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         .ask_store("read a task to submit", || context.store.submit_job(at))
         .await?;
     let Some(job) = job else {
-        count_turn("stale");
+        count_turns(Work::Submit, Turns::Stale, 1);
         tracing::debug!(row = %at.row, turn = %at.turn, "a stale message; nothing to do");
         return Ok(None);
     };
     if job.intention {
+        count_turns(Work::Submit, Turns::Orphaned, 1);
         tracing::warn!(task = %job.task_id, turn = %at.turn,
             "a worker died between sending this task and recording the answer; it is not sent again");
         return fail(context, &job, at, UNKNOWN, None).await;
@@ -127,10 +129,11 @@ async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision
         })
         .await?;
     let Some(at) = claimed else {
-        count_turn("stale");
+        count_turns(Work::Submit, Turns::Stale, 1);
         return Ok(None);
     };
-    count_turn("claimed");
+    count_turns(Work::Submit, Turns::Claimed, 1);
+    record_lateness(Work::Submit, context.now().since(job.due_at));
     let outcome = context
         .platform(job.platform)
         .submit(channel, job.action, &job.request)
@@ -142,8 +145,4 @@ async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision
         channel,
     };
     sent.settle(outcome).await
-}
-
-fn count_turn(turn: &'static str) {
-    metrics::counter!("task_center_turns_total", "work" => "submit", "turn" => turn).increment(1);
 }

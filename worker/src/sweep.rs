@@ -10,6 +10,7 @@ use shared::store::submissions::IDEMPOTENCY_KEPT;
 use shared::store::turns::Overdue;
 
 use crate::context::{Context, LONGEST_PAUSE};
+use crate::figures::{Work, count_sweep, count_swept, record_overdue};
 use crate::schedule::{Next, publish_now};
 
 /// How often each worker sweeps.
@@ -72,16 +73,22 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
         let now = context.now();
         let overdue = context
             .store
-            .sweep(now.before(grace), now.after(again_after), AT_ONCE)
+            .sweep(now.before(grace), now.after(again_after), AT_ONCE, now)
             .await
             .map_err(|error| {
+                count_sweep(None);
                 tracing::warn!(%error, "the sweep could not ask the database; it will again");
                 Away
             })?;
+        count_sweep(Some(overdue.len()));
         if overdue.is_empty() {
             break;
         }
-        metrics::counter!("task_center_swept_tasks_total").increment(overdue.len() as u64);
+        for task in &overdue {
+            let work = task.poll_at.map_or(Work::Submit, |_| Work::Poll);
+            count_swept(work, 1);
+            record_overdue(now.since(task.due_at));
+        }
         tracing::info!(
             tasks = overdue.len(),
             "overdue tasks were found and are published again"

@@ -2,22 +2,29 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use shared::broker::BrokerError;
+use shared::broker::rabbitmq::{Parking, RabbitMqOptions};
 use shared::clock::SystemClock;
-use shared::config::{CommandConfig, Program};
+use shared::config::{BrokerConfig, CommandConfig, Program};
 use shared::random::Random;
 use shared::start::{self, StartError};
 use shared::telemetry;
 
-use super::{Desk, Flags, OperatorCommand, Refusal};
+use super::{Desk, Flags, OperatorCommand, Refusal, StoreCommand, parked};
 
 /// A command needs one connection; a second one for what the Store does beside it.
 const CONNECTIONS: u32 = 2;
 
-/// Does `command` on the database that the environment names. Prints the answer on stdout, or the
+/// Does `command` on the database, or the broker, that the environment names. Prints the answer on stdout, or the
 /// reason why not on stderr with exit code 1.
 pub async fn execute(program: Program, command: OperatorCommand, flags: Flags) -> ExitCode {
-    match on_configured_store(program, command, flags).await {
+    let done = match command {
+        OperatorCommand::Store(command) => on_configured_store(program, command, flags).await,
+        OperatorCommand::Parked(command) => on_configured_broker(program, command, flags).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => fail(&refusal),
     }
@@ -32,7 +39,7 @@ pub fn fail(reason: &impl std::fmt::Display) -> ExitCode {
 
 /// Does `command` at `desk` and prints its answer on `out`.
 pub async fn run(
-    command: OperatorCommand,
+    command: StoreCommand,
     desk: Desk<'_>,
     flags: Flags,
     out: &mut dyn Write,
@@ -43,7 +50,7 @@ pub async fn run(
 
 async fn on_configured_store(
     program: Program,
-    command: OperatorCommand,
+    command: StoreCommand,
     flags: Flags,
 ) -> Result<(), Refusal> {
     let config = CommandConfig::from_environment(program)
@@ -59,6 +66,44 @@ async fn on_configured_store(
     // Whatever it says, it is done: what was written is closed before it is told.
     store.close().await;
     answer?.print(flags.json, &mut io::stdout().lock())
+}
+
+async fn on_configured_broker(
+    program: Program,
+    command: parked::Command,
+    flags: Flags,
+) -> Result<(), Refusal> {
+    let config = BrokerConfig::from_environment(program)
+        .map_err(|mistakes| Refusal::new(mistakes.to_string()))?;
+    telemetry::init(&config.log);
+    let Some(url) = config.amqp_url else {
+        return Err(Refusal::new(
+            "AMQP_URL is not set: the queues are inside the process that serves, and what is parked \
+             there goes with it; it only shows in its figures. The sweep finds the tasks. Set \
+             AMQP_URL to look into the parking queue of a RabbitMQ",
+        ));
+    };
+    let parking = Parking::open(RabbitMqOptions {
+        url: url.secret().clone(),
+        prefix: config.queue_prefix,
+        program: match program {
+            Program::TaskCenter => "task-center",
+            Program::Api => "api",
+            Program::Worker => "worker",
+        },
+        random: Arc::new(Random::from_system()),
+    })
+    .await?;
+    let answer = command.answer(&parking).await;
+    // What is held of a look that failed goes back with the connection.
+    parking.close().await;
+    answer?.print(flags.json, &mut io::stdout().lock())
+}
+
+impl From<BrokerError> for Refusal {
+    fn from(error: BrokerError) -> Self {
+        Self::new(format!("AMQP_URL: {error}"))
+    }
 }
 
 impl From<StartError> for Refusal {

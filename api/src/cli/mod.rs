@@ -4,6 +4,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`user`], [`key`], [`channel`], [`price`], [`task`], [`audit`] | the commands on that subject |
+//! | [`parked`] | messages that no worker can handle |
 //! | [`name`] | what names and labels must be |
 //! | [`answer`] | what a command prints, for people and for machines |
 //! | [`table`] | columns for people |
@@ -19,6 +20,7 @@ pub mod channel;
 pub mod execute;
 pub mod key;
 pub mod name;
+pub mod parked;
 pub mod price;
 pub mod refusal;
 pub mod table;
@@ -78,9 +80,20 @@ pub enum Command {
     Operator(OperatorCommand),
 }
 
-/// What an operator asks of the database. Each command brings the tables up to date first.
+/// What an operator asks.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
+    #[allow(missing_docs, reason = "a doc comment would end up in the help")]
+    #[command(flatten)]
+    Store(StoreCommand),
+    /// Messages that no worker can handle: list, requeue, drop
+    #[command(subcommand)]
+    Parked(parked::Command),
+}
+
+/// What an operator asks of the database. Each command brings the tables up to date first.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
     /// Bring the database's tables up to date
     Migrate,
     /// Users: create, list, grant, enable, disable, rotate-token
@@ -113,7 +126,7 @@ pub struct Desk<'a> {
     pub random: &'a Random,
 }
 
-impl OperatorCommand {
+impl StoreCommand {
     /// Does it.
     pub async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
         match self {

@@ -212,7 +212,7 @@ fn moment(seconds: i64) -> String {
 }
 
 /// As much of a long text as a line may hold.
-fn beginning(text: &str) -> String {
+pub(super) fn beginning(text: &str) -> String {
     const MOST: usize = 200;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}… (--json shows all)", &text[..end]),

@@ -41,6 +41,13 @@ fn every_command_of_the_contract_is_understood_with_and_without_json() {
         "price list",
         "task show task_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "audit",
+        "parked list",
+        "parked list --limit 3",
+        "parked requeue",
+        "parked requeue --limit 3",
+        "parked requeue --all",
+        "parked drop --limit 3",
+        "parked drop --all",
     ] {
         let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(!cli.flags.json && cli.command.is_some(), "{line}");
@@ -77,6 +84,12 @@ fn wrong_usage_exits_with_2() {
         "channel create --name a --base-url https://u.example --key schlüssel",
         "price set --platform suno --action music --quota 1",
         "task show 17",
+        "parked",
+        "parked list --limit 0",
+        "parked list --all",
+        "parked requeue --limit 3 --all",
+        "parked drop",
+        "parked drop --json",
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");

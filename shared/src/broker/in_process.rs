@@ -107,6 +107,7 @@ impl Broker for InProcess {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.ensure_open()?;
+        parked::start_at_zero(queue);
         let id = self.shared.with(|queues| queues.start(queue, prefetch));
         consumers.push(id);
         Ok(Box::new(InProcessConsumer {

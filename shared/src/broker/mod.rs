@@ -8,12 +8,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`message`] | the messages, as an operator reads them in the `RabbitMQ` UI |
+//! | [`parking`] | messages that no worker can handle, as an operator looks at them |
 //! | [`rabbitmq`] | queues that outlive us |
 //! | [`in_process`] | queues that don't: after a restart the sweep fills them again |
 
 pub mod in_process;
 pub mod message;
 mod parked;
+pub mod parking;
 pub mod rabbitmq;
 
 use std::sync::Arc;
@@ -44,6 +46,9 @@ pub enum Queue {
 }
 
 impl Queue {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Submit, Self::Poll];
+
     /// Its routing key, and the last part of its name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,6 +94,13 @@ pub struct Depth {
     pub queue: String,
     /// How many messages are ready in it.
     pub messages: u64,
+}
+
+impl Depth {
+    /// Whether it is the queue of messages that no worker can handle.
+    pub fn is_parking(&self) -> bool {
+        self.queue.ends_with(".parking")
+    }
 }
 
 /// Messages out, messages in.

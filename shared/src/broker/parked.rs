@@ -12,12 +12,28 @@ pub(super) enum Why {
     Refused,
 }
 
+impl Why {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Makes the figure start at 0, for whoever consumes from `queue`.
+pub(super) fn start_at_zero(queue: Queue) {
+    for why in [Why::Unreadable, Why::Refused] {
+        counter(queue, why).increment(0);
+    }
+}
+
 /// Counts one in `task_center_parked_messages_total`.
 pub(super) fn count(queue: Queue, why: Why) {
-    let reason = match why {
-        Why::Unreadable => "unreadable",
-        Why::Refused => "refused",
-    };
-    metrics::counter!("task_center_parked_messages_total", "queue" => queue.as_str(), "reason" => reason)
-        .increment(1);
+    counter(queue, why).increment(1);
+}
+
+fn counter(queue: Queue, why: Why) -> metrics::Counter {
+    metrics::counter!("task_center_parked_messages_total",
+        "queue" => queue.as_str(), "reason" => why.as_str())
 }

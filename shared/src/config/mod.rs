@@ -94,6 +94,17 @@ pub struct CommandConfig {
     pub log: Log,
 }
 
+/// What a command that only needs the broker is configured with.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// `AMQP_URL`: where the broker is; `None` for queues in process (`task-center` only).
+    pub amqp_url: Option<AmqpUrl>,
+    /// `QUEUE_PREFIX`: the first part of every queue's and exchange's name.
+    pub queue_prefix: String,
+    /// `RUST_LOG` and `LOG_FORMAT`, where nothing but warnings is logged by default.
+    pub log: Log,
+}
+
 /// The PEM files that make the API serve HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -201,6 +212,27 @@ impl CommandConfig {
         let mut reader = Reader::new(&lookup);
         let config = Self {
             database_url: values::database_url(&mut reader, program),
+            log: values::log(&mut reader, Log::for_a_command()),
+        };
+        reader.end(config)
+    }
+}
+
+impl BrokerConfig {
+    /// As [`Config::from_environment`], with nothing asked for but the broker.
+    pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
+        environment::checked(environment::read(), |lookup| Self::read(program, lookup))
+    }
+
+    /// As [`Config::read`], with nothing asked for but the broker.
+    pub fn read(
+        program: Program,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(&lookup);
+        let config = Self {
+            amqp_url: values::amqp_url(&mut reader, program),
+            queue_prefix: values::queue_prefix(&mut reader),
             log: values::log(&mut reader, Log::for_a_command()),
         };
         reader.end(config)

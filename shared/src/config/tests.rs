@@ -218,6 +218,21 @@ fn a_command_needs_the_database_alone() {
 }
 
 #[test]
+fn a_command_for_the_broker_needs_the_broker_alone() {
+    let lookup = |name: &str| match name {
+        "AMQP_URL" => Some("amqp://u:p@mq".to_owned()),
+        "POLL_MAX_DELAY" => Some("nonsense".to_owned()),
+        _ => None,
+    };
+    let config = BrokerConfig::read(Program::Api, lookup).expect("the broker is set");
+    assert!(config.amqp_url.is_some());
+    assert_eq!(config.queue_prefix, "task");
+    assert!(BrokerConfig::read(Program::Api, |_| None).is_err());
+    let alone = BrokerConfig::read(Program::TaskCenter, |_| None).expect("nothing is required");
+    assert!(alone.amqp_url.is_none());
+}
+
+#[test]
 fn the_example_file_lists_every_variable_with_its_default() {
     let example = include_str!("../../../.env.example");
     let listed: Vec<(&str, &str)> = example

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::Result;
 use super::listing::TaskView;
+use crate::clock::Millis;
 use crate::task::TaskId;
 
 /// What the audit found.
@@ -53,6 +54,8 @@ pub mod event {
     pub const NOT_ARRIVED: &str = "not_arrived";
     /// The upstream accepted it; the detail names channel and upstream id.
     pub const ACCEPTED: &str = "accepted";
+    /// The sweep found it overdue and published it again; the detail says how overdue. Once a turn.
+    pub const SWEPT: &str = "swept";
     /// Its status changed; the detail is the new one.
     pub const STATUS: &str = "status";
     /// It ended; the detail is the status and, if it failed, the reason.
@@ -61,6 +64,19 @@ pub mod event {
     pub const REFUNDED: &str = "refunded";
     /// Its upstream ended it after we had given it up; the detail is how, and the result.
     pub const LATE: &str = "late";
+}
+
+/// How many tasks are unfinished, by what they wait for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// To be submitted.
+    pub to_submit: u64,
+    /// An intention to submit stands, without an outcome yet.
+    pub sending: u64,
+    /// Accepted by an upstream.
+    pub at_upstream: u64,
+    /// Of all of them: those that were due before the moment that was asked for.
+    pub overdue: u64,
 }
 
 /// Everything that is known of a task.
@@ -92,4 +108,8 @@ pub trait Books: Send + Sync + 'static {
 
     /// How many tasks are unfinished.
     async fn unfinished(&self) -> Result<i64>;
+
+    /// How many tasks are unfinished, by what they wait for, and how many were due before
+    /// `due_before`. Reads the narrow table alone.
+    async fn backlog(&self, due_before: Millis) -> Result<Backlog>;
 }

@@ -1,9 +1,10 @@
 //! From columns to domain types, in one place; a bad row names its table, column and id.
 
 use super::accounts::{ApiKey, Role, User};
+use super::books::Backlog;
 use super::channels::{Channel, Price};
 use super::listing::{Page, TaskView};
-use super::turns::{AtTurn, PollJob, SubmitJob};
+use super::turns::{AtTurn, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
@@ -207,6 +208,17 @@ pub(super) fn page(rows: &[impl Cells]) -> Result<Page> {
     Ok(Page { items, total })
 }
 
+/// The counts of `unfinished_tasks`: none of them is negative.
+pub(super) fn backlog(row: &impl Cells) -> Result<Backlog> {
+    let counted = |column: &str| Ok::<_, StoreError>(row.int(column)?.unsigned_abs());
+    Ok(Backlog {
+        to_submit: counted("to_submit")?,
+        sending: counted("sending")?,
+        at_upstream: counted("at_upstream")?,
+        overdue: counted("overdue")?,
+    })
+}
+
 /// A row of `unfinished_tasks` beside its task, to be submitted.
 pub(super) fn submit_job(at: AtTurn, found: &impl Cells) -> Result<SubmitJob> {
     let id = at.row.0;
@@ -220,7 +232,20 @@ pub(super) fn submit_job(at: AtTurn, found: &impl Cells) -> Result<SubmitJob> {
         attempts: count("unfinished_tasks", "attempts", id, found.int("attempts")?)?,
         last_channel: found.int_or_null("channel_id")?.map(ChannelId),
         intention: found.text("stage")? == "sending",
+        due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
+    })
+}
+
+/// A row of `unfinished_tasks` that is overdue.
+pub(super) fn overdue(found: &impl Cells) -> Result<Overdue> {
+    Ok(Overdue {
+        at: AtTurn {
+            row: RowId(found.int("id")?),
+            turn: Turn(found.int("turn")?),
+        },
+        poll_at: found.int_or_null("poll_at")?.map(ChannelId),
+        due_at: Millis(found.int("due_at")?),
     })
 }
 
@@ -239,6 +264,7 @@ pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
         digest: found.int("digest")?,
         polls: count("unfinished_tasks", "polls", id, found.int("polls")?)?,
         missing: count("unfinished_tasks", "missing", id, found.int("missing")?)?,
+        due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
     })
 }

@@ -41,6 +41,8 @@ pub struct SubmitJob {
     /// Whether an intention to submit stands recorded without an outcome: somebody sent it, or was
     /// about to, and died. It must not be sent again.
     pub intention: bool,
+    /// When it was due.
+    pub due_at: Millis,
     /// The deadline.
     pub deadline: Millis,
 }
@@ -77,6 +79,8 @@ pub struct PollJob {
     pub polls: u32,
     /// How many polls in a row the upstream left it out of.
     pub missing: u32,
+    /// When it was due, before the claim.
+    pub due_at: Millis,
     /// The deadline.
     pub deadline: Millis,
 }
@@ -144,6 +148,8 @@ pub struct Overdue {
     pub at: AtTurn,
     /// The channel to poll it at; `None` if it was not accepted by any yet.
     pub poll_at: Option<ChannelId>,
+    /// When it was due.
+    pub due_at: Millis,
 }
 
 /// A task that was given up while its upstream still had it.
@@ -213,12 +219,13 @@ pub trait Turns: Send + Sync + 'static {
 
     /// Unfinished tasks that were due before `due_before`, at most `limit`, each given to one caller
     /// only; they are not overdue again before `lease_until`. Their turn stays: a message that is
-    /// still on its way is as good as the one to be published now.
+    /// still on its way is as good as the one to be published now. Noted in the history, once a turn.
     async fn sweep(
         &self,
         due_before: Millis,
         lease_until: Millis,
         limit: u32,
+        now: Millis,
     ) -> Result<Vec<Overdue>>;
 
     /// Tasks given up at their deadline, due for a look whether the upstream made them after all:

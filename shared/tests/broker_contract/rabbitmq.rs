@@ -1,6 +1,7 @@
 //! The Broker on `RabbitMQ`, where `AMQP_URL` says.
 
 mod loss;
+mod parking;
 mod start;
 mod topology;
 mod wire;
@@ -13,7 +14,7 @@ use futures_util::FutureExt as _;
 use lapin::options::{ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
-use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
+use shared::broker::rabbitmq::{Parking, RabbitMq, RabbitMqOptions};
 use shared::broker::{Result, SharedBroker};
 use shared::random::Random;
 use shared::secret::Secret;
@@ -40,13 +41,22 @@ impl Bench for Topology {
 
 impl Topology {
     async fn connect_to(&self, url: &str) -> Result<RabbitMq> {
-        RabbitMq::connect(RabbitMqOptions {
+        RabbitMq::connect(self.options(url)).await
+    }
+
+    fn options(&self, url: &str) -> RabbitMqOptions {
+        RabbitMqOptions {
             url: Secret::new(url),
             prefix: self.prefix.clone(),
             program: "worker",
             random: Arc::new(Random::seeded(1)),
-        })
-        .await
+        }
+    }
+
+    /// An operator at the parking queue.
+    async fn parking(&self) -> Parking {
+        let parking = Parking::open(self.options(&self.url)).await;
+        parking.expect("there is a parking queue")
     }
 
     /// A Broker behind a wire that can be cut.

@@ -2,7 +2,9 @@
 
 use crate::harness::contract;
 use crate::world::{NOW, Payer, SONG, World, failure, success};
+use shared::store::books::Backlog;
 use shared::task::{ChannelId, TaskId};
+use std::time::Duration;
 
 contract! {
     an_audit_counts_what_it_looked_at,
@@ -26,6 +28,7 @@ contract! {
     a_story_tells_the_whole_way_of_a_task,
     of_a_task_that_does_not_exist_there_is_no_story,
     unfinished_tasks_are_counted,
+    a_backlog_counts_unfinished_tasks_by_what_they_wait_for,
 }
 
 async fn breaks(world: &World) -> Vec<String> {
@@ -320,4 +323,25 @@ async fn unfinished_tasks_are_counted(world: &World) {
     assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
     world.stored(&payer).await;
     assert_eq!(world.store.unfinished().await.expect("it counts"), 2);
+}
+
+async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) {
+    let backlog = async || world.store.backlog(NOW).await.expect("it counts");
+    assert_eq!(backlog().await, Backlog::default());
+    let (payer, channel, _) = business(world).await;
+    world.stored(&payer).await;
+    world.stored(&payer).await;
+    world.sending(&payer, channel).await;
+    let expected = Backlog {
+        to_submit: 2,
+        sending: 1,
+        at_upstream: 1,
+        overdue: 0,
+    };
+    assert_eq!(backlog().await, expected);
+    let later = world
+        .store
+        .backlog(NOW.after(Duration::from_millis(1)))
+        .await;
+    assert_eq!(later.expect("it counts").overdue, 2);
 }

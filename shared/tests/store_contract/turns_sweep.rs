@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::clock::Millis;
-use shared::store::turns::Overdue;
 use shared::task::{RowId, Status, TaskId};
 
 use crate::harness::contract;
@@ -14,6 +13,7 @@ contract! {
     the_sweep_gives_what_is_overdue_and_where_to_poll_it,
     what_is_due_just_now_or_later_is_not_overdue,
     what_was_swept_is_not_overdue_before_its_lease_ends,
+    a_find_of_the_sweep_is_noted_in_the_history_once_a_turn,
     a_sweep_takes_so_many_and_what_waited_longest_first,
     many_sweepers_share_the_work,
     a_sweep_beside_the_work_itself_breaks_nothing,
@@ -44,15 +44,15 @@ async fn the_sweep_gives_what_is_overdue_and_where_to_poll_it(world: &World) {
 
     let mut overdue = world
         .store
-        .sweep(later(3600), later(3700), 100)
+        .sweep(later(3600), later(3700), 100, NOW)
         .await
         .expect("it sweeps");
     overdue.sort_by_key(|one| one.at.row);
     let expected = [(fresh, None), (sending, None), (held.at, Some(channel))];
-    assert_eq!(
-        overdue,
-        expected.map(|(at, poll_at)| Overdue { at, poll_at })
-    );
+    let found: Vec<_> = overdue.iter().map(|one| (one.at, one.poll_at)).collect();
+    assert_eq!(found, expected);
+    let fresh = overdue.iter().find(|one| one.at == fresh);
+    assert_eq!(fresh.map(|one| one.due_at), Some(NOW));
 }
 
 async fn what_is_due_just_now_or_later_is_not_overdue(world: &World) {
@@ -62,12 +62,15 @@ async fn what_is_due_just_now_or_later_is_not_overdue(world: &World) {
     assert_eq!(
         world
             .store
-            .sweep(NOW, later(9), 100)
+            .sweep(NOW, later(9), 100, NOW)
             .await
             .expect("it sweeps"),
         []
     );
-    let overdue = world.store.sweep(Millis(NOW.0 + 1), later(9), 100).await;
+    let overdue = world
+        .store
+        .sweep(Millis(NOW.0 + 1), later(9), 100, NOW)
+        .await;
     assert_eq!(only(overdue.expect("it sweeps")).at, at);
 }
 
@@ -78,13 +81,13 @@ async fn what_was_swept_is_not_overdue_before_its_lease_ends(world: &World) {
     let lease = later(60);
     world
         .store
-        .sweep(later(30), lease, 100)
+        .sweep(later(30), lease, 100, NOW)
         .await
         .expect("it sweeps");
     assert_eq!(
         world
             .store
-            .sweep(lease, later(99), 100)
+            .sweep(lease, later(99), 100, NOW)
             .await
             .expect("it sweeps"),
         []
@@ -94,9 +97,38 @@ async fn what_was_swept_is_not_overdue_before_its_lease_ends(world: &World) {
         world.story(&task).await.unfinished,
         Some((at.turn.0, lease.0))
     );
-    assert_eq!(world.history(&task).await, ["stored"]);
-    let again = world.store.sweep(Millis(lease.0 + 1), later(99), 100).await;
+    let again = world
+        .store
+        .sweep(Millis(lease.0 + 1), later(99), 100, NOW)
+        .await;
     assert_eq!(only(again.expect("it sweeps")).at, at);
+}
+
+async fn a_find_of_the_sweep_is_noted_in_the_history_once_a_turn(world: &World) {
+    let channel = world.channel().await;
+    let payer = world.payer(SONG).await;
+    let (at, task) = world.stored(&payer).await;
+    let sweep = async |due_before: u64| {
+        let lease = later(due_before);
+        let (before, now) = (later(due_before), later(due_before));
+        let swept = world.store.sweep(before, lease, 100, now).await;
+        only(swept.expect("it sweeps"));
+    };
+    sweep(30).await;
+    sweep(60).await;
+    assert_eq!(world.history(&task).await, ["stored", "swept"]);
+    let story = world.story(&task).await;
+    let find = story.events.last().expect("it is noted");
+    assert_eq!((find.at, find.turn), (later(30).0, at.turn.0));
+    assert_eq!(find.detail, "overdue for 30 s, published again");
+
+    let begun = world
+        .store
+        .begin_submit(at, channel, 1, later(61), later(60));
+    begun.await.expect("it begins").expect("it is not stale");
+    sweep(90).await;
+    let expected = ["stored", "swept", "sending", "swept"];
+    assert_eq!(world.history(&task).await, expected);
 }
 
 async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
@@ -116,7 +148,7 @@ async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
     for two in stored.chunks(2) {
         let mut overdue = world
             .store
-            .sweep(later(60), later(120), 2)
+            .sweep(later(60), later(120), 2, NOW)
             .await
             .expect("it sweeps");
         overdue.sort_by_key(|one| stored.iter().position(|(_, at)| *at == one.at));
@@ -127,7 +159,7 @@ async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
     assert_eq!(
         world
             .store
-            .sweep(later(60), later(120), 2)
+            .sweep(later(60), later(120), 2, NOW)
             .await
             .expect("it sweeps"),
         []
@@ -135,7 +167,7 @@ async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
     assert_eq!(
         world
             .store
-            .sweep(later(600), later(700), 0)
+            .sweep(later(600), later(700), 0, NOW)
             .await
             .expect("it sweeps"),
         []
@@ -155,7 +187,7 @@ async fn many_sweepers_share_the_work(world: &World) {
         let shares = world
             .at_once(8, |_, store| async move {
                 store
-                    .sweep(later(60), later(120), 7)
+                    .sweep(later(60), later(120), 7, NOW)
                     .await
                     .expect("it sweeps")
             })
@@ -191,7 +223,7 @@ async fn a_sweep_beside_the_work_itself_breaks_nothing(world: &World) {
                         .len()
                 } else {
                     store
-                        .sweep(later(3600), later(3700), 100)
+                        .sweep(later(3600), later(3700), 100, NOW)
                         .await
                         .expect("it sweeps");
                     0
@@ -356,11 +388,11 @@ async fn a_stored_task_is_found_by_the_sweep_alone(world: &World) {
     let overdue = only(
         world
             .other
-            .sweep(later(10), later(60), 10)
+            .sweep(later(10), later(60), 10, NOW)
             .await
             .expect("it sweeps"),
     );
-    assert_eq!(overdue, Overdue { at, poll_at: None });
+    assert_eq!((overdue.at, overdue.poll_at), (at, None));
     let job = world
         .other
         .submit_job(overdue.at)

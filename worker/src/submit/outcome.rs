@@ -9,6 +9,7 @@ use shared::task::wait::{CoolDown, Rung, retry_rung};
 
 use super::Decision;
 use crate::context::Context;
+use crate::figures::count_end;
 use crate::platform::{SubmitOutcome, Trouble};
 use crate::schedule::{Next, due_at};
 
@@ -183,8 +184,7 @@ pub(super) async fn fail(
         })
         .await?;
     if !settled.finished.is_empty() {
-        let status = Status::Failure.as_str();
-        metrics::counter!("task_center_tasks_ended_total", "status" => status).increment(1);
+        count_end(Status::Failure);
         tracing::info!(task = %job.task_id, turn = %at.turn, reason,
             "the task failed and was refunded");
     }

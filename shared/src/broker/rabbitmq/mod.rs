@@ -10,6 +10,7 @@
 //! | `publisher`, `healer` | messages out, confirmed; what was deleted is declared again |
 //! | `consumer`, `subscription` | messages in |
 //! | `life`, `acks` | acknowledgements in bulk, within one life of a channel |
+//! | [`Parking`] | the parking queue, for an operator |
 //! | `error` | what lapin's errors mean |
 
 mod acks;
@@ -20,6 +21,7 @@ mod healer;
 mod life;
 mod link;
 mod names;
+mod parking;
 mod proof;
 mod publisher;
 mod subscription;
@@ -41,6 +43,7 @@ use self::consumer::{Phase, RabbitMqConsumer, advance};
 use self::error::no_answer;
 use self::link::{Link, Site};
 use self::names::{Names, Process, Role};
+pub use self::parking::Parking;
 use self::publisher::Publisher;
 use self::subscription::Subscription;
 use super::{Broker, BrokerError, Consumer, Depth, Outgoing, Queue, Result};

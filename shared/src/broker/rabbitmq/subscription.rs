@@ -52,6 +52,7 @@ impl Subscription {
     /// Runs until it was stopped and all that it delivered has ended, or it is closed.
     pub(super) async fn run(mut self) {
         let mut failures = 0;
+        parked::start_at_zero(self.queue);
         loop {
             let connection = tokio::select! {
                 biased;
@@ -190,7 +191,11 @@ impl Subscription {
             Ok(ours) => {
                 let tell = self.tell.clone();
                 let epoch = life.epoch;
+                let queue = self.queue;
                 let receipt = Receipt::new(move |verdict| {
+                    if verdict == Verdict::Park {
+                        parked::count(queue, Why::Refused);
+                    }
                     // Nobody there any more: the broker gives it to another.
                     let _ = tell.send((epoch, tag, verdict));
                 });

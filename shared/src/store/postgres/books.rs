@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 
 use super::PostgresStore;
-use crate::store::books::{Audit, Books, Entry, Event, Story};
+use crate::clock::Millis;
+use crate::store::books::{Audit, Backlog, Books, Entry, Event, Story};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _, TASK_COLUMNS};
 use crate::store::{Result, audit};
@@ -43,6 +44,20 @@ impl Books for PostgresStore {
         Ok(sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks")
             .fetch_one(&self.pool)
             .await?)
+    }
+
+    async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
+        let counted = sqlx::query(
+            "SELECT count(*) FILTER (WHERE stage = 'submit') AS to_submit,
+                    count(*) FILTER (WHERE stage = 'sending') AS sending,
+                    count(*) FILTER (WHERE stage = 'poll') AS at_upstream,
+                    count(*) FILTER (WHERE due_at < $1) AS overdue
+             FROM unfinished_tasks",
+        )
+        .bind(due_before.0)
+        .fetch_one(&self.pool)
+        .await?;
+        row::backlog(&counted)
     }
 }
 

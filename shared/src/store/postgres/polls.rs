@@ -20,13 +20,14 @@ pub(super) async fn claim(
     tasks: &[AtTurn],
     lease_until: Millis,
 ) -> Result<Vec<PollJob>> {
+    // `was` is the row as it was: RETURNING knows only what became of it.
     let rows = sqlx::query(
         "UPDATE unfinished_tasks u
          SET turn = u.turn + 1, due_at = $4
-         FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn), tasks t
+         FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn), unfinished_tasks was, tasks t
          WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll' AND u.channel_id = $1
-           AND t.id = u.id
-         RETURNING u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.deadline,
+           AND was.id = u.id AND t.id = u.id
+         RETURNING u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, was.due_at, u.deadline,
                    t.task_id, t.status, t.progress",
     )
     .bind(channel.0)

@@ -16,7 +16,7 @@ type Tx = sqlx::PgTransaction<'static>;
 /// See [`crate::store::Turns::submit_job`].
 pub(super) async fn job(pool: &PgPool, at: AtTurn) -> Result<Option<SubmitJob>> {
     let found = sqlx::query(
-        "SELECT u.stage, u.pinned_channel, u.channel_id, u.attempts, u.deadline,
+        "SELECT u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at, u.deadline,
                 t.task_id, t.platform, t.action, t.request
          FROM unfinished_tasks u
          JOIN tasks t ON t.id = u.id

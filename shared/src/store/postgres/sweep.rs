@@ -5,6 +5,7 @@ use sqlx::PgPool;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
+use crate::store::row;
 use crate::store::turns::{AtTurn, LateTask, Overdue};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
@@ -18,37 +19,44 @@ pub(super) async fn overdue(
     due_before: Millis,
     lease_until: Millis,
     limit: u32,
+    now: Millis,
 ) -> Result<Vec<Overdue>> {
-    // SKIP LOCKED: each sweeper gets others, and nobody waits for a settle under way.
-    let rows: Vec<(i64, i64, Option<i64>)> = sqlx::query_as(
+    // SKIP LOCKED: each sweeper gets others, and nobody waits for a settle under way. One line of
+    // history a turn: while the broker is away the same tasks are found again every two minutes.
+    let rows = sqlx::query(
         "WITH overdue AS (
-             SELECT id FROM unfinished_tasks
+             SELECT id, due_at FROM unfinished_tasks
              WHERE due_at < $1
              ORDER BY due_at
              LIMIT $3
              FOR UPDATE SKIP LOCKED
+         ), swept AS (
+             UPDATE unfinished_tasks u
+             SET due_at = $2
+             FROM overdue
+             WHERE u.id = overdue.id
+             RETURNING u.id, u.turn, overdue.due_at,
+                       CASE WHEN u.stage = 'poll' THEN u.channel_id END AS poll_at
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT s.id, $4, s.turn, $5,
+                    'overdue for ' || ($4 - s.due_at) / 1000 || ' s, published again'
+             FROM swept s
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM task_events e
+                 WHERE e.task_id = s.id AND e.turn = s.turn AND e.kind = $5
+             )
          )
-         UPDATE unfinished_tasks u
-         SET due_at = $2
-         FROM overdue
-         WHERE u.id = overdue.id
-         RETURNING u.id, u.turn, CASE WHEN u.stage = 'poll' THEN u.channel_id END",
+         SELECT id, turn, due_at, poll_at FROM swept",
     )
     .bind(due_before.0)
     .bind(lease_until.0)
     .bind(i64::from(limit))
+    .bind(now.0)
+    .bind(event::SWEPT)
     .fetch_all(pool)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, turn, channel)| Overdue {
-            at: AtTurn {
-                row: RowId(id),
-                turn: Turn(turn),
-            },
-            poll_at: channel.map(ChannelId),
-        })
-        .collect())
+    rows.iter().map(row::overdue).collect()
 }
 
 /// See [`crate::store::Turns::postpone`].

@@ -97,9 +97,11 @@ impl Turns for PostgresStore {
         due_before: Millis,
         lease_until: Millis,
         limit: u32,
+        now: Millis,
     ) -> Result<Vec<Overdue>> {
         let pool = self.pool.clone();
-        detach(async move { sweep::overdue(&pool, due_before, lease_until, limit).await }).await
+        detach(async move { sweep::overdue(&pool, due_before, lease_until, limit, now).await })
+            .await
     }
 
     async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {

@@ -1,6 +1,6 @@
 //! Polling: the claim, and the tasks that wait on.
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
@@ -20,50 +20,55 @@ pub(super) async fn claim(
     let mut tx = store.begin().await?;
     let mut jobs = Vec::with_capacity(tasks.len());
     for &at in tasks {
-        if claim_one(&mut tx, channel, at, lease_until).await? {
-            jobs.extend(good(job(&mut tx, at.row).await));
+        if let Some(job) = job(&mut tx, channel, at).await? {
+            claim_one(&mut tx, at, lease_until).await?;
+            jobs.extend(good(row::poll_job(&job)));
         }
     }
     tx.commit().await?;
     Ok(jobs)
 }
 
-/// `false`: the task is stale, or not at that channel.
-async fn claim_one(
+/// The task as it is before the claim, but for its turn. `None`: it is stale, or not at that channel.
+async fn job(
     connection: &mut SqliteConnection,
     channel: ChannelId,
     at: AtTurn,
-    lease_until: Millis,
-) -> Result<bool> {
-    let done = sqlx::query(
-        "UPDATE unfinished_tasks
-         SET turn = turn + 1, due_at = ?4
-         WHERE id = ?1
-           AND turn = ?2
-           AND stage = 'poll'
-           AND channel_id = ?3",
+) -> Result<Option<SqliteRow>> {
+    Ok(sqlx::query(
+        "SELECT n.id, n.turn + 1 AS turn, n.upstream_id, n.digest, n.polls, n.missing, n.due_at,
+                n.deadline, t.task_id, t.status, t.progress
+         FROM unfinished_tasks AS n
+         JOIN tasks AS t ON t.id = n.id
+         WHERE n.id = ?
+           AND n.turn = ?
+           AND n.stage = 'poll'
+           AND n.channel_id = ?",
     )
     .bind(at.row.0)
     .bind(at.turn.0)
     .bind(channel.0)
-    .bind(lease_until.0)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(connection)
+    .await?)
 }
 
-async fn job(connection: &mut SqliteConnection, row: RowId) -> Result<PollJob> {
-    let found = sqlx::query(
-        "SELECT n.id, n.turn, n.upstream_id, n.digest, n.polls, n.missing, n.deadline,
-                t.task_id, t.status, t.progress
-         FROM unfinished_tasks AS n
-         JOIN tasks AS t ON t.id = n.id
-         WHERE n.id = ?",
+async fn claim_one(
+    connection: &mut SqliteConnection,
+    at: AtTurn,
+    lease_until: Millis,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE unfinished_tasks
+         SET turn = turn + 1, due_at = ?
+         WHERE id = ?
+           AND turn = ?",
     )
-    .bind(row.0)
-    .fetch_one(connection)
+    .bind(lease_until.0)
+    .bind(at.row.0)
+    .bind(at.turn.0)
+    .execute(connection)
     .await?;
-    row::poll_job(&found)
+    Ok(())
 }
 
 /// Writes what waits on, and what is new of it.

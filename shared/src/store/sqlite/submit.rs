@@ -13,7 +13,7 @@ use crate::task::{ChannelId, Progress, RowId, Status, Turn};
 /// See [`crate::store::Turns::submit_job`].
 pub(super) async fn job(readers: &SqlitePool, at: AtTurn) -> Result<Option<SubmitJob>> {
     let found = sqlx::query(
-        "SELECT n.stage, n.pinned_channel, n.channel_id, n.attempts, n.deadline,
+        "SELECT n.stage, n.pinned_channel, n.channel_id, n.attempts, n.due_at, n.deadline,
                 t.task_id, t.platform, t.action, t.request
          FROM unfinished_tasks AS n
          JOIN tasks AS t ON t.id = n.id

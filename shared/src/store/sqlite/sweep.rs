@@ -8,7 +8,7 @@ use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::Cells as _;
+use crate::store::row::{self, Cells as _};
 use crate::store::turns::{AtTurn, LateTask, Overdue};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
@@ -22,37 +22,62 @@ pub(super) async fn overdue(
     due_before: Millis,
     lease_until: Millis,
     limit: u32,
+    now: Millis,
 ) -> Result<Vec<Overdue>> {
     let mut tx = store.begin().await?;
-    let rows = sqlx::query(
-        "UPDATE unfinished_tasks
-         SET due_at = ?2
-         WHERE id IN (
-             SELECT id
-             FROM unfinished_tasks
-             WHERE due_at < ?1
-             ORDER BY due_at
-             LIMIT ?3
-         )
-         RETURNING id, turn, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at",
+    let found = sqlx::query(
+        "SELECT id, turn, due_at, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at
+         FROM unfinished_tasks
+         WHERE due_at < ?
+         ORDER BY due_at
+         LIMIT ?",
     )
     .bind(due_before.0)
-    .bind(lease_until.0)
     .bind(limit)
     .fetch_all(&mut *tx)
     .await?;
+    let overdue: Vec<Overdue> = found.iter().map(row::overdue).collect::<Result<_>>()?;
+    for task in &overdue {
+        lease(&mut tx, task.at.row, lease_until).await?;
+        note_swept(&mut tx, task, now).await?;
+    }
     tx.commit().await?;
-    rows.iter()
-        .map(|found| {
-            Ok(Overdue {
-                at: AtTurn {
-                    row: RowId(found.int("id")?),
-                    turn: Turn(found.int("turn")?),
-                },
-                poll_at: found.int_or_null("poll_at")?.map(ChannelId),
-            })
-        })
-        .collect()
+    Ok(overdue)
+}
+
+async fn lease(connection: &mut SqliteConnection, row: RowId, until: Millis) -> Result<()> {
+    sqlx::query("UPDATE unfinished_tasks SET due_at = ? WHERE id = ?")
+        .bind(until.0)
+        .bind(row.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// One line of history a turn, however often the task is found.
+async fn note_swept(connection: &mut SqliteConnection, task: &Overdue, now: Millis) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO task_events (task_id, at, turn, kind, detail)
+         SELECT ?1, ?2, ?3, ?4, ?5
+         WHERE NOT EXISTS (
+             SELECT 1
+             FROM task_events
+             WHERE task_id = ?1
+               AND turn = ?3
+               AND kind = ?4
+         )",
+    )
+    .bind(task.at.row.0)
+    .bind(now.0)
+    .bind(task.at.turn.0)
+    .bind(event::SWEPT)
+    .bind(format!(
+        "overdue for {} s, published again",
+        now.since(task.due_at).as_secs()
+    ))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// See [`crate::store::Turns::postpone`].

@@ -8,7 +8,7 @@ use super::on_a_topology;
 use crate::contract::Bench as _;
 use crate::messages::{after, depth, next, nothing, now, poll, row, submit};
 
-async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8], kind: &str) {
+pub async fn publish(channel: &Channel, exchange: &str, key: &str, body: &[u8], kind: &str) {
     let properties = BasicProperties::default().with_type(kind.into());
     let confirmed = channel
         .basic_publish(

@@ -1,0 +1,287 @@
+//! What is the case now, for `GET /metrics` of every program: what is unfinished, how full the
+//! queues are, which channels rest, whether database and broker answer.
+//!
+//! Read in the background, not when somebody scrapes: however often that is, and whoever hangs,
+//! `/metrics` answers at once. Every process reads the same tables and the same broker, so the same
+//! gauge of many processes is to be aggregated with `max`, never with `sum` (`docs/operations.md`).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use metrics::{Gauge, counter, gauge};
+use tokio::time::{Instant, timeout};
+
+use crate::broker::SharedBroker;
+use crate::clock::SharedClock;
+use crate::lifecycle::Stop;
+use crate::store::SharedStore;
+use crate::telemetry::Figure;
+
+/// Every figure that all programs show.
+pub const FIGURES: &[Figure] = &[
+    Figure::Gauge(
+        "task_center_reachable",
+        "Whether database and broker answered when they were asked last: 1 or 0, by what",
+    ),
+    Figure::Gauge(
+        "task_center_unfinished_tasks",
+        "Unfinished tasks, by state (to_submit, sending, at_upstream)",
+    ),
+    Figure::Gauge(
+        "task_center_overdue_tasks",
+        "Unfinished tasks that should have been looked at more than 10 s ago",
+    ),
+    Figure::Gauge(
+        "task_center_channel_rest_seconds",
+        "For how long a channel rests yet, 0 if it does not, by channel",
+    ),
+    Figure::Gauge(
+        "task_center_queue_messages",
+        "Messages that are ready in a queue, or wait in it, by queue",
+    ),
+    Figure::Gauge(
+        "task_center_parking_messages",
+        "Messages that no worker can handle, in the parking queue now",
+    ),
+    Figure::Counter(
+        "task_center_parked_messages_total",
+        "Messages that this process sent to the parking queue, by queue and reason",
+    ),
+    Figure::Counter(
+        "task_center_publish_failures_total",
+        "Batches of messages that could not be published",
+    ),
+];
+
+/// How old a gauge may be.
+const EVERY: Duration = Duration::from_secs(15);
+/// The longest that one reading may take. It changes nothing, so that giving it up leaves nothing
+/// half done.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After a reading we rest so many times as long as it took: with a million unfinished tasks to
+/// count, it is the gauges that get older, not the database that gets slower.
+const REST: u32 = 20;
+/// What is overdue by less is on its way: the sweep leaves it alone for as long.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+
+/// What the gauges are read from.
+pub struct Gauges {
+    /// The database.
+    pub store: SharedStore,
+    /// The broker.
+    pub broker: SharedBroker,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// Gauges and what they are to show.
+type Reading = Vec<(Gauge, f64)>;
+
+/// Who is asked.
+#[derive(Clone, Copy)]
+enum Source {
+    Database,
+    Broker,
+}
+
+impl Source {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+impl Gauges {
+    /// Keeps the gauges true until a stop is asked for. Neither waits for the other: a broker that
+    /// hangs makes no gauge of the database old.
+    pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
+        counter!("task_center_publish_failures_total").increment(0);
+        tokio::select! {
+            () = stop.requested() => {}
+            () = self.keep(Source::Database) => {}
+            () = self.keep(Source::Broker) => {}
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, source: Source) {
+        let who = source.as_str();
+        let mut shown: Vec<Gauge> = Vec::new();
+        let mut away = false;
+        loop {
+            let started = Instant::now();
+            let read = self.read(source).await;
+            gauge!("task_center_reachable", "what" => who).set(if read.is_ok() { 1 } else { 0 });
+            let pause = match read {
+                Ok(reading) => {
+                    away = false;
+                    shown = show(reading);
+                    EVERY.max(started.elapsed() * REST)
+                }
+                Err(why) => {
+                    // Nobody knows: an old number would look like a quiet system.
+                    shown.iter().for_each(|gauge| gauge.set(f64::NAN));
+                    if !away {
+                        tracing::warn!(who, why, "gauges could not be read; they show NaN");
+                    }
+                    away = true;
+                    EVERY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn read(&self, source: Source) -> Result<Reading, String> {
+        let reading = async {
+            match source {
+                Source::Database => self.database().await.map_err(|error| error.to_string()),
+                Source::Broker => self.queues().await.map_err(|error| error.to_string()),
+            }
+        };
+        timeout(PATIENCE, reading)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+    }
+
+    async fn database(&self) -> crate::store::Result<Reading> {
+        let now = self.clock.now();
+        let backlog = self.store.backlog(now.before(ON_ITS_WAY)).await?;
+        let unfinished =
+            |state: &'static str| gauge!("task_center_unfinished_tasks", "state" => state);
+        let mut reading = vec![
+            (unfinished("to_submit"), number(backlog.to_submit)),
+            (unfinished("sending"), number(backlog.sending)),
+            (unfinished("at_upstream"), number(backlog.at_upstream)),
+            (gauge!("task_center_overdue_tasks"), number(backlog.overdue)),
+        ];
+        for channel in self.store.channels().await? {
+            let rest = channel.cool_until.since(now).as_secs_f64();
+            let gauge = gauge!("task_center_channel_rest_seconds", "channel" => channel.name);
+            reading.push((gauge, rest));
+        }
+        Ok(reading)
+    }
+
+    async fn queues(&self) -> crate::broker::Result<Reading> {
+        let mut reading = Vec::new();
+        for depth in self.broker.depths().await? {
+            if depth.is_parking() {
+                let gauge = gauge!("task_center_parking_messages");
+                reading.push((gauge, number(depth.messages)));
+            }
+            let gauge = gauge!("task_center_queue_messages", "queue" => depth.queue);
+            reading.push((gauge, number(depth.messages)));
+        }
+        Ok(reading)
+    }
+}
+
+/// Shows a reading; returns its gauges.
+fn show(reading: Reading) -> Vec<Gauge> {
+    reading
+        .into_iter()
+        .map(|(gauge, number)| {
+            gauge.set(number);
+            gauge
+        })
+        .collect()
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a gauge of more than 2^53 messages is no matter of one more or less"
+)]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::broker::in_process::InProcess;
+    use crate::broker::{Broker as _, Message, Outgoing};
+    use crate::clock::SystemClock;
+    use crate::config::DatabaseUrl;
+    use crate::random::Random;
+    use crate::store::turns::AtTurn;
+    use crate::task::{RowId, Turn};
+    use crate::telemetry::Figures;
+
+    /// A folder that goes with the test.
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    async fn gauges(broker: &Arc<InProcess>, folder: &Folder) -> Gauges {
+        let file = folder.0.join("gauges.db");
+        let store = crate::store::connect(&DatabaseUrl::Sqlite(file), 2).await;
+        let store = store.expect("the database opens");
+        store.migrate().await.expect("the tables are made");
+        Gauges {
+            store,
+            broker: broker.clone(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    fn shows(figures: &Figures, line: &str) -> bool {
+        figures.render().lines().any(|shown| shown == line)
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_shown_and_what_is_not_shows_nan() {
+        let figures = Figures::install();
+        let broker = Arc::new(InProcess::new());
+        let submit = Outgoing {
+            message: Message::Submit(AtTurn {
+                row: RowId(1),
+                turn: Turn::FIRST,
+            }),
+            delay: None,
+        };
+        broker.publish(&[submit]).await.expect("it takes it");
+        let name = Random::from_system().letters_and_digits(12);
+        let folder = Folder(std::env::temp_dir().join(format!("task-center-gauges-{name}")));
+        let gauges = gauges(&broker, &folder).await;
+        let reading = gauges.read(Source::Database).await.expect("it answers");
+        show(reading);
+        for line in [
+            "task_center_unfinished_tasks{state=\"to_submit\"} 0",
+            "task_center_overdue_tasks 0",
+        ] {
+            assert!(shows(&figures, line), "{line}\n{}", figures.render());
+        }
+
+        tokio::time::pause();
+        let kept = tokio::spawn(async move { gauges.keep(Source::Broker).await });
+        tokio::time::sleep(EVERY / 2).await;
+        for line in [
+            "task_center_queue_messages{queue=\"task.submit\"} 1",
+            "task_center_queue_messages{queue=\"task.delay.300s\"} 0",
+            "task_center_parking_messages 0",
+            "task_center_reachable{what=\"broker\"} 1",
+        ] {
+            assert!(shows(&figures, line), "{line}\n{}", figures.render());
+        }
+        broker.close().await;
+        tokio::time::sleep(EVERY).await;
+        for line in [
+            "task_center_queue_messages{queue=\"task.submit\"} NaN",
+            "task_center_parking_messages NaN",
+            "task_center_reachable{what=\"broker\"} 0",
+        ] {
+            assert!(shows(&figures, line), "{line}\n{}", figures.render());
+        }
+        kept.abort();
+    }
+}
