@@ -1,5 +1,7 @@
 //! Polling: the claim, and the tasks that wait on.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::{SqliteStore, Tx, history};
@@ -19,8 +21,11 @@ pub(super) async fn claim(
 ) -> Result<Vec<PollJob>> {
     let mut tx = store.begin().await?;
     let mut jobs = Vec::with_capacity(tasks.len());
+    let mut claimed = HashSet::with_capacity(tasks.len());
     for &at in tasks {
-        if claim_one(&mut tx, channel, at, lease_until).await? {
+        // Once a call: this claim's own turn is nobody's to claim yet.
+        if !claimed.contains(&at.row) && claim_one(&mut tx, channel, at, lease_until).await? {
+            claimed.insert(at.row);
             jobs.extend(good(job(&mut tx, at.row).await));
         }
     }
@@ -68,8 +73,11 @@ async fn job(connection: &mut SqliteConnection, row: RowId) -> Result<PollJob> {
 
 /// Writes what waits on, and what is new of it.
 pub(super) async fn wait_on(tx: &mut Tx, waiting: &[Waiting], now: Millis) -> Result<Vec<AtTurn>> {
-    let mut written = Vec::with_capacity(waiting.len());
+    let mut written: Vec<AtTurn> = Vec::with_capacity(waiting.len());
     for task in waiting {
+        if written.iter().any(|at| at.row == task.at.row) {
+            continue;
+        }
         let Some(at) = update_narrow(tx, task).await? else {
             continue;
         };
