@@ -9,6 +9,7 @@
 //! | [`surface`] | the shape each surface gives its errors |
 //! | [`i18n`] | which language a client reads |
 //! | [`body`] | JSON bodies: media type, size, time |
+//! | [`openapi`](mod@openapi) | the description at `/openapi.json` |
 //! | [`request_id`], [`observe`], [`panics`] | around each request: its id, its figures, its accidents |
 //! | [`wake`] | "look at this task now", in the background |
 //! | [`server`], [`tls`], [`accept`] | the socket |
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod error;
 pub mod i18n;
 pub mod observe;
+pub mod openapi;
 pub mod panics;
 pub mod request_id;
 pub mod routes;

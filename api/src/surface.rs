@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::i18n::{Language, Text};
@@ -19,18 +20,23 @@ pub enum Surface {
     Api,
 }
 
-/// An error in the shape of `/api/*`.
-#[derive(Serialize)]
-struct ApiShape<'a> {
+/// An error of `/api/*`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiShape<'a> {
+    /// Always `false`.
     success: bool,
+    /// What is wrong, for people.
     message: &'a str,
 }
 
-/// An error in the shape of `/suno/*`.
-#[derive(Serialize)]
-struct SunoShape<'a> {
+/// An error of `/suno/*`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SunoShape<'a> {
+    /// What is wrong, for programs.
     code: &'a str,
+    /// What is wrong, for people.
     message: &'a str,
+    /// Nothing.
     data: (),
 }
 
@@ -62,7 +68,7 @@ impl Surface {
     }
 
     /// Like [`ApiError::text`], but on `/api/*` a failure of ours is the user's document's sentence.
-    fn text(self, error: &ApiError) -> Text {
+    pub(crate) fn text(self, error: &ApiError) -> Text {
         match (self, error) {
             (Self::Api, ApiError::Internal) => Text {
                 chinese: "获取任务列表失败".into(),

@@ -7,24 +7,29 @@
 //! | `POST /suno/submit/{action}` | [`suno::submit`] |
 //! | `GET /suno/fetch/{task_id}` | [`suno::fetch`] |
 //! | `POST /suno/fetch` | [`suno::fetch_many`] |
+//! | `GET /openapi.json` | [`openapi`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`health`] |
 
 pub mod health;
+pub mod openapi;
 pub mod suno;
 pub mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
 use shared::config::Cors;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::auth::NEW_API_USER;
 use crate::error::ApiError;
+use crate::openapi as description;
 use crate::request_id::X_REQUEST_ID;
 use crate::state::{Api, App};
 use crate::{observe, panics, request_id, surface};
@@ -33,10 +38,16 @@ use crate::{observe, panics, request_id, surface};
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors);
     let app: App = Arc::new(api);
-    let router = Router::new()
+    let (router, mut document) = OpenApiRouter::with_openapi(description::frame())
         .merge(task::routes())
         .merge(suno::routes())
         .merge(health::routes())
+        .routes(routes!(openapi::openapi))
+        .split_for_parts();
+    description::finish(&mut document);
+    let document = openapi::Document::of(&document);
+    let router = router
+        .layer(Extension(document))
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);
     layered(router, cors, &app).with_state(app)

@@ -19,6 +19,7 @@ mod golden;
 mod health;
 mod idempotency;
 mod listing;
+mod openapi;
 mod sockets;
 mod submit;
 mod tasks;

@@ -3,6 +3,7 @@
 //! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
 //! where the task is at another turn, and moves the turn on where it changes something. What comes
 //! back names just the tasks that were changed; the others are stale, and their caller does nothing.
+//! Of a task that is named at several turns in one list one counts: the one it is at.
 
 use async_trait::async_trait;
 

@@ -20,6 +20,9 @@ pub mod status;
 pub mod step;
 pub mod wait;
 
+#[cfg(test)]
+mod properties;
+
 pub use action::{Action, Platform};
 pub use id::{ChannelId, KeyId, RowId, TaskId, Turn, UserId};
 pub use money::Quota;

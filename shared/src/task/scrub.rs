@@ -1,5 +1,7 @@
 //! Our secrets kept out of what upstreams say (`suno-upstream.md`, the row on keys and addresses).
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::secret::Secret;
@@ -39,32 +41,30 @@ impl Scrub {
         self
     }
 
-    /// JSON without what must not show, in its strings alone: hiding something must not break a
-    /// result that somebody paid for. Untouched, byte for byte, if nothing is to be hidden.
+    /// JSON without what must not show, in its strings and in the names of its fields, however they
+    /// are escaped. All else stays byte for byte: hiding something must not break a result that
+    /// somebody paid for.
     pub fn json(&self, json: &str) -> String {
-        let shows = |secret: &Secret| json.contains(secret.expose());
-        if !self.hidden.iter().any(shows) {
-            return json.to_owned();
+        let mut clean = String::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(start) = rest.find('"') {
+            let (between, from_string) = rest.split_at(start);
+            let (string, after) = from_string.split_at(string_length(from_string));
+            clean.push_str(between);
+            clean.push_str(&self.json_string(string));
+            rest = after;
         }
-        match serde_json::from_str(json) {
-            Ok(mut value) => {
-                self.clean_strings(&mut value);
-                value.to_string()
-            }
-            Err(_) => self.clean(json),
-        }
+        clean.push_str(rest);
+        clean
     }
 
-    fn clean_strings(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.clean(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_strings(item)),
-            Value::Object(fields) => {
-                fields
-                    .values_mut()
-                    .for_each(|field| self.clean_strings(field));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    fn json_string<'a>(&self, string: &'a str) -> Cow<'a, str> {
+        let said = decoded(string);
+        let clean = self.clean(&said);
+        if clean == said {
+            Cow::Borrowed(string)
+        } else {
+            Cow::Owned(Value::String(clean).to_string())
         }
     }
 
@@ -89,6 +89,55 @@ impl Scrub {
     }
 }
 
+/// The length of the JSON string that `text` begins with, its quotes included; all of `text` if the
+/// string does not end.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (place, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return place + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// What a JSON string says. Half of a surrogate pair, which many an upstream makes by cutting a title
+/// in the middle of a character, is U+FFFD: not an error.
+fn decoded(string: &str) -> String {
+    let inner = string.strip_prefix('"').unwrap_or(string);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
+    if !inner.contains('\\') {
+        return inner.to_owned();
+    }
+    let mut units: Vec<u16> = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(c) = rest.chars().next() {
+        let escape = rest.as_bytes().get(1).copied().filter(|_| c == '\\');
+        let digits = rest.get(2..6).filter(|_| escape == Some(b'u'));
+        let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        let (c, length) = match (unit, escape) {
+            (Some(unit), _) => {
+                units.push(unit);
+                rest = &rest[6..];
+                continue;
+            }
+            (None, Some(escape @ (b'"' | b'\\' | b'/'))) => (char::from(escape), 2),
+            (None, Some(b'b')) => ('\u{8}', 2),
+            (None, Some(b'f')) => ('\u{c}', 2),
+            (None, Some(b'n')) => ('\n', 2),
+            (None, Some(b'r')) => ('\r', 2),
+            (None, Some(b't')) => ('\t', 2),
+            (None, _) => (c, c.len_utf8()),
+        };
+        units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+        rest = &rest[length..];
+    }
+    String::from_utf16_lossy(&units)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,10 +159,30 @@ mod tests {
     #[test]
     fn hiding_touches_the_strings_of_json_and_nothing_else() {
         let scrub = Scrub::default().and("1234");
-        let hidden = scrub.json(r#"{"1234":1234,"text":["say 1234"]}"#);
-        assert_eq!(hidden, r#"{"1234":1234,"text":["say …"]}"#);
-        let clean = r#"{"seed": 1.00e+2}"#;
-        assert_eq!(scrub.json(clean), clean);
+        let hidden = scrub.json(r#"{"id": 1234, "b":[1.00e+2,"say 1234"],"a":"\ud83c"}"#);
+        let expected = r#"{"id": 1234, "b":[1.00e+2,"say …"],"a":"\ud83c"}"#;
+        assert_eq!(hidden, expected);
+    }
+
+    #[test]
+    fn nothing_is_hidden_by_how_json_is_written() {
+        let scrub = Scrub::default().and("sk-up/st\"ream");
+        for said in [
+            r#"["sk-up/st\"ream"]"#,
+            r#"["sk-up\/st\"ream"]"#,
+            r#"["\u0073k-up/st\u0022ream"]"#,
+            r#"{"sk-up/st\"ream":[]}"#,
+            r#"["sk-up\/st\"ream \ud83c"]"#,
+        ] {
+            let shown = scrub.json(said);
+            assert!(shown.contains('…') && !shown.contains("ream"), "{shown}");
+        }
+        let deep = format!(
+            "{}\"sk-up\\/st\\\"ream\"{}",
+            "[".repeat(500),
+            "]".repeat(500)
+        );
+        assert!(!scrub.json(&deep).contains("ream"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod books;
 mod channels;
 mod idempotency;
 mod listing;
+mod sequences;
 mod store;
 mod submissions;
 mod turns_polls;

@@ -21,6 +21,7 @@ contract! {
     what_shows_never_goes_back_in_percent,
     a_stale_poll_changes_nothing,
     a_task_named_twice_counts_once_and_its_stale_news_not_at_all,
+    of_a_task_named_at_several_turns_the_one_it_is_at_counts,
     a_hundred_tasks_are_claimed_and_settled_in_one_go,
 }
 
@@ -320,6 +321,20 @@ async fn a_task_named_twice_counts_once_and_its_stale_news_not_at_all(world: &Wo
         history,
         ["stored", "sending", "accepted", "status", "status"]
     );
+}
+
+async fn of_a_task_named_at_several_turns_the_one_it_is_at_counts(world: &World) {
+    let channel = world.channel().await;
+    let payer = world.payer(SONG).await;
+    let at = world.accepted(&payer, channel).await.at;
+    let (store, later) = (&world.store, NOW.after(Duration::from_mins(1)));
+    let jobs = store.claim_polls(channel, &[at, next(at)], later).await;
+    let at = only(jobs.expect("it claims")).at;
+    let postponed = store.postpone(&[at, next(at)], later).await;
+    let at = only(postponed.expect("it is put off"));
+    let both = vec![waiting(at), waiting(next(at))];
+    let settled = store.settle(both, vec![], NOW).await.expect("it settles");
+    assert_eq!(settled.waiting, [next(at)]);
 }
 
 async fn a_hundred_tasks_are_claimed_and_settled_in_one_go(world: &World) {

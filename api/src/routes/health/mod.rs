@@ -10,15 +10,15 @@ pub mod healthz;
 pub mod metrics;
 pub mod readyz;
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::App;
 
 /// The three of them.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/healthz", get(healthz::healthz))
-        .route("/readyz", get(readyz::readyz))
-        .route("/metrics", get(metrics::metrics))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz::healthz))
+        .routes(routes!(readyz::readyz))
+        .routes(routes!(metrics::metrics))
 }

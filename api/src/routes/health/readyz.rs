@@ -4,9 +4,29 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared::health::Readiness;
+use utoipa::ToSchema;
 
 use crate::state::App;
 
+/// How each of them is, as [`Readiness`] prints it: `ok` or `unreachable`.
+#[derive(ToSchema)]
+#[schema(as = Readiness)]
+#[allow(dead_code, reason = "it describes a type of another crate")]
+struct Shape {
+    database: String,
+    broker: String,
+}
+
+/// Whether database and broker answer.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = crate::openapi::OPERATORS,
+    responses(
+        (status = 200, description = "Both answer", body = Shape),
+        (status = 503, description = "One of them does not", body = Shape),
+    ),
+)]
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let readiness = Readiness::ask(&*app.store, &*app.broker).await;
     let status = if readiness.is_ready() {

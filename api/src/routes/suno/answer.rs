@@ -6,12 +6,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::store::listing::TaskView;
 use shared::task::TaskId;
+use utoipa::ToSchema;
 
+use crate::openapi::schemas;
 use crate::routes::task::page::result;
 
-#[derive(Serialize)]
-struct Success<T> {
+/// A success of `/suno/*`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Success<T> {
+    #[schema(schema_with = schemas::success)]
     code: &'static str,
+    #[schema(schema_with = schemas::empty_text)]
     message: &'static str,
     data: T,
 }
@@ -27,17 +32,25 @@ pub(crate) fn success(data: impl Serialize) -> Response {
 }
 
 /// A task as the upstream would print it; times are Unix seconds by our own clock.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[allow(clippy::struct_field_names, reason = "the upstream's names")]
 pub struct Task<'a> {
+    #[schema(schema_with = schemas::task_id)]
     task_id: &'a TaskId,
+    #[schema(schema_with = schemas::upstream_action)]
     action: &'static str,
+    #[schema(schema_with = schemas::status)]
     status: &'static str,
     fail_reason: &'a str,
+    #[schema(schema_with = schemas::time)]
     submit_time: i64,
+    #[schema(schema_with = schemas::time)]
     start_time: i64,
+    #[schema(schema_with = schemas::time)]
     finish_time: i64,
+    #[schema(schema_with = schemas::progress)]
     progress: String,
+    #[schema(schema_with = schemas::result_or_null)]
     data: Option<&'a RawValue>,
 }
 

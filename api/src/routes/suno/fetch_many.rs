@@ -9,18 +9,64 @@ use axum::response::Response;
 use shared::store::listing::TaskView;
 use shared::task::TaskId;
 
-use super::answer::{Task, success};
+use utoipa::openapi::Schema;
+use utoipa::{IntoResponses, ToSchema};
+
+use super::answer::{Success, Task, success};
 use super::request::Fields;
 use crate::auth::KeyUser;
 use crate::body;
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, Result, Wanted};
+use crate::openapi::{refusals, schemas};
 use crate::state::App;
 
 /// The most ids in one call.
 pub const MOST_IDS: usize = 1_000;
 
+/// The body.
+#[derive(ToSchema)]
+#[schema(as = Ids)]
+#[allow(dead_code, reason = "it describes what `Fields` reads")]
+pub(crate) struct Ids {
+    /// The tasks' names.
+    #[schema(schema_with = most_ids)]
+    ids: Vec<String>,
+}
+
+fn most_ids() -> Schema {
+    schemas::texts(MOST_IDS)
+}
+
+/// What it may refuse.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> refusals::Responses {
+        refusals::of_suno([
+            ApiError::Field("ids", Wanted::Strings),
+            ApiError::TooManyIds(MOST_IDS + 1),
+            ApiError::NotAnObject,
+            ApiError::BrokenJson { line: 1, column: 1 },
+            ApiError::BadRequest,
+            ApiError::TooSlow,
+            ApiError::TooLarge,
+            ApiError::MediaType,
+        ])
+    }
+}
+
+/// Many tasks.
+///
 /// Takes `{"ids":["task_…", …]}`. Answers in the order asked, each task once; ids that are unknown
 /// or another user's are left out.
+#[utoipa::path(
+    post,
+    path = "/suno/fetch",
+    tag = crate::openapi::MUSIC,
+    request_body = Ids,
+    responses((status = 200, description = "The tasks", body = Success<Vec<Task>>), Refusals),
+    security(("apiKey" = [])),
+)]
 pub(crate) async fn fetch_many(
     State(app): State<App>,
     KeyUser(holder): KeyUser,
@@ -52,7 +98,6 @@ fn ids(body: &[u8]) -> Result<Vec<TaskId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Wanted;
 
     #[test]
     fn ids_that_cannot_be_ours_and_ids_asked_twice_are_left_out() {

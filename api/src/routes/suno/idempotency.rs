@@ -4,12 +4,24 @@ use axum::http::HeaderMap;
 use shared::secret::SecretDigest;
 use shared::store::submissions::Idempotency;
 use shared::task::Action;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, Schema};
 
 use crate::error::{ApiError, Result};
 use crate::routes::IDEMPOTENCY_KEY;
 
 /// The longest key.
 const LONGEST: usize = 255;
+
+/// The key, as `/openapi.json` describes it. White space around it is no part of it, by HTTP.
+pub(crate) fn schema() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(LONGEST))
+        .pattern(Some("^[!-~]([ -~]*[!-~])?$"))
+        .into()
+}
 
 /// The key that came along, if one did: 1 to 255 printable ASCII characters, the space included.
 /// What makes it the same request is the action, by whichever of its names, and the body, byte for

@@ -16,15 +16,15 @@ pub mod idempotency;
 pub mod request;
 pub mod submit;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::App;
 
 /// The relay's routes.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/suno/submit/{action}", post(submit::submit))
-        .route("/suno/fetch/{task_id}", get(fetch::fetch))
-        .route("/suno/fetch", post(fetch_many::fetch_many))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(submit::submit))
+        .routes(routes!(fetch::fetch))
+        .routes(routes!(fetch_many::fetch_many))
 }

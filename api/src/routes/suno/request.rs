@@ -1,13 +1,19 @@
 //! What a submit asks for, checked. The fields that we know must be of their types; the others are
 //! forwarded untouched, byte for byte: upstreams grow faster than we do.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::task::Action;
+use utoipa::openapi::schema::{AnyOfBuilder, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, Result, Wanted};
+use crate::openapi::schemas;
 
 /// The model of a song that names none (`suno-upstream.md`).
 const DEFAULT_MODEL: &str = "chirp-v3-0";
@@ -18,7 +24,7 @@ pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
 
 /// A submit whose fields are all good.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub struct Request {
     fields: Fields,
     /// The prompt or description, as the listings show it.
     pub input: String,
@@ -26,6 +32,55 @@ pub(crate) struct Request {
     pub task_id: Option<String>,
     /// Whether it continues a clip of that task.
     pub is_continuation: bool,
+}
+
+impl PartialSchema for Request {
+    /// One of three objects, each with the one field that it needs and all the others if you like.
+    fn schema() -> RefOr<Schema> {
+        let by = |field: &str, what: &str| {
+            let needed = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some("^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"));
+            let example = json!({ field: "a slow blues about rain", "title": "Rain on Tin" });
+            let object = described_fields().property(field, needed).required(field);
+            object.description(Some(what)).examples([example])
+        };
+        AnyOfBuilder::new()
+            .item(by(
+                "prompt",
+                "A song by its words, or lyrics by what they are about.",
+            ))
+            .item(by("gpt_description_prompt", "A song by a description."))
+            .item(by(
+                "continue_clip_id",
+                "More of a song: needs `task_id` too.",
+            ))
+            .description(Some(
+                "Fields that are not named here are forwarded untouched.",
+            ))
+            .into()
+    }
+}
+
+fn described_fields() -> ObjectBuilder {
+    let text = || schemas::or_null(Type::String).pattern(Some("^[^\\u0000]*$"));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("prompt", text())
+        .property("gpt_description_prompt", text())
+        .property("title", text())
+        .property("tags", text())
+        .property("mv", text())
+        .property("make_instrumental", schemas::or_null(Type::Boolean))
+        .property("continue_clip_id", text())
+        .property("continue_at", schemas::or_null(Type::Number))
+        .property("task_id", text())
+}
+
+impl ToSchema for Request {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Submit")
+    }
 }
 
 impl Request {

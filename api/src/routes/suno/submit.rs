@@ -14,18 +14,83 @@ use shared::store::turns::AtTurn;
 use shared::task::{Action, Platform, TaskId, Turn, UserId};
 use tracing::Instrument as _;
 
-use super::answer::success;
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use super::answer::{Success, success};
 use super::idempotency;
 use super::request::Request;
 use crate::auth::KeyUser;
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, Result, Wanted};
+use crate::openapi::refusals;
 use crate::state::App;
 use crate::{body, observe};
+
+/// The action of the path; `song` is another name of `music`.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it describes what `Action` reads")]
+enum Made {
+    Music,
+    Song,
+    Lyrics,
+}
+
+/// What it takes beside the body.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "it describes what `idempotency` reads")]
+struct Parameters {
+    /// Makes a retry safe: the same key within 24 h answers with the first task and charges nothing.
+    /// 1 to 255 printable characters.
+    #[param(rename = "idempotency-key", required = false,
+            schema_with = idempotency::schema)]
+    idempotency_key: String,
+}
 
 /// How often a submit is tried while other transactions are in its way.
 const ATTEMPTS: u32 = 4;
 
+/// What it may refuse.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> refusals::Responses {
+        refusals::of_suno([
+            ApiError::InvalidAction,
+            ApiError::Field("prompt", Wanted::TextWithoutNul),
+            ApiError::SongWithoutPrompt,
+            ApiError::LyricsWithoutPrompt,
+            ApiError::TaskNotExist,
+            ApiError::NothingToContinue,
+            ApiError::IdempotencyKey,
+            ApiError::NotAnObject,
+            ApiError::BrokenJson { line: 1, column: 1 },
+            ApiError::BadRequest,
+            ApiError::TooSlow,
+            ApiError::TooLarge,
+            ApiError::MediaType,
+            ApiError::QuotaNotEnough,
+            ApiError::IdempotencyKeyReused,
+            ApiError::NoAvailableChannel,
+        ])
+    }
+}
+
+/// Makes a song or lyrics.
+///
 /// Answers with the task's name as soon as it is durable and paid for.
+#[utoipa::path(
+    post,
+    path = "/suno/submit/{action}",
+    tag = crate::openapi::MUSIC,
+    params(
+        ("action" = inline(Made), Path, description = "What is made, in any case"),
+        Parameters,
+    ),
+    request_body = Request,
+    responses((status = 200, description = "The task's name", body = Success<String>), Refusals),
+    security(("apiKey" = [])),
+)]
 pub(crate) async fn submit(
     State(app): State<App>,
     KeyUser(holder): KeyUser,

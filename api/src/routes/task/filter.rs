@@ -2,12 +2,55 @@
 
 use shared::store::listing::Filter;
 use shared::task::Action;
+use utoipa::IntoParams;
 
 use super::query::Query;
 use crate::error::{ApiError, Result, Wanted};
+use crate::openapi::schemas;
 
 const DEFAULT_PAGE_SIZE: i64 = 20;
 const LARGEST_PAGE_SIZE: i64 = 100;
+
+/// The parameters, as `/openapi.json` describes them; [`Asked::from_query`] reads them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "it describes what `Query` reads")]
+pub(crate) struct Parameters {
+    /// The page, from 1; below 1 is 1.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    p: i64,
+    /// Tasks a page: 20 if it is absent or below 1, at most 100.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    page_size: i64,
+    /// Tasks of this platform only, `suno` say.
+    #[param(required = false, schema_with = schemas::text_without_nul)]
+    platform: String,
+    /// The task of this name only.
+    #[param(required = false, schema_with = schemas::text_without_nul)]
+    task_id: String,
+    /// Tasks in this status only.
+    #[param(required = false, schema_with = schemas::optional_status)]
+    status: String,
+    /// Tasks of this action only: `song` (or `music`) or `lyrics`, in any case.
+    #[param(required = false, schema_with = schemas::text_without_nul)]
+    action: String,
+    /// Tasks submitted at this Unix second or later.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    start_timestamp: i64,
+    /// Tasks submitted at this Unix second or earlier.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    end_timestamp: i64,
+}
+
+/// What is refused of them, for `/openapi.json`.
+pub(crate) fn refusals() -> [ApiError; 4] {
+    [
+        ApiError::Parameter("p", Wanted::WholeNumber),
+        ApiError::Parameter("task_id", Wanted::TextWithoutNul),
+        ApiError::Parameter("status", Wanted::Status),
+        ApiError::QueryEncoding,
+    ]
+}
 
 /// What a client asked for: `p`, `page_size`, `platform`, `task_id`, `status`, `action`,
 /// `start_timestamp` and `end_timestamp`, each optional.

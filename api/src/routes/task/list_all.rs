@@ -5,14 +5,49 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use shared::task::{ChannelId, UserId};
 
-use super::filter::Asked;
+use utoipa::{IntoParams, IntoResponses};
+
+use super::filter::{self, Asked, Parameters};
 use super::page::{Columns, Listed};
 use super::query::Query;
 use crate::auth::Admin;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
+use crate::openapi::{refusals, schemas};
 use crate::state::App;
 
+/// What it takes beside [`Parameters`].
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "it describes what `Query` reads")]
+struct More {
+    /// Tasks at this channel only.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    channel_id: i64,
+    /// Tasks of this user only.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    user_id: i64,
+}
+
+/// What it may refuse.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> refusals::Responses {
+        refusals::of_api(filter::refusals().into_iter().chain([ApiError::NotAdmin]))
+    }
+}
+
+/// Everybody's tasks, newest first, for administrators.
+///
 /// Takes the parameters of [`Asked`], and `channel_id` and `user_id`.
+#[utoipa::path(
+    get,
+    path = "/api/task/",
+    tag = crate::openapi::LISTINGS,
+    params(Parameters, More),
+    responses((status = 200, description = "A page", body = Listed), Refusals),
+    security(("accessToken" = [], "userNumber" = [])),
+)]
 pub(crate) async fn list_all(
     State(app): State<App>,
     _admin: Admin,

@@ -14,16 +14,22 @@ pub mod list_own;
 pub mod page;
 pub mod query;
 
-use axum::Router;
 use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::openapi::also_at;
 use crate::state::App;
 
 /// Both listings, with and without the trailing slash.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/task/self", get(list_own::list_own))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    let mut router = OpenApiRouter::new()
+        .routes(routes!(list_own::list_own))
         .route("/api/task/self/", get(list_own::list_own))
-        .route("/api/task", get(list_all::list_all))
-        .route("/api/task/", get(list_all::list_all))
+        .routes(routes!(list_all::list_all))
+        .route("/api/task", get(list_all::list_all));
+    let document = router.get_openapi_mut();
+    also_at(document, "/api/task/self", "/api/task/self/");
+    also_at(document, "/api/task/", "/api/task");
+    router
 }

@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::store::listing::{Page, TaskView};
 use shared::task::{ChannelId, Quota, RowId, TaskId, UserId};
+use utoipa::ToSchema;
 
 use super::filter::Asked;
+use crate::openapi::schemas;
 
 /// Which fields an item has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,47 +19,77 @@ pub enum Columns {
 }
 
 /// A page, as it is printed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Listed<'a> {
+    /// Always `true`.
     success: bool,
+    #[schema(schema_with = schemas::empty_text)]
     message: &'static str,
     data: Data<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Page)]
 struct Data<'a> {
+    /// Its tasks, newest first.
     items: Vec<Item<'a>>,
+    /// How many tasks match in all.
+    #[schema(schema_with = schemas::count)]
     total: i64,
+    /// From 1.
     page: i64,
     page_size: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedTask)]
 struct Item<'a> {
+    #[schema(schema_with = schemas::count)]
     id: RowId,
+    #[schema(schema_with = schemas::time)]
     created_at: i64,
+    #[schema(schema_with = schemas::time)]
     updated_at: i64,
+    #[schema(schema_with = schemas::task_id)]
     task_id: &'a TaskId,
     platform: &'a str,
+    #[schema(schema_with = schemas::count)]
     user_id: UserId,
+    /// The channel that has it; 0 before the first. Not at `/api/task/self`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, schema_with = schemas::count)]
     channel_id: Option<ChannelId>,
+    /// The user's name. Not at `/api/task/self`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     username: Option<&'a str>,
+    /// What was charged.
+    #[schema(schema_with = schemas::count)]
     quota: Quota,
+    #[schema(schema_with = schemas::action)]
     action: &'static str,
+    #[schema(schema_with = schemas::status)]
     status: &'static str,
+    /// Why it failed; empty unless it did.
     fail_reason: &'a str,
+    #[schema(schema_with = schemas::time)]
     submit_time: i64,
+    #[schema(schema_with = schemas::time)]
     start_time: i64,
+    #[schema(schema_with = schemas::time)]
     finish_time: i64,
+    /// Never falls, and is `100%` exactly when the task is terminal.
+    #[schema(schema_with = schemas::progress)]
     progress: String,
     properties: Properties<'a>,
+    /// The upstream's result: an array of clips, or a lyrics object; `{}` while there is none.
+    #[schema(schema_with = schemas::result)]
     data: Outcome<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Properties<'a> {
+    /// The prompt or description.
     input: &'a str,
 }
 

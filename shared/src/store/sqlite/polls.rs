@@ -1,5 +1,7 @@
 //! Polling: the claim, and the tasks that wait on.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{SqliteStore, Tx, history};
@@ -19,9 +21,14 @@ pub(super) async fn claim(
 ) -> Result<Vec<PollJob>> {
     let mut tx = store.begin().await?;
     let mut jobs = Vec::with_capacity(tasks.len());
+    let mut claimed = HashSet::with_capacity(tasks.len());
     for &at in tasks {
-        if let Some(job) = job(&mut tx, channel, at).await? {
+        // Once a call: this claim's own turn is nobody's to claim yet.
+        if !claimed.contains(&at.row)
+            && let Some(job) = job(&mut tx, channel, at).await?
+        {
             claim_one(&mut tx, at, lease_until).await?;
+            claimed.insert(at.row);
             jobs.extend(good(row::poll_job(&job)));
         }
     }
@@ -73,8 +80,11 @@ async fn claim_one(
 
 /// Writes what waits on, and what is new of it.
 pub(super) async fn wait_on(tx: &mut Tx, waiting: &[Waiting], now: Millis) -> Result<Vec<AtTurn>> {
-    let mut written = Vec::with_capacity(waiting.len());
+    let mut written: Vec<AtTurn> = Vec::with_capacity(waiting.len());
     for task in waiting {
+        if written.iter().any(|at| at.row == task.at.row) {
+            continue;
+        }
         let Some(at) = update_narrow(tx, task).await? else {
             continue;
         };

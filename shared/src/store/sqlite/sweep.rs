@@ -87,8 +87,12 @@ pub(super) async fn postpone(
     due_at: Millis,
 ) -> Result<Vec<AtTurn>> {
     let mut tx = store.begin().await?;
-    let mut postponed = Vec::with_capacity(tasks.len());
+    let mut postponed: Vec<AtTurn> = Vec::with_capacity(tasks.len());
     for &at in tasks {
+        // Once a call: the turn that this one gives is nobody's to put off yet.
+        if postponed.iter().any(|done| done.row == at.row) {
+            continue;
+        }
         postponed.extend(postpone_one(&mut tx, at, due_at).await?);
     }
     tx.commit().await?;

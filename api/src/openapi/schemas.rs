@@ -1,0 +1,122 @@
+//! Values that no type of Rust describes: texts of a certain form, and what passes through us.
+
+use shared::task::{Action, Status};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, RefOr, Schema, SchemaFormat};
+
+/// Any text.
+pub(crate) fn text() -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).into()
+}
+
+/// One of these words.
+fn one_of(words: impl IntoIterator<Item = &'static str>) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .into()
+}
+
+fn of_form(pattern: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .build()
+}
+
+/// What every success of `/suno/*` has for a code.
+pub(crate) fn success() -> Schema {
+    one_of(["success"])
+}
+
+/// The message of a success.
+pub(crate) fn empty_text() -> Schema {
+    one_of([""])
+}
+
+/// A task's public name.
+pub(crate) fn task_id() -> Schema {
+    of_form("^task_[A-Za-z0-9]{32}$").into()
+}
+
+/// `0%` to `100%`.
+pub(crate) fn progress() -> Schema {
+    of_form("^([0-9]{1,2}|100)%$").into()
+}
+
+/// A status.
+pub(crate) fn status() -> Schema {
+    one_of(Status::ALL.map(Status::as_str))
+}
+
+/// An action, as the listings print it.
+pub(crate) fn action() -> Schema {
+    one_of(Action::ALL.map(Action::as_str))
+}
+
+/// An action, as the upstream's dialect prints it.
+pub(crate) fn upstream_action() -> Schema {
+    one_of(Action::ALL.map(Action::upstream_name))
+}
+
+/// Unix seconds by our own clock; 0 means not yet.
+pub(crate) fn time() -> Schema {
+    count()
+}
+
+/// An amount of quota, or a number in the database.
+pub(crate) fn count() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .into()
+}
+
+/// A whole number in a query string, of any size: those that are too large or too small for us are the
+/// largest or the smallest. Empty is absent.
+pub(crate) fn optional_number() -> Schema {
+    AnyOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Integer))
+        .item(empty_text())
+        .into()
+}
+
+/// A text without NUL characters. In a query string, empty is absent.
+pub(crate) fn text_without_nul() -> Schema {
+    of_form("^[^\\u0000]*$").into()
+}
+
+/// A status in a query string. Empty is absent.
+pub(crate) fn optional_status() -> Schema {
+    one_of(Status::ALL.map(Status::as_str).into_iter().chain([""]))
+}
+
+/// An upstream's result as it came: an array of clips, or a lyrics object; `{}` while there is none.
+pub(crate) fn result() -> Schema {
+    passed_through([Type::Array, Type::Object])
+}
+
+/// The same in the upstream's dialect, where none is `null`.
+pub(crate) fn result_or_null() -> Schema {
+    passed_through([Type::Array, Type::Object, Type::Null])
+}
+
+fn passed_through(types: impl IntoIterator<Item = Type>) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter(types))
+        .into()
+}
+
+/// Texts, at most so many.
+pub(crate) fn texts(most: usize) -> Schema {
+    ArrayBuilder::new()
+        .items(RefOr::T(text()))
+        .max_items(Some(most))
+        .into()
+}
+
+/// `value` or null, which counts as absent.
+pub(crate) fn or_null(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
+}

@@ -1,0 +1,37 @@
+//! `GET /openapi.json`: what is served here, described for programs.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::OpenApi;
+
+/// The description, written once.
+#[derive(Debug, Clone)]
+pub(crate) struct Document(Arc<str>);
+
+impl Document {
+    /// Writes it.
+    pub fn of(document: &OpenApi) -> Self {
+        let text = serde_json::to_string(document).unwrap_or_else(|error| {
+            tracing::error!(%error, "the description could not be written as JSON");
+            "{}".to_owned()
+        });
+        Self(text.into())
+    }
+}
+
+/// This description, `OpenAPI` 3.1.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = crate::openapi::OPERATORS,
+    responses((status = 200, description = "This description", body = Object)),
+)]
+pub(crate) async fn openapi(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        text.to_string(),
+    )
+}

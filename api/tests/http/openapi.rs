@@ -1,0 +1,294 @@
+//! The description at `/openapi.json`: what is served is described, what is described is served, and
+//! what we really answer is what the description says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Ask};
+use crate::world::{Person, World};
+
+async fn document(world: &World) -> Value {
+    let answer = world.get("/openapi.json").send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    answer.json()
+}
+
+/// The described methods of each described path.
+fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let paths = document["paths"].as_object().expect("it has paths");
+    let methods = |item: &Value| {
+        let methods = item.as_object().expect("a path has methods").keys();
+        methods.map(|method| method.to_uppercase()).collect()
+    };
+    paths
+        .iter()
+        .map(|(path, item)| (path.clone(), methods(item)))
+        .collect()
+}
+
+/// The paths that the router knows. axum tells them in its `Debug` alone: `RouteId(3): "/healthz"`.
+/// `/` is where it keeps its fallback; `not_served.txt` shows that nothing is served there.
+fn served(world: &World) -> BTreeSet<String> {
+    let router = format!("{:?}", world.router);
+    let parts = router.split("): \"").skip(1);
+    let paths = parts.filter_map(|part| part.split_once('"'));
+    paths
+        .map(|(path, _)| path.to_owned())
+        .filter(|path| path.starts_with('/') && path != "/" && !path.contains("__private"))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_served_is_described_and_what_is_described_is_served() {
+    let world = World::new().await;
+    let described = described(&document(&world).await);
+    let paths: BTreeSet<String> = described.keys().cloned().collect();
+    assert!(paths.len() >= 11, "{paths:?}");
+    assert_eq!(paths, served(&world));
+}
+
+#[tokio::test]
+async fn a_path_takes_the_methods_it_is_described_with_and_no_others() {
+    let world = World::new().await;
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    for (path, methods) in described(&document(&world).await) {
+        let real = path.replace("{action}", "music").replace("{task_id}", "t");
+        for name in known {
+            let method: Method = name.parse().expect("it is a method");
+            let answer = world.ask(method, &real).send().await;
+            let is_served = answer.status != 405;
+            assert_eq!(is_served, methods.contains(name), "{name} {path}");
+            let allowed: BTreeSet<String> = answer
+                .header("allow")
+                .split(',')
+                .map(|method| method.trim().to_owned())
+                .filter(|method| !method.is_empty() && method != "HEAD")
+                .collect();
+            assert!(
+                is_served || allowed == methods,
+                "{name} {path}: {allowed:?}"
+            );
+        }
+    }
+}
+
+/// Fails unless the description tells of this answer to this operation.
+fn assert_described(document: &Value, path: &str, method: &str, answer: &Answer) {
+    let title = format!("{method} {path} {}", answer.status);
+    let response = &document["paths"][path][method]["responses"][answer.status.to_string()];
+    assert!(response.is_object(), "{title} is not described");
+    assert!(response["headers"]["x-request-id"].is_object(), "{title}");
+    let content = response["content"].as_object().expect("it has a body");
+    let (media_type, content) = content.iter().next().expect("of one type");
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with(media_type.as_str()),
+        "{title}"
+    );
+    if media_type == "application/json" {
+        assert_valid(document, &content["schema"], &answer.json(), &title);
+    }
+}
+
+/// Fails unless `value` is as the schema says; references lead into the whole description.
+fn assert_valid(document: &Value, schema: &Value, value: &Value, title: &str) {
+    let mut whole = schema.clone();
+    whole["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&whole).expect("the schema is one");
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{error} at {}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{title}: {errors:?} in {value}");
+}
+
+#[tokio::test]
+async fn real_answers_are_as_they_are_described() {
+    let (world, alice) = World::with_alice().await;
+    let root = world.admin("root").await;
+    let poor = world
+        .person("poor", shared::store::accounts::Role::User, 0)
+        .await;
+    let document = document(&world).await;
+    let song = world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
+    let submit = |who: &Person, body: &'static str| {
+        world.post("/suno/submit/music").key(&who.key).json(body)
+    };
+    let many = |body: String| world.post("/suno/fetch").key(&alice.key).json(body);
+    let fetch = |name: &str| world.get(&format!("/suno/fetch/{name}")).key(&alice.key);
+    let own = |query: &str| world.get(&format!("/api/task/self{query}")).user(&alice);
+    let all = |query: &str| world.get(&format!("/api/task/{query}")).user(&root);
+    let once = |body| submit(&alice, body).header("idempotency-key", "k");
+    let too_large = json!({ "prompt": "x".repeat(300_000) }).to_string();
+    let asks: Vec<(&str, &str, Ask)> = vec![
+        ("/healthz", "get", world.get("/healthz")),
+        ("/readyz", "get", world.get("/readyz")),
+        ("/metrics", "get", world.get("/metrics")),
+        ("/openapi.json", "get", world.get("/openapi.json")),
+        ("/api/task/self", "get", own("")),
+        ("/api/task/self/", "get", own("/")),
+        ("/api/task/self", "get", own("?p=x")),
+        ("/api/task/self", "get", world.get("/api/task/self")),
+        ("/api/task/", "get", all("")),
+        ("/api/task", "get", world.get("/api/task").user(&root)),
+        ("/api/task/", "get", all("?channel_id=x")),
+        ("/api/task/", "get", world.get("/api/task/")),
+        ("/api/task/", "get", world.get("/api/task/").user(&alice)),
+        ("/suno/submit/{action}", "post", once(r#"{"prompt":"p"}"#)),
+        ("/suno/submit/{action}", "post", once(r#"{"prompt":"q"}"#)),
+        ("/suno/submit/{action}", "post", submit(&alice, "{}")),
+        (
+            "/suno/submit/{action}",
+            "post",
+            submit(&poor, r#"{"prompt":"p"}"#),
+        ),
+        (
+            "/suno/submit/{action}",
+            "post",
+            world.post("/suno/submit/music"),
+        ),
+        (
+            "/suno/submit/{action}",
+            "post",
+            world.post("/suno/submit/music").key(&alice.key),
+        ),
+        (
+            "/suno/submit/{action}",
+            "post",
+            world.post("/suno/submit/x").key(&alice.key),
+        ),
+        (
+            "/suno/submit/{action}",
+            "post",
+            submit(&alice, "{}").body(too_large.clone()),
+        ),
+        ("/suno/fetch/{task_id}", "get", fetch(&song)),
+        ("/suno/fetch/{task_id}", "get", fetch("task_x")),
+        (
+            "/suno/fetch/{task_id}",
+            "get",
+            world.get("/suno/fetch/t").key("sk-no"),
+        ),
+        (
+            "/suno/fetch",
+            "post",
+            many(json!({ "ids": [song] }).to_string()),
+        ),
+        ("/suno/fetch", "post", many("{}".to_owned())),
+        ("/suno/fetch", "post", many(too_large)),
+        (
+            "/suno/fetch",
+            "post",
+            world.post("/suno/fetch").key(&alice.key),
+        ),
+        ("/suno/fetch", "post", world.post("/suno/fetch")),
+    ];
+    for (path, method, ask) in asks {
+        assert_described(&document, path, method, &ask.send().await);
+    }
+    world
+        .store
+        .enable_user("alice", false)
+        .await
+        .expect("it is written");
+    assert_described(&document, "/api/task/self", "get", &own("").send().await);
+    assert_described(
+        &document,
+        "/suno/fetch",
+        "post",
+        &many("{}".into()).send().await,
+    );
+    world
+        .store
+        .enable_channel("main", false)
+        .await
+        .expect("it is written");
+    let bob = world.user("bob").await;
+    let answer = submit(&bob, r#"{"prompt":"p"}"#).send().await;
+    assert_eq!(answer.status, 503);
+    assert_described(&document, "/suno/submit/{action}", "post", &answer);
+    world.store.close().await;
+    for (path, method, ask) in [
+        ("/readyz", "get", world.get("/readyz")),
+        ("/api/task/", "get", all("")),
+        ("/suno/fetch", "post", many("{}".to_owned())),
+    ] {
+        let answer = ask.send().await;
+        assert!(answer.status >= 500, "{path}");
+        assert_described(&document, path, method, &answer);
+    }
+}
+
+#[tokio::test]
+async fn the_answers_in_the_golden_files_are_as_they_are_described() {
+    let world = World::new().await;
+    let document = document(&world).await;
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let read = |name: &str| std::fs::read_to_string(golden.join(name)).expect("the file is there");
+    for (name, path, method) in [
+        ("list_own.json", "/api/task/self", "get"),
+        ("list_empty.json", "/api/task/self", "get"),
+        ("list_all.json", "/api/task/", "get"),
+        ("fetch.json", "/suno/fetch/{task_id}", "get"),
+        ("fetch_many.json", "/suno/fetch", "post"),
+        ("submit.json", "/suno/submit/{action}", "post"),
+    ] {
+        let value = serde_json::from_str(&read(name)).expect("it is JSON");
+        let content = &document["paths"][path][method]["responses"]["200"]["content"];
+        assert_valid(
+            &document,
+            &content["application/json"]["schema"],
+            &value,
+            name,
+        );
+    }
+    for name in [
+        "bad_bodies.txt",
+        "bad_parameters.txt",
+        "not_served.txt",
+        "refusals.txt",
+    ] {
+        let text = read(name);
+        let bodies = text.lines().filter_map(|line| line.trim().split_once(" {"));
+        let bodies = bodies.filter(|(status, _)| status.len() == 3);
+        let mut count = 0;
+        for (_, rest) in bodies {
+            let value: Value = serde_json::from_str(&format!("{{{rest}")).expect("it is JSON");
+            let shape = if value["success"].is_null() {
+                "SunoError"
+            } else {
+                "ApiError"
+            };
+            let schema = json!({ "$ref": format!("#/components/schemas/{shape}") });
+            assert_valid(&document, &schema, &value, name);
+            count += 1;
+        }
+        assert!(count > 5, "{name} holds answers");
+    }
+}
+
+/// The parameters are read by hand: what is described is really read.
+#[tokio::test]
+async fn every_described_parameter_of_the_listings_is_read() {
+    let world = World::new().await;
+    let root = world.admin("root").await;
+    let document = document(&world).await;
+    let parameters = document["paths"]["/api/task/"]["get"]["parameters"].as_array();
+    let mut read = BTreeSet::new();
+    for parameter in parameters.expect("it has parameters") {
+        if parameter["in"] == "query" {
+            let name = parameter["name"].as_str().expect("it has a name");
+            let path = format!("/api/task/?{name}=a%00");
+            let answer = world.get(&path).user(&root).send().await;
+            assert_eq!(answer.status, 400, "{path}");
+            assert!(answer.text().contains(name), "{path}: {}", answer.text());
+            read.insert(name);
+        }
+    }
+    assert_eq!(read.len(), 10, "{read:?}");
+}

@@ -1,0 +1,216 @@
+//! What must hold of the model whatever happens, tried on random sequences. `PROPTEST_CASES` and
+//! `PROPTEST_RNG_SEED` try more and others (`docs/testing.md`).
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use serde_json::value::RawValue;
+
+use super::money::{self, Change};
+use super::step::{Known, Observation, Step};
+use super::wait::{CoolDown, PollPace, Rung, retry_rung};
+use super::{Progress, Quota, Status};
+
+/// The same cases each time, unless the environment says otherwise. A failure prints its shortest
+/// sequence; nothing is kept in files.
+fn config() -> Config {
+    let config = Config::default();
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        given @ RngSeed::Fixed(_) => given,
+    };
+    Config {
+        failure_persistence: None,
+        rng_seed,
+        ..config
+    }
+}
+
+fn any_status() -> impl Strategy<Value = Status> {
+    prop::sample::select(&Status::ALL[..])
+}
+
+/// What an upstream may say, in any order: ends, steps back, states we have never seen, and reasons
+/// beside states that are no failure.
+fn said() -> impl Strategy<Value = Observation> {
+    let data = prop_oneof![
+        Just(None),
+        Just(Some("[]")),
+        Just(Some("[1]")),
+        Just(Some("{}"))
+    ];
+    let status = prop_oneof![1 => Just(None), 6 => any_status().prop_map(Some)];
+    (status, "[ab]{0,2}", prop::option::of(any::<u8>()), data).prop_map(
+        |(status, fail_reason, progress, data)| Observation {
+            status,
+            fail_reason,
+            progress,
+            data: data.and_then(|data| RawValue::from_string(data.to_owned()).ok()),
+        },
+    )
+}
+
+/// Where a status stands on the way; written down here once more, as the table is on trial.
+fn place(status: Status) -> usize {
+    let way = [
+        Status::NotStart,
+        Status::Submitted,
+        Status::Unknown,
+        Status::Queued,
+        Status::InProgress,
+    ];
+    way.iter()
+        .position(|known| *known == status)
+        .unwrap_or(way.len())
+}
+
+/// A task that is told things one after another, as the worker and the Store do it.
+struct Told {
+    known: Known,
+    balance: Change,
+    refunds: u32,
+}
+
+impl Told {
+    const PRICE: i64 = 150_000;
+
+    fn charged() -> Self {
+        Self {
+            known: Known {
+                status: Status::NotStart,
+                progress: Progress::NONE,
+                digest: 0,
+            },
+            balance: money::charge(price()),
+            refunds: 0,
+        }
+    }
+
+    fn hears(&mut self, said: Observation) {
+        if self.known.status.is_terminal() {
+            return;
+        }
+        match said.step(self.known) {
+            Step::Same => {}
+            Step::Moved {
+                status,
+                progress,
+                digest,
+                ..
+            } => {
+                self.known = Known {
+                    status,
+                    progress,
+                    digest,
+                }
+            }
+            Step::Succeeded { .. } => self.end(Status::Success),
+            Step::Failed { .. } => {
+                self.end(Status::Failure);
+                let refund = money::refund(price());
+                self.balance.amount += refund.amount;
+                self.balance.used += refund.used;
+                self.refunds += 1;
+            }
+        }
+    }
+
+    fn end(&mut self, status: Status) {
+        self.known.progress = self.known.progress.advance(status, None);
+        self.known.status = status;
+    }
+}
+
+fn price() -> Quota {
+    Quota::try_from(Told::PRICE).unwrap_or_default()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn whatever_an_upstream_says_a_task_only_goes_forward(all in prop::collection::vec(said(), 0..40)) {
+        let mut task = Told::charged();
+        for said in all {
+            let (before, status) = (task.known, said.status);
+            task.hears(said);
+            let now = task.known;
+            prop_assert!(place(now.status) >= place(before.status), "{before:?} to {now:?}");
+            prop_assert!(now.progress >= before.progress, "{before:?} to {now:?}");
+            prop_assert_eq!(now.progress == Progress::DONE, now.status.is_terminal());
+            if before.status.is_terminal() {
+                prop_assert_eq!(now.status, before.status);
+            } else {
+                let ends = status.filter(|status| status.is_terminal());
+                prop_assert_eq!(ends, Some(now.status).filter(|now| now.is_terminal()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_is_refunded_once_and_whole_exactly_when_it_failed(all in prop::collection::vec(said(), 0..40)) {
+        let mut task = Told::charged();
+        all.into_iter().for_each(|said| task.hears(said));
+        let failed = task.known.status == Status::Failure;
+        prop_assert_eq!(task.refunds, u32::from(failed));
+        let paid = if failed { 0 } else { Told::PRICE };
+        prop_assert_eq!((task.balance.amount, task.balance.used), (-paid, paid));
+    }
+
+    #[test]
+    fn what_was_said_twice_in_a_row_is_news_once(first in said(), before in any_status()) {
+        let mut task = Told::charged();
+        task.known.status = before;
+        task.hears(first.clone());
+        if !task.known.status.is_terminal() {
+            prop_assert!(matches!(first.step(task.known), Step::Same));
+        }
+    }
+
+    #[test]
+    fn a_quota_reads_back_and_what_is_none_is_refused(
+        number in prop_oneof![any::<i64>(), -9..9_i64, 0..=Quota::MAX.get() + 9],
+    ) {
+        match Quota::try_from(number) {
+            Ok(quota) => {
+                prop_assert_eq!(i64::from(quota), number);
+                prop_assert_eq!(quota.to_string().parse(), Ok(quota));
+                let sum = money::charge(quota).amount + money::refund(quota).amount;
+                prop_assert_eq!(sum, 0);
+            }
+            Err(_) => prop_assert!(number < 0 || number > Quota::MAX.get()),
+        }
+    }
+
+    #[test]
+    fn every_wait_is_a_rung_that_keeps_its_promise(millis in 0_u64..2_000_000) {
+        let wait = Duration::from_millis(millis);
+        let (at_least, at_most, nearest) = (Rung::at_least(wait), Rung::at_most(wait), Rung::nearest(wait));
+        prop_assert!(at_least.duration() >= wait || at_least == Rung::LONGEST);
+        prop_assert!(at_most.duration() <= wait || at_most == Rung::SHORTEST);
+        let off = nearest.duration().abs_diff(wait);
+        prop_assert!(Rung::LADDER.iter().all(|rung| rung.duration().abs_diff(wait) >= off));
+    }
+
+    #[test]
+    fn no_poll_waits_past_its_most_nor_past_the_deadline(
+        initial in 1_u64..60, max in 2_u64..400, polls in 0_u32..200, left in 0_u64..4_000, chance in 0.0..1.0_f64,
+    ) {
+        let pace = PollPace { initial: Duration::from_secs(initial), max: Duration::from_secs(max) };
+        let left = Duration::from_secs(left);
+        let rung = pace.rung(polls, left, chance);
+        prop_assert!(rung <= Rung::at_most(pace.max));
+        prop_assert!(rung <= Rung::at_least(left));
+        prop_assert!(Rung::LADDER.contains(&rung));
+    }
+
+    #[test]
+    fn retries_and_cool_downs_never_shrink(count in 0_u32..100) {
+        prop_assert!(retry_rung(count) <= retry_rung(count + 1));
+        for kind in [CoolDown::Trouble, CoolDown::Refusal] {
+            prop_assert!(kind.wait(count) <= kind.wait(count + 1));
+            prop_assert!(kind.wait(count) <= Rung::LONGEST.duration());
+        }
+    }
+}
