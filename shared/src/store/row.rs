@@ -1,7 +1,7 @@
 //! From columns to domain types, in one place; a bad row names its table, column and id.
 
 use super::accounts::{ApiKey, Role, User};
-use super::books::Backlog;
+use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
 use super::listing::{Page, TaskView};
 use super::turns::{AtTurn, Overdue, PollJob, SubmitJob};
@@ -191,6 +191,59 @@ pub(super) fn task(row: &impl Cells) -> Result<TaskView> {
         progress: progress("tasks", id, row.int("progress")?)?,
         input: row.text("input")?,
         data: row.text_or_null("data")?,
+    })
+}
+
+/// Everything about one task but its ledger and its history; the condition on `t` is to follow.
+pub(super) const STORY: &str = "t.upstream_id, t.key_id, k.label, t.request, \
+        c.name AS channel_name, n.turn, n.stage, n.due_at, n.deadline, holder.name AS at_channel, \
+        pinned.name AS pinned_channel, n.attempts, n.polls, n.missing, l.looks, \
+        l.due_at AS look_due_at \
+    FROM tasks t \
+    JOIN users u ON u.id = t.user_id \
+    JOIN api_keys k ON k.id = t.key_id \
+    LEFT JOIN channels c ON c.id = t.channel_id \
+    LEFT JOIN unfinished_tasks n ON n.id = t.id \
+    LEFT JOIN channels holder ON holder.id = n.channel_id \
+    LEFT JOIN channels pinned ON pinned.id = n.pinned_channel \
+    LEFT JOIN late_tasks l ON l.id = t.id";
+
+/// A row of [`TASK_COLUMNS`] and [`STORY`].
+pub(super) fn story(row: &impl Cells, entries: Vec<Entry>, events: Vec<Event>) -> Result<Story> {
+    Ok(Story {
+        task: task(row)?,
+        upstream_id: row.text_or_null("upstream_id")?,
+        key: KeyId(row.int("key_id")?),
+        key_label: row.text("label")?,
+        channel: row.text_or_null("channel_name")?,
+        request: row.text("request")?,
+        unfinished: row
+            .int_or_null("turn")?
+            .map(|turn| unfinished(row, turn))
+            .transpose()?,
+        late: row
+            .int_or_null("looks")?
+            .map(|looks| {
+                let due_at = row.int("look_due_at")?;
+                Ok::<_, StoreError>(LateLooks { looks, due_at })
+            })
+            .transpose()?,
+        entries,
+        events,
+    })
+}
+
+fn unfinished(row: &impl Cells, turn: i64) -> Result<Unfinished> {
+    Ok(Unfinished {
+        turn,
+        stage: row.text("stage")?,
+        due_at: row.int("due_at")?,
+        deadline: row.int("deadline")?,
+        channel: row.text_or_null("at_channel")?,
+        pinned_channel: row.text_or_null("pinned_channel")?,
+        attempts: row.int("attempts")?,
+        polls: row.int("polls")?,
+        missing: row.int("missing")?,
     })
 }
 
