@@ -4,7 +4,7 @@ use super::accounts::{ApiKey, Role, User};
 use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
 use super::listing::{Page, TaskView};
-use super::turns::{AtTurn, Overdue, PollJob, SubmitJob};
+use super::turns::{AtTurn, LateTask, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
@@ -54,10 +54,12 @@ fn bad(table: &'static str, column: &'static str, id: i64, held: &str) -> StoreE
     }
 }
 
-/// A row that could be read. One that could not must not hold up the others of its batch: it is
-/// logged, and left alone until somebody mends it.
-pub(super) fn good<T>(read: Result<T>) -> Option<T> {
-    read.inspect_err(|error| tracing::error!(%error, "a row is left out"))
+/// What `read` makes of the row of a task at its turn. One that cannot be read must not hold up the
+/// others of its batch: it is logged, and left alone until somebody mends it.
+pub(super) fn good<R: Cells, T>(found: &R, read: impl Fn(&R) -> Result<T>) -> Option<T> {
+    let (row, turn) = (found.int("id").ok(), found.int("turn").ok());
+    read(found)
+        .inspect_err(|error| tracing::error!(row, turn, %error, "a row is left out"))
         .ok()
 }
 
@@ -299,6 +301,17 @@ pub(super) fn overdue(found: &impl Cells) -> Result<Overdue> {
         },
         poll_at: found.int_or_null("poll_at")?.map(ChannelId),
         due_at: Millis(found.int("due_at")?),
+    })
+}
+
+/// A row of `late_tasks` beside its task's name.
+pub(super) fn late_task(found: &impl Cells) -> Result<LateTask> {
+    let id = found.int("id")?;
+    Ok(LateTask {
+        row: RowId(id),
+        channel: ChannelId(found.int("channel_id")?),
+        task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        upstream_id: found.text("upstream_id")?,
     })
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn claim(
     for &at in tasks {
         if let Some(job) = job(&mut tx, channel, at).await? {
             claim_one(&mut tx, at, lease_until).await?;
-            jobs.extend(good(row::poll_job(&job)));
+            jobs.extend(good(&job, row::poll_job));
         }
     }
     tx.commit().await?;
