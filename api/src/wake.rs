@@ -53,6 +53,9 @@ impl Wake {
     /// Has a worker submit `task`. Neither waits nor fails.
     pub fn submit(&self, task: AtTurn) {
         let is_full = self.tasks.try_send(task).is_err();
+        if is_full {
+            not_published(task);
+        }
         let was_full = self.overflowing.swap(is_full, Ordering::Relaxed);
         if is_full && !was_full {
             tracing::warn!("too many tasks wait to be published; the sweep will publish the rest");
@@ -98,8 +101,8 @@ impl Publisher {
 
     async fn publish(&mut self, batch: &mut Vec<AtTurn>) {
         let messages: Vec<Outgoing> = batch
-            .drain(..)
-            .map(|task| Outgoing {
+            .iter()
+            .map(|&task| Outgoing {
                 message: Message::Submit(task),
                 delay: None,
             })
@@ -116,9 +119,20 @@ impl Publisher {
                     tracing::warn!(%error, "tasks were stored, but not published: the sweep will do it");
                 }
                 self.outage = true;
+                batch.iter().copied().for_each(not_published);
             }
         }
+        batch.clear();
     }
+}
+
+/// A line of one task, beside the one that says why.
+fn not_published(task: AtTurn) {
+    tracing::info!(
+        row = task.row.0,
+        turn = task.turn.0,
+        "a task was stored and not published; the sweep finds it"
+    );
 }
 
 #[cfg(test)]

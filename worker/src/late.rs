@@ -75,12 +75,16 @@ async fn look_at(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
             .note_late(task.row, status, data.as_deref(), context.now())
             .await;
         match noted {
-            Ok(()) => {
+            Ok(Some(turn)) => {
                 count_late_result(status);
-                tracing::info!(row = %task.row, %status,
+                tracing::info!(task = %task.task_id, row = task.row.0, turn = turn.0, %status,
                     "the upstream ended a task after it was given up and refunded; noted");
             }
-            Err(error) => tracing::warn!(%error, row = %task.row, "a late result was not noted"),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, task = %task.task_id, row = task.row.0,
+                    "a late result was not noted");
+            }
         }
     }
 }

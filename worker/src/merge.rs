@@ -10,6 +10,7 @@ use shared::store::turns::AtTurn;
 use shared::task::ChannelId;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::context::Context;
 use crate::poll::poll;
@@ -100,7 +101,14 @@ fn pile_up(piles: &mut HashMap<ChannelId, Pile>, delivery: Delivery) {
             let (channel, tasks) = (*channel, tasks.clone());
             piles.entry(channel).or_default().add(tasks, delivery);
         }
-        Message::Submit(_) => delivery.park(),
+        Message::Submit(at) => {
+            tracing::error!(
+                row = at.row.0,
+                turn = at.turn.0,
+                "a message of a submit came out of the queue of polls; parked"
+            );
+            delivery.park();
+        }
     }
 }
 
@@ -141,10 +149,17 @@ async fn work(
     deliveries: Vec<Delivery>,
     schedule: &Schedule,
 ) {
-    match poll(context, channel, &tasks).await {
+    let span = tracing::error_span!("poll", channel_id = channel.0, tasks = tasks.len());
+    match poll(context, channel, &tasks).instrument(span).await {
         Ok(next) => schedule.then(next, Held::new(deliveries)).await,
         Err(error) if error.is_passing() => drop(deliveries),
-        Err(_) => deliveries.into_iter().for_each(Delivery::park),
+        Err(error) => {
+            for at in tasks {
+                tracing::error!(row = at.row.0, turn = at.turn.0, %error,
+                    "no worker can do this; parked");
+            }
+            deliveries.into_iter().for_each(Delivery::park);
+        }
     }
 }
 

@@ -27,7 +27,13 @@ pub async fn poll(
         .ask_store("read the channels", || context.channels.all())
         .await?;
     let Some(channel) = channels.iter().find(|known| known.id == channel) else {
-        tracing::error!(%channel, tasks = tasks.len(), "a message names a channel that does not exist");
+        for at in tasks {
+            tracing::error!(
+                row = at.row.0,
+                turn = at.turn.0,
+                "a message names a channel that does not exist"
+            );
+        }
         return Ok(Vec::new());
     };
     let claimed_at = context.now();
@@ -124,8 +130,8 @@ impl Batch<'_> {
             if at_deadline {
                 return give_up(job, "the upstream no longer knew the task at its deadline");
             }
-            tracing::debug!(task = %job.task_id, turn = %job.at.turn, missing = job.missing + 1,
-                "the upstream left this task out of its answer");
+            tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
+                missing = job.missing + 1, "the upstream left this task out of its answer");
             let rung = self.pace(job);
             return Outcome::Waits(self.waits(job, rung, job.missing + 1, None), rung);
         }
@@ -188,6 +194,8 @@ impl Batch<'_> {
                     data: data(result),
                     digest,
                 };
+                tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
+                    status = %news.status, progress = %news.progress, "the task moved");
                 let rung = self.pace(job);
                 Outcome::Waits(self.waits(job, rung, 0, Some(news)), rung)
             }
@@ -295,5 +303,6 @@ fn note_end(task: &Finished, name: &TaskId) {
         End::Failure { reason, .. } => (Status::Failure, reason.as_str()),
     };
     count_end(status);
-    tracing::info!(task = %name, turn = %task.at.turn, %status, reason, "the task ended");
+    tracing::info!(task = %name, row = task.at.row.0, turn = task.at.turn.0, %status, reason,
+        "the task ended");
 }

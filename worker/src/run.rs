@@ -8,7 +8,10 @@ use shared::clock::SharedClock;
 use shared::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::SharedStore;
+use shared::store::turns::AtTurn;
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::channels::ChannelBook;
 use crate::context::{Context, Settings};
@@ -138,9 +141,19 @@ pub(crate) fn rethrow(died: Option<JoinError>) {
 
 async fn take(context: &Context, delivery: Delivery, schedule: &Schedule) {
     let Message::Submit(at) = delivery.message else {
+        tracing::error!("a message of polls came out of the queue of submits; parked");
         delivery.park();
         return;
     };
+    // Every line about the task says which it is and at which turn; its name as soon as that is
+    // known. At the level of errors, so that no filter on the log takes it off a line.
+    let span = tracing::error_span!("submit", task = Empty, row = at.row.0, turn = at.turn.0);
+    take_submit(context, at, delivery, schedule)
+        .instrument(span)
+        .await;
+}
+
+async fn take_submit(context: &Context, at: AtTurn, delivery: Delivery, schedule: &Schedule) {
     match submit(context, at).await {
         Ok(next) => {
             schedule
@@ -150,7 +163,7 @@ async fn take(context: &Context, delivery: Delivery, schedule: &Schedule) {
         // The database is away and we are stopping: somebody else takes it.
         Err(error) if error.is_passing() => delivery.requeue(),
         Err(error) => {
-            tracing::error!(%error, row = %at.row, turn = %at.turn, "no worker can do this; parked");
+            tracing::error!(%error, "no worker can do this; parked");
             delivery.park();
         }
     }

@@ -9,6 +9,7 @@ use shared::store::StoreError;
 use shared::store::channels::Channel;
 use shared::store::turns::{AtTurn, SubmitJob};
 use shared::task::wait::Rung;
+use tracing::field::display;
 
 use crate::channels::SubmitRoom;
 use crate::choose::{Choice, choose};
@@ -32,13 +33,15 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         .await?;
     let Some(job) = job else {
         count_turns(Work::Submit, Turns::Stale, 1);
-        tracing::debug!(row = %at.row, turn = %at.turn, "a stale message; nothing to do");
+        tracing::debug!("a stale message; nothing to do");
         return Ok(None);
     };
+    tracing::Span::current().record("task", display(&job.task_id));
     if job.intention {
         count_turns(Work::Submit, Turns::Orphaned, 1);
-        tracing::warn!(task = %job.task_id, turn = %at.turn,
-            "a worker died between sending this task and recording the answer; it is not sent again");
+        tracing::warn!(
+            "a worker died between sending this task and recording the answer; it is not sent again"
+        );
         return fail(context, &job, at, UNKNOWN, None).await;
     }
     if job.deadline <= context.now() {
@@ -109,6 +112,10 @@ async fn put_off(context: &Context, job: &SubmitJob, wait: Duration) -> Decision
             async move { context.store.postpone(&at, due_at).await }
         })
         .await?;
+    tracing::debug!(
+        seconds = rung.seconds(),
+        "no channel has room, or all rest: the task waits"
+    );
     Ok(put_off.first().map(|at| Next::Submit {
         at: *at,
         delay: Some(rung),
@@ -133,6 +140,7 @@ async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision
         return Ok(None);
     };
     count_turns(Work::Submit, Turns::Claimed, 1);
+    tracing::debug!(task = %job.task_id, turn = at.turn.0, channel = %channel.name, "sending the task");
     record_lateness(Work::Submit, context.now().since(job.due_at));
     let outcome = context
         .platform(job.platform)

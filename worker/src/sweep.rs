@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::backoff::jittered;
 use shared::broker::Queue;
+use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
 use shared::store::turns::Overdue;
 
@@ -84,11 +85,7 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
         if overdue.is_empty() {
             break;
         }
-        for task in &overdue {
-            let work = task.poll_at.map_or(Work::Submit, |_| Work::Poll);
-            count_swept(work, 1);
-            record_overdue(now.since(task.due_at));
-        }
+        overdue.iter().for_each(|task| note(task, now));
         tracing::info!(
             tasks = overdue.len(),
             "overdue tasks were found and are published again"
@@ -119,6 +116,21 @@ async fn again_after(context: &Context) -> Option<Duration> {
         .sum::<u64>();
     let served = Duration::from_secs(waiting / TAKEN_A_SECOND);
     Some((AGAIN_AFTER + served).min(AGAIN_AFTER_AT_MOST))
+}
+
+/// A line and the figures of one task that was found. The lines are few where all is well; after an
+/// outage there are as many as there are tasks, and each is one that was late.
+fn note(task: &Overdue, now: Millis) {
+    let work = task.poll_at.map_or(Work::Submit, |_| Work::Poll);
+    let overdue = now.since(task.due_at);
+    count_swept(work, 1);
+    record_overdue(overdue);
+    tracing::info!(
+        row = task.at.row.0,
+        turn = task.at.turn.0,
+        overdue_seconds = overdue.as_secs(),
+        "an overdue task was found"
+    );
 }
 
 /// The database is away.

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::clock::Millis;
-use shared::store::books::{Entry, Event, Story};
-use shared::task::{ChannelId, Quota, RowId, TaskId, UserId};
+use shared::store::books::{Entry, Event, LateLooks, Story, Unfinished};
+use shared::task::{ChannelId, KeyId, Quota, RowId, TaskId, UserId};
 
 use super::answer::fields;
 use super::table::table;
@@ -14,7 +14,7 @@ use super::{Answer, Desk, Refusal};
 /// What can be done with tasks.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show a task's row, its ledger entries and its history
+    /// Show a task's row, what workers know of it, its ledger entries and its history
     Show {
         /// The task's public name: `task_` and 32 letters and digits
         task_id: TaskId,
@@ -22,7 +22,7 @@ pub enum Command {
 }
 
 /// The row as the listings print it, then what only operators see. Times of the row are Unix
-/// seconds, `due_at` and `at` Unix milliseconds.
+/// seconds, `due_at`, `deadline` and `at` Unix milliseconds.
 #[derive(Serialize)]
 struct Shown<'a> {
     id: RowId,
@@ -44,7 +44,12 @@ struct Shown<'a> {
     properties: Properties<'a>,
     data: Data<'a>,
     upstream_id: Option<&'a str>,
-    unfinished: Option<Unfinished>,
+    channel: Option<&'a str>,
+    key_id: KeyId,
+    key: &'a str,
+    request: Data<'a>,
+    unfinished: Option<Work<'a>>,
+    late: Option<Late>,
     ledger: Vec<Booked<'a>>,
     history: Vec<Happened<'a>>,
 }
@@ -64,8 +69,21 @@ enum Data<'a> {
 }
 
 #[derive(Serialize)]
-struct Unfinished {
+struct Work<'a> {
     turn: i64,
+    stage: &'a str,
+    due_at: i64,
+    deadline: i64,
+    channel: Option<&'a str>,
+    pinned_channel: Option<&'a str>,
+    attempts: i64,
+    polls: i64,
+    missing: i64,
+}
+
+#[derive(Serialize)]
+struct Late {
+    looks: i64,
     due_at: i64,
 }
 
@@ -114,15 +132,36 @@ fn shown(story: &Story) -> Shown<'_> {
         finish_time: task.finish_time,
         progress: task.progress.to_string(),
         properties: Properties { input: &task.input },
-        data: task.data.as_deref().map_or(Data::None {}, |data| {
-            serde_json::from_str(data).map_or(Data::Broken(data), Data::Json)
-        }),
+        data: task.data.as_deref().map_or(Data::None {}, json),
         upstream_id: story.upstream_id.as_deref(),
-        unfinished: story
-            .unfinished
-            .map(|(turn, due_at)| Unfinished { turn, due_at }),
+        channel: story.channel.as_deref(),
+        key_id: story.key,
+        key: &story.key_label,
+        request: json(&story.request),
+        unfinished: story.unfinished.as_ref().map(work),
+        late: story
+            .late
+            .map(|LateLooks { looks, due_at }| Late { looks, due_at }),
         ledger: story.entries.iter().map(booked).collect(),
         history: story.events.iter().map(happened).collect(),
+    }
+}
+
+fn json(text: &str) -> Data<'_> {
+    serde_json::from_str(text).map_or(Data::Broken(text), Data::Json)
+}
+
+fn work(unfinished: &Unfinished) -> Work<'_> {
+    Work {
+        turn: unfinished.turn,
+        stage: &unfinished.stage,
+        due_at: unfinished.due_at,
+        deadline: unfinished.deadline,
+        channel: unfinished.channel.as_deref(),
+        pinned_channel: unfinished.pinned_channel.as_deref(),
+        attempts: unfinished.attempts,
+        polls: unfinished.polls,
+        missing: unfinished.missing,
     }
 }
 
@@ -145,13 +184,9 @@ fn happened(event: &Event) -> Happened<'_> {
 
 fn in_words(story: &Story) -> String {
     let task = &story.task;
-    let channel = match task.channel_id {
-        ChannelId(0) => "none yet".to_owned(),
-        channel => channel.to_string(),
-    };
-    let next = story.unfinished.map_or_else(
-        || "nothing: it is finished".to_owned(),
-        |(turn, due_at)| format!("turn {turn}, due {}", Millis(due_at).utc()),
+    let channel = story.channel.as_ref().map_or_else(
+        || "none yet".to_owned(),
+        |name| format!("{name} (id {})", task.channel_id),
     );
     let row = fields(&[
         ("task", task.task_id.as_str()),
@@ -161,7 +196,8 @@ fn in_words(story: &Story) -> String {
         ("status", &format!("{}, {}", task.status, task.progress)),
         ("fail reason", &task.fail_reason),
         ("price", &task.quota.to_string()),
-        ("channel id", &channel),
+        ("key", &format!("{} (id {})", story.key_label, story.key)),
+        ("channel", &channel),
         (
             "upstream id",
             story.upstream_id.as_deref().unwrap_or("none yet"),
@@ -170,7 +206,9 @@ fn in_words(story: &Story) -> String {
         ("started", &moment(task.start_time)),
         ("finished", &moment(task.finish_time)),
         ("updated", &moment(task.updated_at)),
-        ("next", &next),
+        ("next", &next(story)),
+        ("deadline", &deadline(story)),
+        ("so far", &so_far(story)),
         ("input", &beginning(&task.input)),
         (
             "data",
@@ -184,6 +222,59 @@ fn in_words(story: &Story) -> String {
         table(["TIME", "KIND", "AMOUNT"], &ledger),
         table(["TIME", "TURN", "WHAT", "DETAIL"], &history),
     )
+}
+
+/// What happens next, and when.
+fn next(story: &Story) -> String {
+    let Some(work) = &story.unfinished else {
+        return story.late.map_or_else(
+            || "nothing: it is finished".to_owned(),
+            |late| {
+                let at = Millis(late.due_at).utc();
+                format!(
+                    "one more look at its upstream, {at}; looks so far: {}",
+                    late.looks
+                )
+            },
+        );
+    };
+    let due = Millis(work.due_at).utc();
+    let channel = work.channel.as_deref().unwrap_or("no channel");
+    let what = match work.stage.as_str() {
+        "submit" => format!("to be submitted, due {due}"),
+        "sending" => {
+            format!("being sent to {channel}; whoever sends it counts as dead after {due}")
+        }
+        "poll" => format!("to be polled at {channel}, due {due}"),
+        other => format!("{other}, due {due}"),
+    };
+    format!("turn {}: {what}", work.turn)
+}
+
+/// The deadline of an unfinished task.
+fn deadline(story: &Story) -> String {
+    let work = story.unfinished.as_ref();
+    work.map_or_else(String::new, |work| Millis(work.deadline).utc())
+}
+
+/// What was tried of an unfinished task.
+fn so_far(story: &Story) -> String {
+    let Some(work) = &story.unfinished else {
+        return String::new();
+    };
+    let mut text = format!(
+        "submits that did not arrive: {}, polls answered: {}",
+        work.attempts, work.polls
+    );
+    if work.missing > 0 {
+        text.push_str(&format!(", left out of the last {}", work.missing));
+    }
+    if let Some(pinned) = &work.pinned_channel {
+        text.push_str(&format!(
+            "; continues a task of {pinned}, and can go there only"
+        ));
+    }
+    text
 }
 
 fn ledger_row(entry: &Entry) -> [String; 3] {

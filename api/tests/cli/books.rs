@@ -39,7 +39,20 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     assert_eq!(state, (&json!("NOT_START"), &json!("0%")));
     assert_eq!(shown["properties"], json!({"input": "rain \u{1b}[31m"}));
     assert_eq!(shown["data"], json!({}));
-    assert_eq!(shown["unfinished"]["turn"], 0);
+    let unfinished = json!({
+        "turn": 0,
+        "stage": "submit",
+        "due_at": NOW.0,
+        "deadline": NOW.0 + 1_800_000,
+        "channel": null,
+        "pinned_channel": null,
+        "attempts": 0,
+        "polls": 0,
+        "missing": 0,
+    });
+    assert_eq!(shown["unfinished"], unfinished);
+    assert_eq!((&shown["key_id"], &shown["key"]), (&json!(1), &json!("b")));
+    assert_eq!(shown["request"], json!({"prompt": "rain"}));
     let charge = json!([{"at": NOW.0, "kind": "charge", "amount": -150_000}]);
     assert_eq!(shown["ledger"], charge);
     assert_eq!(shown["history"][0]["kind"], "stored");
@@ -51,6 +64,9 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
         "-150000",
         "stored",
         "a (id 1)",
+        "b (id 1)",
+        "turn 0: to be submitted, due 2026-07-28T12:34:56.789Z",
+        "2026-07-28T13:04:56.789Z",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }

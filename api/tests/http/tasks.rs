@@ -14,7 +14,7 @@ impl World {
         let task = task.parse().expect("it is a task id");
         let story = self.store.story(&task).await.expect("the database works");
         let story = story.expect("the task exists");
-        let (turn, _) = story.unfinished.expect("the task is unfinished");
+        let turn = story.unfinished.expect("the task is unfinished").turn;
         AtTurn {
             row: RowId(story.task.id.0),
             turn: Turn(turn),

@@ -9,6 +9,7 @@
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
 //! | `crashes` | processes that stop and die |
+//! | `operations` | what operators see, and what they do |
 //!
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
 //! `Stack::check`.
@@ -17,6 +18,7 @@ mod crashes;
 mod deadline;
 mod money;
 mod music;
+mod operations;
 mod polls;
 mod submits;
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         submits::scenarios(),
         music::scenarios(),
         money::scenarios(),
+        operations::scenarios(),
     ];
     e2e::suite::run(scenarios.into_iter().flatten().collect())
 }

@@ -66,6 +66,17 @@ impl Message {
     }
 }
 
+/// The row and the turn of the task that a message names which does not read, as far as it has them
+/// where ours do: for the log. Of a batch, those of its first task.
+pub(super) fn named(json: &[u8]) -> (Option<i64>, Option<i64>) {
+    let json: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    let task = match &json["submit"] {
+        serde_json::Value::Null => &json["poll"]["tasks"][0],
+        task => task,
+    };
+    (task["id"].as_i64(), task["turn"].as_i64())
+}
+
 /// Why something in a queue is no message of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAMessage {
@@ -161,6 +172,15 @@ mod tests {
         }
         let newer = Message::from_json(br#"{"v":2,"submit":{"id":17,"turn":0}}"#);
         assert_eq!(newer, Err(NotAMessage::Version(2)));
+    }
+
+    #[test]
+    fn of_what_does_not_read_the_task_is_known_if_it_is_named() {
+        let newer = br#"{"v":2,"submit":{"id":17,"turn":3}}"#;
+        assert_eq!(named(newer), (Some(17), Some(3)));
+        let odd = br#"{"v":1,"poll":{"channel":"x","tasks":[{"id":18}]}}"#;
+        assert_eq!(named(odd), (Some(18), None));
+        assert_eq!(named(b"no JSON"), (None, None));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::Result;
 use super::listing::TaskView;
 use crate::clock::Millis;
-use crate::task::TaskId;
+use crate::task::{KeyId, TaskId};
 
 /// What the audit found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,38 @@ pub struct Backlog {
     pub overdue: u64,
 }
 
+/// What workers know of an unfinished task. Times are Unix milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its turn.
+    pub turn: i64,
+    /// What is next: `submit`, `sending` (an intention stands without an outcome), or `poll`.
+    pub stage: String,
+    /// When that is due; while somebody is at it, when the sweep takes them for dead.
+    pub due_at: i64,
+    /// Our own deadline for it.
+    pub deadline: i64,
+    /// The channel that has it, or that it was sent to last.
+    pub channel: Option<String>,
+    /// For a continuation: the one channel that can serve it.
+    pub pinned_channel: Option<String>,
+    /// How many submits surely did not arrive, those that count.
+    pub attempts: i64,
+    /// How many polls were answered.
+    pub polls: i64,
+    /// How many polls in a row the upstream left it out of.
+    pub missing: i64,
+}
+
+/// A task that was given up, and is looked at a few times more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateLooks {
+    /// How often it was looked at.
+    pub looks: i64,
+    /// When it is looked at next, in Unix milliseconds.
+    pub due_at: i64,
+}
+
 /// Everything that is known of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Story {
@@ -86,8 +118,18 @@ pub struct Story {
     pub task: TaskView,
     /// What the upstream calls it, once accepted.
     pub upstream_id: Option<String>,
-    /// While it is unfinished: its turn, and when it is due (Unix milliseconds).
-    pub unfinished: Option<(i64, i64)>,
+    /// The API key that it was submitted with.
+    pub key: KeyId,
+    /// What that key is called.
+    pub key_label: String,
+    /// The name of the channel that has it, or had it last.
+    pub channel: Option<String>,
+    /// The request for the upstream: JSON.
+    pub request: String,
+    /// While it is unfinished: what workers know of it.
+    pub unfinished: Option<Unfinished>,
+    /// If it was given up while its upstream may make it yet: the looks at it.
+    pub late: Option<LateLooks>,
     /// Its ledger entries, oldest first.
     pub entries: Vec<Entry>,
     /// Its history, oldest first.

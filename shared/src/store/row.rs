@@ -1,10 +1,10 @@
 //! From columns to domain types, in one place; a bad row names its table, column and id.
 
 use super::accounts::{ApiKey, Role, User};
-use super::books::Backlog;
+use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
 use super::listing::{Page, TaskView};
-use super::turns::{AtTurn, Overdue, PollJob, SubmitJob};
+use super::turns::{AtTurn, LateTask, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
@@ -54,10 +54,12 @@ fn bad(table: &'static str, column: &'static str, id: i64, held: &str) -> StoreE
     }
 }
 
-/// A row that could be read. One that could not must not hold up the others of its batch: it is
-/// logged, and left alone until somebody mends it.
-pub(super) fn good<T>(read: Result<T>) -> Option<T> {
-    read.inspect_err(|error| tracing::error!(%error, "a row is left out"))
+/// What `read` makes of the row of a task at its turn. One that cannot be read must not hold up the
+/// others of its batch: it is logged, and left alone until somebody mends it.
+pub(super) fn good<R: Cells, T>(found: &R, read: impl Fn(&R) -> Result<T>) -> Option<T> {
+    let (row, turn) = (found.int("id").ok(), found.int("turn").ok());
+    read(found)
+        .inspect_err(|error| tracing::error!(row, turn, %error, "a row is left out"))
         .ok()
 }
 
@@ -194,6 +196,59 @@ pub(super) fn task(row: &impl Cells) -> Result<TaskView> {
     })
 }
 
+/// Everything about one task but its ledger and its history; the condition on `t` is to follow.
+pub(super) const STORY: &str = "t.upstream_id, t.key_id, k.label, t.request, \
+        c.name AS channel_name, n.turn, n.stage, n.due_at, n.deadline, holder.name AS at_channel, \
+        pinned.name AS pinned_channel, n.attempts, n.polls, n.missing, l.looks, \
+        l.due_at AS look_due_at \
+    FROM tasks t \
+    JOIN users u ON u.id = t.user_id \
+    JOIN api_keys k ON k.id = t.key_id \
+    LEFT JOIN channels c ON c.id = t.channel_id \
+    LEFT JOIN unfinished_tasks n ON n.id = t.id \
+    LEFT JOIN channels holder ON holder.id = n.channel_id \
+    LEFT JOIN channels pinned ON pinned.id = n.pinned_channel \
+    LEFT JOIN late_tasks l ON l.id = t.id";
+
+/// A row of [`TASK_COLUMNS`] and [`STORY`].
+pub(super) fn story(row: &impl Cells, entries: Vec<Entry>, events: Vec<Event>) -> Result<Story> {
+    Ok(Story {
+        task: task(row)?,
+        upstream_id: row.text_or_null("upstream_id")?,
+        key: KeyId(row.int("key_id")?),
+        key_label: row.text("label")?,
+        channel: row.text_or_null("channel_name")?,
+        request: row.text("request")?,
+        unfinished: row
+            .int_or_null("turn")?
+            .map(|turn| unfinished(row, turn))
+            .transpose()?,
+        late: row
+            .int_or_null("looks")?
+            .map(|looks| {
+                let due_at = row.int("look_due_at")?;
+                Ok::<_, StoreError>(LateLooks { looks, due_at })
+            })
+            .transpose()?,
+        entries,
+        events,
+    })
+}
+
+fn unfinished(row: &impl Cells, turn: i64) -> Result<Unfinished> {
+    Ok(Unfinished {
+        turn,
+        stage: row.text("stage")?,
+        due_at: row.int("due_at")?,
+        deadline: row.int("deadline")?,
+        channel: row.text_or_null("at_channel")?,
+        pinned_channel: row.text_or_null("pinned_channel")?,
+        attempts: row.int("attempts")?,
+        polls: row.int("polls")?,
+        missing: row.int("missing")?,
+    })
+}
+
 /// The rows of a page, each with the same `total`; the page past the end is one row without a task.
 pub(super) fn page(rows: &[impl Cells]) -> Result<Page> {
     let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
@@ -246,6 +301,17 @@ pub(super) fn overdue(found: &impl Cells) -> Result<Overdue> {
         },
         poll_at: found.int_or_null("poll_at")?.map(ChannelId),
         due_at: Millis(found.int("due_at")?),
+    })
+}
+
+/// A row of `late_tasks` beside its task's name.
+pub(super) fn late_task(found: &impl Cells) -> Result<LateTask> {
+    let id = found.int("id")?;
+    Ok(LateTask {
+        row: RowId(id),
+        channel: ChannelId(found.int("channel_id")?),
+        task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        upstream_id: found.text("upstream_id")?,
     })
 }
 

@@ -160,6 +160,8 @@ pub struct LateTask {
     pub row: RowId,
     /// The channel that has it.
     pub channel: ChannelId,
+    /// Its public name.
+    pub task_id: TaskId,
     /// What the upstream calls it.
     pub upstream_id: String,
 }
@@ -235,14 +237,15 @@ pub trait Turns: Send + Sync + 'static {
     async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>>;
 
     /// Notes in the history of a task that is FAILURE that its upstream ended it after all, as
-    /// `status`; once. Money stays as settled.
+    /// `status`; once. Money stays as settled. Returns the task's last turn; `None` if there was
+    /// nothing to note.
     async fn note_late(
         &self,
         row: RowId,
         status: Status,
         data: Option<&str>,
         now: Millis,
-    ) -> Result<()>;
+    ) -> Result<Option<Turn>>;
 }
 
 /// What [`Turns::settle`] changed.

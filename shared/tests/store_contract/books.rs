@@ -308,7 +308,15 @@ async fn a_story_tells_the_whole_way_of_a_task(world: &World) {
             .is_sorted_by_key(|event| (event.at, event.turn))
     );
     let story = world.story(&running).await;
-    assert!(story.unfinished.is_some());
+    let unfinished = story.unfinished.expect("it is unfinished");
+    assert_eq!(unfinished.stage, "poll");
+    assert_eq!(unfinished.channel, story.channel);
+    assert_eq!(unfinished.deadline, NOW.after(Duration::from_mins(30)).0);
+    assert_eq!((unfinished.attempts, unfinished.polls), (0, 0));
+    assert_eq!((unfinished.missing, unfinished.pinned_channel), (0, None));
+    assert_eq!(story.key, world.story(&made).await.key);
+    assert_eq!((story.key_label.as_str(), story.late), ("a key", None));
+    assert_eq!(story.request, r#"{"prompt":"la la la"}"#);
 }
 
 async fn of_a_task_that_does_not_exist_there_is_no_story(world: &World) {

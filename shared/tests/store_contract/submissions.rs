@@ -8,7 +8,7 @@ use shared::store::submissions::{Continuable, NewTask, Submitted};
 use shared::task::{Action, Platform, Status};
 
 use crate::harness::contract;
-use crate::world::{NOW, SONG, World, failure, first_turn, new_channel, quota};
+use crate::world::{NOW, SONG, World, failure, first_turn, new_channel, quota, turn_and_due};
 
 contract! {
     a_submit_charges_and_stores_the_task,
@@ -37,7 +37,7 @@ async fn a_submit_charges_and_stores_the_task(world: &World) {
 
     assert_eq!(world.money(&payer).await, (1, SONG, SONG));
     let story = world.story(&task).await;
-    assert_eq!(story.unfinished, Some((0, NOW.0)));
+    assert_eq!(turn_and_due(&story), Some((0, NOW.0)));
     assert_eq!(story.upstream_id, None);
     let entries: Vec<_> = story
         .entries

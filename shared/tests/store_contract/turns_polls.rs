@@ -6,7 +6,7 @@ use shared::store::turns::{AtTurn, Settled, Waiting};
 use shared::task::{ChannelId, Progress, RowId, Status, Turn};
 
 use crate::harness::contract;
-use crate::world::{Held, NOW, SONG, World, moved, next, only, waiting};
+use crate::world::{Held, NOW, SONG, World, moved, next, only, turn_and_due, waiting};
 
 contract! {
     a_claim_tells_all_that_a_poll_needs,
@@ -56,7 +56,7 @@ async fn a_claim_tells_all_that_a_poll_needs(world: &World) {
     assert_eq!((job.digest, job.polls, job.missing), (0, 0, 0));
     assert_eq!(job.deadline, NOW.after(Duration::from_mins(30)));
     assert_eq!(
-        world.story(&held.task).await.unfinished,
+        turn_and_due(&world.story(&held.task).await),
         Some((job.at.turn.0, lease.0))
     );
 }
@@ -155,8 +155,8 @@ async fn a_poll_without_news_writes_the_narrow_row_only(world: &World) {
     assert_eq!(at, next(held.at));
 
     let after = world.story(&held.task).await;
+    assert_eq!(turn_and_due(&after), Some((at.turn.0, due.0)));
     assert_eq!((after.task, after.events), (before.task, before.events));
-    assert_eq!(after.unfinished, Some((at.turn.0, due.0)));
     let job = world.claim(channel, at).await.expect("it is there");
     assert_eq!((job.polls, job.missing, job.digest), (3, 2, 0));
 }

@@ -6,7 +6,7 @@ use shared::store::turns::{Accepted, AtTurn};
 use shared::task::{RowId, Status, Turn};
 
 use crate::harness::contract;
-use crate::world::{NOW, SONG, World, failure, next, only};
+use crate::world::{NOW, SONG, World, failure, next, only, turn_and_due};
 
 contract! {
     a_task_is_to_be_submitted_at_its_turn_only,
@@ -92,7 +92,7 @@ async fn an_intention_stands_until_its_outcome(world: &World) {
         (sending, true, Some(channel))
     );
     let story = world.story(&task).await;
-    assert_eq!(story.unfinished, Some((sending.turn.0, lease.0)));
+    assert_eq!(turn_and_due(&story), Some((sending.turn.0, lease.0)));
     assert_eq!(story.task.status, Status::NotStart);
     let event = story.events.last().expect("there is a history");
     assert_eq!(
@@ -166,7 +166,7 @@ async fn a_submit_that_did_not_arrive_is_tried_again(world: &World) {
         (false, 1, Some(channel))
     );
     let story = world.story(&task).await;
-    assert_eq!(story.unfinished, Some((again.turn.0, due.0)));
+    assert_eq!(turn_and_due(&story), Some((again.turn.0, due.0)));
     let event = story.events.last().expect("there is a history");
     let said = (
         event.at,
@@ -237,7 +237,7 @@ async fn an_accepted_task_is_submitted_and_its_channel_has_its_price(world: &Wor
     assert_eq!(polling, next(at));
 
     let story = world.story(&task).await;
-    assert_eq!(story.unfinished, Some((polling.turn.0, due.0)));
+    assert_eq!(turn_and_due(&story), Some((polling.turn.0, due.0)));
     assert_eq!(story.upstream_id.as_deref(), Some("up-7"));
     let view = &story.task;
     assert_eq!(
@@ -392,7 +392,7 @@ async fn a_task_is_put_off_unless_an_intention_stands(world: &World) {
     postponed.sort_by_key(|at| at.row);
     assert_eq!(postponed, [next(fresh), next(held.at)]);
     assert_eq!(
-        world.story(&task).await.unfinished,
+        turn_and_due(&world.story(&task).await),
         Some((next(fresh).turn.0, due.0))
     );
     assert_eq!(world.history(&task).await, ["stored"]);

@@ -7,7 +7,9 @@ use shared::clock::Millis;
 use shared::task::{RowId, Status, TaskId};
 
 use crate::harness::contract;
-use crate::world::{Held, NOW, Payer, SONG, World, first_turn, given_up, next, only, success};
+use crate::world::{
+    Held, NOW, Payer, SONG, World, first_turn, given_up, next, only, success, turn_and_due,
+};
 
 contract! {
     the_sweep_gives_what_is_overdue_and_where_to_poll_it,
@@ -94,7 +96,7 @@ async fn what_was_swept_is_not_overdue_before_its_lease_ends(world: &World) {
     );
     // Its turn stays: the message that is on its way still counts.
     assert_eq!(
-        world.story(&task).await.unfinished,
+        turn_and_due(&world.story(&task).await),
         Some((at.turn.0, lease.0))
     );
     let again = world

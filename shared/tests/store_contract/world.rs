@@ -423,3 +423,9 @@ pub fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
     assert_eq!(list.len(), 1, "{list:?}");
     list.remove(0)
 }
+
+/// The turn of an unfinished task, and when it is due.
+pub fn turn_and_due(story: &Story) -> Option<(i64, i64)> {
+    let unfinished = story.unfinished.as_ref()?;
+    Some((unfinished.turn, unfinished.due_at))
+}

@@ -74,12 +74,12 @@ impl Sent<'_> {
         let Some(next) = polling.first() else {
             // Either a first try did record it, and its answer was lost: then the sweep goes on with
             // it. Or somebody took this worker for dead, and ended the task.
-            tracing::error!(task = %job.task_id, turn = %at.turn, channel = %channel.name,
+            tracing::error!(task = %job.task_id, turn = at.turn.0, channel = %channel.name,
                 upstream_id = accepted.upstream_id,
                 "the upstream accepted a task that is at another turn by now");
             return Ok(None);
         };
-        tracing::info!(task = %job.task_id, turn = %next.turn, channel = %channel.name,
+        tracing::info!(task = %job.task_id, turn = next.turn.0, channel = %channel.name,
             "the upstream accepted the task");
         Ok(Some(Next::Poll {
             channel: channel.id,
@@ -130,6 +130,10 @@ impl Sent<'_> {
                     .retry_submit(*at, counted, &reason, due_at, now)
             })
             .await?;
+        if let Some(again) = again {
+            tracing::info!(task = %job.task_id, turn = again.turn.0, channel = %channel.name, what,
+                attempts, seconds = rung.seconds(), "a submit did not arrive; it is tried again");
+        }
         Ok(again.map(|at| Next::Submit {
             at,
             delay: Some(rung),
@@ -185,7 +189,7 @@ pub(super) async fn fail(
         .await?;
     if !settled.finished.is_empty() {
         count_end(Status::Failure);
-        tracing::info!(task = %job.task_id, turn = %at.turn, reason,
+        tracing::info!(task = %job.task_id, turn = at.turn.0, reason,
             "the task failed and was refunded");
     }
     Ok(None)

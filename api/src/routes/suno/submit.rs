@@ -124,11 +124,12 @@ pub(crate) async fn submit(
     };
     // In a task of its own: a client that goes away now cancels this handler, and the worker is to
     // be woken all the same.
-    let stored = tokio::spawn(store(app, task).in_current_span()).await;
+    let span = tracing::error_span!("submit", task = %task.task_id, turn = Turn::FIRST.0);
+    let stored = tokio::spawn(store(app, task).instrument(span.clone())).await;
     match stored {
         Ok(answer) => answer.map(success),
         Err(error) => {
-            tracing::error!(%error, "a submit died");
+            span.in_scope(|| tracing::error!(%error, "a submit died"));
             Err(ApiError::Internal)
         }
     }
@@ -161,7 +162,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
                 turn: Turn::FIRST,
             });
             metrics::counter!(observe::CHARGES, "action" => action.as_str()).increment(1);
-            tracing::info!(task = %name, %action, "stored a task");
+            tracing::info!(row = row.0, %action, "stored a task");
             ("stored", Ok(name))
         }
         Ok(Submitted::Repeated(first)) => ("repeated", Ok(first)),

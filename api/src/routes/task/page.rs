@@ -152,7 +152,7 @@ pub(crate) fn result(task: &TaskView) -> Option<&RawValue> {
         Ok(raw) if raw.get() == "null" => None,
         Ok(raw) => Some(raw),
         Err(error) => {
-            tracing::error!(task = %task.task_id, %error, "bad row: tasks.data is no JSON");
+            tracing::error!(task = %task.task_id, row = task.id.0, %error, "bad row: tasks.data is no JSON");
             None
         }
     }

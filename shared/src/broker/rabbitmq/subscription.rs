@@ -204,7 +204,9 @@ impl Subscription {
                 let _ = self.received.send(Received { epoch, delivery });
             }
             Err(why) => {
-                tracing::warn!(queue = %self.site.names.queue(self.queue), %why, "parked a message");
+                let (row, turn) = broker::message::named(&message.data);
+                let queue = self.site.names.queue(self.queue);
+                tracing::warn!(queue, row, turn, %why, "parked a message that does not read");
                 parked::count(self.queue, Why::Unreadable);
                 life.ended((life.epoch, tag, Verdict::Park));
             }

@@ -7,7 +7,7 @@ use super::PostgresStore;
 use crate::clock::Millis;
 use crate::store::books::{Audit, Backlog, Books, Entry, Event, Story};
 use crate::store::detach::detach;
-use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::row::{self, Cells as _, STORY, TASK_COLUMNS};
 use crate::store::{Result, audit};
 use crate::task::{RowId, TaskId};
 
@@ -20,24 +20,16 @@ impl Books for PostgresStore {
 
     async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
         let found = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {TASK_COLUMNS}, t.upstream_id, n.turn, n.due_at
-             FROM tasks t
-             JOIN users u ON u.id = t.user_id
-             LEFT JOIN unfinished_tasks n ON n.id = t.id
-             WHERE t.task_id = $1"
+            "SELECT {TASK_COLUMNS}, {STORY} WHERE t.task_id = $1"
         )))
         .bind(task.as_str())
         .fetch_optional(&self.pool)
         .await?;
         let Some(found) = found else { return Ok(None) };
-        let task = row::task(&found)?;
-        Ok(Some(Story {
-            upstream_id: found.text_or_null("upstream_id")?,
-            unfinished: found.int_or_null("turn")?.zip(found.int_or_null("due_at")?),
-            entries: entries(&self.pool, task.id).await?,
-            events: events(&self.pool, task.id).await?,
-            task,
-        }))
+        let id = RowId(found.int("id")?);
+        let entries = entries(&self.pool, id).await?;
+        let events = events(&self.pool, id).await?;
+        row::story(&found, entries, events).map(Some)
     }
 
     async fn unfinished(&self) -> Result<i64> {

@@ -38,7 +38,7 @@ pub(super) async fn claim(
     .await?;
     Ok(rows
         .iter()
-        .filter_map(|row| good(row::poll_job(row)))
+        .filter_map(|row| good(row, row::poll_job))
         .collect())
 }
 

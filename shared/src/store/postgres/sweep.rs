@@ -7,7 +7,7 @@ use crate::store::Result;
 use crate::store::books::event;
 use crate::store::row;
 use crate::store::turns::{AtTurn, LateTask, Overdue};
-use crate::task::{ChannelId, RowId, Status, Turn};
+use crate::task::{RowId, Status, Turn};
 
 /// How often a task that was given up is looked at, and how far apart: six times, 5 min.
 const LATE_LOOKS: i64 = 6;
@@ -89,7 +89,7 @@ pub(super) async fn postpone(
 /// See [`crate::store::Turns::late_tasks`].
 pub(super) async fn late(pool: &PgPool, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
     let mut tx = pool.begin().await?;
-    let rows: Vec<(i64, i64, String)> = sqlx::query_as(
+    let rows = sqlx::query(
         "WITH due AS (
              SELECT id FROM late_tasks
              WHERE due_at <= $1
@@ -100,28 +100,23 @@ pub(super) async fn late(pool: &PgPool, now: Millis, limit: u32) -> Result<Vec<L
          UPDATE late_tasks l
          SET looks = l.looks + 1, due_at = $2
          FROM due
+         JOIN tasks t ON t.id = due.id
          WHERE l.id = due.id
-         RETURNING l.id, l.channel_id, l.upstream_id",
+         RETURNING l.id, l.channel_id, l.upstream_id, t.task_id",
     )
     .bind(now.0)
     .bind(now.after(LATE_LOOK_EVERY).0)
     .bind(i64::from(limit))
     .fetch_all(&mut *tx)
     .await?;
+    let tasks: Vec<LateTask> = rows.iter().map(row::late_task).collect::<Result<_>>()?;
     sqlx::query("DELETE FROM late_tasks WHERE id = ANY ($1) AND looks >= $2")
-        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| task.row.0).collect::<Vec<_>>())
         .bind(LATE_LOOKS)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, channel, upstream_id)| LateTask {
-            row: RowId(id),
-            channel: ChannelId(channel),
-            upstream_id,
-        })
-        .collect())
+    Ok(tasks)
 }
 
 /// See [`crate::store::Turns::note_late`].
@@ -131,7 +126,7 @@ pub(super) async fn note_late(
     status: Status,
     data: Option<&str>,
     now: Millis,
-) -> Result<()> {
+) -> Result<Option<Turn>> {
     let mut tx = pool.begin().await?;
     // The task's row is locked so that of two notes the second sees the first.
     let turn: Option<i64> = sqlx::query_scalar(
@@ -145,8 +140,8 @@ pub(super) async fn note_late(
     .fetch_optional(&mut *tx)
     .await?
     .flatten();
-    let Some(turn) = turn else { return Ok(()) };
-    sqlx::query(
+    let Some(turn) = turn else { return Ok(None) };
+    let noted = sqlx::query(
         "INSERT INTO task_events (task_id, at, turn, kind, detail)
          SELECT $1, $2, $3, $4, $5
          WHERE NOT EXISTS (SELECT 1 FROM task_events WHERE task_id = $1 AND kind = $4)",
@@ -166,5 +161,5 @@ pub(super) async fn note_late(
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(())
+    Ok((noted.rows_affected() > 0).then_some(Turn(turn)))
 }

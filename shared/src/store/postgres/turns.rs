@@ -14,7 +14,7 @@ use crate::store::detach::detach;
 use crate::store::turns::{
     Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
 };
-use crate::task::{ChannelId, RowId, Status};
+use crate::task::{ChannelId, RowId, Status, Turn};
 
 #[async_trait]
 impl Turns for PostgresStore {
@@ -115,7 +115,7 @@ impl Turns for PostgresStore {
         status: Status,
         data: Option<&str>,
         now: Millis,
-    ) -> Result<()> {
+    ) -> Result<Option<Turn>> {
         let (pool, data) = (self.pool.clone(), data.map(str::to_owned));
         detach(async move { sweep::note_late(&pool, row, status, data.as_deref(), now).await })
             .await

@@ -29,7 +29,7 @@ pub(super) async fn claim(
         {
             claim_one(&mut tx, at, lease_until).await?;
             claimed.insert(at.row);
-            jobs.extend(good(row::poll_job(&job)));
+            jobs.extend(good(&job, row::poll_job));
         }
     }
     tx.commit().await?;

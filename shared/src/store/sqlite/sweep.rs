@@ -8,9 +8,9 @@ use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
-use crate::store::row::{self, Cells as _};
+use crate::store::row;
 use crate::store::turns::{AtTurn, LateTask, Overdue};
-use crate::task::{ChannelId, RowId, Status, Turn};
+use crate::task::{RowId, Status, Turn};
 
 /// How often a task that was given up is looked at, and how far apart: six times, 5 min.
 const LATE_LOOKS: i64 = 6;
@@ -147,22 +147,15 @@ async fn count_looks(
              ORDER BY due_at
              LIMIT ?3
          )
-         RETURNING id, channel_id, upstream_id",
+         RETURNING id, channel_id, upstream_id,
+                   (SELECT t.task_id FROM tasks AS t WHERE t.id = late_tasks.id) AS task_id",
     )
     .bind(now.0)
     .bind(now.after(LATE_LOOK_EVERY).0)
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    rows.iter()
-        .map(|found| {
-            Ok(LateTask {
-                row: RowId(found.int("id")?),
-                channel: ChannelId(found.int("channel_id")?),
-                upstream_id: found.text("upstream_id")?,
-            })
-        })
-        .collect()
+    rows.iter().map(row::late_task).collect()
 }
 
 /// The table holds the few tasks of the last half hour that were given up.
@@ -184,12 +177,14 @@ pub(super) async fn note_late(
     status: Status,
     data: Option<&str>,
     now: Millis,
-) -> Result<()> {
+) -> Result<Option<Turn>> {
     let mut tx = store.begin().await?;
     let Some(at) = failed_at(&mut tx, row).await? else {
-        return Ok(tx.rollback().await?);
+        tx.rollback().await?;
+        return Ok(None);
     };
-    if !is_noted(&mut tx, row).await? {
+    let is_news = !is_noted(&mut tx, row).await?;
+    if is_news {
         let detail = match data {
             Some(data) => format!("{status}: {data}"),
             None => status.to_string(),
@@ -197,7 +192,8 @@ pub(super) async fn note_late(
         history::note(&mut tx, at, event::LATE, &detail, now).await?;
     }
     forget_late(&mut tx, row).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(is_news.then_some(at.turn))
 }
 
 /// The last turn of a task that failed; `None` if it did not.

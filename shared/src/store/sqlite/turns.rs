@@ -10,7 +10,7 @@ use crate::store::detach::detach;
 use crate::store::turns::{
     Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
 };
-use crate::task::{ChannelId, RowId, Status};
+use crate::task::{ChannelId, RowId, Status, Turn};
 
 #[async_trait]
 impl Turns for SqliteStore {
@@ -103,7 +103,7 @@ impl Turns for SqliteStore {
         status: Status,
         data: Option<&str>,
         now: Millis,
-    ) -> Result<()> {
+    ) -> Result<Option<Turn>> {
         let (store, data) = (self.clone(), data.map(str::to_owned));
         detach(async move { sweep::note_late(&store, row, status, data.as_deref(), now).await })
             .await

@@ -1,0 +1,285 @@
+//! What operators see, and what they do.
+
+use e2e::client::{SONG, http};
+use e2e::stack::{Kind, Setup, Stack};
+use e2e::suite::{on, on_both};
+use e2e::wait::eventually;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::{SOON, failure, success};
+
+pub fn scenarios() -> Vec<Trial> {
+    let one = Setup {
+        workers: 1,
+        ..Setup::default()
+    };
+    let mut scenarios: Vec<Trial> = [
+        on_both("the figures tell what happened", &one, figures),
+        on_both(
+            "a task's story and its log lines tell its whole way",
+            &one.clone().env("RUST_LOG", "debug"),
+            story,
+        ),
+        on_both(
+            "parked messages of a process need no broker to be refused",
+            &one,
+            no_durable_parking,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    scenarios.push(on(
+        Kind::Separate,
+        "a message that nobody can read is parked, seen, put back and dropped",
+        one,
+        poison,
+    ));
+    scenarios
+}
+
+/// What all processes of a stack show: every line that is no comment.
+async fn shown(stack: &mut Stack) -> Vec<String> {
+    let mut lines = Vec::new();
+    for process in stack.api.iter_mut().chain(&mut stack.workers) {
+        let url = format!("{}/metrics", process.url().await);
+        let answer = http().get(&url).send().await.expect("it answers");
+        assert_eq!(answer.status().as_u16(), 200);
+        let text = answer.text().await.expect("it is text");
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some(typed) = line.strip_prefix("# TYPE ") {
+                let name = typed.split(' ').next().unwrap_or_default();
+                let help = format!("# HELP {name} ");
+                assert!(text.contains(&help), "{name} says nothing of itself");
+            } else if !line.starts_with('#') {
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    lines
+}
+
+/// Waits until a process shows each of `lines`.
+async fn shows(stack: &mut Stack, lines: &[&str]) {
+    for line in lines {
+        eventually(SOON, line, async || {
+            let shown = shown(stack).await;
+            shown.iter().any(|shown| shown == line).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn figures(stack: &mut Stack) {
+    let user = stack.user("ann", 3 * SONG).await;
+    let made = user.song("One").await;
+    let delayed = user.song("Two sim:503x1").await;
+    let refused = user.song("Three sim:refuse").await;
+    success(&user, &made).await;
+    success(&user, &delayed).await;
+    failure(&user, &refused).await;
+    shows(
+        stack,
+        &[
+            "task_center_charges_total{action=\"song\"} 3",
+            "task_center_refunds_total 1",
+            "task_center_tasks_ended_total{status=\"SUCCESS\"} 2",
+            "task_center_tasks_ended_total{status=\"FAILURE\"} 1",
+            "task_center_turns_total{work=\"submit\",turn=\"claimed\"} 4",
+            "task_center_turns_total{work=\"submit\",turn=\"orphaned\"} 0",
+            "task_center_lateness_seconds_count{work=\"submit\"} 4",
+            "task_center_cool_downs_total{channel=\"first\",kind=\"trouble\"} 1",
+            "task_center_parked_messages_total{queue=\"submit\",reason=\"unreadable\"} 0",
+            "task_center_reachable{what=\"database\"} 1",
+            "task_center_reachable{what=\"broker\"} 1",
+            "task_center_unfinished_tasks{state=\"at_upstream\"} 0",
+            "task_center_overdue_tasks 0",
+            "task_center_parking_messages 0",
+        ],
+    )
+    .await;
+    let shown = shown(stack).await;
+    for begin in [
+        "task_center_upstream_calls_total{channel=\"first\",call=\"submit\",outcome=\"ok\"} 2",
+        "task_center_upstream_call_seconds_bucket{channel=\"first\",call=\"fetch\",le=\"0.1\"}",
+        "task_center_lateness_seconds_bucket{work=\"poll\",le=\"5\"}",
+        "task_center_channel_rest_seconds{channel=\"first\"}",
+        "task_center_sweeps_total{result=\"nothing\"}",
+    ] {
+        assert!(
+            shown.iter().any(|line| line.starts_with(begin)),
+            "{begin}\n{shown:#?}"
+        );
+    }
+    for queue in [".submit", ".poll", ".delay.2s", ".delay.300s", ".parking"] {
+        let ours = |line: &&String| {
+            line.starts_with("task_center_queue_messages{")
+                && line.contains(&format!("{queue}\"}}"))
+        };
+        assert!(shown.iter().any(|line| ours(&line)), "{queue}\n{shown:#?}");
+    }
+}
+
+async fn story(stack: &mut Stack) {
+    let user = stack.user("ann", 3 * SONG).await;
+    let delayed = user.song("Two sim:503x1").await;
+    let refused = user.song("Three sim:refuse").await;
+    success(&user, &delayed).await;
+    failure(&user, &refused).await;
+    let made = stack.operator().json(&["task", "show", &delayed]).await;
+    let lost = stack.operator().json(&["task", "show", &refused]).await;
+
+    let kinds = |story: &Value| -> Vec<String> {
+        let history = story["history"].as_array().expect("a history is a list");
+        let kinds = history.iter().filter_map(|event| event["kind"].as_str());
+        // Whether a status was seen on the way is the upstream's pace.
+        kinds
+            .filter(|kind| *kind != "status")
+            .map(str::to_owned)
+            .collect()
+    };
+    let way = [
+        "stored",
+        "sending",
+        "not_arrived",
+        "sending",
+        "accepted",
+        "ended",
+    ];
+    assert_eq!(kinds(&made), way, "{made}");
+    assert_eq!(
+        kinds(&lost),
+        ["stored", "sending", "ended", "refunded"],
+        "{lost}"
+    );
+    let why = made["history"][2]["detail"].as_str().expect("it is a text");
+    assert!(
+        why.contains("channel first: ") && why.contains("503"),
+        "{why}"
+    );
+    assert_eq!(lost["ledger"][1]["amount"], SONG);
+    assert_eq!(
+        (&made["channel"], &made["key"]),
+        (&json!("first"), &json!("e2e"))
+    );
+    assert_eq!(made["unfinished"], Value::Null);
+
+    for (task, words) in [
+        (
+            &made,
+            &[
+                "stored a task",
+                "a submit did not arrive; it is tried again",
+                "the upstream accepted the task",
+                "the task ended",
+            ][..],
+        ),
+        (
+            &lost,
+            &["stored a task", "the task failed and was refunded"],
+        ),
+    ] {
+        let lines = lines_about(stack, task);
+        for word in words {
+            let said = lines.iter().any(|line| line["message"] == *word);
+            assert!(said, "{word}: {lines:#?}");
+        }
+    }
+}
+
+/// The log lines about a task, each of which must say which task it is, and at which turn.
+fn lines_about(stack: &Stack, task: &Value) -> Vec<Value> {
+    let name = task["task_id"].as_str().expect("it has a name");
+    let mut about = Vec::new();
+    for process in stack.api.iter().chain(&stack.workers) {
+        for line in process.log().lines() {
+            let Ok(line) = serde_json::from_str::<Value>(line) else {
+                panic!("no JSON: {line}");
+            };
+            let spans = line["spans"].as_array().cloned().unwrap_or_default();
+            let field = |field: &str| {
+                let all = std::iter::once(&line).chain(&spans);
+                all.map(|place| place[field].clone())
+                    .find(|value| !value.is_null())
+            };
+            let is_ours = field("task").is_some_and(|value| value == name)
+                || field("row").is_some_and(|value| value == task["id"]);
+            if is_ours {
+                assert!(field("turn").is_some_and(|turn| turn.is_i64()), "{line}");
+                about.push(line);
+            } else {
+                // Of a request only its path may say it.
+                let elsewhere = line.to_string().contains(name);
+                assert!(!elsewhere || field("path").is_some(), "{line}");
+            }
+        }
+    }
+    about
+}
+
+async fn no_durable_parking(stack: &mut Stack) {
+    let done = stack.operator().run(&["parked", "list"]).await;
+    match stack.kind {
+        Kind::Separate => assert_eq!(done.stdout, "Nothing is parked.\n", "{}", done.stderr),
+        Kind::OneProcess => {
+            assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+            assert!(
+                done.stderr.contains("AMQP_URL is not set"),
+                "{}",
+                done.stderr
+            );
+        }
+    }
+    let wrong = stack.operator().run(&["parked", "drop"]).await;
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+}
+
+async fn poison(stack: &mut Stack) {
+    let rabbitmq = stack.rabbitmq.clone().expect("it is separate");
+    rabbitmq
+        .publish("submit", r#"{"v":2,"submit":{"id":17,"turn":3}}"#)
+        .await;
+    shows(
+        stack,
+        &[
+            "task_center_parking_messages 1",
+            "task_center_parked_messages_total{queue=\"submit\",reason=\"unreadable\"} 1",
+        ],
+    )
+    .await;
+    let log = stack.workers[0].log();
+    let parked = log.lines().find(|line| line.contains("parked a message"));
+    let parked: Value = serde_json::from_str(parked.expect("it is logged")).expect("it is JSON");
+    assert_eq!((&parked["row"], &parked["turn"]), (&json!(17), &json!(3)));
+
+    let operator = stack.operator();
+    let list = operator.json(&["parked", "list"]).await;
+    assert_eq!(list["parked"], 1, "{list}");
+    let message = &list["messages"][0];
+    assert_eq!(message["queue"], "submit");
+    assert_eq!(
+        (&message["reason"], &message["times"]),
+        (&json!("rejected"), &json!(1))
+    );
+    assert_eq!(message["body"], r#"{"v":2,"submit":{"id":17,"turn":3}}"#);
+    let problem = message["problem"].as_str().expect("it has one");
+    assert!(problem.contains("version is 2"), "{problem}");
+
+    let back = operator.json(&["parked", "requeue", "--all"]).await;
+    assert_eq!(back, json!({"requeued": 1, "unknown": 0, "left": 0}));
+    eventually(SOON, "it to be parked again", async || {
+        let list = operator.json(&["parked", "list"]).await;
+        (list["messages"][0]["times"] == 2).then_some(())
+    })
+    .await;
+    let said = operator.run(&["parked", "list"]).await.stdout;
+    assert!(
+        said.contains("a worker refused it: its version is 2"),
+        "{said}"
+    );
+
+    let dropped = operator.json(&["parked", "drop", "--limit", "5"]).await;
+    assert_eq!(dropped["dropped"][0]["times"], 2, "{dropped}");
+    shows(stack, &["task_center_parking_messages 0"]).await;
+}
