@@ -57,8 +57,14 @@ async fn let_outcomes_first(context: &Context) {
     }
 }
 
-/// Publishes for what is overdue. `Err`: the database is away.
+/// Publishes for what is overdue. `Err`: the database is away. While the broker is away nothing is
+/// taken: what is taken and cannot be published would be left alone for [`AGAIN_AFTER`], and an outage
+/// of seconds would cost minutes.
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
+    if let Err(error) = context.broker.ping().await {
+        tracing::debug!(%error, "the sweep waits for the broker");
+        return context.store.ping().await.map_err(|_| Away);
+    }
     while !context.stop.is_requested() {
         let now = context.now();
         let overdue = context
