@@ -255,10 +255,10 @@ impl Books {
             let fits = |entry: &Entry, amount: i64| {
                 entry.amount == amount && entry.user == task.user && entry.key == Some(task.key)
             };
-            let charged = charges.get(id).map_or(&[][..], Vec::as_slice);
-            if charged.len() != 1 || !fits(charged[0], -task.price) {
+            let paid = charges.get(id).map_or(&[][..], Vec::as_slice);
+            if paid.len() != 1 || !fits(paid[0], -task.price) {
                 breaks.push(format!(
-                    "task {name}: its price is {}, charged was {charged:?}",
+                    "task {name}: its price is {}, charged was {paid:?}",
                     task.price
                 ));
             }
@@ -346,10 +346,12 @@ fn task(row: &[Option<String>]) -> Task {
     }
 }
 
+#[allow(clippy::ref_option, reason = "a cell of a row, as it stands there")]
 fn text(cell: &Option<String>) -> String {
     cell.clone().unwrap_or_default()
 }
 
+#[allow(clippy::ref_option, reason = "a cell of a row, as it stands there")]
 fn number(cell: &Option<String>) -> i64 {
     let number = cell.as_ref().and_then(|cell| cell.parse().ok());
     number.expect("an id or an amount is a number")

@@ -119,11 +119,9 @@ impl Run {
         for panic in site.panics() {
             self.broke(panic);
         }
-        let mut found = self.found();
-        if !found.breaks.is_empty() {
-            found.logs.push_str(&site.logs());
+        if !self.found().breaks.is_empty() {
+            self.found().logs.push_str(&site.logs());
         }
-        drop(found);
         // What went wrong before is worth more than what goes wrong now.
         if let Err(why) = caught(site.take_down()).await {
             self.broke(format!("taking it down: {why}"));

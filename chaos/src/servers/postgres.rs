@@ -62,7 +62,7 @@ impl Postgres {
                 Ok(Ok(connection)) => return connection,
                 _ if started.elapsed() < START => sleep(Duration::from_millis(200)).await,
                 Ok(Err(error)) => panic!("PostgreSQL does not answer: {error}"),
-                Err(_) => panic!("PostgreSQL does not answer"),
+                Err(elapsed) => panic!("PostgreSQL does not answer: {elapsed}"),
             }
         }
     }
