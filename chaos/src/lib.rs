@@ -2,6 +2,7 @@
 pub mod books;
 pub mod check;
 pub mod member;
+pub mod metrics;
 pub mod proxy;
 pub mod record;
 pub mod report;
