@@ -4,6 +4,7 @@ mod asker;
 mod gaps;
 mod money;
 mod queues;
+mod upstream;
 
 use crate::run::Scenario;
 
@@ -12,6 +13,7 @@ pub fn all() -> Vec<Scenario> {
     [
         &gaps::SCENARIOS[..],
         &queues::SCENARIOS,
+        &upstream::SCENARIOS,
         &money::SCENARIOS,
     ]
     .concat()
