@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::backoff::jittered;
+use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::store::turns::Overdue;
+use shared::store::turns::{AtTurn, Overdue};
 
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::schedule::{Next, publish_now};
@@ -84,12 +85,26 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
             "overdue tasks were found and are published again"
         );
         let full = overdue.len() == AT_ONCE as usize;
-        let published = publish_now(context, overdue.into_iter().map(next)).await;
-        if !full || !published {
+        let taken: Vec<AtTurn> = overdue.iter().map(|overdue| overdue.at).collect();
+        if !publish_now(context, overdue.into_iter().map(next)).await {
+            give_back(context, &taken, now.before(grace)).await;
+            break;
+        }
+        if !full {
             break;
         }
     }
     Ok(())
+}
+
+/// What was taken and could not be published is as overdue as before, for the next round. Whatever was
+/// published all the same is stale by that. An intention without an outcome cannot be given back: it
+/// is left alone for its time.
+async fn give_back(context: &Context, taken: &[AtTurn], due_at: Millis) {
+    if let Err(error) = context.store.postpone(taken, due_at).await {
+        tracing::warn!(%error, tasks = taken.len(),
+            "swept tasks could not be given back; they are swept again in two minutes");
+    }
 }
 
 /// The database is away.
