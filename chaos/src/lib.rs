@@ -3,6 +3,7 @@ pub mod books;
 pub mod check;
 pub mod load;
 pub mod member;
+pub mod metrics;
 pub mod monkey;
 pub mod proxy;
 pub mod record;

@@ -117,6 +117,11 @@ impl Member {
         }
     }
 
+    /// Its process id, if it was started.
+    pub async fn pid(&self) -> Option<u32> {
+        self.take().await.process.as_ref().map(Process::pid)
+    }
+
     /// Everything it logged, over all its lives.
     pub fn log(&self) -> String {
         let file = self.launch.folder.join(format!("{}.log", self.name));

@@ -69,13 +69,64 @@ impl RabbitMq {
     /// The first message that no worker could handle, if there is one. Unlike the figures of the
     /// management API, which are seconds old, this is true now.
     pub async fn parked(&self) -> Option<Value> {
-        let path = format!("queues/{}/{}parking/get", self.virtual_host, self.prefix);
-        let order = json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"});
+        self.messages("parking", 1).await.into_iter().next()
+    }
+
+    /// The first messages of a queue, `most` of them; they stay there. Each look counts as a delivery.
+    pub async fn messages(&self, queue: &str, most: usize) -> Vec<Value> {
+        let path = format!("queues/{}/{}{queue}/get", self.virtual_host, self.prefix);
+        let order = json!({"count": most, "ackmode": "ack_requeue_true", "encoding": "auto"});
         let request = self.request(Method::POST, &path).json(&order);
         let answer = request.send().await.expect("the management API answers");
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        let messages: Vec<Value> = answer.json().await.expect("it answers with a list");
-        messages.into_iter().next()
+        answer.json().await.expect("it answers with a list")
+    }
+
+    /// Publishes a message by hand, which a queue must take. `encoding` of the `payload`: `string` or
+    /// `base64`.
+    pub async fn publish(&self, exchange: &str, key: &str, payload: &str, encoding: &str) {
+        let path = format!(
+            "exchanges/{}/{}{exchange}/publish",
+            self.virtual_host, self.prefix
+        );
+        let order = json!({"properties": {"delivery_mode": 2}, "routing_key": key,
+                           "payload": payload, "payload_encoding": encoding});
+        let request = self.request(Method::POST, &path).json(&order);
+        let answer = request.send().await.expect("the management API answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let answer: Value = answer.json().await.expect("it answers with JSON");
+        assert_eq!(answer["routed"], true, "{payload} came into no queue");
+    }
+
+    /// Throws away what waits in a queue.
+    pub async fn purge(&self, queue: &str) {
+        let contents = format!("{}{queue}/contents", self.prefix);
+        self.delete("queues", &contents).await;
+    }
+
+    /// Deletes a queue with what waits in it.
+    pub async fn delete_queue(&self, queue: &str) {
+        self.delete("queues", &format!("{}{queue}", self.prefix))
+            .await;
+    }
+
+    /// Deletes an exchange.
+    pub async fn delete_exchange(&self, exchange: &str) {
+        self.delete("exchanges", &format!("{}{exchange}", self.prefix))
+            .await;
+    }
+
+    /// Unbinds a queue from an exchange that it is bound to by `key`.
+    pub async fn unbind(&self, exchange: &str, queue: &str, key: &str) {
+        let Self {
+            prefix,
+            virtual_host,
+            ..
+        } = self;
+        let path = format!("bindings/{virtual_host}/e/{prefix}{exchange}/q/{prefix}{queue}/{key}");
+        let answer = self.request(Method::DELETE, &path).send().await;
+        let status = answer.expect("the management API answers").status();
+        assert!(status.is_success(), "{path}: {status}");
     }
 
     /// Publishes `body` as no program of ours would, into the queue that is worked on by this key.
@@ -98,13 +149,17 @@ impl RabbitMq {
         for kind in ["queues", "exchanges"] {
             for found in self.ours(kind, "name").await {
                 let name = found["name"].as_str().unwrap_or_default();
-                let path = format!("{kind}/{}/{name}", self.virtual_host);
-                let answer = self.request(Method::DELETE, &path).send().await;
-                let status = answer.expect("the management API answers").status();
-                let gone = status.is_success() || status == StatusCode::NOT_FOUND;
-                assert!(gone, "deleting {name}: {status}");
+                self.delete(kind, name).await;
             }
         }
+    }
+
+    async fn delete(&self, kind: &str, name: &str) {
+        let path = format!("{kind}/{}/{name}", self.virtual_host);
+        let answer = self.request(Method::DELETE, &path).send().await;
+        let status = answer.expect("the management API answers").status();
+        let gone = status.is_success() || status == StatusCode::NOT_FOUND;
+        assert!(gone, "deleting {name}: {status}");
     }
 
     async fn ours(&self, kind: &str, name: &str) -> Vec<Value> {

@@ -8,7 +8,7 @@ use shared::backoff::jittered;
 use shared::broker::Queue;
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::store::turns::Overdue;
+use shared::store::turns::{AtTurn, Overdue};
 
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};
@@ -65,10 +65,11 @@ async fn let_outcomes_first(context: &Context) {
     }
 }
 
-/// Publishes for what is overdue. `Err`: the database is away.
+/// Publishes for what is overdue. `Err`: the database is away. While the broker is away nothing is
+/// taken: what is taken and cannot be published would be left alone for [`AGAIN_AFTER`].
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
     let Some(again_after) = again_after(context).await else {
-        return Ok(());
+        return context.store.ping().await.map_err(|_| Away);
     };
     while !context.stop.is_requested() {
         let now = context.now();
@@ -91,8 +92,12 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
             "overdue tasks were found and are published again"
         );
         let full = overdue.len() == AT_ONCE as usize;
-        let published = publish_now(context, overdue.into_iter().map(next)).await;
-        if !full || !published {
+        let taken: Vec<AtTurn> = overdue.iter().map(|overdue| overdue.at).collect();
+        if !publish_now(context, overdue.into_iter().map(next)).await {
+            give_back(context, &taken, now.before(grace)).await;
+            break;
+        }
+        if !full {
             break;
         }
     }
@@ -131,6 +136,16 @@ fn note(task: &Overdue, now: Millis) {
         overdue_seconds = overdue.as_secs(),
         "an overdue task was found"
     );
+}
+
+/// What was taken and could not be published is as overdue as before, for the next round. Whatever was
+/// published all the same is stale by that. An intention without an outcome cannot be given back: it
+/// is left alone for its time.
+async fn give_back(context: &Context, taken: &[AtTurn], due_at: Millis) {
+    if let Err(error) = context.store.postpone(taken, due_at).await {
+        tracing::warn!(%error, tasks = taken.len(),
+            "swept tasks could not be given back; they are swept again later");
+    }
 }
 
 /// The database is away.

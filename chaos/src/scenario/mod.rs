@@ -1,11 +1,20 @@
 //! The scenarios, by what they break.
 
+mod asker;
 mod gaps;
 mod money;
+mod queues;
+mod upstream;
 
 use crate::run::Scenario;
 
 /// All of them, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
-    [&gaps::SCENARIOS[..], &money::SCENARIOS].concat()
+    [
+        &gaps::SCENARIOS[..],
+        &queues::SCENARIOS,
+        &upstream::SCENARIOS,
+        &money::SCENARIOS,
+    ]
+    .concat()
 }
