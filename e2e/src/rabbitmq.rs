@@ -129,21 +129,6 @@ impl RabbitMq {
         assert!(status.is_success(), "{path}: {status}");
     }
 
-    /// Publishes `body` as no program of ours would, into the queue that is worked on by this key.
-    pub async fn publish(&self, key: &str, body: &str) {
-        let path = format!(
-            "exchanges/{}/{}work/publish",
-            self.virtual_host, self.prefix
-        );
-        let order = json!({
-            "properties": {}, "routing_key": key, "payload": body, "payload_encoding": "string"
-        });
-        let request = self.request(Method::POST, &path).json(&order);
-        let answer = request.send().await.expect("the management API answers");
-        let answer: Value = answer.json().await.expect("it answers with JSON");
-        assert_eq!(answer["routed"], true, "{answer}");
-    }
-
     /// Deletes the queues and exchanges.
     pub async fn delete_all(&self) {
         for kind in ["queues", "exchanges"] {

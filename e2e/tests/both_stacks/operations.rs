@@ -238,7 +238,12 @@ async fn no_durable_parking(stack: &mut Stack) {
 async fn poison(stack: &mut Stack) {
     let rabbitmq = stack.rabbitmq.clone().expect("it is separate");
     rabbitmq
-        .publish("submit", r#"{"v":2,"submit":{"id":17,"turn":3}}"#)
+        .publish(
+            "work",
+            "submit",
+            r#"{"v":2,"submit":{"id":17,"turn":3}}"#,
+            "string",
+        )
         .await;
     shows(
         stack,
