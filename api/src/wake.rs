@@ -119,7 +119,9 @@ impl Publisher {
                     tracing::warn!(%error, "tasks were stored, but not published: the sweep will do it");
                 }
                 self.outage = true;
-                batch.iter().copied().for_each(not_published);
+                for task in batch.iter() {
+                    not_published(*task);
+                }
             }
         }
         batch.clear();

@@ -113,7 +113,7 @@ impl Gauges {
         loop {
             let started = Instant::now();
             let read = self.read(source).await;
-            gauge!("task_center_reachable", "what" => who).set(if read.is_ok() { 1 } else { 0 });
+            gauge!("task_center_reachable", "what" => who).set(u8::from(read.is_ok()));
             let pause = match read {
                 Ok(reading) => {
                     away = false;
@@ -122,7 +122,9 @@ impl Gauges {
                 }
                 Err(why) => {
                     // Nobody knows: an old number would look like a quiet system.
-                    shown.iter().for_each(|gauge| gauge.set(f64::NAN));
+                    for gauge in &shown {
+                        gauge.set(f64::NAN);
+                    }
                     if !away {
                         tracing::warn!(who, why, "gauges could not be read; they show NaN");
                     }

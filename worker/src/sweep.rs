@@ -86,7 +86,9 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
         if overdue.is_empty() {
             break;
         }
-        overdue.iter().for_each(|task| note(task, now));
+        for task in &overdue {
+            note(task, now);
+        }
         tracing::info!(
             tasks = overdue.len(),
             "overdue tasks were found and are published again"

@@ -6,6 +6,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use shared::broker::Queue;
 use shared::broker::parking::{Look, Parked, PutBack};
 use shared::broker::rabbitmq::Parking;
 use shared::clock::Millis;
@@ -103,7 +104,7 @@ struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct Requeued {
+struct Done {
     requeued: u64,
     unknown: u64,
     left: u64,
@@ -142,7 +143,7 @@ fn put_back(done: PutBack) -> Result<Answer, Refusal> {
         unknown,
         left,
     } = done;
-    let json = Requeued {
+    let json = Done {
         requeued,
         unknown,
         left,
@@ -171,7 +172,7 @@ fn dropped(messages: &[Parked]) -> Result<Answer, Refusal> {
 fn listed(message: &Parked) -> Listed<'_> {
     Listed {
         parked_at: message.at.map(|seconds| seconds.saturating_mul(1000)),
-        queue: message.queue.map(|queue| queue.as_str()),
+        queue: message.queue.map(Queue::as_str),
         reason: message.reason.as_deref(),
         problem: message.problem.as_deref(),
         times: message.times,
@@ -194,10 +195,7 @@ fn row(message: &Parked) -> [String; 5] {
     });
     [
         at,
-        message
-            .queue
-            .map_or("unknown", |queue| queue.as_str())
-            .to_owned(),
+        message.queue.map_or("unknown", Queue::as_str).to_owned(),
         message.times.to_string(),
         why(message),
         beginning(&message.body),
@@ -220,8 +218,6 @@ fn why(message: &Parked) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::broker::Queue;
-
     use super::*;
 
     fn parked() -> Parked {

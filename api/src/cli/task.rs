@@ -262,19 +262,13 @@ fn so_far(story: &Story) -> String {
     let Some(work) = &story.unfinished else {
         return String::new();
     };
-    let mut text = format!(
-        "submits that did not arrive: {}, polls answered: {}",
-        work.attempts, work.polls
-    );
-    if work.missing > 0 {
-        text.push_str(&format!(", left out of the last {}", work.missing));
-    }
-    if let Some(pinned) = &work.pinned_channel {
-        text.push_str(&format!(
-            "; continues a task of {pinned}, and can go there only"
-        ));
-    }
-    text
+    let tried = format!("submits that did not arrive: {}", work.attempts);
+    let polls = format!("polls answered: {}", work.polls);
+    let missing = (work.missing > 0).then(|| format!("left out of the last {}", work.missing));
+    let pinned = work.pinned_channel.as_ref();
+    let pinned = pinned.map(|name| format!("continues a task of {name}, and can go there only"));
+    let all = [Some(tried), Some(polls), missing, pinned];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn ledger_row(entry: &Entry) -> [String; 3] {

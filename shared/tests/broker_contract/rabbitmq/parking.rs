@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use shared::broker::parking::PutBack;
 use shared::broker::rabbitmq::Parking;
 use shared::broker::{Broker, BrokerError, Consumer, Queue};
@@ -200,7 +202,7 @@ async fn what_cannot_be_put_back_stays_parked() {
         // Somebody deleted the queue, and no program of ours is there to make it again.
         let channel = topology.channel().await;
         let submit = topology.name("submit");
-        let deleted = channel.queue_delete(submit.as_str().into(), Default::default());
+        let deleted = channel.queue_delete(submit.as_str().into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
         let parking = topology.parking().await;
         let refused = parking.put_back(10).await;
@@ -225,11 +227,11 @@ async fn without_a_parking_queue_it_says_so_and_makes_none() {
         assert!(why.contains("QUEUE_PREFIX"), "{why}");
         let channel = topology.channel().await;
         let parking = topology.name("parking");
-        let passive = lapin::options::QueueDeclareOptions {
+        let passive = QueueDeclareOptions {
             passive: true,
-            ..Default::default()
+            ..QueueDeclareOptions::default()
         };
-        let asked = channel.queue_declare(parking.as_str().into(), passive, Default::default());
+        let asked = channel.queue_declare(parking.as_str().into(), passive, FieldTable::default());
         assert!(asked.await.is_err(), "there is a queue now");
         topology.connect().await;
     })
