@@ -174,9 +174,9 @@ impl Listener {
                 });
             }
         }
-        let heard = match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
+        let (heard, other) = match way {
+            Way::Up => (&mut self.up, self.down.end()),
+            Way::Down => (&mut self.down, self.up.end()),
         };
         heard.bytes.extend_from_slice(piece);
         let mut found = None;
@@ -185,7 +185,7 @@ impl Listener {
                 .passed
                 .iter_mut()
                 .find(|passed| passed.gate == gate.number);
-            if passed.is_some_and(|passed| passed.all(gate, way, heard)) {
+            if passed.is_some_and(|passed| passed.all(gate, way, heard, other)) {
                 found = Some(at);
                 break;
             }
@@ -200,11 +200,12 @@ impl Listener {
 }
 
 impl Passed {
-    /// Whether all words of the gate have passed, with what was `heard` now.
-    fn all(&mut self, gate: &Waiting, way: Way, heard: &Heard) -> bool {
-        let used = match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
+    /// Whether all words of the gate have passed, with what was `heard` now. The other way has come
+    /// to `other`: words that are to follow there count from here on.
+    fn all(&mut self, gate: &Waiting, way: Way, heard: &Heard, other: usize) -> bool {
+        let (used, used_there) = match way {
+            Way::Up => (&mut self.up, &mut self.down),
+            Way::Down => (&mut self.down, &mut self.up),
         };
         while let Some(words) = gate.words.get(self.words).filter(|words| words.way == way) {
             let from = used.saturating_sub(heard.dropped);
@@ -212,6 +213,7 @@ impl Passed {
                 break;
             };
             *used = heard.dropped + from + end;
+            *used_there = other;
             self.words += 1;
         }
         self.words == gate.words.len()
@@ -285,5 +287,16 @@ mod tests {
         let _second = gates.add(&[Words::up("settle"), Words::up("COMMIT")]);
         assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_none());
         assert!(connection.hear(Way::Up, b"settle COMMIT", &gates).is_some());
+    }
+
+    #[test]
+    fn an_answer_from_before_the_question_does_not_count() {
+        let gates = Gates::default();
+        let _gate = gates.add(&[Words::up("COMMIT"), Words::down("done")]);
+        let mut connection = Listener::default();
+        assert!(connection.hear(Way::Down, b"done", &gates).is_none());
+        assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_none());
+        assert!(connection.hear(Way::Down, b"?", &gates).is_none());
+        assert!(connection.hear(Way::Down, b"done", &gates).is_some());
     }
 }
