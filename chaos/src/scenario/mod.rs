@@ -1,6 +1,7 @@
 //! The scenarios, by what they break.
 
 mod asker;
+mod asking;
 mod gaps;
 mod money;
 mod queues;
