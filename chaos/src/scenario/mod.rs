@@ -2,6 +2,7 @@
 
 mod asker;
 mod asking;
+mod database;
 mod gaps;
 mod money;
 mod queues;
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Scenario> {
         &gaps::SCENARIOS[..],
         &queues::SCENARIOS,
         &upstream::SCENARIOS,
+        &database::SCENARIOS,
         &money::SCENARIOS,
     ]
     .concat()
