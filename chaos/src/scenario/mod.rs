@@ -5,6 +5,7 @@ mod asking;
 mod database;
 mod gaps;
 mod money;
+mod one_process;
 mod queues;
 mod upstream;
 
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Scenario> {
         &queues::SCENARIOS,
         &upstream::SCENARIOS,
         &database::SCENARIOS,
+        &one_process::SCENARIOS,
         &money::SCENARIOS,
     ]
     .concat()
