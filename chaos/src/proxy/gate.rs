@@ -4,9 +4,14 @@
 //! the proxy sees the words of the commit, holds them, and tells the scenario, which kills whom it
 //! likes and then lets go, or cuts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+
+/// The longest wait for words to pass: what leads to them takes a minute at most.
+const REACH: Duration = Duration::from_mins(2);
 
 /// Which way words go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +65,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits until the words pass; they are held from then on.
+    /// Waits until the words pass; they are held from then on. Panics if they never do.
     pub async fn reached(&mut self) {
         if let Some(reached) = self.reached.take() {
-            reached.await.expect("a gate stays until it was reached");
+            let reached = tokio::time::timeout(REACH, reached).await;
+            let reached = reached.expect("the words of a gate never passed");
+            reached.expect("a gate stays until it was reached");
         }
     }
 
@@ -80,7 +87,11 @@ impl Gate {
 
 /// The gates of a proxy that were not reached yet.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<Vec<Waiting>>);
+pub(super) struct Gates {
+    waiting: Mutex<Vec<Waiting>>,
+    /// No number is given twice: connections remember how far they are by it.
+    next: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -95,8 +106,8 @@ impl Gates {
         assert!(!words.is_empty(), "a gate waits for some words");
         let (reached_in, reached) = oneshot::channel();
         let (fate, fated) = watch::channel(Fate::Held);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = waiting.last().map_or(0, |last| last.number + 1);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(Waiting {
             number,
             words: words.to_vec(),
@@ -152,7 +163,7 @@ impl Held {
 impl Listener {
     /// Hears a piece; says whether it is to be held.
     pub(super) fn hear(&mut self, way: Way, piece: &[u8], gates: &Gates) -> Option<Held> {
-        let mut waiting = gates.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = gates.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for gate in waiting.iter() {
             if !self.passed.iter().any(|passed| passed.gate == gate.number) {
                 self.passed.push(Passed {
@@ -163,9 +174,9 @@ impl Listener {
                 });
             }
         }
-        let heard = match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
+        let (heard, other) = match way {
+            Way::Up => (&mut self.up, self.down.end()),
+            Way::Down => (&mut self.down, self.up.end()),
         };
         heard.bytes.extend_from_slice(piece);
         let mut found = None;
@@ -174,7 +185,7 @@ impl Listener {
                 .passed
                 .iter_mut()
                 .find(|passed| passed.gate == gate.number);
-            if passed.is_some_and(|passed| passed.all(gate, way, heard)) {
+            if passed.is_some_and(|passed| passed.all(gate, way, heard, other)) {
                 found = Some(at);
                 break;
             }
@@ -189,11 +200,12 @@ impl Listener {
 }
 
 impl Passed {
-    /// Whether all words of the gate have passed, with what was `heard` now.
-    fn all(&mut self, gate: &Waiting, way: Way, heard: &Heard) -> bool {
-        let used = match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
+    /// Whether all words of the gate have passed, with what was `heard` now. The other way has come
+    /// to `other`: words that are to follow there count from here on.
+    fn all(&mut self, gate: &Waiting, way: Way, heard: &Heard, other: usize) -> bool {
+        let (used, used_there) = match way {
+            Way::Up => (&mut self.up, &mut self.down),
+            Way::Down => (&mut self.down, &mut self.up),
         };
         while let Some(words) = gate.words.get(self.words).filter(|words| words.way == way) {
             let from = used.saturating_sub(heard.dropped);
@@ -201,6 +213,7 @@ impl Passed {
                 break;
             };
             *used = heard.dropped + from + end;
+            *used_there = other;
             self.words += 1;
         }
         self.words == gate.words.len()
@@ -263,5 +276,27 @@ mod tests {
         assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_none());
         assert!(connection.hear(Way::Up, b"x", &gates).is_none());
         assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_some());
+    }
+
+    #[test]
+    fn a_gate_after_another_begins_anew_on_the_same_connection() {
+        let gates = Gates::default();
+        let _first = gates.add(&[Words::up("claim"), Words::up("COMMIT")]);
+        let mut connection = Listener::default();
+        assert!(connection.hear(Way::Up, b"claim COMMIT", &gates).is_some());
+        let _second = gates.add(&[Words::up("settle"), Words::up("COMMIT")]);
+        assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_none());
+        assert!(connection.hear(Way::Up, b"settle COMMIT", &gates).is_some());
+    }
+
+    #[test]
+    fn an_answer_from_before_the_question_does_not_count() {
+        let gates = Gates::default();
+        let _gate = gates.add(&[Words::up("COMMIT"), Words::down("done")]);
+        let mut connection = Listener::default();
+        assert!(connection.hear(Way::Down, b"done", &gates).is_none());
+        assert!(connection.hear(Way::Up, b"COMMIT", &gates).is_none());
+        assert!(connection.hear(Way::Down, b"?", &gates).is_none());
+        assert!(connection.hear(Way::Down, b"done", &gates).is_some());
     }
 }

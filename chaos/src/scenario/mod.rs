@@ -1,8 +1,11 @@
 //! The scenarios, by what they break.
 
 mod asker;
+mod asking;
+mod database;
 mod gaps;
 mod money;
+mod one_process;
 mod queues;
 mod upstream;
 
@@ -14,6 +17,8 @@ pub fn all() -> Vec<Scenario> {
         &gaps::SCENARIOS[..],
         &queues::SCENARIOS,
         &upstream::SCENARIOS,
+        &database::SCENARIOS,
+        &one_process::SCENARIOS,
         &money::SCENARIOS,
     ]
     .concat()

@@ -11,8 +11,9 @@ const COUNT: u16 = 12_000;
 /// take it while its server is down.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Two runs side by side begin at different places.
-    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or_default();
+    // Two runs side by side, whose ids are neighbours, begin at places that are not.
+    let start = std::process::id().wrapping_mul(211) % u32::from(COUNT);
+    let start = u16::try_from(start).unwrap_or_default();
     loop {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + start.wrapping_add(next) % COUNT;

@@ -172,10 +172,10 @@ pub trait Turns: Send + Sync + 'static {
     /// The task to submit. `None`: it is stale, or not to be submitted any more.
     async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>>;
 
-    /// Records the intention to submit the task to `channel`, before the call. `claim` is a random
-    /// number by which a caller that lost the answer, and calls again, is known. `lease_until` is
-    /// when the sweep may look at it again. Returns the turn to act for; `None` if stale, or if
-    /// another's intention stands already.
+    /// Records the intention to submit the task to `channel`, before the call; in the history once.
+    /// `claim` is a random number by which a caller that lost the answer, and calls again, is known.
+    /// `lease_until` is when the sweep may look at it again. Returns the turn to act for; `None` if
+    /// stale, or if another's intention stands already.
     async fn begin_submit(
         &self,
         at: AtTurn,

@@ -116,13 +116,14 @@ async fn an_intention_stands_until_its_outcome(world: &World) {
 async fn a_caller_who_lost_the_answer_begins_again(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
-    let (at, _) = world.stored(&payer).await;
+    let (at, task) = world.stored(&payer).await;
     for _ in 0..2 {
         let begun = world.store.begin_submit(at, channel, 7, NOW, NOW).await;
         assert_eq!(begun.expect("it answers"), Some(next(at)));
     }
     let another = world.store.begin_submit(at, channel, 8, NOW, NOW).await;
     assert_eq!(another.expect("it answers"), None);
+    assert_eq!(world.history(&task).await, ["stored", "sending"]);
 }
 
 async fn of_many_who_begin_one_submit_one_does(world: &World) {

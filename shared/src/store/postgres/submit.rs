@@ -46,11 +46,17 @@ pub(super) async fn begin(
                AND (turn = $2 AND stage = 'submit'
                     OR turn = $2 + 1 AND stage = 'sending' AND claim = $7)
              RETURNING id, turn
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT id, $5, turn, $6, 'to channel ' || (SELECT name FROM channels WHERE id = $3)
+             FROM claimed c
+             -- A caller who lost the answer, and calls again, is about to send once all the same.
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM task_events e
+                 WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $6
+             )
          )
-         INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT id, $5, turn, $6, 'to channel ' || (SELECT name FROM channels WHERE id = $3)
-         FROM claimed
-         RETURNING turn",
+         SELECT turn FROM claimed",
     )
     .bind(at.row.0)
     .bind(at.turn.0)

@@ -28,3 +28,20 @@ pub(super) async fn note(
     .await?;
     Ok(())
 }
+
+/// Whether `kind` was written down of a task at this turn.
+pub(super) async fn tells(
+    connection: &mut SqliteConnection,
+    at: AtTurn,
+    kind: &'static str,
+) -> Result<bool> {
+    let told = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM task_events WHERE task_id = ? AND turn = ? AND kind = ?)",
+    )
+    .bind(at.row.0)
+    .bind(at.turn.0)
+    .bind(kind)
+    .fetch_one(connection)
+    .await?;
+    Ok(told)
+}

@@ -39,7 +39,10 @@ pub(super) async fn begin(
 ) -> Result<Option<AtTurn>> {
     let mut tx = store.begin().await?;
     let sending = to_sending(&mut tx, at, channel, claim, lease_until).await?;
-    if let Some(sending) = sending {
+    // A caller who lost the answer, and calls again, is about to send once all the same.
+    if let Some(sending) = sending
+        && !history::tells(&mut tx, sending, event::SENDING).await?
+    {
         let detail = format!("to channel {}", channel_name(&mut tx, channel).await?);
         history::note(&mut tx, sending, event::SENDING, &detail, now).await?;
     }
