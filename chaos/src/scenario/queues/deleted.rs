@@ -126,12 +126,17 @@ async fn delete(rabbitmq: &RabbitMq, victim: Victim) {
             rabbitmq.unbind("work", "poll", "poll").await;
         }
         Victim::Side(kind) => {
-            let names = ["parking", "dead"].map(str::to_owned).into_iter();
-            let rungs = [2, 3, 5, 8, 12, 20, 30, 60, 120, 180, 300];
-            for name in names.chain(rungs.map(|rung| format!("delay.{rung}s"))) {
+            // The one that is used comes last: whoever misses it declares everything again.
+            let rungs = [300, 180, 120, 60, 30, 20, 12, 8, 5, 3, 2];
+            let waiting = rungs.map(|rung| format!("delay.{rung}s"));
+            for name in ["parking", "dead"]
+                .map(str::to_owned)
+                .iter()
+                .chain(&waiting)
+            {
                 match kind {
-                    "queues" => rabbitmq.delete_queue(&name).await,
-                    _ => rabbitmq.delete_exchange(&name).await,
+                    "queues" => rabbitmq.delete_queue(name).await,
+                    _ => rabbitmq.delete_exchange(name).await,
                 }
             }
         }

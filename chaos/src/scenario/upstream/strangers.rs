@@ -12,7 +12,7 @@ use crate::site::Setup;
 pub const STRANGERS: Scenario = Scenario {
     name: "upstream-answers-about-strangers",
     about: "Every answer holds tasks that were never asked for, some tasks stand in it twice, and some come \
-            malformed or without data once. Every task ends with its own song, and there are no others.",
+            malformed once. Every task ends with its own song, and there are no others.",
     harsh: false,
     lasts: None,
     body: |run| Box::pin(strangers(run)),
@@ -24,7 +24,7 @@ async fn strangers(run: &Run) {
         let upstream = &site.channels[0].upstream;
         upstream.set_faults(json!({"fetch-strangers": 1})).await;
         let ann = Asker::new(site, "ann").await;
-        let faults = ["twice", "malformedx1", "no-datax1", "twice sim:malformedx1"];
+        let faults = ["twice", "malformedx1", "twice sim:malformedx1"];
         let odd = faults.map(|fault| format!("Odd sim:{fault}")).into_iter();
         let all: Vec<String> = odd.chain(titles("Plain", 8)).collect();
         let tasks = ann.songs(&all).await;
