@@ -11,8 +11,8 @@ use tokio::time::{Instant, interval};
 use crate::check::check;
 use crate::record::Answered;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 
 /// How often a song is asked for.
 const EVERY: Duration = Duration::from_millis(200);
@@ -45,7 +45,7 @@ pub const HANGS: Scenario = Scenario {
 };
 
 async fn away(run: &Run) {
-    run.on_site(&Setup::default().env("TASK_TIMEOUT", "30m"), async |site| {
+    run.on_site(&patient().env("TASK_TIMEOUT", "30m"), async |site| {
         let ann = Asker::new(site, "ann").await;
         let with = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
         site.servers.rabbitmq.lock().await.stop().await;
@@ -65,7 +65,7 @@ async fn away(run: &Run) {
 }
 
 async fn hangs(run: &Run) {
-    run.on_site(&Setup::default(), async |site| {
+    run.on_site(&patient(), async |site| {
         let ann = Asker::new(site, "ann").await;
         let with = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
         for member in site.members() {

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::check::{Expected, check};
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 
 /// How long it may take until everything is declared and consumed again.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -79,7 +79,7 @@ enum Victim {
 }
 
 async fn under_load(run: &Run, victims: &[Victim]) {
-    run.on_site(&Setup::default().workers(2), async |site| {
+    run.on_site(&patient().workers(2), async |site| {
         let ann = Asker::new(site, "ann").await;
         let before = topology(&site.rabbitmq).await;
         let asking = async {

@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use super::{QUICK, SOON, accepted, prefer};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How long all upstreams are down, at least: longer than the first retry.
 const SHORTEST: Duration = Duration::from_secs(8);
@@ -28,7 +28,7 @@ pub const DOWN: Scenario = Scenario {
 };
 
 async fn down(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &QUICK), ("second", &QUICK)])
         .env("TASK_TIMEOUT", "30m");
     let outage = run.duration.clamp(SHORTEST, LONGEST);

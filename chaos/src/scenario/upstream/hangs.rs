@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::{SOON, switch};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How many songs hang in their polls.
 const HUNG: usize = 120;
@@ -41,7 +41,7 @@ pub const HANGS: Scenario = Scenario {
 };
 
 async fn hangs(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .env("UPSTREAM_SUBMIT_TIMEOUT", "15s")
         .env("UPSTREAM_FETCH_TIMEOUT", "15s");
     let one = setup.clone().upstreams(&[("good", &GOOD)]);

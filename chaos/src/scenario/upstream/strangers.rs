@@ -5,8 +5,7 @@ use serde_json::json;
 use super::SOON;
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient, titles};
 
 /// Strangers in every answer.
 pub const STRANGERS: Scenario = Scenario {
@@ -19,7 +18,7 @@ pub const STRANGERS: Scenario = Scenario {
 };
 
 async fn strangers(run: &Run) {
-    let setup = Setup::default().upstreams(&[("first", &["--song-time", "3s..5s"])]);
+    let setup = patient().upstreams(&[("first", &["--song-time", "3s..5s"])]);
     run.on_site(&setup, async |site| {
         let upstream = &site.channels[0].upstream;
         upstream.set_faults(json!({"fetch-strangers": 1})).await;
