@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::check::Expected;
 use crate::record::{Answered, Asked, Record};
-use crate::site::Site;
+use crate::site::{Setup, Site};
 
 /// How long it goes on asking.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -19,6 +19,12 @@ const AT_ONCE: usize = 8;
 
 /// More than any scenario spends.
 const PLENTY: i64 = 1_000_000_000;
+
+/// A setup whose submits are given time: a machine that stands still for three seconds, as a busy one
+/// does, must not make a submit one of unknown outcome where that is not what is tried.
+pub fn patient() -> Setup {
+    Setup::default().env("UPSTREAM_SUBMIT_TIMEOUT", "20s")
+}
 
 /// A user of a site, and what it asked for.
 #[derive(Debug)]

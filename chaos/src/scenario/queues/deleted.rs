@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::check::{Expected, check};
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 
 /// How long it may take until everything is declared and consumed again.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -79,7 +79,7 @@ enum Victim {
 }
 
 async fn under_load(run: &Run, victims: &[Victim]) {
-    run.on_site(&Setup::default().workers(2), async |site| {
+    run.on_site(&patient().workers(2), async |site| {
         let ann = Asker::new(site, "ann").await;
         let before = topology(&site.rabbitmq).await;
         let asking = async {
@@ -126,12 +126,17 @@ async fn delete(rabbitmq: &RabbitMq, victim: Victim) {
             rabbitmq.unbind("work", "poll", "poll").await;
         }
         Victim::Side(kind) => {
-            let names = ["parking", "dead"].map(str::to_owned).into_iter();
-            let rungs = [2, 3, 5, 8, 12, 20, 30, 60, 120, 180, 300];
-            for name in names.chain(rungs.map(|rung| format!("delay.{rung}s"))) {
+            // The one that is used comes last: whoever misses it declares everything again.
+            let rungs = [300, 180, 120, 60, 30, 20, 12, 8, 5, 3, 2];
+            let waiting = rungs.map(|rung| format!("delay.{rung}s"));
+            for name in ["parking", "dead"]
+                .map(str::to_owned)
+                .iter()
+                .chain(&waiting)
+            {
                 match kind {
-                    "queues" => rabbitmq.delete_queue(&name).await,
-                    _ => rabbitmq.delete_exchange(&name).await,
+                    "queues" => rabbitmq.delete_queue(name).await,
+                    _ => rabbitmq.delete_exchange(name).await,
                 }
             }
         }

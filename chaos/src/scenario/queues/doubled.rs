@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use crate::check::check;
 use crate::metrics::Figures;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How long all of it may take.
 const SOON: Duration = Duration::from_mins(1);
@@ -35,7 +35,7 @@ pub const DOUBLED: Scenario = Scenario {
 
 async fn doubled(run: &Run) {
     let slow = ["--song-time", "3s..6s"];
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &slow), ("second", &slow)])
         .workers(2);
     run.on_site(&setup, async |site| {

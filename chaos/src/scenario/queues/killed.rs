@@ -8,8 +8,8 @@ use tokio::time::sleep;
 
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How many tasks wait for each second that it lasts: 400 in a short run, 6,000 in five minutes.
 const A_SECOND: usize = 20;
@@ -29,7 +29,7 @@ pub const KILLED: Scenario = Scenario {
 
 async fn killed(run: &Run) {
     let upstream = ["--song-time", "500ms..1500ms", "--retry-after", REST];
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("busy", &upstream)])
         .env("TASK_TIMEOUT", "30m");
     run.on_site(&setup, async |site| {

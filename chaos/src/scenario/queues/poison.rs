@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::check::{Expected, check};
 use crate::metrics::Figures;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How long anything may take.
 const SOON: Duration = Duration::from_mins(1);
@@ -26,7 +26,7 @@ pub const POISON: Scenario = Scenario {
 };
 
 async fn poison(run: &Run) {
-    run.on_site(&Setup::default(), async |site| {
+    run.on_site(&patient(), async |site| {
         let ann = Asker::new(site, "ann").await;
         let mut tasks = ann.songs(&titles("Before", 10)).await;
         let mut parked = Vec::new();

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use e2e::wait::eventually;
+use serde_json::json;
 
 use crate::check::check;
 use crate::metrics::Figures;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How many tasks wait in the waiting queues, and how many in the queue of submits.
 const EACH: usize = 40;
@@ -27,14 +28,14 @@ pub const PURGED: Scenario = Scenario {
 };
 
 async fn purged(run: &Run) {
-    let setup = Setup::default()
-        .upstreams(&[("first", &["--song-time", "4s..6s"])])
+    let setup = patient()
+        .upstreams(&[("first", &["--song-time", "1h"])])
         .env("POLL_INITIAL_DELAY", "5s")
         .env("POLL_MAX_DELAY", "5s");
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
         let mut tasks = ann.songs(&titles("Polled", EACH)).await;
-        all_accepted(site).await;
+        all_accepted(site, EACH).await;
         site.workers[0].stop(Duration::from_secs(30)).await;
         tasks.extend(ann.songs(&titles("Submitted", EACH)).await);
         eventually(Duration::from_secs(20), "submits to wait", async || {
@@ -48,6 +49,8 @@ async fn purged(run: &Run) {
             site.rabbitmq.purge(name.trim_start_matches('.')).await;
         }
         site.workers[0].serve().await;
+        all_accepted(site, 2 * EACH).await;
+        site.channels[0].upstream.finish(json!({})).await;
         ann.all_succeed(&tasks, SWEPT).await;
         let figures = Figures::of(&site.workers[0]).await;
         let swept = figures.sum("task_center_swept_tasks_total", &[]);
@@ -62,17 +65,14 @@ async fn purged(run: &Run) {
     .await;
 }
 
-/// Waits until every task waits for a poll.
-async fn all_accepted(site: &Site) {
-    eventually(Duration::from_secs(30), "polls to wait", async || {
+/// Waits until so many tasks wait for a poll.
+async fn all_accepted(site: &Site, many: usize) {
+    eventually(SWEPT, "polls to wait", async || {
         let mut database = site.connect().await;
-        let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM unfinished_tasks WHERE stage = 'poll' AND polls = 0",
-        )
-        .fetch_one(&mut database)
-        .await
-        .expect("the database counts");
-        (usize::try_from(waiting) == Ok(EACH)).then_some(())
+        let waiting = "SELECT count(*) FROM unfinished_tasks WHERE stage = 'poll'";
+        let waiting = sqlx::query_scalar(waiting).fetch_one(&mut database).await;
+        let waiting: i64 = waiting.expect("the database counts");
+        (usize::try_from(waiting) == Ok(many)).then_some(())
     })
     .await;
 }

@@ -4,8 +4,8 @@ use super::{QUICK, SOON, prefer, seen};
 use crate::check::check;
 use crate::proxy::gate::Words;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 
 /// The words of a submit.
 const SUBMIT: &str = "/suno/submit/music";
@@ -22,7 +22,7 @@ pub const ANSWER_LOST: Scenario = Scenario {
 };
 
 async fn answer_lost(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &QUICK), ("second", &QUICK)])
         .env("UPSTREAM_SUBMIT_TIMEOUT", "8s");
     run.on_site(&setup, async |site| {

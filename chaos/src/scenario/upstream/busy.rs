@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{QUICK, SOON, accepted, prefer, seen, switch};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// What the upstream asks for with `Retry-After`.
 const REST: Duration = Duration::from_secs(4);
@@ -26,7 +26,7 @@ pub const BUSY: Scenario = Scenario {
 
 async fn busy(run: &Run) {
     let busy = [&QUICK[..], &["--retry-after", "4s"]].concat();
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("crowded", &busy), ("quiet", &QUICK)])
         .env("SUBMIT_ATTEMPTS", "1");
     run.on_site(&setup, async |site| {

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::{SOON, refunded};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 
 /// Now so, now otherwise.
 pub const CONTRADICTS: Scenario = Scenario {
@@ -23,7 +23,7 @@ pub const CONTRADICTS: Scenario = Scenario {
 };
 
 async fn contradicts(run: &Run) {
-    let setup = Setup::default().upstreams(&[("first", &["--song-time", "12s"])]);
+    let setup = patient().upstreams(&[("first", &["--song-time", "12s"])]);
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
         let (backwards, early) = tokio::join!(goes_backwards(&ann), warns_early(site, &ann));

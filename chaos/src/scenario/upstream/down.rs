@@ -8,11 +8,14 @@ use tokio::time::sleep;
 use super::{QUICK, SOON, accepted, prefer};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
-/// How long all upstreams are down: longer than the first retry.
-const OUTAGE: Duration = Duration::from_secs(8);
+/// How long all upstreams are down, at least: longer than the first retry.
+const SHORTEST: Duration = Duration::from_secs(8);
+
+/// And at most: what the attempts of a task outlast.
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Out of order.
 pub const DOWN: Scenario = Scenario {
@@ -20,12 +23,17 @@ pub const DOWN: Scenario = Scenario {
     about: "An upstream answers every call with 500, 502 or 503: its tasks go elsewhere. Then all of them do, \
             until the second attempts have failed, too: no task fails, and all succeed once they are well.",
     harsh: false,
-    lasts: None,
+    lasts: Some(SHORTEST),
     body: |run| Box::pin(down(run)),
 };
 
 async fn down(run: &Run) {
-    let setup = Setup::default().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
+    let setup = patient()
+        .upstreams(&[("first", &QUICK), ("second", &QUICK)])
+        .env("TASK_TIMEOUT", "30m");
+    let outage = run.duration.clamp(SHORTEST, LONGEST);
+    // The last attempt comes five minutes after the one before.
+    let within = SOON + LONGEST;
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
         prefer(site, "first").await;
@@ -48,13 +56,13 @@ async fn down(run: &Run) {
         set(site, 0, broken()).await;
         set(site, 1, broken()).await;
         tasks.extend(ann.songs(&titles("Meanwhile", 6)).await);
-        sleep(OUTAGE).await;
+        sleep(outage).await;
         for task in ann.client.tasks(&tasks).await {
             assert_ne!(task["status"], "FAILURE", "{task}");
         }
         set(site, 0, json!({})).await;
         set(site, 1, json!({})).await;
-        ann.all_succeed(&tasks, SOON).await;
+        ann.all_succeed(&tasks, within).await;
         let sums = check(run, site, SOON, &ann.expected()).await;
         assert_eq!(sums.tasks, [("SUCCESS".to_owned(), 17)].into());
     })

@@ -8,8 +8,7 @@ use super::{SOON, seen};
 use crate::check::check;
 use crate::member::Member;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient, titles};
 
 /// How many of each kind there are.
 const EACH: usize = 4;
@@ -38,8 +37,9 @@ async fn floods(run: &Run) {
         "--drip",
         "1s",
     ];
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("wild", &wild)])
+        .env("UPSTREAM_SUBMIT_TIMEOUT", "8s")
         .env("TASK_TIMEOUT", "45s");
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;

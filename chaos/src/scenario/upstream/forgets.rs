@@ -3,8 +3,7 @@
 use super::{SOON, seen};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient, titles};
 
 /// How many healthy songs there are.
 const HEALTHY: usize = 12;
@@ -21,7 +20,7 @@ pub const FORGETS: Scenario = Scenario {
 };
 
 async fn forgets(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &["--song-time", "2s..4s"])])
         .env("TASK_TIMEOUT", "40s");
     run.on_site(&setup, async |site| {

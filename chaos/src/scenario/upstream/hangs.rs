@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::{SOON, switch};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient, titles};
+use crate::site::Site;
 
 /// How many songs hang in their polls.
 const HUNG: usize = 120;
@@ -21,6 +21,10 @@ const SONGS: usize = 20;
 
 /// How much slower songs may be beside it: a tenth.
 const SLOWER: f64 = 1.1;
+
+/// The beat that polls are published on, in seconds. On which side of it a song falls is chance, and of
+/// the slowest few songs of a round chance may make that much.
+const BEAT: f64 = 0.5;
 
 /// What the good one is: found at the second poll, with time to spare on both sides.
 const GOOD: [&str; 4] = ["--song-time", "3300ms", "--submit-latency", "50ms"];
@@ -37,9 +41,9 @@ pub const HANGS: Scenario = Scenario {
 };
 
 async fn hangs(run: &Run) {
-    let setup = Setup::default()
-        .env("UPSTREAM_SUBMIT_TIMEOUT", "20s")
-        .env("UPSTREAM_FETCH_TIMEOUT", "20s");
+    let setup = patient()
+        .env("UPSTREAM_SUBMIT_TIMEOUT", "15s")
+        .env("UPSTREAM_FETCH_TIMEOUT", "15s");
     let one = setup.clone().upstreams(&[("good", &GOOD)]);
     let two = setup.upstreams(&[("good", &GOOD), ("hangs", &["--song-time", "1s"])]);
     let both = run.on_site(&one, async |alone| {
@@ -70,14 +74,14 @@ async fn side_by_side(run: &Run, alone: &Site, beside: &Site) {
     }
     let hung = beside.channels[1].upstream.counts().await;
     run.fact("hung_submits_of_one_channel", &hung["faults"]);
-    for (name, percent) in [("p50_s", 50), ("p90_s", 90)] {
+    for (name, percent, chance) in [("p50_s", 50, 0.0), ("p90_s", 90, BEAT)] {
         let (one, two) = (median(&by_itself, percent), median(&with_it, percent));
         run.fact(
             name,
             json!({"alone": one, "beside": two, "slower": two / one}),
         );
         assert!(
-            two <= one * SLOWER,
+            two <= one * SLOWER + chance,
             "{name}: {one:.2} s alone, {two:.2} s beside one that hangs"
         );
     }

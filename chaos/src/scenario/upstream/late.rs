@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::{QUICK, SOON, refunded, seen};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 use e2e::client::SONG;
 
 /// Success past the deadline.
@@ -24,9 +24,9 @@ pub const LATE: Scenario = Scenario {
 };
 
 async fn late(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &QUICK)])
-        .env("TASK_TIMEOUT", "4s");
+        .env("TASK_TIMEOUT", "10s");
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
         let titles = ["Too late sim:takes=1h", "Too late and bad sim:takes=1h"];

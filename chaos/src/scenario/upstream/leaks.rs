@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{QUICK, SOON, refunded};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::{Setup, Site};
+use crate::scenario::asker::{Asker, patient};
+use crate::site::Site;
 use e2e::client::{LYRICS, SONG};
 
 /// The one that tells everything.
@@ -22,7 +22,7 @@ pub const LEAKS: Scenario = Scenario {
 };
 
 async fn leaks(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &QUICK)])
         .env("SUBMIT_ATTEMPTS", "1");
     run.on_site(&setup, async |site| {

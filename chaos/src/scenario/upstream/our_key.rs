@@ -3,8 +3,7 @@
 use super::{QUICK, SOON, accepted, prefer};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient, titles};
 
 /// How many songs are asked for.
 const SONGS: usize = 12;
@@ -25,7 +24,7 @@ pub const OUR_KEY: Scenario = Scenario {
 
 async fn our_key(run: &Run) {
     let locked = |fault| [&QUICK[..], &["--faults", fault]].concat();
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[
             (LOCKED[0], &locked("submit-401=100%")),
             (LOCKED[1], &locked("submit-402=100%")),

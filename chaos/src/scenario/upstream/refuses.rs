@@ -3,8 +3,7 @@
 use super::{QUICK, SOON, refunded, seen};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient};
 use e2e::client::SONG;
 
 /// 400, 404, 422.
@@ -18,7 +17,7 @@ pub const REFUSES: Scenario = Scenario {
 };
 
 async fn refuses(run: &Run) {
-    let setup = Setup::default().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
+    let setup = patient().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
         let words = [

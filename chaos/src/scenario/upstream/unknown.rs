@@ -7,8 +7,7 @@ use tokio::time::Instant;
 use super::{SOON, refunded};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::Asker;
-use crate::site::Setup;
+use crate::scenario::asker::{Asker, patient};
 
 /// Our own deadline.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -25,7 +24,7 @@ pub const UNKNOWN: Scenario = Scenario {
 };
 
 async fn unknown(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("first", &["--song-time", "1s..2s", "--skew", "7200"])])
         .env("TASK_TIMEOUT", "15s");
     run.on_site(&setup, async |site| {

@@ -8,9 +8,9 @@ use tokio::time::sleep;
 use super::{SOON, accepted, switch};
 use crate::check::check;
 use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, titles};
+use crate::scenario::asker::{Asker, patient, titles};
 use crate::servers::ports::free_port;
-use crate::site::{Setup, Site};
+use crate::site::Site;
 
 /// How many songs each part asks for.
 const SONGS: usize = 8;
@@ -27,8 +27,9 @@ pub const UNREACHABLE: Scenario = Scenario {
 };
 
 async fn unreachable(run: &Run) {
-    let setup = Setup::default()
+    let setup = patient()
         .upstreams(&[("good", &["--song-time", "6s"])])
+        .env("UPSTREAM_SUBMIT_TIMEOUT", "8s")
         .env("SUBMIT_ATTEMPTS", "4");
     run.on_site(&setup, async |site| {
         let ann = Asker::new(site, "ann").await;
