@@ -191,32 +191,36 @@ async fn real_answers_are_as_they_are_described() {
     for (path, method, ask) in asks {
         assert_described(&document, path, method, &ask.send().await);
     }
-    world
-        .store
-        .enable_user("alice", false)
-        .await
-        .expect("it is written");
-    assert_described(&document, "/api/task/self", "get", &own("").send().await);
-    assert_described(
-        &document,
-        "/suno/fetch",
-        "post",
-        &many("{}".into()).send().await,
-    );
-    world
-        .store
-        .enable_channel("main", false)
-        .await
-        .expect("it is written");
+}
+
+#[tokio::test]
+async fn answers_in_bad_times_are_as_they_are_described() {
+    let (world, alice) = World::with_alice().await;
+    let root = world.admin("root").await;
     let bob = world.user("bob").await;
-    let answer = submit(&bob, r#"{"prompt":"p"}"#).send().await;
+    let document = document(&world).await;
+    let submit = || world.post("/suno/submit/music").key(&bob.key);
+    let many = |who: &Person| world.post("/suno/fetch").key(&who.key).json("{}");
+    let all = || world.get("/api/task/").user(&root);
+
+    let disabled = world.store.enable_user("alice", false).await;
+    assert!(disabled.expect("it is written"));
+    let own = world.get("/api/task/self").user(&alice).send().await;
+    assert_described(&document, "/api/task/self", "get", &own);
+    let answer = many(&alice).send().await;
+    assert_described(&document, "/suno/fetch", "post", &answer);
+
+    let disabled = world.store.enable_channel("main", false).await;
+    assert!(disabled.expect("it is written"));
+    let answer = submit().json(r#"{"prompt":"p"}"#).send().await;
     assert_eq!(answer.status, 503);
     assert_described(&document, "/suno/submit/{action}", "post", &answer);
+
     world.store.close().await;
     for (path, method, ask) in [
         ("/readyz", "get", world.get("/readyz")),
-        ("/api/task/", "get", all("")),
-        ("/suno/fetch", "post", many("{}".to_owned())),
+        ("/api/task/", "get", all()),
+        ("/suno/fetch", "post", many(&bob)),
     ] {
         let answer = ask.send().await;
         assert!(answer.status >= 500, "{path}");

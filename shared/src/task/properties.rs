@@ -151,7 +151,9 @@ proptest! {
     #[test]
     fn a_task_is_refunded_once_and_whole_exactly_when_it_failed(all in prop::collection::vec(said(), 0..40)) {
         let mut task = Told::charged();
-        all.into_iter().for_each(|said| task.hears(said));
+        for said in all {
+            task.hears(said);
+        }
         let failed = task.known.status == Status::Failure;
         prop_assert_eq!(task.refunds, u32::from(failed));
         let paid = if failed { 0 } else { Told::PRICE };

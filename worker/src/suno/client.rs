@@ -137,7 +137,7 @@ async fn read(mut response: reqwest::Response, largest: usize) -> Body {
 }
 
 /// `Retry-After`: seconds, or a date.
-fn retry_after(value: &str, now: Millis) -> Option<Duration> {
+pub fn retry_after(value: &str, now: Millis) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }

@@ -19,6 +19,14 @@ pub struct User {
     pub used: i64,
 }
 
+impl User {
+    /// What is left.
+    pub fn quota(&self) -> Quota {
+        let left = self.granted - self.used;
+        left.try_into().expect("no balance falls below zero")
+    }
+}
+
 pub struct Key {
     pub id: KeyId,
     pub user: usize,
@@ -202,8 +210,8 @@ impl Oracle {
     }
 
     fn move_money(&mut self, key: usize, channel: Option<usize>, used: i64) {
-        let user = self.keys[key].user;
-        self.users[user].used += used;
+        let payer = self.keys[key].user;
+        self.users[payer].used += used;
         self.keys[key].used += used;
         if let Some(channel) = channel {
             self.channels[channel].used += used;
@@ -252,11 +260,5 @@ impl Oracle {
             let (key, price) = (task.key, task.price);
             self.move_money(key, of_polling, -price);
         }
-    }
-
-    /// What is left to a user.
-    pub fn quota(&self, user: &User) -> Quota {
-        let left = user.granted - user.used;
-        left.try_into().expect("no balance falls below zero")
     }
 }

@@ -70,7 +70,7 @@ async fn accounts(world: &World, oracle: &Oracle) {
     for known in &oracle.users {
         let user = users.iter().find(|user| user.id == known.id);
         let user = user.expect("the user exists");
-        assert_eq!(user.quota, oracle.quota(known), "{}", known.name);
+        assert_eq!(user.quota, known.quota(), "{}", known.name);
         assert_eq!(user.used_quota.get(), known.used, "{}", known.name);
         assert_eq!(user.quota.get() + user.used_quota.get(), known.granted);
         keys(world, oracle, known.id).await;

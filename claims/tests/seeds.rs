@@ -1,0 +1,139 @@
+//! Each claim on its seeds, on seeds that are torn and mixed, and on any bytes. The same cases each
+//! time, unless `PROPTEST_CASES` or `PROPTEST_RNG_SEED` say otherwise (`docs/testing.md`).
+
+use std::path::Path;
+
+use claims::{ALL, Claim};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/seeds")
+        .join(name);
+    let files = std::fs::read_dir(folder).expect("each claim has seeds");
+    let mut paths: Vec<_> = files
+        .map(|file| file.expect("it is listed").path())
+        .collect();
+    // In the order of their names, as folders have none: the same cases everywhere.
+    paths.sort();
+    let read = |path| std::fs::read(path).expect("it reads");
+    paths.into_iter().map(read).collect()
+}
+
+/// What is done to a seed: bytes changed, taken out, and put in.
+#[derive(Debug, Clone)]
+enum Change {
+    Set(prop::sample::Index, u8),
+    Cut(prop::sample::Index, usize),
+    Put(prop::sample::Index, Vec<u8>),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let bytes = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..8),
+        prop::sample::select(
+            &[
+                "\"",
+                "\\",
+                "\\u0000",
+                "\\ud800",
+                "null",
+                "[]",
+                "{}",
+                "-1",
+                "1e999",
+                "99999999999999999999",
+                "\0",
+                "%00",
+                "\u{fffd}",
+                "10.0.0.7",
+            ][..]
+        )
+        .prop_map(|text| text.as_bytes().to_vec()),
+    ];
+    let place = any::<prop::sample::Index>;
+    prop_oneof![
+        (place(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (place(), 1..20_usize).prop_map(|(at, length)| Change::Cut(at, length)),
+        (place(), bytes).prop_map(|(at, bytes)| Change::Put(at, bytes)),
+    ]
+}
+
+fn changed(mut bytes: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        match change {
+            Change::Set(at, byte) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Change::Cut(at, length) if !bytes.is_empty() => {
+                let from = at.index(bytes.len());
+                bytes.drain(from..bytes.len().min(from + length));
+            }
+            Change::Put(at, more) => {
+                let at = at.index(bytes.len() + 1);
+                bytes.splice(at..at, more.iter().copied());
+            }
+            Change::Set(..) | Change::Cut(..) => {}
+        }
+    }
+    bytes
+}
+
+fn config() -> Config {
+    let config = Config::default();
+    let rng_seed = match config.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        given @ RngSeed::Fixed(_) => given,
+    };
+    Config {
+        failure_persistence: None,
+        rng_seed,
+        ..config
+    }
+}
+
+fn holds(name: &str, claim: Claim) {
+    let seeds = seeds(name);
+    for seed in &seeds {
+        claim(seed);
+    }
+    let torn = (
+        prop::sample::select(seeds),
+        prop::collection::vec(change(), 1..6),
+    );
+    let torn = torn.prop_map(|(seed, changes)| changed(seed, &changes));
+    let any_bytes = prop::collection::vec(any::<u8>(), 0..200);
+    let mut runner = TestRunner::new(config());
+    let outcome = runner.run(&prop_oneof![4 => torn, 1 => any_bytes], |bytes| {
+        claim(&bytes);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{name}: {error}");
+    }
+}
+
+#[test]
+fn every_claim_holds_of_its_seeds_and_of_what_becomes_of_them() {
+    for (name, claim) in ALL {
+        holds(name, claim);
+    }
+}
+
+/// A target without a claim would never be tried here, and a claim without one never there.
+#[test]
+fn every_claim_has_a_fuzz_target_and_every_target_a_claim() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    let files = std::fs::read_dir(folder).expect("there are targets");
+    let name = |path: std::path::PathBuf| {
+        path.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+    };
+    let mut targets: Vec<_> = files.filter_map(|file| name(file.ok()?.path())).collect();
+    targets.sort();
+    let mut claims: Vec<_> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    claims.sort();
+    assert_eq!(targets, claims);
+}

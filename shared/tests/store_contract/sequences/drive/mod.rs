@@ -1,0 +1,271 @@
+//! One step, done to the Store and to the model; what the Store answers is what the model expects.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`submitting`] | submits, and what comes of them |
+//! | [`polling`] | claims of polls, and what comes of them |
+//! | [`forgotten`] | what was put off, forgotten on the way, or given up |
+
+mod forgotten;
+mod polling;
+mod submitting;
+
+use std::time::Duration;
+
+use shared::clock::Millis;
+use shared::store::SharedStore;
+use shared::store::accounts::Granted;
+use shared::store::channels::Price;
+use shared::store::turns::AtTurn;
+use shared::task::{Action, KeyId, Platform, Turn};
+
+use super::oracle::{Channel, Key, Oracle, Stage, Task, User};
+use super::step::{Pick, Said, Step};
+use super::watch::{self, Watch};
+use crate::world::{Payer, World, quota};
+
+/// How long a claim or a sweep keeps a task to itself.
+const LEASE: Duration = Duration::from_mins(1);
+/// The first wait of an accepted task, and every wait after it.
+const PACE: Duration = Duration::from_secs(8);
+/// The looks at a task that was given up, and the time between two.
+const LATE_LOOKS: u32 = 6;
+const LATE_LOOK_EVERY: Duration = Duration::from_mins(5);
+
+pub struct Drive<'a> {
+    world: &'a World,
+    oracle: Oracle,
+    watch: Watch,
+    taken: usize,
+}
+
+impl<'a> Drive<'a> {
+    /// Two users, one of them poor; three keys, one of them without a limit; two channels.
+    pub async fn new(world: &'a World) -> Self {
+        let mut drive = Self {
+            world,
+            oracle: Oracle::new(),
+            watch: Watch::default(),
+            taken: 0,
+        };
+        for (balance, limits) in [(3_000, &[None, Some(700)][..]), (250, &[Some(9_000)][..])] {
+            drive.add_user(balance, limits).await;
+        }
+        for _ in 0..2 {
+            let id = world.channel().await;
+            let name = world.channel_now(id).await.name;
+            drive.oracle.channels.push(Channel {
+                id,
+                name,
+                enabled: true,
+                used: 0,
+            });
+        }
+        for (action, quota) in [(Action::Song, 100), (Action::Lyrics, 7)] {
+            drive.set_price(action, quota).await;
+        }
+        drive
+    }
+
+    async fn add_user(&mut self, balance: i64, limits: &[Option<i64>]) {
+        let user = self.oracle.users.len();
+        let Payer {
+            user: id,
+            name,
+            key,
+        } = self.world.payer_with(balance, limits[0]).await;
+        self.oracle.users.push(User {
+            id,
+            name,
+            granted: balance,
+            used: 0,
+        });
+        self.oracle.grants += 1;
+        self.add_key(key, user, limits[0]);
+        for limit in &limits[1..] {
+            let (digest, given) = (self.world.digest(), limit.map(quota));
+            let made = self
+                .world
+                .store
+                .create_key(id, "another", digest, given, self.oracle.now);
+            let key = made.await.expect("a key is made");
+            self.add_key(key, user, *limit);
+        }
+    }
+
+    fn add_key(&mut self, id: KeyId, user: usize, limit: Option<i64>) {
+        self.oracle.keys.push(Key {
+            id,
+            user,
+            limit,
+            used: 0,
+        });
+    }
+
+    /// One of the two Stores, in turn: they are two processes.
+    fn store(&self) -> SharedStore {
+        let both = [&self.world.store, &self.world.other];
+        both[self.taken % 2].clone()
+    }
+
+    /// Does one step, and looks at everything.
+    pub async fn take(&mut self, step: &Step) {
+        self.taken += 1;
+        match step.clone() {
+            Step::Submit {
+                key,
+                action,
+                once,
+                pinned,
+                twins,
+            } => {
+                self.submit(usize::from(key), action, once, pinned, twins)
+                    .await;
+            }
+            Step::Begin {
+                pick,
+                channel,
+                claim,
+            } => self.begin(pick, usize::from(channel), claim).await,
+            Step::NotArrived { pick, counted } => self.not_arrived(pick, counted).await,
+            Step::Accept { picks, doubled } => self.accept(&picks, doubled).await,
+            Step::Claim { channel, picks } => self.claim(usize::from(channel), &picks).await,
+            Step::Settle {
+                told,
+                doubled,
+                twins,
+            } => self.settle(&told, doubled, twins).await,
+            Step::Postpone { picks } => self.postpone(&picks).await,
+            Step::Sweep { limit } => self.sweep(limit).await,
+            Step::Late { limit } => self.late(limit).await,
+            Step::NoteLate { task, status } => self.note_late(usize::from(task), status).await,
+            Step::Forget { limit } => self.forget(limit).await,
+            Step::Grant { user, quota } => self.grant(usize::from(user), quota).await,
+            Step::Price { action, quota } => self.set_price(action, quota).await,
+            Step::EnableUser(user, on) => {
+                let name = &self.oracle.users[usize::from(user) % 2].name;
+                assert!(
+                    self.store()
+                        .enable_user(name, on)
+                        .await
+                        .expect("it is written")
+                );
+            }
+            Step::EnableKey(key, on) => {
+                let key = self.oracle.keys[usize::from(key) % 3].id;
+                assert!(
+                    self.store()
+                        .enable_key(key, on)
+                        .await
+                        .expect("it is written")
+                );
+            }
+            Step::EnableChannel(channel, on) => {
+                let store = self.store();
+                let channel = &mut self.oracle.channels[usize::from(channel) % 2];
+                channel.enabled = on;
+                assert!(
+                    store
+                        .enable_channel(&channel.name, on)
+                        .await
+                        .expect("it is written")
+                );
+            }
+            Step::Wait { seconds } => {
+                self.oracle.now = self.oracle.now.after(Duration::from_secs(seconds));
+            }
+        }
+        self.watch.look(self.world, &self.oracle).await;
+    }
+
+    /// Nothing is forgotten: in the end the sweep knows every unfinished task, and all of them end.
+    pub async fn end_all(&mut self) {
+        self.oracle.now = self.oracle.now.after(Duration::from_hours(100));
+        self.sweep(1_000).await;
+        let left = self
+            .oracle
+            .tasks
+            .iter()
+            .filter(|task| task.unfinished.is_some());
+        let left: Vec<_> = left.map(|task| (task.at(), Said::GivenUp)).collect();
+        self.settle_at(left, false, false).await;
+        self.watch.look(self.world, &self.oracle).await;
+        assert_eq!(self.world.store.unfinished().await.expect("it counts"), 0);
+        for task in &self.oracle.tasks {
+            watch::story(self.world, task).await;
+        }
+    }
+
+    /// The task that a number picks, and the turn that the message names.
+    fn pick(&self, pick: Pick, fits: impl Fn(&Task) -> bool) -> Option<AtTurn> {
+        let fitting: Vec<&Task> = self.oracle.tasks.iter().filter(|task| fits(task)).collect();
+        let tasks: Vec<&Task> = if fitting.is_empty() || !pick.fitting {
+            self.oracle.tasks.iter().collect()
+        } else {
+            fitting
+        };
+        let chosen = tasks.get(usize::from(pick.task) % tasks.len().max(1))?;
+        let at = chosen.at();
+        let turn = Turn(at.turn.0 - i64::from(pick.ago));
+        Some(AtTurn { turn, ..at })
+    }
+
+    fn picks(&self, picks: &[Pick], fits: impl Fn(&Task) -> bool) -> Vec<AtTurn> {
+        let picked = picks.iter().filter_map(|pick| self.pick(*pick, &fits));
+        picked.collect()
+    }
+
+    async fn grant(&mut self, user: usize, amount: i64) {
+        let (store, now) = (self.store(), self.oracle.now);
+        let user = &mut self.oracle.users[user % 2];
+        user.granted += amount;
+        self.oracle.grants += 1;
+        let left = quota(user.granted - user.used);
+        let granted = store.grant(&user.name, quota(amount), now).await;
+        assert_eq!(granted.expect("it is granted"), Granted::Given(left));
+    }
+
+    async fn set_price(&mut self, action: Action, amount: i64) {
+        self.oracle.prices.insert(action.as_str(), amount);
+        let price = Price {
+            platform: Platform::Suno,
+            action,
+            quota: quota(amount),
+        };
+        self.store().set_price(price).await.expect("it is set");
+    }
+}
+
+fn at_stage(task: &Task, fits: impl Fn(Stage) -> bool) -> bool {
+    task.unfinished
+        .as_ref()
+        .is_some_and(|task| fits(task.stage))
+}
+
+fn sorted<T: SortKey>(mut all: Vec<T>) -> Vec<T> {
+    all.sort_by_key(SortKey::key);
+    all
+}
+
+/// What the Store gives in no order.
+trait SortKey {
+    fn key(&self) -> (i64, i64);
+}
+
+impl SortKey for AtTurn {
+    fn key(&self) -> (i64, i64) {
+        (self.row.0, self.turn.0)
+    }
+}
+
+impl SortKey for shared::task::RowId {
+    fn key(&self) -> (i64, i64) {
+        (self.0, 0)
+    }
+}
+
+impl SortKey for Millis {
+    fn key(&self) -> (i64, i64) {
+        (self.0, 0)
+    }
+}

@@ -1,0 +1,207 @@
+//! Submits, and what comes of them.
+
+use shared::secret::SecretDigest;
+use shared::store::submissions::{Idempotency, NewTask, Submitted};
+use shared::store::turns::{Accepted, AtTurn};
+use shared::task::{Action, Turn};
+use tokio::join;
+
+use super::super::oracle::{Once, Stage, Verdict};
+use super::super::step::Pick;
+use super::{Drive, LEASE, PACE, at_stage, sorted};
+use crate::world::Payer;
+
+impl Drive<'_> {
+    pub(super) async fn submit(
+        &mut self,
+        key: usize,
+        action: Action,
+        once: Option<(u8, u8)>,
+        pinned: Option<u8>,
+        twins: bool,
+    ) {
+        let (key, now) = (key % 3, self.oracle.now);
+        let pinned = pinned.map(|pinned| usize::from(pinned) % 2);
+        let verdict = self.oracle.judge(key, action, once, pinned);
+        let (first, second) = (
+            self.new_task(key, action, once, pinned),
+            self.new_task(key, action, once, pinned),
+        );
+        let names = [first.task_id.clone(), second.task_id.clone()];
+        let mut ended = if twins {
+            let both = join!(
+                self.world.store.submit(first, now),
+                self.world.other.submit(second, now)
+            );
+            vec![both.0.expect("it submits"), both.1.expect("it submits")]
+        } else {
+            vec![self.store().submit(first, now).await.expect("it submits")]
+        };
+        if verdict == Verdict::Stored {
+            let stored = |ended: &Submitted| matches!(ended, Submitted::Stored(_));
+            let place = ended.iter().position(stored).expect("one is stored");
+            let (Submitted::Stored(row), name) = (ended.remove(place), names[place].clone()) else {
+                unreachable!("it was stored");
+            };
+            assert!(
+                ended
+                    .iter()
+                    .all(|other| *other == Submitted::Repeated(name.clone()))
+            );
+            self.oracle.store(row, name.clone(), key, action);
+            if let Some((word, body)) = once {
+                let user = self.oracle.keys[key].user;
+                let once = Once {
+                    body: (action, body),
+                    first: name,
+                    at: now,
+                };
+                self.oracle.once.insert((user, word), once);
+            }
+            return;
+        }
+        let expected = match verdict {
+            Verdict::Repeated(first) => Submitted::Repeated(first),
+            Verdict::KeyReused => Submitted::KeyReused,
+            Verdict::NoChannel => Submitted::NoChannel,
+            Verdict::Stored | Verdict::QuotaNotEnough => Submitted::QuotaNotEnough,
+        };
+        assert!(
+            ended.iter().all(|ended| *ended == expected),
+            "{ended:?}, not {expected:?}"
+        );
+    }
+
+    fn new_task(
+        &self,
+        key: usize,
+        action: Action,
+        once: Option<(u8, u8)>,
+        pinned: Option<usize>,
+    ) -> NewTask {
+        let key = &self.oracle.keys[key];
+        let user = &self.oracle.users[key.user];
+        let payer = Payer {
+            user: user.id,
+            name: user.name.clone(),
+            key: key.id,
+        };
+        NewTask {
+            action,
+            pinned: pinned.map(|channel| self.oracle.channels[channel].id),
+            idempotency: once.map(|(word, body)| Idempotency {
+                key: format!("order {word}"),
+                request: SecretDigest::of(format!("{action} {body}")),
+            }),
+            ..self.world.song(&payer)
+        }
+    }
+
+    pub(super) async fn begin(&mut self, pick: Pick, channel: usize, claim: i64) {
+        let Some(at) = self.pick(pick, |task| at_stage(task, |stage| stage == Stage::Submit))
+        else {
+            return;
+        };
+        let (now, channel) = (self.oracle.now, channel % 2);
+        let lease = now.after(LEASE);
+        let id = self.oracle.channels[channel].id;
+        let begun = self.store().begin_submit(at, id, claim, lease, now).await;
+        let next = AtTurn {
+            turn: Turn(at.turn.0 + 1),
+            ..at
+        };
+        let fresh = self
+            .oracle
+            .at(at)
+            .is_some_and(|task| task.stage == Stage::Submit);
+        // The same caller again, who lost the answer.
+        let is_own = |stage| matches!(stage, Stage::Sending { claim: own, .. } if own == claim);
+        let again = self.oracle.at(next).is_some_and(|task| is_own(task.stage));
+        let expected = if fresh {
+            self.oracle.at(at)
+        } else {
+            self.oracle.at(next).filter(|_| again)
+        };
+        let expected = expected.map(|task| {
+            task.turn = next.turn.0;
+            (task.stage, task.due_at) = (Stage::Sending { channel, claim }, lease);
+            next
+        });
+        assert_eq!(begun.expect("it begins"), expected);
+    }
+
+    pub(super) async fn not_arrived(&mut self, pick: Pick, counted: bool) {
+        let sending = |stage| matches!(stage, Stage::Sending { .. });
+        let Some(at) = self.pick(pick, |task| at_stage(task, sending)) else {
+            return;
+        };
+        let (now, due_at) = (self.oracle.now, self.oracle.now.after(PACE));
+        let again = self
+            .store()
+            .retry_submit(at, counted, "no connection", due_at, now)
+            .await;
+        let task = self.oracle.at(at).filter(|task| sending(task.stage));
+        let expected = task.map(|task| {
+            task.turn += 1;
+            (task.stage, task.due_at) = (Stage::Submit, due_at);
+            task.attempts += u32::from(counted);
+            AtTurn {
+                turn: Turn(task.turn),
+                ..at
+            }
+        });
+        assert_eq!(again.expect("it is put off"), expected);
+        if let Some(at) = expected {
+            let job = self.store().submit_job(at).await.expect("it reads");
+            let attempts = self.oracle.at(at).map(|task| task.attempts);
+            assert_eq!(
+                job.map(|job| (job.attempts, job.intention)),
+                attempts.map(|n| (n, false))
+            );
+        }
+    }
+
+    pub(super) async fn accept(&mut self, picks: &[Pick], doubled: bool) {
+        let sending = |stage| matches!(stage, Stage::Sending { .. });
+        let mut picked = self.picks(picks, |task| at_stage(task, sending));
+        if doubled {
+            picked.extend(picked.clone());
+        }
+        let (now, due_at) = (self.oracle.now, self.oracle.now.after(PACE));
+        let accepted = picked.iter().map(|at| {
+            let task = &self.oracle.tasks[self.oracle.task(at.row)];
+            let channel = match task.unfinished.as_ref().map(|task| task.stage) {
+                Some(Stage::Sending { channel, .. }) => channel,
+                _ => 0,
+            };
+            let channel = self.oracle.channels[channel].id;
+            Accepted {
+                at: *at,
+                channel,
+                upstream_id: task.upstream_id(),
+                due_at,
+            }
+        });
+        let accepted = self.store().accept(accepted.collect(), now).await;
+        let mut expected = Vec::new();
+        for at in picked {
+            let Some(task) = self.oracle.at(at) else {
+                continue;
+            };
+            let Stage::Sending { channel, .. } = task.stage else {
+                continue;
+            };
+            task.turn += 1;
+            (task.stage, task.due_at) = (Stage::Poll { channel }, due_at);
+            expected.push(AtTurn {
+                turn: Turn(task.turn),
+                ..at
+            });
+            self.oracle.accept(at.row, channel);
+        }
+        assert_eq!(
+            sorted(accepted.expect("they are accepted")),
+            sorted(expected)
+        );
+    }
+}
