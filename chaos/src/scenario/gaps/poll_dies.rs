@@ -13,9 +13,6 @@ const GAP: Gap = Gap {
     stale: "poll",
 };
 
-/// A song that is not done at its first poll.
-const LONG: &str = "Rain sim:takes=8s";
-
 /// The turn is taken, and nothing was asked.
 pub const BEFORE_THE_FETCH: Scenario = Scenario {
     name: "poller-dies-before-the-fetch",
@@ -85,7 +82,8 @@ pub const BEFORE_THE_NEXT: Scenario = Scenario {
     lasts: None,
     body: |run| {
         const BEFORE: Gap = Gap {
-            title: LONG,
+            // It is not done at its first poll.
+            title: "Rain sim:takes=8s",
             wire: Wire::Broker,
             words: || vec![words::poll_published(), words::poll_published()],
             ..GAP
@@ -94,17 +92,17 @@ pub const BEFORE_THE_NEXT: Scenario = Scenario {
     },
 };
 
-/// The broker has the next poll and the one before.
+/// The task has ended, and the broker was not told.
 pub const BEFORE_THE_ACK: Scenario = Scenario {
     name: "poller-dies-before-the-ack",
-    about: "A worker is killed before its acknowledgement of a poll reaches the broker, the next poll \
-            published: the old one is delivered again, for a turn that is gone.",
+    about: "A worker is killed before its acknowledgement of the last poll reaches the broker: it is \
+            delivered again, for a task that has ended, and nothing is done.",
     harsh: false,
     lasts: None,
     body: |run| {
         const BEFORE: Gap = Gap {
-            title: LONG,
             wire: Wire::Broker,
+            // Not one before the last: that could come again together with the next, as one batch.
             words: || vec![words::poll_delivered(), words::acknowledge()],
             ..GAP
         };
