@@ -1,4 +1,17 @@
-//! Breaks everything that can break, on real servers, and proves that the books balance after it.
+//! Breaks everything that can break, on real servers, and proves that the books balance after it
+//! (`docs/chaos.md`).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`scenario`] | what is broken, and what exactly must come of it |
+//! | [`run`], [`report`] | one run of a scenario, and what is told of it |
+//! | [`site`], [`member`] | API, workers and upstreams as processes, on wires of their own |
+//! | [`servers`] | a `PostgreSQL` and a `RabbitMQ` to be killed |
+//! | [`proxy`] | the wires: delayed, cut, reset, black-holed, held at a word |
+//! | [`load`], [`monkey`] | random load, and random faults |
+//! | [`record`], [`books`], [`check`] | what clients were told, what the tables hold, and that both agree |
+//! | [`metrics`], [`tally`] | figures of a process, and our own |
+
 pub mod books;
 pub mod check;
 pub mod load;
