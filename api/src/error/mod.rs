@@ -201,7 +201,7 @@ impl From<StoreError> for ApiError {
     /// the client.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => {
+            StoreError::Busy | StoreError::Contended(_) => {
                 tracing::warn!(%error, "answered that we are busy");
                 Self::Busy
             }

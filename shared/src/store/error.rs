@@ -73,9 +73,14 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error;
         match &error {
             Error::PoolTimedOut => Self::Busy,
-            Error::Io(_) | Error::Tls(_) | Error::PoolClosed | Error::WorkerCrashed => {
-                Self::Unreachable(error)
-            }
+            // A connection that ends in the middle of a word, or is not in the state that we left it in,
+            // is the connection's fault: another one will do.
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::Protocol(_)
+            | Error::BeginFailed
+            | Error::PoolClosed
+            | Error::WorkerCrashed => Self::Unreachable(error),
             Error::Database(said) => match kind(said.code().as_deref().unwrap_or_default()) {
                 Kind::Contention => Self::Contended(error),
                 Kind::Outage => Self::Unreachable(error),
@@ -131,6 +136,14 @@ mod tests {
         }
         for refusal in ["23505", "22003", "42P01", "19", "2067", ""] {
             assert!(matches!(kind(refusal), Kind::Refusal), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_ends_in_the_middle_of_a_word_is_an_outage() {
+        let cut = sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned());
+        for error in [cut, sqlx::Error::BeginFailed] {
+            assert!(StoreError::from(error).is_passing());
         }
     }
 

@@ -49,6 +49,9 @@ struct Parameters {
 
 /// How often a submit is tried while other transactions are in its way.
 const ATTEMPTS: u32 = 4;
+/// After so long it is not tried again: a lock that was not given in time (10 s) is held by somebody
+/// who takes long, and a client that is told to come back is better off than one that hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What it may refuse.
 pub(crate) struct Refusals;
@@ -176,11 +179,13 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     answer
 }
 
-/// Where another transaction was in the way nothing happened: it is tried again, a little later.
+/// Where another transaction was in the way nothing happened: it is tried again, a little later,
+/// unless that took so long that the client is better told.
 async fn submit_to_store(app: &App, task: NewTask) -> shared::store::Result<Submitted> {
+    let started = app.clock.now();
     for _ in 1..ATTEMPTS {
         match app.store.submit(task.clone(), app.clock.now()).await {
-            Err(StoreError::Contended(error)) => {
+            Err(StoreError::Contended(error)) if app.clock.now().since(started) < PATIENCE => {
                 tracing::debug!(%error, "another transaction was in the way of a submit");
                 let wait = Duration::from_millis(10 + app.random.below(40));
                 tokio::time::sleep(wait).await;

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::check::{Expected, check};
 use crate::proxy::gate::{Gate, Words};
-use crate::record::{Answered, Asked};
+use crate::record::{Answered, Asked, Record};
 use crate::run::{Run, Scenario};
-use crate::scenario::asking::{ask, song};
+use crate::scenario::asking::{ask, ask_until_answered, song};
 use crate::site::{Setup, Site};
 
 /// What the user is granted.
@@ -29,7 +29,7 @@ pub const BY_A_LOCK: Scenario = Scenario {
     name: "pool-exhausted-by-a-lock",
     about: "Somebody holds a lock behind everybody's back, and the submits that wait for it hold all of \
             an API's connections. Others are told 503 within seconds, and nothing is taken from them; \
-            when the lock goes, those that waited are answered, and all is well.",
+            when the lock goes, those that waited, and asked again, are answered, and all is well.",
     harsh: false,
     lasts: None,
     body: |run| Box::pin(by_a_lock(run)),
@@ -44,7 +44,7 @@ async fn by_a_lock(run: &Run) {
         let take = sqlx::query("SELECT 1 FROM users WHERE name = 'ann' FOR UPDATE");
         take.execute(&mut *lock).await.expect("the row is free");
         // As many as there are connections.
-        let waiting = join_all(["Held 1", "Held 2"].map(|title| asked(&ann, title)));
+        let waiting = join_all(["Held 1", "Held 2"].map(|title| insisted(&ann, title)));
         let others = async {
             wait_for_waiters(site, 2).await;
             let refused = refused_in_time(&bob).await;
@@ -124,6 +124,13 @@ async fn by_a_black_hole(run: &Run) {
 
 fn setup() -> Setup {
     Setup::default().env("DATABASE_MAX_CONNECTIONS", "2")
+}
+
+/// Asks under an idempotency key until it is answered: who waits for a lock in vain is told 503, too.
+async fn insisted(client: &Client, title: &str) -> Asked {
+    let record = Record::default();
+    ask_until_answered(std::slice::from_ref(client), title, &record).await;
+    record.all().remove(0)
 }
 
 /// Asks once, without a key.

@@ -22,7 +22,7 @@ pub(super) async fn overdue(
     now: Millis,
 ) -> Result<Vec<Overdue>> {
     // SKIP LOCKED: each sweeper gets others, and nobody waits for a settle under way. One line of
-    // history a turn: while the broker is away the same tasks are found again every two minutes.
+    // history a turn: a task whose message stands in a long queue is found again and again.
     let rows = sqlx::query(
         "WITH overdue AS (
              SELECT id, due_at FROM unfinished_tasks
