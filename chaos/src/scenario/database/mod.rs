@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `restarts` | the server is stopped and killed |
 //! | `terminates` | it throws every connection out, again and again |
+//! | `hangs_up` | it closes every connection before its first word |
 //! | `exhausted` | every connection of an API is in use |
 //! | `load` | who asks meanwhile |
 
 mod exhausted;
+mod hangs_up;
 mod load;
 mod restarts;
 mod terminates;
@@ -15,7 +17,8 @@ mod terminates;
 use crate::run::Scenario;
 
 /// The scenarios.
-pub const SCENARIOS: [Scenario; 5] = [
+pub const SCENARIOS: [Scenario; 6] = [
+    hangs_up::ON_A_WORKER,
     exhausted::BY_A_LOCK,
     exhausted::BY_A_SLOW_WIRE,
     exhausted::BY_A_BLACK_HOLE,
