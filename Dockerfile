@@ -13,7 +13,7 @@ COPY . .
 # The caches keep what was downloaded and compiled from one build to the next.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --workspace --bins \
+    cargo build --release --locked -p api -p worker -p task-center -p suno-simulator \
  && mkdir /out \
  && cp target/release/api target/release/worker target/release/task-center target/release/suno-simulator /out/
 
