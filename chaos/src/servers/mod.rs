@@ -51,7 +51,9 @@ impl Servers {
 
     /// Starts what does not run.
     pub async fn mend(&self) {
-        let (mut postgres, mut rabbitmq) = tokio::join!(self.postgres.lock(), self.rabbitmq.lock());
+        // In this order, as everybody who takes both.
+        let mut postgres = self.postgres.lock().await;
+        let mut rabbitmq = self.rabbitmq.lock().await;
         if !postgres.is_up() {
             postgres.run().await;
         }
