@@ -10,10 +10,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::servers::Servers;
 use crate::site::{Setup, Site};
+
+/// How much longer than its duration a scenario may take before it counts as one that hangs.
+const LONGEST: Duration = Duration::from_mins(12);
 
 /// Something that is broken on purpose, and what must hold after it.
 #[derive(Clone, Copy)]
@@ -90,8 +93,11 @@ impl Scenario {
             },
             found: Mutex::default(),
         };
-        if let Err(why) = caught((self.body)(&run)).await {
-            run.broke(why);
+        let limit = run.duration + LONGEST;
+        match timeout(limit, caught((self.body)(&run))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => run.broke(why),
+            Err(_) => run.broke(format!("it takes longer than {limit:?}")),
         }
         let found = run
             .found
