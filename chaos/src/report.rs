@@ -49,8 +49,8 @@ impl fmt::Display for Report {
         for outcome in &self.scenarios {
             write!(f, "\n{outcome}")?;
         }
-        let breaks = self.breaks;
-        writeln!(f, "\n{} scenarios, {breaks} breaks", self.scenarios.len())
+        let (scenarios, breaks) = (self.scenarios.len(), self.breaks);
+        writeln!(f, "\nscenarios: {scenarios}, breaks: {breaks}")
     }
 }
 
