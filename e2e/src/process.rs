@@ -53,6 +53,18 @@ pub enum Signal {
     Thaw,
 }
 
+impl Signal {
+    /// Its name, as `kill` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "TERM",
+            Self::Kill => "KILL",
+            Self::Freeze => "STOP",
+            Self::Thaw => "CONT",
+        }
+    }
+}
+
 impl Launch {
     /// `program` without arguments, in `folder`.
     pub fn new(program: Program, folder: &Path) -> Self {
@@ -168,13 +180,7 @@ impl Process {
 
     /// Sends a signal.
     pub async fn signal(&self, signal: Signal) {
-        let word = match signal {
-            Signal::Terminate => "TERM",
-            Signal::Kill => "KILL",
-            Signal::Freeze => "STOP",
-            Signal::Thaw => "CONT",
-        };
-        let kill = format!("kill -{word} {}", self.pid);
+        let kill = format!("kill -{} {}", signal.name(), self.pid);
         let sent = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(
             sent.is_ok_and(|status| status.success()),

@@ -86,7 +86,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
 }
 
 /// The words of a panic as an error.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.map_err(|panic| words(&*panic))
 }

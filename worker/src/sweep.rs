@@ -115,7 +115,7 @@ async fn again_after(context: &Context) -> Option<Duration> {
     }
     // Unknown while a queue is missing; that must not stop the sweep.
     let depths = context.broker.depths().await.unwrap_or_default();
-    let work = [Queue::Submit, Queue::Poll].map(Queue::as_str);
+    let work = Queue::ALL.map(Queue::as_str);
     let waiting = depths
         .iter()
         .filter(|depth| work.iter().any(|queue| depth.queue.ends_with(queue)))

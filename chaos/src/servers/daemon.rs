@@ -52,7 +52,7 @@ impl Daemon {
 
     /// Signals it and everything below it.
     pub async fn signal(&self, signal: Signal) {
-        signal_all(&tree(self.pid), word(signal)).await;
+        signal_all(&tree(self.pid), signal.name()).await;
     }
 
     /// Kills it and everything below it, and waits until none of them is there any more.
@@ -79,15 +79,6 @@ impl Daemon {
             (!there).then_some(())
         })
         .await;
-    }
-}
-
-fn word(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Terminate => "TERM",
-        Signal::Kill => "KILL",
-        Signal::Freeze => "STOP",
-        Signal::Thaw => "CONT",
     }
 }
 
