@@ -45,6 +45,11 @@ impl Daemon {
         }
     }
 
+    /// The process that all others of it come from.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

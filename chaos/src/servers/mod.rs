@@ -23,12 +23,17 @@ pub struct Servers {
 impl Servers {
     /// Starts both; whichever is not installed is installed first, where we may.
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same, `PostgreSQL` with these settings, each `name=value`.
+    pub async fn with(postgres: &'static [&'static str]) -> Self {
         let folder = Folder::new();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         // The user postgres passes through.
         std::fs::set_permissions(folder.path(), open).expect("the folder is ours");
         let (postgres, rabbitmq) = tokio::join!(
-            Postgres::start(folder.path()),
+            Postgres::start(folder.path(), postgres),
             RabbitMqServer::start(folder.path())
         );
         Self {

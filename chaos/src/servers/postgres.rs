@@ -21,12 +21,13 @@ pub struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
     port: u16,
+    settings: &'static [&'static str],
     running: Option<Daemon>,
 }
 
 impl Postgres {
-    /// Makes one below `folder`, and starts it.
-    pub async fn start(folder: &Path) -> Self {
+    /// Makes one below `folder`, and starts it with these settings beside ours, each `name=value`.
+    pub async fn start(folder: &Path, settings: &'static [&'static str]) -> Self {
         let programs = find(newest_programs, "postgresql").await;
         let folder = folder.join("postgres");
         std::fs::create_dir(&folder).expect("the folder takes a folder");
@@ -34,6 +35,7 @@ impl Postgres {
             programs,
             folder,
             port: free_port(),
+            settings,
             running: None,
         };
         made.init().await;
@@ -64,6 +66,11 @@ impl Postgres {
                 failed => panic!("PostgreSQL does not answer: {failed:?}"),
             }
         }
+    }
+
+    /// The process that all others of it come from, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(Daemon::pid)
     }
 
     /// Whether it was started and not killed or stopped since.
@@ -114,7 +121,8 @@ impl Postgres {
             "-c",
             "log_line_prefix=%m [%p] %a ",
         ];
-        let command = [as_user, &server].concat();
+        let settings: Vec<&str> = self.settings.iter().flat_map(|set| ["-c", set]).collect();
+        let command = [as_user, &server, &settings].concat();
         let log = self.folder.with_extension("log");
         for _ in 0..10 {
             let mut daemon = Daemon::start(&command, &[], &self.folder, &log);

@@ -88,6 +88,11 @@ impl RabbitMqServer {
         url.parse().expect("it reads as a URL")
     }
 
+    /// The process that all others of it come from, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(Daemon::pid)
+    }
+
     /// Whether it was started and not killed or stopped since.
     pub fn is_up(&self) -> bool {
         self.running.is_some()

@@ -1,0 +1,216 @@
+//! Tables: for people as Markdown, for machines as JSON.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::machine::Machine;
+
+/// What a whole run found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What it ran on.
+    pub machine: Machine,
+    /// Small sizes: nothing here is worth keeping.
+    pub short: bool,
+    /// The tables, in the order in which they were measured.
+    pub tables: Vec<Table>,
+}
+
+/// One table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Table {
+    /// The figure's name.
+    pub figure: String,
+    /// What was measured, and how.
+    pub about: String,
+    /// The columns' names, each with its unit.
+    pub columns: Vec<String>,
+    /// Its rows.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A cell.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// Words.
+    Text(String),
+    /// One number.
+    Number(f64),
+    /// A number measured several times.
+    Spread(Spread),
+}
+
+/// The median of several rounds, and between what they lay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
+}
+
+impl Spread {
+    /// Of at least one round.
+    pub fn of(rounds: impl IntoIterator<Item = f64>) -> Self {
+        let mut rounds: Vec<f64> = rounds.into_iter().collect();
+        assert!(!rounds.is_empty(), "nothing was measured");
+        rounds.sort_by(f64::total_cmp);
+        Self {
+            median: percentile(&rounds, 0.5),
+            least: rounds[0],
+            most: rounds[rounds.len() - 1],
+        }
+    }
+}
+
+/// The value below which the `share` of `sorted` lies; the nearest rank.
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
+    assert!(!sorted.is_empty(), "nothing was measured");
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "ranks are small and not negative"
+    )]
+    let rank = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
+    sorted[rank - 1]
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(figure: &str, about: &str, columns: &[&str]) -> Self {
+        Self {
+            figure: figure.to_owned(),
+            about: about.to_owned(),
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row, which must have a cell a column.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        assert_eq!(cells.len(), self.columns.len(), "a cell a column");
+        self.rows.push(cells);
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Spread> for Cell {
+    fn from(spread: Spread) -> Self {
+        Self::Spread(spread)
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Number(number) => out.write_str(&short(*number)),
+            Self::Spread(Spread {
+                median,
+                least,
+                most,
+            }) => {
+                let (median, least, most) = (short(*median), short(*least), short(*most));
+                write!(out, "{median} ({least} to {most})")
+            }
+        }
+    }
+}
+
+/// Three digits that count; thousands apart.
+fn short(number: f64) -> String {
+    let size = number.abs();
+    if size < 10.0 {
+        return format!("{number:.2}");
+    }
+    if size < 100.0 {
+        return format!("{number:.1}");
+    }
+    let whole = format!("{size:.0}");
+    let mut grouped = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if number < 0.0 { "-" } else { "" };
+    format!("{sign}{grouped}")
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "### {}\n\n{}\n", self.figure, self.about)?;
+        writeln!(out, "| {} |", self.columns.join(" | "))?;
+        writeln!(out, "|{}", "---|".repeat(self.columns.len()))?;
+        for row in &self.rows {
+            let cells: Vec<String> = row.iter().map(Cell::to_string).collect();
+            writeln!(out, "| {} |", cells.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}\n", self.machine)?;
+        if self.short {
+            writeln!(out, "A short run: small sizes, nothing worth keeping.\n")?;
+        }
+        for table in &self.tables {
+            writeln!(out, "{table}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_median_between_the_least_and_the_most() {
+        let spread = Spread::of([9.0, 1.0, 5.0]);
+        assert_eq!((spread.least, spread.median, spread.most), (1.0, 5.0, 9.0));
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_measured() {
+        let sorted: Vec<f64> = (1..=200).map(f64::from).collect();
+        assert_eq!(percentile(&sorted, 0.99), 198.0);
+        assert_eq!(percentile(&sorted, 1.0), 200.0);
+        assert_eq!(percentile(&[7.0], 0.5), 7.0);
+    }
+
+    #[test]
+    fn a_table_is_markdown() {
+        let mut table = Table::new("submits", "How many.", &["what", "a second"]);
+        table.row(vec!["ours".into(), Spread::of([1234.0, 999.0]).into()]);
+        assert_eq!(
+            table.to_string(),
+            "### submits\n\nHow many.\n\n| what | a second |\n|---|---|\n| ours | 999 (999 to 1,234) |\n"
+        );
+    }
+}

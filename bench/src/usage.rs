@@ -1,0 +1,100 @@
+//! What a process used, as `/proc` tells.
+
+use std::time::Duration;
+
+/// Processor time and memory of one process.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    /// Processor time of all its threads, in user and kernel.
+    pub cpu: Duration,
+    /// Memory it has now, MiB.
+    pub resident_mib: f64,
+    /// The most memory it had, MiB.
+    pub peak_mib: f64,
+}
+
+/// The kernel counts processor time in ticks of 10 ms, whatever its own clock does.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Usage {
+    /// Of the process with this id. Panics if there is none.
+    pub fn of(pid: u32) -> Self {
+        let read = |file: &str| {
+            let path = format!("/proc/{pid}/{file}");
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+        };
+        let status = read("status");
+        let mib = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let kib = line.and_then(|line| line.split_whitespace().nth(1));
+            let kib: f64 = kib.and_then(|kib| kib.parse().ok()).unwrap_or_default();
+            kib / 1024.0
+        };
+        Self {
+            cpu: cpu(&read("stat")),
+            resident_mib: mib("VmRSS:"),
+            peak_mib: mib("VmHWM:"),
+        }
+    }
+
+    /// The processor time of a process and of all that it started and that still runs: a server
+    /// that forks. Those that ended are counted in their parents.
+    pub fn cpu_of_family(pid: u32) -> Duration {
+        let mut family = vec![pid];
+        let mut total = Duration::ZERO;
+        while let Some(pid) = family.pop() {
+            // One may end just now.
+            let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+                continue;
+            };
+            total += cpu_with_ended_children(&stat);
+            let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+            for task in tasks.into_iter().flatten().flatten() {
+                let children = std::fs::read_to_string(task.path().join("children"));
+                let children = children.unwrap_or_default();
+                family.extend(
+                    children
+                        .split_whitespace()
+                        .filter_map(|id| id.parse::<u32>().ok()),
+                );
+            }
+        }
+        total
+    }
+}
+
+fn cpu(stat: &str) -> Duration {
+    ticks(stat, 11..13)
+}
+
+fn cpu_with_ended_children(stat: &str) -> Duration {
+    ticks(stat, 11..15)
+}
+
+/// The sum of some fields of `stat`, counted after the name in brackets, which may hold anything.
+fn ticks(stat: &str, fields: std::ops::Range<usize>) -> Duration {
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields = after_name
+        .split_whitespace()
+        .skip(fields.start)
+        .take(fields.len());
+    let ticks: u32 = fields.filter_map(|field| field.parse::<u32>().ok()).sum();
+    TICK * ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_with_spaces_and_brackets() {
+        let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 30 20 20 0 1 0 5";
+        assert_eq!(cpu(stat), Duration::from_secs(2));
+        assert_eq!(cpu_with_ended_children(stat), Duration::from_millis(2_500));
+    }
+
+    #[test]
+    fn we_use_some_memory() {
+        assert!(Usage::of(std::process::id()).resident_mib > 0.1);
+    }
+}
