@@ -11,6 +11,7 @@ use api::{Api, Wake, observe, router};
 use clap::Parser as _;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
+use shared::fold;
 use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
@@ -61,7 +62,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         broker: Arc::clone(&broker),
         wake: wake.clone(),
         clock: Arc::new(SystemClock),
-        random,
+        random: Arc::clone(&random),
         task_timeout: config.task_timeout,
         cors: config.cors.clone(),
         figures,
@@ -79,6 +80,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: Arc::new(SystemClock),
     };
     components.spawn("gauges", gauges.run(stop.clone()));
+    components.spawn("fold", fold::run(Arc::clone(&store), random, stop.clone()));
     start::announce(&url);
     // Requests under way have their own grace; what is beyond that hangs.
     let grace = Patience::default().grace + Duration::from_secs(5);

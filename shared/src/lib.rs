@@ -11,6 +11,7 @@
 //! | [`secret`] | tokens and keys: made, digested, never printed |
 //! | [`health`] | whether database and broker answer |
 //! | [`gauges`] | what is the case now, for `GET /metrics` of every program |
+//! | [`fold`] | keeps the counts of the listings short |
 //! | [`telemetry`] | logs and figures |
 //! | [`start`] | what every program does before it works: database, broker, channel |
 //! | [`lifecycle`] | stop, and a component that dies |
@@ -19,6 +20,7 @@ pub mod backoff;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod fold;
 pub mod gauges;
 pub mod health;
 pub mod lifecycle;

@@ -9,6 +9,7 @@ use api::{Api, Wake, observe, router};
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::Cors;
+use shared::fold;
 use shared::gauges::{self, Gauges};
 use shared::lifecycle::{ComponentDied, Components, Stop};
 use shared::random::Random;
@@ -98,6 +99,8 @@ impl Center {
             clock: ground.clock.clone(),
         };
         components.spawn("gauges", gauges.run(stop.clone()));
+        let folds = fold::run(ground.store.clone(), ground.random.clone(), stop.clone());
+        components.spawn("fold", folds);
         let grace = worker::run::grace(setup.worker);
         Ok(Self {
             url,

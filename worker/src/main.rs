@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
+use shared::fold;
 use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
@@ -69,7 +70,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         store.clone(),
         broker.clone(),
         clock,
-        random,
+        random.clone(),
         settings,
         stop.clone(),
     )?;
@@ -93,6 +94,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: Arc::new(SystemClock),
     };
     components.spawn("gauges", gauges.run(stop.clone()));
+    components.spawn("fold", fold::run(store.clone(), random, stop.clone()));
     let ended = components.run(stop, worker::run::grace(settings)).await;
     broker.close().await;
     store.close().await;

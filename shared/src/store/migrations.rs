@@ -9,17 +9,31 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 /// Number, what it does, its statements.
 type Source = (i64, &'static str, &'static str);
 
-const POSTGRES: &[Source] = &[(
-    1,
-    "tables",
-    include_str!("../../../migrations/postgres/0001_tables.sql"),
-)];
+const POSTGRES: &[Source] = &[
+    (
+        1,
+        "tables",
+        include_str!("../../../migrations/postgres/0001_tables.sql"),
+    ),
+    (
+        2,
+        "counts",
+        include_str!("../../../migrations/postgres/0002_counts.sql"),
+    ),
+];
 
-const SQLITE: &[Source] = &[(
-    1,
-    "tables",
-    include_str!("../../../migrations/sqlite/0001_tables.sql"),
-)];
+const SQLITE: &[Source] = &[
+    (
+        1,
+        "tables",
+        include_str!("../../../migrations/sqlite/0001_tables.sql"),
+    ),
+    (
+        2,
+        "counts",
+        include_str!("../../../migrations/sqlite/0002_counts.sql"),
+    ),
+];
 
 /// The migrations for Postgres.
 pub(super) fn postgres() -> Migrator {

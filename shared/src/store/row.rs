@@ -3,6 +3,7 @@
 use super::accounts::{ApiKey, Role, User};
 use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
+use super::listing::walk::Counted;
 use super::listing::{Page, TaskView};
 use super::turns::{AtTurn, LateTask, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
@@ -249,18 +250,28 @@ fn unfinished(row: &impl Cells, turn: i64) -> Result<Unfinished> {
     })
 }
 
-/// The rows of a page, each with the same `total`; the page past the end is one row without a task.
-pub(super) fn page(rows: &[impl Cells]) -> Result<Page> {
-    let total = rows.first().map_or(Ok(0), |first| first.int("total"))?;
-    let items = rows
-        .iter()
-        .filter_map(|found| match found.int_or_null("id") {
-            Ok(None) => None,
-            Ok(Some(_)) => Some(task(found)),
-            Err(error) => Some(Err(error)),
-        })
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+/// The page of a filter that at most one task passes: it, or none.
+pub(super) fn one(rows: &[impl Cells], offset: i64, limit: i64) -> Result<Page> {
+    let total = rows.len();
+    let shown = rows.iter().filter(|_| offset == 0 && limit > 0);
+    Ok(Page {
+        items: shown.map(task).collect::<Result<_>>()?,
+        total: i64::try_from(total).unwrap_or(i64::MAX),
+    })
+}
+
+/// A block of `task_counts`, by which some were added up.
+pub(super) fn counted(row: &impl Cells) -> Result<Counted> {
+    Ok(Counted {
+        block: row.int("block")?,
+        tasks: row.int("tasks")?,
+        is_whole: row.flag("is_whole")?,
+    })
+}
+
+/// A block, and how many `tasks` it has, or has more.
+pub(super) fn block(row: &impl Cells) -> Result<(i64, i64)> {
+    Ok((row.int("block")?, row.int("tasks")?))
 }
 
 /// The counts of `unfinished_tasks`: none of them is negative.

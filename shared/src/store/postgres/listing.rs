@@ -1,84 +1,260 @@
 //! Tasks as clients see them.
 
-use async_trait::async_trait;
-use sqlx::{Postgres, QueryBuilder};
+use std::ops::RangeInclusive;
 
-use super::PostgresStore;
+use async_trait::async_trait;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres};
+
+use super::{PostgresStore, counts};
+use crate::store::detach::detach;
+use crate::store::listing::blocks::{Level, Scope};
+use crate::store::listing::walk::{self, Counted, Source};
 use crate::store::listing::{Filter, Listing, Page, TaskView};
-use crate::store::row::{self, TASK_COLUMNS};
+use crate::store::row::{self, Cells as _, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
 #[async_trait]
 impl Listing for PostgresStore {
     async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
-        // One statement, so one snapshot: the count and the page never disagree.
-        let mut sql =
-            QueryBuilder::<Postgres>::new("WITH total AS (SELECT count(*) AS total FROM tasks t");
-        push_filter(&mut sql, &filter);
-        sql.push("), page AS (SELECT ");
-        sql.push(TASK_COLUMNS);
-        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id");
-        push_filter(&mut sql, &filter);
-        sql.push(" ORDER BY t.id DESC LIMIT ").push_bind(limit);
-        sql.push(" OFFSET ").push_bind(offset);
-        sql.push(
-            ") SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE ORDER BY page.id DESC",
-        );
-        let rows = sql.build().fetch_all(&self.pool).await?;
-        row::page(&rows)
+        let pool = self.pool.clone();
+        if filter.nothing {
+            return Ok(Page {
+                items: Vec::new(),
+                total: 0,
+            });
+        }
+        detach(async move {
+            let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            let mut snapshot = Snapshot {
+                tx: pool.begin_with(snapshot).await?,
+                filter: &filter,
+            };
+            let page = if filter.task_id.is_some() {
+                snapshot.one(offset, limit).await?
+            } else {
+                walk::page(&mut snapshot, &filter, offset, limit).await?
+            };
+            snapshot.tx.commit().await?;
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn fold(&self, limit: u32) -> Result<u64> {
+        let (pool, folded) = (self.pool.clone(), self.folded.clone());
+        detach(async move { counts::fold(&pool, limit, &folded).await }).await
     }
 
     async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
-        let mut sql = QueryBuilder::<Postgres>::new("SELECT ");
-        sql.push(TASK_COLUMNS);
-        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id WHERE t.user_id = ");
-        sql.push_bind(user.0);
-        sql.push(" AND t.task_id = ANY (");
-        sql.push_bind(
-            tasks
-                .iter()
-                .map(|task| task.as_str().to_owned())
-                .collect::<Vec<_>>(),
-        );
-        sql.push(")");
-        let rows = sql
-            .build()
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::from)?;
+        let names = tasks.iter().map(|task| task.as_str().to_owned());
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {TASK_COLUMNS}
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             WHERE t.user_id = $1 AND t.task_id = ANY ($2)"
+        )))
+        .bind(user.0)
+        .bind(names.collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::from)?;
         rows.iter().map(row::task).collect()
     }
 }
 
-fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
-    sql.push(if filter.nothing {
-        " WHERE FALSE"
-    } else {
-        " WHERE TRUE"
-    });
-    if let Some(user) = filter.user_id {
-        sql.push(" AND t.user_id = ").push_bind(user.0);
+/// What of a filter every statement asks for, of whichever `row` has a channel, a status and so on. Its
+/// parameters are $1 to $6, bound by [`Snapshot::bound`].
+fn lets_through(row: &str) -> String {
+    format!(
+        "($1::BIGINT IS NULL OR {row}.channel_id = $1)
+         AND ($2::TEXT IS NULL OR {row}.platform = $2)
+         AND ($3::TEXT IS NULL OR {row}.action = $3)
+         AND ($4::TEXT IS NULL OR {row}.status = $4)"
+    )
+}
+
+/// The same, of a task, and its times.
+fn lets_task_through() -> String {
+    format!(
+        "{} AND ($5::BIGINT IS NULL OR t.submit_time >= $5)
+            AND ($6::BIGINT IS NULL OR t.submit_time <= $6)",
+        lets_through("t")
+    )
+}
+
+/// What the noted changes say: of each the kind of task that it takes away, and the one that it adds.
+const CHANGED: &str = "(
+    SELECT task AS id, user_id, user_seq, submit_time, old_channel AS channel_id, platform, action,
+           old_status AS status, -tasks AS tasks
+    FROM task_changes
+    WHERE old_status IS NOT NULL
+    UNION ALL
+    SELECT task, user_id, user_seq, submit_time, new_channel, platform, action, new_status, tasks
+    FROM task_changes
+    WHERE new_status IS NOT NULL
+)";
+
+/// The database as it was when the listing was asked for.
+struct Snapshot<'a> {
+    tx: sqlx::PgTransaction<'static>,
+    filter: &'a Filter,
+}
+
+impl Snapshot<'_> {
+    /// A statement with the filter bound as $1 to $6, its status by this name.
+    fn bound(
+        &self,
+        sql: String,
+        status: Option<&'static str>,
+    ) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(self.filter.channel_id.map(|channel| channel.0))
+            .bind(self.filter.platform.clone())
+            .bind(self.filter.action.map(crate::task::Action::as_str))
+            .bind(status)
+            .bind(self.filter.start_timestamp)
+            .bind(self.filter.end_timestamp)
     }
-    if let Some(channel) = filter.channel_id {
-        sql.push(" AND t.channel_id = ").push_bind(channel.0);
+
+    fn status(&self) -> Option<&'static str> {
+        self.filter.status.map(crate::task::Status::as_str)
     }
-    if let Some(platform) = &filter.platform {
-        sql.push(" AND t.platform = ").push_bind(platform.clone());
+
+    /// The condition that a task is one of the scope's, as parameter $7, and at `position`.
+    fn scope(&self) -> (&'static str, &'static str) {
+        match self.filter.scope() {
+            Scope::Everybody => ("$7::BIGINT IS NULL", "id"),
+            Scope::Of(_) => ("t.user_id = $7", "user_seq"),
+        }
     }
-    if let Some(task) = &filter.task_id {
-        sql.push(" AND t.task_id = ").push_bind(task.clone());
+
+    fn user(&self) -> Option<i64> {
+        self.filter.user_id.map(|user| user.0)
     }
-    if let Some(status) = filter.status {
-        sql.push(" AND t.status = ").push_bind(status.as_str());
+
+    async fn all(&mut self, query: Query<'static, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+        Ok(query.fetch_all(&mut *self.tx).await?)
     }
-    if let Some(action) = filter.action {
-        sql.push(" AND t.action = ").push_bind(action.as_str());
+
+    /// The task that the filter names, if it lets it through.
+    async fn one(&mut self, offset: i64, limit: i64) -> Result<Page> {
+        let sql = format!(
+            "SELECT {TASK_COLUMNS}
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             WHERE t.task_id = $8 AND ($7::BIGINT IS NULL OR t.user_id = $7) AND {}",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let rows = self.all(query.bind(self.filter.task_id.clone())).await?;
+        row::one(&rows, offset, limit)
     }
-    if let Some(start) = filter.start_timestamp {
-        sql.push(" AND t.submit_time >= ").push_bind(start);
+}
+
+#[async_trait]
+impl Source for Snapshot<'_> {
+    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>> {
+        // The parents as a table, so that each is a range of the primary key.
+        let within_parents = match within {
+            None => "task_counts c WHERE $9::BIGINT[] IS NULL",
+            Some(_) => {
+                "unnest($9::BIGINT[]) AS parent
+                 JOIN task_counts c ON c.block BETWEEN parent << 5 AND (parent << 5) + 31
+                 WHERE TRUE"
+            }
+        };
+        let sql = format!(
+            "SELECT c.block, sum(c.tasks)::BIGINT AS tasks,
+                    coalesce(min(c.first_submit) >= $5, TRUE)
+                    AND coalesce(max(c.last_submit) <= $6, TRUE) AS is_whole
+             FROM {within_parents} AND c.scope = $7 AND c.level = $8 AND {}
+               AND ($5::BIGINT IS NULL OR c.last_submit >= $5)
+               AND ($6::BIGINT IS NULL OR c.first_submit <= $6)
+             GROUP BY c.block",
+            lets_through("c")
+        );
+        let query = self.bound(sql, self.filter.state());
+        let query = query.bind(self.filter.scope().number());
+        let query = query.bind(level.number()).bind(within.map(<[i64]>::to_vec));
+        self.all(query).await?.iter().map(row::counted).collect()
     }
-    if let Some(end) = filter.end_timestamp {
-        sql.push(" AND t.submit_time <= ").push_bind(end);
+
+    async fn changes(&mut self) -> Result<Vec<(i64, i64)>> {
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "SELECT t.{position} >> 8 AS block, sum(t.tasks)::BIGINT AS tasks
+             FROM (SELECT id, user_id, user_seq, submit_time, channel_id, platform, action,
+                          task_state(status) AS status, tasks FROM {CHANGED} AS changed) AS t
+             WHERE t.id IS NOT NULL AND {of_scope} AND {}
+             GROUP BY 1",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.filter.state()).bind(self.user());
+        self.all(query).await?.iter().map(row::block).collect()
+    }
+
+    async fn total(&mut self) -> Result<Option<i64>> {
+        let filter = self.filter;
+        let everywhere = filter.user_id.is_none() && !filter.bounds_time();
+        if filter.is_told_by_blocks() || !everywhere {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT (SELECT coalesce(sum(c.tasks), 0) FROM task_counts c
+                     WHERE c.scope = 0 AND c.level = 3 AND c.block = 0 AND {})::BIGINT
+                  + (SELECT coalesce(sum(t.tasks), 0) FROM {CHANGED} AS t WHERE {})::BIGINT AS tasks",
+            lets_through("c"),
+            lets_task_through()
+        );
+        let rows = self.all(self.bound(sql, self.status())).await?;
+        rows.first().map(|row| row.int("tasks")).transpose()
+    }
+
+    async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "SELECT fine AS block, count(*) AS tasks
+             FROM unnest($8::BIGINT[]) AS fine
+             JOIN tasks t ON t.{position} BETWEEN fine << 8 AND (fine << 8) + 255
+             WHERE {of_scope} AND {}
+             GROUP BY fine",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let rows = self.all(query.bind(fine.to_vec())).await?;
+        rows.iter().map(row::block).collect()
+    }
+
+    async fn rows(
+        &mut self,
+        at: &[RangeInclusive<i64>],
+        skip: i64,
+        limit: i64,
+    ) -> Result<Vec<TaskView>> {
+        let (of_scope, position) = self.scope();
+        // Sorted by their ids alone: whole rows are long.
+        let sql = format!(
+            "SELECT {TASK_COLUMNS}
+             FROM (
+                 SELECT t.id
+                 FROM unnest($8::BIGINT[], $9::BIGINT[]) AS at (first, last)
+                 JOIN tasks t ON t.{position} BETWEEN at.first AND at.last
+                 WHERE {of_scope} AND {}
+                 ORDER BY t.id DESC
+                 OFFSET $10 LIMIT $11
+             ) AS page
+             JOIN tasks t ON t.id = page.id
+             JOIN users u ON u.id = t.user_id
+             ORDER BY t.id DESC",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = query.bind(at.iter().map(|at| *at.start()).collect::<Vec<_>>());
+        let query = query.bind(at.iter().map(|at| *at.end()).collect::<Vec<_>>());
+        let rows = self.all(query.bind(skip).bind(limit)).await?;
+        rows.iter().map(row::task).collect()
     }
 }

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `accounts`, `channels`, `submissions`, `listing`, `books` | the trait of that name |
+//! | `counts` | the fold of [`super::Listing`] |
 //! | `turns` | the trait [`super::Turns`], its parts in `submit`, `polls`, `settle`, `sweep` |
 //!
 //! Two facts decide most of what is written here. At READ COMMITTED an `UPDATE … WHERE turn = $n`
@@ -13,6 +14,7 @@
 mod accounts;
 mod books;
 mod channels;
+mod counts;
 mod listing;
 mod polls;
 mod settle;
@@ -20,6 +22,9 @@ mod submissions;
 mod submit;
 mod sweep;
 mod turns;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -35,6 +40,8 @@ pub struct PostgresStore {
     pool: PgPool,
     /// Without the limits of time: a migration may take long, and wait long for another program's.
     patient: PgConnectOptions,
+    /// How many changes of tasks were folded since their table was cleaned up.
+    folded: Arc<AtomicU64>,
 }
 
 impl PostgresStore {
@@ -56,7 +63,11 @@ impl PostgresStore {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await?;
-        Ok(Self { pool, patient })
+        Ok(Self {
+            pool,
+            patient,
+            folded: Arc::default(),
+        })
     }
 }
 

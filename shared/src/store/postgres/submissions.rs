@@ -166,7 +166,7 @@ async fn charge_user(tx: &mut Tx, user: UserId, price: Quota) -> Result<bool> {
     let change = money::charge(price);
     let done = sqlx::query(
         "UPDATE users
-         SET quota = quota + $2, used_quota = used_quota + $3
+         SET quota = quota + $2, used_quota = used_quota + $3, tasks = tasks + 1
          WHERE id = $1 AND quota + $2 >= 0",
     )
     .bind(user.0)
@@ -196,8 +196,9 @@ async fn insert_task(tx: &mut Tx, task: &NewTask, price: Quota, now: Millis) -> 
     let row = sqlx::query_scalar(
         "WITH task AS (
              INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
-                                created_at, updated_at, submit_time, request, input)
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $8, $8, $9, $10)
+                                created_at, updated_at, submit_time, request, input, user_seq)
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $8, $8, $9, $10,
+                     (SELECT tasks FROM users WHERE id = $2))
              RETURNING id
          ), unfinished AS (
              INSERT INTO unfinished_tasks (id, due_at, deadline, stage, pinned_channel)

@@ -1,77 +1,277 @@
 //! Tasks as clients see them.
 
-use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite};
+use std::ops::RangeInclusive;
 
-use super::SqliteStore;
-use crate::store::Result;
+use async_trait::async_trait;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Sqlite};
+
+use super::{SqliteStore, Tx, counts};
+use crate::store::detach::detach;
+use crate::store::listing::blocks::{Level, Scope};
+use crate::store::listing::walk::{self, Counted, Source};
 use crate::store::listing::{Filter, Listing, Page, TaskView};
-use crate::store::row::{self, TASK_COLUMNS};
+use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
 #[async_trait]
 impl Listing for SqliteStore {
     async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
-        // One statement, so one snapshot: the count and the page never disagree.
-        let mut sql =
-            QueryBuilder::<Sqlite>::new("WITH total AS (SELECT count(*) AS total FROM tasks t");
-        push_filter(&mut sql, &filter);
-        sql.push("), page AS (SELECT ");
-        sql.push(TASK_COLUMNS);
-        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id");
-        push_filter(&mut sql, &filter);
-        sql.push(" ORDER BY t.id DESC LIMIT ").push_bind(limit);
-        sql.push(" OFFSET ").push_bind(offset);
-        sql.push(
-            ") SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE ORDER BY page.id DESC",
-        );
-        let rows = sql.build().fetch_all(&self.readers).await?;
-        row::page(&rows)
+        let readers = self.readers.clone();
+        if filter.nothing {
+            return Ok(Page {
+                items: Vec::new(),
+                total: 0,
+            });
+        }
+        detach(async move {
+            let mut snapshot = Snapshot {
+                tx: readers.begin().await?,
+                filter: &filter,
+            };
+            let page = if filter.task_id.is_some() {
+                snapshot.one(offset, limit).await?
+            } else {
+                walk::page(&mut snapshot, &filter, offset, limit).await?
+            };
+            snapshot.tx.commit().await?;
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn fold(&self, limit: u32) -> Result<u64> {
+        let store = self.clone();
+        detach(async move {
+            let mut tx = store.begin().await?;
+            let folded = counts::fold(&mut tx, limit).await?;
+            tx.commit().await?;
+            Ok(folded)
+        })
+        .await
     }
 
     async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
         // One parameter, whatever their number: a list as JSON.
         let names = serde_json::json!(tasks).to_string();
-        let mut sql = QueryBuilder::<Sqlite>::new("SELECT ");
-        sql.push(TASK_COLUMNS);
-        sql.push(" FROM tasks t JOIN users u ON u.id = t.user_id WHERE t.user_id = ");
-        sql.push_bind(user.0);
-        sql.push(" AND t.task_id IN (SELECT value FROM json_each(");
-        sql.push_bind(names);
-        sql.push("))");
-        let rows = sql.build().fetch_all(&self.readers).await?;
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {TASK_COLUMNS}
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             WHERE t.user_id = ?1 AND t.task_id IN (SELECT value FROM json_each(?2))"
+        )))
+        .bind(user.0)
+        .bind(names)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::from)?;
         rows.iter().map(row::task).collect()
     }
 }
 
-fn push_filter(sql: &mut QueryBuilder<Sqlite>, filter: &Filter) {
-    sql.push(if filter.nothing {
-        " WHERE FALSE"
-    } else {
-        " WHERE TRUE"
-    });
-    if let Some(user) = filter.user_id {
-        sql.push(" AND t.user_id = ").push_bind(user.0);
+/// What of a filter every statement asks for, of whichever `row` has a channel, a status and so on. Its
+/// parameters are ?1 to ?6, bound by [`Snapshot::bound`].
+fn lets_through(row: &str) -> String {
+    format!(
+        "(?1 IS NULL OR {row}.channel_id = ?1)
+         AND (?2 IS NULL OR {row}.platform = ?2)
+         AND (?3 IS NULL OR {row}.action = ?3)
+         AND (?4 IS NULL OR {row}.status = ?4)"
+    )
+}
+
+/// The same, of a task, and its times.
+fn lets_task_through() -> String {
+    format!(
+        "{} AND (?5 IS NULL OR t.submit_time >= ?5)
+            AND (?6 IS NULL OR t.submit_time <= ?6)",
+        lets_through("t")
+    )
+}
+
+/// What the noted changes say: of each the kind of task that it takes away, and the one that it adds.
+const CHANGED: &str = "(
+    SELECT task AS id, user_id, user_seq, submit_time, old_channel AS channel_id, platform, action,
+           old_status AS status, -tasks AS tasks
+    FROM task_changes
+    WHERE old_status IS NOT NULL
+    UNION ALL
+    SELECT task, user_id, user_seq, submit_time, new_channel, platform, action, new_status, tasks
+    FROM task_changes
+    WHERE new_status IS NOT NULL
+)";
+
+/// The database as it was when the listing first asked it.
+struct Snapshot<'a> {
+    tx: Tx,
+    filter: &'a Filter,
+}
+
+impl Snapshot<'_> {
+    /// A statement with the filter bound as ?1 to ?6, its status by this name.
+    fn bound(
+        &self,
+        sql: String,
+        status: Option<&'static str>,
+    ) -> Query<'static, Sqlite, SqliteArguments> {
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(self.filter.channel_id.map(|channel| channel.0))
+            .bind(self.filter.platform.clone())
+            .bind(self.filter.action.map(crate::task::Action::as_str))
+            .bind(status)
+            .bind(self.filter.start_timestamp)
+            .bind(self.filter.end_timestamp)
     }
-    if let Some(channel) = filter.channel_id {
-        sql.push(" AND t.channel_id = ").push_bind(channel.0);
+
+    fn status(&self) -> Option<&'static str> {
+        self.filter.status.map(crate::task::Status::as_str)
     }
-    if let Some(platform) = &filter.platform {
-        sql.push(" AND t.platform = ").push_bind(platform.clone());
+
+    /// The condition that a task is one of the scope's, as parameter ?7, and at `position`.
+    fn scope(&self) -> (&'static str, &'static str) {
+        match self.filter.scope() {
+            Scope::Everybody => ("?7 IS NULL", "id"),
+            Scope::Of(_) => ("t.user_id = ?7", "user_seq"),
+        }
     }
-    if let Some(task) = &filter.task_id {
-        sql.push(" AND t.task_id = ").push_bind(task.clone());
+
+    fn user(&self) -> Option<i64> {
+        self.filter.user_id.map(|user| user.0)
     }
-    if let Some(status) = filter.status {
-        sql.push(" AND t.status = ").push_bind(status.as_str());
+
+    async fn all(
+        &mut self,
+        query: Query<'static, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>> {
+        Ok(query.fetch_all(&mut *self.tx).await?)
     }
-    if let Some(action) = filter.action {
-        sql.push(" AND t.action = ").push_bind(action.as_str());
+
+    /// The task that the filter names, if it lets it through.
+    async fn one(&mut self, offset: i64, limit: i64) -> Result<Page> {
+        let sql = format!(
+            "SELECT {TASK_COLUMNS}
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             WHERE t.task_id = ?8 AND (?7 IS NULL OR t.user_id = ?7) AND {}",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let rows = self.all(query.bind(self.filter.task_id.clone())).await?;
+        row::one(&rows, offset, limit)
     }
-    if let Some(start) = filter.start_timestamp {
-        sql.push(" AND t.submit_time >= ").push_bind(start);
+}
+
+#[async_trait]
+impl Source for Snapshot<'_> {
+    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>> {
+        // The parents as a table, so that each is a range of the primary key.
+        let within_parents = match within {
+            None => "task_counts c WHERE ?9 IS NULL",
+            Some(_) => {
+                "json_each(?9) AS parent
+                 JOIN task_counts c
+                     ON c.block BETWEEN parent.value << 5 AND (parent.value << 5) + 31
+                 WHERE TRUE"
+            }
+        };
+        let sql = format!(
+            "SELECT c.block, sum(c.tasks) AS tasks,
+                    coalesce(min(c.first_submit) >= ?5, TRUE)
+                    AND coalesce(max(c.last_submit) <= ?6, TRUE) AS is_whole
+             FROM {within_parents} AND c.scope = ?7 AND c.level = ?8 AND {}
+               AND (?5 IS NULL OR c.last_submit >= ?5)
+               AND (?6 IS NULL OR c.first_submit <= ?6)
+             GROUP BY c.block",
+            lets_through("c")
+        );
+        let query = self.bound(sql, self.filter.state());
+        let query = query.bind(self.filter.scope().number());
+        let query = query.bind(level.number()).bind(within.map(json));
+        self.all(query).await?.iter().map(row::counted).collect()
     }
-    if let Some(end) = filter.end_timestamp {
-        sql.push(" AND t.submit_time <= ").push_bind(end);
+
+    async fn changes(&mut self) -> Result<Vec<(i64, i64)>> {
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "SELECT t.{position} >> 8 AS block, sum(t.tasks) AS tasks
+             FROM (SELECT id, user_id, user_seq, submit_time, channel_id, platform, action,
+                          CASE WHEN status IN ('SUCCESS', 'FAILURE') THEN status
+                               ELSE 'UNFINISHED' END AS status, tasks FROM {CHANGED} AS changed) AS t
+             WHERE t.id IS NOT NULL AND {of_scope} AND {}
+             GROUP BY 1",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.filter.state()).bind(self.user());
+        self.all(query).await?.iter().map(row::block).collect()
     }
+
+    async fn total(&mut self) -> Result<Option<i64>> {
+        let filter = self.filter;
+        let everywhere = filter.user_id.is_none() && !filter.bounds_time();
+        if filter.is_told_by_blocks() || !everywhere {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT (SELECT coalesce(sum(c.tasks), 0) FROM task_counts c
+                     WHERE c.scope = 0 AND c.level = 3 AND c.block = 0 AND {})
+                  + (SELECT coalesce(sum(t.tasks), 0) FROM {CHANGED} AS t WHERE {}) AS tasks",
+            lets_through("c"),
+            lets_task_through()
+        );
+        let rows = self.all(self.bound(sql, self.status())).await?;
+        rows.first().map(|row| row.int("tasks")).transpose()
+    }
+
+    async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "SELECT fine.value AS block, count(*) AS tasks
+             FROM json_each(?8) AS fine
+             JOIN tasks t
+                 ON t.{position} BETWEEN fine.value << 8 AND (fine.value << 8) + 255
+             WHERE {of_scope} AND {}
+             GROUP BY fine.value",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let rows = self.all(query.bind(json(fine))).await?;
+        rows.iter().map(row::block).collect()
+    }
+
+    async fn rows(
+        &mut self,
+        at: &[RangeInclusive<i64>],
+        skip: i64,
+        limit: i64,
+    ) -> Result<Vec<TaskView>> {
+        let (of_scope, position) = self.scope();
+        // Sorted by their ids alone: whole rows are long.
+        let sql = format!(
+            "SELECT {TASK_COLUMNS}
+             FROM (
+                 SELECT t.id
+                 FROM json_each(?8) AS at
+                 JOIN tasks t ON t.{position} BETWEEN at.value ->> 0 AND at.value ->> 1
+                 WHERE {of_scope} AND {}
+                 ORDER BY t.id DESC
+                 LIMIT ?10 OFFSET ?9
+             ) AS page
+             JOIN tasks t ON t.id = page.id
+             JOIN users u ON u.id = t.user_id
+             ORDER BY t.id DESC",
+            lets_task_through()
+        );
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let at: Vec<_> = at.iter().map(|at| [*at.start(), *at.end()]).collect();
+        let query = query.bind(json(&at));
+        let rows = self.all(query.bind(skip).bind(limit)).await?;
+        rows.iter().map(row::task).collect()
+    }
+}
+
+/// A list as one parameter.
+fn json<T: serde::Serialize>(list: &[T]) -> String {
+    serde_json::json!(list).to_string()
 }

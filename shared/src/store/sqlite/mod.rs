@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `accounts`, `channels`, `submissions`, `listing`, `books` | the trait of that name |
+//! | `counts` | the fold of [`super::Listing`] |
 //! | `turns` | the trait [`super::Turns`], its parts in `submit`, `polls`, `settle`, `sweep` |
 //! | `history` | a line of a task's history |
 //!
@@ -16,6 +17,7 @@
 mod accounts;
 mod books;
 mod channels;
+mod counts;
 mod history;
 mod listing;
 mod polls;

@@ -210,7 +210,8 @@ async fn charge_user(
     let done = sqlx::query(
         "UPDATE users
          SET quota = quota + ?2,
-             used_quota = used_quota + ?3
+             used_quota = used_quota + ?3,
+             tasks = tasks + 1
          WHERE id = ?1
            AND quota + ?2 >= 0",
     )
@@ -249,8 +250,9 @@ async fn insert_task(
 ) -> Result<RowId> {
     let row = sqlx::query_scalar(
         "INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
-                            created_at, updated_at, submit_time, request, input)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?8, ?8, ?9, ?10)
+                            created_at, updated_at, submit_time, request, input, user_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?8, ?8, ?9, ?10,
+                 (SELECT tasks FROM users WHERE id = ?2))
          RETURNING id",
     )
     .bind(task.task_id.as_str())

@@ -1,4 +1,18 @@
-//! Tasks as clients see them.
+//! Tasks as clients see them: any page of any filter, and how many there are in all, exactly, at a cost
+//! that does not grow with their number.
+//!
+//! Tasks lie in [`blocks`] of 256, which lie in larger ones. The table `task_counts` has how many tasks
+//! of each kind are in each block; whoever changes a task notes the change in `task_changes` (a trigger
+//! does), and every second somebody folds these into the counts ([`Listing::fold`]). Counts plus noted
+//! changes are exact in every snapshot. A listing adds up the largest blocks, goes down only into those
+//! that the page lies in, or that an end of the time range cuts, and reads the rows of some blocks of
+//! 256: [`walk`].
+//!
+//! What that leaves to the rows are the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …): blocks do not
+//! tell them apart, as they change too often. They are counted one by one in few blocks, the newest.
+
+pub(in crate::store) mod blocks;
+pub(in crate::store) mod walk;
 
 use async_trait::async_trait;
 
@@ -69,6 +83,32 @@ pub struct Filter {
     pub nothing: bool,
 }
 
+impl Filter {
+    /// Whose tasks it is about.
+    pub(in crate::store) fn scope(&self) -> blocks::Scope {
+        self.user_id
+            .map_or(blocks::Scope::Everybody, blocks::Scope::Of)
+    }
+
+    /// The status as blocks name it.
+    pub(in crate::store) fn state(&self) -> Option<&'static str> {
+        self.status.map(|status| match status {
+            Status::Success | Status::Failure => status.as_str(),
+            _ => "UNFINISHED",
+        })
+    }
+
+    /// Whether blocks tell the tasks it lets through from others, but for when they were submitted.
+    pub(in crate::store) fn is_told_by_blocks(&self) -> bool {
+        self.status.is_none_or(|status| status.is_terminal())
+    }
+
+    /// Whether it bounds the time of the submit.
+    pub(in crate::store) fn bounds_time(&self) -> bool {
+        self.start_timestamp.is_some() || self.end_timestamp.is_some()
+    }
+}
+
 /// One page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -84,6 +124,10 @@ pub trait Listing: Send + Sync + 'static {
     /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
     /// come from one snapshot.
     async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page>;
+
+    /// Folds at most `limit` noted changes into the counts, so that listings have less to add up;
+    /// returns how many. Safe while others do the same: one does it, the rest return 0.
+    async fn fold(&self, limit: u32) -> Result<u64>;
 
     /// Those of `tasks` that are the user's, in no order.
     async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>>;

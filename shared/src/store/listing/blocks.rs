@@ -1,0 +1,96 @@
+//! Where tasks lie: positions, and blocks of them.
+
+use std::ops::RangeInclusive;
+
+use crate::task::UserId;
+
+/// Whose tasks are counted, and what their positions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's, by their id.
+    Everybody,
+    /// One user's, by `user_seq`: the first is 1, the second 2.
+    Of(UserId),
+}
+
+impl Scope {
+    /// As `task_counts` names it.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Everybody => 0,
+            Self::Of(user) => user.0,
+        }
+    }
+
+    /// The largest blocks that its tasks are counted in.
+    pub fn coarsest(self) -> Level {
+        match self {
+            Self::Everybody => Level::Coarse,
+            Self::Of(_) => Level::Middle,
+        }
+    }
+}
+
+/// How large a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// 256 positions.
+    Fine,
+    /// 32 fine blocks.
+    Middle,
+    /// 32 middle blocks.
+    Coarse,
+}
+
+impl Level {
+    /// As `task_counts` names it.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Fine => 0,
+            Self::Middle => 1,
+            Self::Coarse => 2,
+        }
+    }
+
+    /// The level below.
+    pub fn finer(self) -> Option<Self> {
+        match self {
+            Self::Fine => None,
+            Self::Middle => Some(Self::Fine),
+            Self::Coarse => Some(Self::Middle),
+        }
+    }
+
+    /// The block of this level that `fine`, a fine block, lies in.
+    pub fn block_of(self, fine: i64) -> i64 {
+        fine >> (5 * self.number())
+    }
+
+    /// The fine blocks that `block`, of this level, is made of.
+    pub fn fine_blocks(self, block: i64) -> RangeInclusive<i64> {
+        let first = block << (5 * self.number());
+        first..=first + (1 << (5 * self.number())) - 1
+    }
+}
+
+/// The positions in a fine block.
+pub fn positions(fine: i64) -> RangeInclusive<i64> {
+    fine << 8..=(fine << 8) + 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_made_of_those_that_lie_in_it() {
+        for level in [Level::Fine, Level::Middle, Level::Coarse] {
+            for fine in level.fine_blocks(3) {
+                assert_eq!(level.block_of(fine), 3);
+            }
+            assert_eq!(level.block_of(level.fine_blocks(3).end() + 1), 4);
+        }
+        assert_eq!(Level::Coarse.fine_blocks(0).count(), 1024);
+        assert_eq!(positions(1), 256..=511);
+    }
+}

@@ -1,0 +1,244 @@
+//! From counts of blocks to a page and its total.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use async_trait::async_trait;
+
+use super::blocks::{Level, positions};
+use super::{Filter, Page, TaskView};
+use crate::store::Result;
+
+/// How many blocks are opened at once where only the newest may be needed.
+const SOME: usize = 32;
+
+/// What is counted of a block: the tasks that the filter lets through but for its status, where that
+/// is an unfinished one, and for its times, where only some of the block may lie between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The block.
+    pub block: i64,
+    /// How many there were at the last fold; all of them if `is_whole`.
+    pub tasks: i64,
+    /// Whether all of them were submitted between the filter's times.
+    pub is_whole: bool,
+}
+
+/// What a database answers, all of it in one snapshot, for one filter.
+#[async_trait]
+pub trait Source: Send {
+    /// The largest blocks, in any order; or those of `level` that lie in the blocks `within`, of the
+    /// level above. Blocks without a task need not be there.
+    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>>;
+
+    /// By how much each fine block changed since the last fold. Here the filter's times are obeyed.
+    async fn changes(&mut self) -> Result<Vec<(i64, i64)>>;
+
+    /// How many tasks there are, if it can be said without any block.
+    async fn total(&mut self) -> Result<Option<i64>>;
+
+    /// How many tasks of each of these fine blocks the filter lets through: rows are read.
+    async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>>;
+
+    /// Of the tasks at these positions that the filter lets through, newest first, `limit` of them
+    /// after the first `skip`.
+    async fn rows(
+        &mut self,
+        at: &[RangeInclusive<i64>],
+        skip: i64,
+        limit: i64,
+    ) -> Result<Vec<TaskView>>;
+}
+
+/// A block with tasks in it.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    level: Level,
+    block: i64,
+    tasks: i64,
+    /// Whether `tasks` is what the filter lets through; else it is what it may at most.
+    is_exact: bool,
+}
+
+/// The tasks that `filter` lets through, newest first, `limit` of them after the first `offset`.
+pub async fn page(
+    source: &mut impl Source,
+    filter: &Filter,
+    offset: i64,
+    limit: i64,
+) -> Result<Page> {
+    let total = source.total().await?;
+    if total == Some(0) {
+        return Ok(nothing(0));
+    }
+    let level = filter.scope().coarsest();
+    let mut walk = Walk {
+        told_by_blocks: filter.is_told_by_blocks(),
+        changes: source.changes().await?.into_iter().collect(),
+        nodes: Vec::new(),
+        source,
+    };
+    let largest = walk.source.blocks(level, None).await?;
+    walk.nodes = walk.nodes_of(level, &largest, None);
+    let end = offset.saturating_add(limit);
+    walk.make_exact(total.map(|_| end)).await?;
+    let total = total.unwrap_or_else(|| walk.nodes.iter().map(|node| node.tasks).sum());
+    if offset >= total || limit < 1 {
+        return Ok(nothing(total));
+    }
+    let (at, skip) = walk.find(offset, end).await?;
+    let items = walk.source.rows(&at, skip, limit).await?;
+    Ok(Page { items, total })
+}
+
+fn nothing(total: i64) -> Page {
+    Page {
+        items: Vec::new(),
+        total,
+    }
+}
+
+struct Walk<'a, S> {
+    source: &'a mut S,
+    told_by_blocks: bool,
+    /// Of fine blocks, since the last fold.
+    changes: BTreeMap<i64, i64>,
+    /// Newest first; they do not overlap.
+    nodes: Vec<Node>,
+}
+
+impl<S: Source> Walk<'_, S> {
+    /// Opens what is not exact, down to the rows: all of it, or as much as holds the first `enough`.
+    async fn make_exact(&mut self, enough: Option<i64>) -> Result<()> {
+        loop {
+            let mut before = 0;
+            let unsure: Vec<Node> = self
+                .nodes
+                .iter()
+                .take_while(|node| {
+                    let needed = enough.is_none_or(|enough| before < enough);
+                    before += if node.is_exact { node.tasks } else { 0 };
+                    needed
+                })
+                .filter(|node| !node.is_exact)
+                .take(enough.map_or(usize::MAX, |_| SOME))
+                .copied()
+                .collect();
+            if unsure.is_empty() {
+                return Ok(());
+            }
+            // The largest first: what comes out of them may be fine enough for the next round.
+            let level = unsure.iter().map(|node| node.level).max();
+            let largest = unsure.iter().filter(|node| Some(node.level) == level);
+            let blocks: Vec<i64> = largest.map(|node| node.block).collect();
+            match level.and_then(Level::finer) {
+                Some(finer) => self.open(finer, &blocks).await?,
+                None => self.count(&blocks).await?,
+            }
+        }
+    }
+
+    /// The positions that hold the page from `offset` to `end`, and how many of its filter's tasks lie
+    /// there before it. What holds it is exact.
+    async fn find(&mut self, offset: i64, end: i64) -> Result<(Vec<RangeInclusive<i64>>, i64)> {
+        loop {
+            let mut before = 0;
+            let mut skip = offset;
+            let mut holding = Vec::new();
+            for node in self.nodes.iter().take_while(|node| node.is_exact) {
+                if before >= end {
+                    break;
+                }
+                if before + node.tasks > offset {
+                    if holding.is_empty() {
+                        skip = offset - before;
+                    }
+                    holding.push(*node);
+                }
+                before += node.tasks;
+            }
+            let level = holding.iter().map(|node| node.level).max();
+            let Some(finer) = level.and_then(Level::finer) else {
+                return Ok((ranges(&holding), skip));
+            };
+            let largest = holding.iter().filter(|node| Some(node.level) == level);
+            let blocks: Vec<i64> = largest.map(|node| node.block).collect();
+            self.open(finer, &blocks).await?;
+        }
+    }
+
+    /// Puts what they are made of in the place of `blocks`, of the level above `finer`.
+    async fn open(&mut self, finer: Level, blocks: &[i64]) -> Result<()> {
+        let counted = self.source.blocks(finer, Some(blocks)).await?;
+        let made_of = self.nodes_of(finer, &counted, Some(blocks));
+        self.nodes
+            .retain(|node| node.level.finer() != Some(finer) || !blocks.contains(&node.block));
+        self.nodes.extend(made_of);
+        self.sort();
+        Ok(())
+    }
+
+    /// Counts the rows of these fine blocks.
+    async fn count(&mut self, fine: &[i64]) -> Result<()> {
+        let counted: BTreeMap<i64, i64> = self.source.count(fine).await?.into_iter().collect();
+        for node in &mut self.nodes {
+            if node.level == Level::Fine && fine.contains(&node.block) {
+                node.tasks = counted.get(&node.block).copied().unwrap_or_default();
+                node.is_exact = true;
+            }
+        }
+        self.nodes.retain(|node| node.tasks > 0);
+        Ok(())
+    }
+
+    /// The blocks of `level` that have tasks, now that changes are added; those within `parents`, of
+    /// the level above.
+    fn nodes_of(&self, level: Level, counted: &[Counted], parents: Option<&[i64]>) -> Vec<Node> {
+        let mut found: BTreeMap<i64, Node> = BTreeMap::new();
+        let node = |block| Node {
+            level,
+            block,
+            tasks: 0,
+            is_exact: self.told_by_blocks,
+        };
+        for counted in counted {
+            let node = found
+                .entry(counted.block)
+                .or_insert_with(|| node(counted.block));
+            node.tasks += counted.tasks;
+            node.is_exact &= counted.is_whole;
+        }
+        for (&fine, &tasks) in &self.changes {
+            let block = level.block_of(fine);
+            // A parent is 32 of them.
+            if parents.is_none_or(|parents| parents.contains(&(block >> 5))) {
+                found.entry(block).or_insert_with(|| node(block)).tasks += tasks;
+            }
+        }
+        found
+            .into_values()
+            .rev()
+            .filter(|node| node.tasks > 0)
+            .collect()
+    }
+
+    fn sort(&mut self) {
+        self.nodes
+            .sort_by_key(|node| std::cmp::Reverse(*node.level.fine_blocks(node.block).start()));
+    }
+}
+
+/// The positions in fine blocks, newest first; neighbours as one range.
+fn ranges(nodes: &[Node]) -> Vec<RangeInclusive<i64>> {
+    let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
+    for node in nodes {
+        let here = positions(node.block);
+        match ranges.last_mut() {
+            Some(newer) if *here.end() + 1 == *newer.start() => {
+                *newer = *here.start()..=*newer.end();
+            }
+            _ => ranges.push(here),
+        }
+    }
+    ranges
+}
