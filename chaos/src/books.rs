@@ -47,7 +47,8 @@ struct Key {
 }
 
 /// A cell of a table as a text; `None` is NULL.
-struct Cell(Option<String>);
+#[derive(Debug)]
+pub(crate) struct Cell(Option<String>);
 
 /// A task as the table has it.
 #[derive(Debug)]
@@ -351,21 +352,21 @@ fn task(row: &[Cell]) -> Task {
     }
 }
 
-fn text(cell: &Cell) -> String {
+pub(crate) fn text(cell: &Cell) -> String {
     cell.0.clone().unwrap_or_default()
 }
 
-fn number(cell: &Cell) -> i64 {
+pub(crate) fn number(cell: &Cell) -> i64 {
     number_or_null(cell).expect("an id or an amount is a number")
 }
 
-fn number_or_null(cell: &Cell) -> Option<i64> {
+pub(crate) fn number_or_null(cell: &Cell) -> Option<i64> {
     cell.0.as_ref().and_then(|cell| cell.parse().ok())
 }
 
 impl Source<'_> {
     /// All rows, each cell as a text.
-    async fn rows(&mut self, sql: &str) -> Vec<Vec<Cell>> {
+    pub(crate) async fn rows(&mut self, sql: &str) -> Vec<Vec<Cell>> {
         match self {
             Self::Postgres(connection) => {
                 let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::books::{Books, Source, Sums};
+use crate::counts;
 use crate::record::Asked;
 use crate::run::Run;
 use crate::site::Site;
@@ -28,6 +29,9 @@ pub async fn check(run: &Run, site: &Site, within: Duration, expected: &Expected
     let books = Books::read(Source::Postgres(&mut database)).await;
     let breaks = books.breaks().into_iter();
     for why in breaks.chain(books.breaks_of(&expected.asked, &expected.granted)) {
+        run.broke(why);
+    }
+    for why in counts::breaks(Source::Postgres(&mut database)).await {
         run.broke(why);
     }
     upstreams(run, site, &books).await;

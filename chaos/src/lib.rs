@@ -10,10 +10,12 @@
 //! | [`proxy`] | the wires: delayed, cut, reset, black-holed, held at a word |
 //! | [`load`], [`monkey`] | random load, and random faults |
 //! | [`record`], [`books`], [`check`] | what clients were told, what the tables hold, and that both agree |
+//! | [`counts`] | whether listings count right |
 //! | [`metrics`], [`tally`] | figures of a process, and our own |
 
 pub mod books;
 pub mod check;
+pub mod counts;
 pub mod load;
 pub mod member;
 pub mod metrics;

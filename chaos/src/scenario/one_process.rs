@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::asking::ask_on;
 use crate::books::{Books, Source};
+use crate::counts;
 use crate::record::Record;
 use crate::run::{Run, Scenario};
 use crate::servers::ports::free_port;
@@ -72,6 +73,9 @@ async fn killed(run: &Run) {
     let granted = HashMap::from([("ann".to_owned(), QUOTA)]);
     let breaks = books.breaks().into_iter();
     for why in breaks.chain(books.breaks_of(&asked, &granted)) {
+        run.broke(why);
+    }
+    for why in counts::breaks(Source::Sqlite(&mut database)).await {
         run.broke(why);
     }
     let sums = books.sums();

@@ -9,6 +9,7 @@ mod world;
 mod accounts;
 mod books;
 mod channels;
+mod counts;
 mod idempotency;
 mod listing;
 mod sequences;

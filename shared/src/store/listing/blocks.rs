@@ -73,9 +73,14 @@ impl Level {
     }
 }
 
-/// The positions in a fine block.
-pub fn positions(fine: i64) -> RangeInclusive<i64> {
-    fine << 8..=(fine << 8) + 255
+/// The blocks of the level below that a block is made of.
+pub fn children(block: i64) -> RangeInclusive<i64> {
+    block << 5..=(block << 5) + 31
+}
+
+/// The block of the level above that a block is in.
+pub fn parent(block: i64) -> i64 {
+    block >> 5
 }
 
 #[cfg(test)]
@@ -91,6 +96,7 @@ mod tests {
             assert_eq!(level.block_of(level.fine_blocks(3).end() + 1), 4);
         }
         assert_eq!(Level::Coarse.fine_blocks(0).count(), 1024);
-        assert_eq!(positions(1), 256..=511);
+        assert!(children(7).all(|child| parent(child) == 7));
+        assert_eq!(children(7).count(), 32);
     }
 }

@@ -1,11 +1,10 @@
 //! From counts of blocks to a page and its total.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 
-use super::blocks::{Level, positions};
+use super::blocks::{Level, children, parent};
 use super::{Filter, Page, TaskView};
 use crate::store::Result;
 
@@ -27,9 +26,8 @@ pub struct Counted {
 /// What a database answers, all of it in one snapshot, for one filter.
 #[async_trait]
 pub trait Source: Send {
-    /// The largest blocks, in any order; or those of `level` that lie in the blocks `within`, of the
-    /// level above. Blocks without a task need not be there.
-    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>>;
+    /// These blocks of a level, or all of it, in any order. Blocks without a task need not be there.
+    async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>>;
 
     /// By how much each fine block changed since the last fold. Here the filter's times are obeyed.
     async fn changes(&mut self) -> Result<Vec<(i64, i64)>>;
@@ -40,14 +38,9 @@ pub trait Source: Send {
     /// How many tasks of each of these fine blocks the filter lets through: rows are read.
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>>;
 
-    /// Of the tasks at these positions that the filter lets through, newest first, `limit` of them
+    /// Of the tasks in these fine blocks that the filter lets through, newest first, `limit` of them
     /// after the first `skip`.
-    async fn rows(
-        &mut self,
-        at: &[RangeInclusive<i64>],
-        skip: i64,
-        limit: i64,
-    ) -> Result<Vec<TaskView>>;
+    async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>>;
 }
 
 /// A block with tasks in it.
@@ -86,8 +79,8 @@ pub async fn page(
     if offset >= total || limit < 1 {
         return Ok(nothing(total));
     }
-    let (at, skip) = walk.find(offset, end).await?;
-    let items = walk.source.rows(&at, skip, limit).await?;
+    let (fine, skip) = walk.find(offset, end).await?;
+    let items = walk.source.rows(&fine, skip, limit).await?;
     Ok(Page { items, total })
 }
 
@@ -138,9 +131,9 @@ impl<S: Source> Walk<'_, S> {
         }
     }
 
-    /// The positions that hold the page from `offset` to `end`, and how many of its filter's tasks lie
+    /// The fine blocks that hold the page from `offset` to `end`, and how many of its filter's tasks lie
     /// there before it. What holds it is exact.
-    async fn find(&mut self, offset: i64, end: i64) -> Result<(Vec<RangeInclusive<i64>>, i64)> {
+    async fn find(&mut self, offset: i64, end: i64) -> Result<(Vec<i64>, i64)> {
         loop {
             let mut before = 0;
             let mut skip = offset;
@@ -159,7 +152,7 @@ impl<S: Source> Walk<'_, S> {
             }
             let level = holding.iter().map(|node| node.level).max();
             let Some(finer) = level.and_then(Level::finer) else {
-                return Ok((ranges(&holding), skip));
+                return Ok((holding.iter().map(|node| node.block).collect(), skip));
             };
             let largest = holding.iter().filter(|node| Some(node.level) == level);
             let blocks: Vec<i64> = largest.map(|node| node.block).collect();
@@ -169,7 +162,8 @@ impl<S: Source> Walk<'_, S> {
 
     /// Puts what they are made of in the place of `blocks`, of the level above `finer`.
     async fn open(&mut self, finer: Level, blocks: &[i64]) -> Result<()> {
-        let counted = self.source.blocks(finer, Some(blocks)).await?;
+        let children: Vec<i64> = blocks.iter().flat_map(|&block| children(block)).collect();
+        let counted = self.source.blocks(finer, Some(&children)).await?;
         let made_of = self.nodes_of(finer, &counted, Some(blocks));
         self.nodes
             .retain(|node| node.level.finer() != Some(finer) || !blocks.contains(&node.block));
@@ -210,8 +204,7 @@ impl<S: Source> Walk<'_, S> {
         }
         for (&fine, &tasks) in &self.changes {
             let block = level.block_of(fine);
-            // A parent is 32 of them.
-            if parents.is_none_or(|parents| parents.contains(&(block >> 5))) {
+            if parents.is_none_or(|parents| parents.contains(&parent(block))) {
                 found.entry(block).or_insert_with(|| node(block)).tasks += tasks;
             }
         }
@@ -228,17 +221,5 @@ impl<S: Source> Walk<'_, S> {
     }
 }
 
-/// The positions in fine blocks, newest first; neighbours as one range.
-fn ranges(nodes: &[Node]) -> Vec<RangeInclusive<i64>> {
-    let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
-    for node in nodes {
-        let here = positions(node.block);
-        match ranges.last_mut() {
-            Some(newer) if *here.end() + 1 == *newer.start() => {
-                *newer = *here.start()..=*newer.end();
-            }
-            _ => ranges.push(here),
-        }
-    }
-    ranges
-}
+#[cfg(test)]
+mod tests;

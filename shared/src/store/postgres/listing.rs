@@ -1,7 +1,5 @@
 //! Tasks as clients see them.
 
-use std::ops::RangeInclusive;
-
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -131,6 +129,21 @@ impl Snapshot<'_> {
         }
     }
 
+    /// The tasks `t` of the blocks `fine`, parameter $8. There are no more than 256 in any, which Postgres
+    /// cannot know: without the limit it takes a range of ids for a good part of the table.
+    fn tasks_of_blocks(&self) -> String {
+        let (of_scope, position) = self.scope();
+        format!(
+            "unnest($8::BIGINT[]) AS fine
+             CROSS JOIN LATERAL (
+                 SELECT * FROM tasks t
+                 WHERE {of_scope} AND t.{position} BETWEEN fine << 8 AND (fine << 8) + 255
+                 ORDER BY t.{position} DESC
+                 LIMIT 256
+             ) AS t"
+        )
+    }
+
     fn user(&self) -> Option<i64> {
         self.filter.user_id.map(|user| user.0)
     }
@@ -156,21 +169,14 @@ impl Snapshot<'_> {
 
 #[async_trait]
 impl Source for Snapshot<'_> {
-    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>> {
-        // The parents as a table, so that each is a range of the primary key.
-        let within_parents = match within {
-            None => "task_counts c WHERE $9::BIGINT[] IS NULL",
-            Some(_) => {
-                "unnest($9::BIGINT[]) AS parent
-                 JOIN task_counts c ON c.block BETWEEN parent << 5 AND (parent << 5) + 31
-                 WHERE TRUE"
-            }
-        };
+    async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>> {
+        let of_these = which.map_or("$9::BIGINT[] IS NULL", |_| "c.block = ANY ($9)");
         let sql = format!(
             "SELECT c.block, sum(c.tasks)::BIGINT AS tasks,
                     coalesce(min(c.first_submit) >= $5, TRUE)
                     AND coalesce(max(c.last_submit) <= $6, TRUE) AS is_whole
-             FROM {within_parents} AND c.scope = $7 AND c.level = $8 AND {}
+             FROM task_counts c
+             WHERE c.scope = $7 AND c.level = $8 AND {of_these} AND {}
                AND ($5::BIGINT IS NULL OR c.last_submit >= $5)
                AND ($6::BIGINT IS NULL OR c.first_submit <= $6)
              GROUP BY c.block",
@@ -178,7 +184,7 @@ impl Source for Snapshot<'_> {
         );
         let query = self.bound(sql, self.filter.state());
         let query = query.bind(self.filter.scope().number());
-        let query = query.bind(level.number()).bind(within.map(<[i64]>::to_vec));
+        let query = query.bind(level.number()).bind(which.map(<[i64]>::to_vec));
         self.all(query).await?.iter().map(row::counted).collect()
     }
 
@@ -214,13 +220,12 @@ impl Source for Snapshot<'_> {
     }
 
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {
-        let (of_scope, position) = self.scope();
         let sql = format!(
             "SELECT fine AS block, count(*) AS tasks
-             FROM unnest($8::BIGINT[]) AS fine
-             JOIN tasks t ON t.{position} BETWEEN fine << 8 AND (fine << 8) + 255
-             WHERE {of_scope} AND {}
+             FROM {}
+             WHERE {}
              GROUP BY fine",
+            self.tasks_of_blocks(),
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
@@ -228,32 +233,25 @@ impl Source for Snapshot<'_> {
         rows.iter().map(row::block).collect()
     }
 
-    async fn rows(
-        &mut self,
-        at: &[RangeInclusive<i64>],
-        skip: i64,
-        limit: i64,
-    ) -> Result<Vec<TaskView>> {
-        let (of_scope, position) = self.scope();
+    async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>> {
         // Sorted by their ids alone: whole rows are long.
         let sql = format!(
             "SELECT {TASK_COLUMNS}
              FROM (
                  SELECT t.id
-                 FROM unnest($8::BIGINT[], $9::BIGINT[]) AS at (first, last)
-                 JOIN tasks t ON t.{position} BETWEEN at.first AND at.last
-                 WHERE {of_scope} AND {}
+                 FROM {}
+                 WHERE {}
                  ORDER BY t.id DESC
-                 OFFSET $10 LIMIT $11
+                 OFFSET $9 LIMIT $10
              ) AS page
              JOIN tasks t ON t.id = page.id
              JOIN users u ON u.id = t.user_id
              ORDER BY t.id DESC",
+            self.tasks_of_blocks(),
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
-        let query = query.bind(at.iter().map(|at| *at.start()).collect::<Vec<_>>());
-        let query = query.bind(at.iter().map(|at| *at.end()).collect::<Vec<_>>());
+        let query = query.bind(fine.to_vec());
         let rows = self.all(query.bind(skip).bind(limit)).await?;
         rows.iter().map(row::task).collect()
     }

@@ -1,7 +1,5 @@
 //! Tasks as clients see them.
 
-use std::ops::RangeInclusive;
-
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -137,6 +135,16 @@ impl Snapshot<'_> {
         }
     }
 
+    /// The tasks `t` of the blocks `fine`, parameter ?8.
+    fn tasks_of_blocks(&self) -> String {
+        let (of_scope, position) = self.scope();
+        format!(
+            "json_each(?8) AS fine
+             JOIN tasks t
+                 ON {of_scope} AND t.{position} BETWEEN fine.value << 8 AND (fine.value << 8) + 255"
+        )
+    }
+
     fn user(&self) -> Option<i64> {
         self.filter.user_id.map(|user| user.0)
     }
@@ -165,22 +173,17 @@ impl Snapshot<'_> {
 
 #[async_trait]
 impl Source for Snapshot<'_> {
-    async fn blocks(&mut self, level: Level, within: Option<&[i64]>) -> Result<Vec<Counted>> {
-        // The parents as a table, so that each is a range of the primary key.
-        let within_parents = match within {
-            None => "task_counts c WHERE ?9 IS NULL",
-            Some(_) => {
-                "json_each(?9) AS parent
-                 JOIN task_counts c
-                     ON c.block BETWEEN parent.value << 5 AND (parent.value << 5) + 31
-                 WHERE TRUE"
-            }
-        };
+    async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>> {
+        let of_these = which.map_or(
+            "?9 IS NULL",
+            |_| "c.block IN (SELECT value FROM json_each(?9))",
+        );
         let sql = format!(
             "SELECT c.block, sum(c.tasks) AS tasks,
                     coalesce(min(c.first_submit) >= ?5, TRUE)
                     AND coalesce(max(c.last_submit) <= ?6, TRUE) AS is_whole
-             FROM {within_parents} AND c.scope = ?7 AND c.level = ?8 AND {}
+             FROM task_counts c
+             WHERE c.scope = ?7 AND c.level = ?8 AND {of_these} AND {}
                AND (?5 IS NULL OR c.last_submit >= ?5)
                AND (?6 IS NULL OR c.first_submit <= ?6)
              GROUP BY c.block",
@@ -188,7 +191,7 @@ impl Source for Snapshot<'_> {
         );
         let query = self.bound(sql, self.filter.state());
         let query = query.bind(self.filter.scope().number());
-        let query = query.bind(level.number()).bind(within.map(json));
+        let query = query.bind(level.number()).bind(which.map(json));
         self.all(query).await?.iter().map(row::counted).collect()
     }
 
@@ -225,14 +228,12 @@ impl Source for Snapshot<'_> {
     }
 
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {
-        let (of_scope, position) = self.scope();
         let sql = format!(
             "SELECT fine.value AS block, count(*) AS tasks
-             FROM json_each(?8) AS fine
-             JOIN tasks t
-                 ON t.{position} BETWEEN fine.value << 8 AND (fine.value << 8) + 255
-             WHERE {of_scope} AND {}
+             FROM {}
+             WHERE {}
              GROUP BY fine.value",
+            self.tasks_of_blocks(),
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
@@ -240,32 +241,25 @@ impl Source for Snapshot<'_> {
         rows.iter().map(row::block).collect()
     }
 
-    async fn rows(
-        &mut self,
-        at: &[RangeInclusive<i64>],
-        skip: i64,
-        limit: i64,
-    ) -> Result<Vec<TaskView>> {
-        let (of_scope, position) = self.scope();
+    async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>> {
         // Sorted by their ids alone: whole rows are long.
         let sql = format!(
             "SELECT {TASK_COLUMNS}
              FROM (
                  SELECT t.id
-                 FROM json_each(?8) AS at
-                 JOIN tasks t ON t.{position} BETWEEN at.value ->> 0 AND at.value ->> 1
-                 WHERE {of_scope} AND {}
+                 FROM {}
+                 WHERE {}
                  ORDER BY t.id DESC
                  LIMIT ?10 OFFSET ?9
              ) AS page
              JOIN tasks t ON t.id = page.id
              JOIN users u ON u.id = t.user_id
              ORDER BY t.id DESC",
+            self.tasks_of_blocks(),
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
-        let at: Vec<_> = at.iter().map(|at| [*at.start(), *at.end()]).collect();
-        let query = query.bind(json(&at));
+        let query = query.bind(json(fine));
         let rows = self.all(query.bind(skip).bind(limit)).await?;
         rows.iter().map(row::task).collect()
     }

@@ -1,0 +1,93 @@
+//! Tasks by the million, made in the database.
+
+use crate::site::Site;
+
+/// The statements with which our own migration counts what is there already.
+fn count_statements() -> &'static str {
+    let migration = include_str!("../../../../migrations/postgres/0002_counts.sql");
+    let marked = migration.split_once("-- What is there already.");
+    marked.expect("the migration says where it counts").1
+}
+
+/// The tables are as large as they get: with the indexes that are made anew after each filling.
+const WITHOUT_INDEXES: &str = "
+    ALTER TABLE tasks DROP CONSTRAINT IF EXISTS tasks_task_id_key;
+    DROP INDEX IF EXISTS tasks_user_seq;";
+
+const INDEXES: &str = "
+    SET maintenance_work_mem = '1GB';
+    SET max_parallel_maintenance_workers = 2;
+    ALTER TABLE tasks ADD CONSTRAINT tasks_task_id_key UNIQUE (task_id);
+    CREATE UNIQUE INDEX tasks_user_seq ON tasks (user_id, user_seq);";
+
+/// How many users there are beside the one who has a tenth of all tasks.
+const OTHERS: i64 = 1_000;
+
+/// The second at which the first task was submitted; one every 3 s.
+pub const FIRST_SUBMIT: i64 = 1_700_000_000;
+
+/// When the task of this number was submitted.
+pub fn submitted_at(task: i64) -> i64 {
+    FIRST_SUBMIT + task * 3
+}
+
+/// Users who have the tasks; `heavy` has a tenth. Four channels, of which the last has few tasks.
+pub async fn people(site: &Site) {
+    site.execute(&format!(
+        "INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
+         SELECT 'other-' || n, 'user', 0, 0, sha256(n::text::bytea), 0
+         FROM generate_series(1, {OTHERS}) AS n;
+         INSERT INTO api_keys (user_id, label, digest, created_at)
+         SELECT id, 'filled', sha256(name::bytea), 0 FROM users;
+         INSERT INTO channels (name, platform, base_url, key, enabled, created_at)
+         SELECT 'channel-' || n, 'suno', 'http://127.0.0.1:9', 'none', FALSE, 0
+         FROM generate_series(1, 4) AS n"
+    ))
+    .await;
+}
+
+/// Adds tasks until there are `size`, the newest `unfinished` of them unfinished, and counts them. Users
+/// take turns; one task in ten failed, one in five is lyrics, one in a thousand is of the last channel.
+pub async fn up_to(site: &Site, heavy: i64, size: i64, unfinished: i64) {
+    let filling = format!(
+        "SET session_replication_role = replica;
+         SET synchronous_commit = off;
+         {WITHOUT_INDEXES}
+         UPDATE tasks SET status = 'SUCCESS', progress = 100, finish_time = submit_time + 90
+         WHERE progress < 100;
+         INSERT INTO tasks (task_id, user_id, key_id, channel_id, upstream_id, platform, action,
+                            status, progress, quota, created_at, updated_at, submit_time, start_time,
+                            finish_time, request, input, data, user_seq)
+         SELECT 'task_' || md5(n::text), CASE WHEN n % 10 = 0 THEN {heavy} ELSE other.id END,
+                1, CASE WHEN n % 1000 = 7 THEN 4 ELSE 1 + n % 3 END, md5('u' || n), 'suno',
+                CASE WHEN n % 5 = 0 THEN 'lyrics' ELSE 'song' END,
+                CASE WHEN n > {size} - {unfinished} THEN
+                          (ARRAY['SUBMITTED', 'QUEUED', 'IN_PROGRESS', 'IN_PROGRESS'])[1 + n % 4]
+                     WHEN n % 10 = 3 THEN 'FAILURE' ELSE 'SUCCESS' END,
+                CASE WHEN n > {size} - {unfinished} THEN 30 ELSE 100 END, 150000,
+                {FIRST_SUBMIT} + n * 3, {FIRST_SUBMIT} + n * 3 + 90, {FIRST_SUBMIT} + n * 3,
+                {FIRST_SUBMIT} + n * 3 + 10, {FIRST_SUBMIT} + n * 3 + 90,
+                '{{\"prompt\":\"Rain on a tin roof\"}}', 'Rain on a tin roof',
+                '[{{\"id\":\"' || md5('c' || n) || '\",\"status\":\"complete\",\"audio_url\":'
+                || '\"https://cdn.example.com/' || n || '.mp3\",\"metadata\":{{\"duration\":121.4}}}}]',
+                CASE WHEN n % 10 = 0 THEN n / 10 ELSE (n - n / 10 - 1) / {OTHERS} + 1 END
+         FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM tasks), {size}) AS n
+         JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM users
+               WHERE name LIKE 'other-%') AS other
+             ON other.place = (n - n / 10 - 1) % {OTHERS};
+         SELECT setval(pg_get_serial_sequence('tasks', 'id'), {size});
+         {INDEXES}
+         SET session_replication_role = origin;
+         TRUNCATE task_counts, task_changes;
+         SET work_mem = '512MB';
+         {count}
+         UPDATE users u SET tasks = counted.tasks
+         FROM (SELECT user_id, max(user_seq) AS tasks FROM tasks GROUP BY user_id) AS counted
+         WHERE counted.user_id = u.id;",
+        count = count_statements()
+    );
+    site.execute(&filling).await;
+    site.execute("VACUUM (ANALYZE) tasks").await;
+    site.execute("VACUUM (ANALYZE) task_counts").await;
+    site.execute("CHECKPOINT").await;
+}
