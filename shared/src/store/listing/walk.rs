@@ -8,8 +8,9 @@ use super::blocks::{Level, children, parent};
 use super::{Filter, Page, TaskView};
 use crate::store::Result;
 
-/// How many blocks are opened at once where only the newest may be needed.
-const SOME: usize = 32;
+/// How many blocks are opened at first where only the newest may be needed; then twice as many, and so
+/// on.
+const FEW: usize = 2;
 
 /// What is counted of a block: the tasks that the filter lets through but for its status, where that
 /// is an unfinished one, and for its times, where only some of the block may lie between them.
@@ -103,6 +104,7 @@ struct Walk<'a, S> {
 impl<S: Source> Walk<'_, S> {
     /// Opens what is not exact, down to the rows: all of it, or as much as holds the first `enough`.
     async fn make_exact(&mut self, enough: Option<i64>) -> Result<()> {
+        let mut at_once = enough.map_or(usize::MAX, |_| FEW);
         loop {
             let mut before = 0;
             let unsure: Vec<Node> = self
@@ -114,7 +116,7 @@ impl<S: Source> Walk<'_, S> {
                     needed
                 })
                 .filter(|node| !node.is_exact)
-                .take(enough.map_or(usize::MAX, |_| SOME))
+                .take(at_once)
                 .copied()
                 .collect();
             if unsure.is_empty() {
@@ -126,7 +128,10 @@ impl<S: Source> Walk<'_, S> {
             let blocks: Vec<i64> = largest.map(|node| node.block).collect();
             match level.and_then(Level::finer) {
                 Some(finer) => self.open(finer, &blocks).await?,
-                None => self.count(&blocks).await?,
+                None => {
+                    self.count(&blocks).await?;
+                    at_once = at_once.saturating_mul(2);
+                }
             }
         }
     }
