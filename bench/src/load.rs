@@ -71,6 +71,15 @@ pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A request with an access token.
+pub fn get(path: &str, token: &str, user: u64) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
+         New-Api-User: {user}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// Where a URL points, as a socket knows it. Panics if it is not `http://<address>`.
 pub fn address(url: &str) -> SocketAddr {
     let address = url.strip_prefix("http://").map(str::parse);

@@ -7,7 +7,7 @@
 //! | `script` | our statements, as a script |
 //! | `pgbench` | the program that runs it |
 
-mod people;
+pub(super) mod people;
 mod pgbench;
 mod script;
 
@@ -24,10 +24,10 @@ use crate::usage::{Usage, micros_each};
 use script::Script;
 
 /// How many ask at once.
-const CLIENTS: usize = 64;
+pub(super) const CLIENTS: usize = 64;
 
 /// What they ask for.
-const SONG: &str =
+pub(super) const SONG: &str =
     r#"{"title":"Rain","tags":"folk, acoustic","prompt":"[Verse]\nRain on a tin roof"}"#;
 
 /// How fast, how long one took, and what it cost: microseconds of the processor a submit.

@@ -1,6 +1,6 @@
 //! `pgbench`, as it comes with the server.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -67,7 +67,7 @@ pub async fn run(site: &Site, script: &Script, clients: usize, lasts: Duration) 
 }
 
 /// Takes the logs away; they say in their third column what a transaction took, in microseconds.
-fn times(folder: &PathBuf) -> Vec<f64> {
+fn times(folder: &Path) -> Vec<f64> {
     let mut times = Vec::new();
     for file in std::fs::read_dir(folder).expect("it is ours").flatten() {
         if !file.file_name().to_string_lossy().starts_with("times") {

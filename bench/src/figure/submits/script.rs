@@ -51,12 +51,6 @@ pub async fn capture(site: &Site, submit: impl AsyncFnOnce() -> String) -> Scrip
 }
 
 fn script(logged: &[Logged], task: &str) -> Script {
-    let digest = SecretDigest::of(people::secret(0));
-    let digest = digest
-        .as_bytes()
-        .iter()
-        .fold("\\x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"));
-    let (user, key) = (people::user(0).to_string(), people::key(0).to_string());
     let mut text = people::draw();
     text.push_str("\\set task random(1, 9000000000000000000)\n");
     let mut variables = Vec::new();
@@ -65,18 +59,16 @@ fn script(logged: &[Logged], task: &str) -> Script {
             .parameters
             .iter()
             .enumerate()
-            .map(|(at, value)| match value {
-                None => "NULL".to_owned(),
-                Some(value) if *value == task => "('task_' || lpad(:task, 32, '0'))".to_owned(),
-                Some(value) if *value == user => ":user".to_owned(),
-                Some(value) if *value == key => ":key".to_owned(),
-                Some(value) if *value == digest => people::DRAWN_DIGEST.to_owned(),
-                Some(value) => {
+            .map(|(at, value)| {
+                let Some(value) = value else {
+                    return "NULL".to_owned();
+                };
+                drawn(value, task).unwrap_or_else(|| {
                     let name = format!("s{number}p{at}");
                     let variable = format!(":{name}");
                     variables.push((name, value.clone()));
                     variable
-                }
+                })
             })
             .collect();
         let _infallible = writeln!(text, "{};", filled_in(&statement.sql, &values));
@@ -86,6 +78,32 @@ fn script(logged: &[Logged], task: &str) -> Script {
         variables,
         statements: logged.len(),
     }
+}
+
+/// What stands for a value that is another for each submit: its user, key, digest of the key or task,
+/// alone or the only one of an array.
+fn drawn(value: &str, task: &str) -> Option<String> {
+    if let Some(only) = value.strip_prefix('{').and_then(|v| v.strip_suffix('}')) {
+        let only = only.trim_matches('"').replace("\\\\", "\\");
+        return Some(format!("ARRAY[{}]", drawn(&only, task)?));
+    }
+    let digest = SecretDigest::of(people::secret(0));
+    let mut hex = "\\x".to_owned();
+    for byte in digest.as_bytes() {
+        let _infallible = write!(hex, "{byte:02x}");
+    }
+    let drawn = if value == task {
+        "('task_' || lpad(:task, 32, '0'))"
+    } else if value == hex {
+        people::DRAWN_DIGEST
+    } else if value == people::user(0).to_string() {
+        ":user"
+    } else if value == people::key(0).to_string() {
+        ":key"
+    } else {
+        return None;
+    };
+    Some(drawn.to_owned())
 }
 
 /// The statement with `values` for `$1`, `$2`, ….
@@ -175,6 +193,16 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         let expected = [text("7"), text("it's = 'ours'"), None, text("")];
         assert_eq!(found[1].parameters, expected);
+    }
+
+    #[test]
+    fn what_is_alone_in_an_array_is_drawn_too() {
+        let key = drawn(&format!("{{{}}}", people::key(0)), "task_x");
+        assert_eq!(key.as_deref(), Some("ARRAY[:key]"));
+        let digest = "{\"\\\\x00\"}";
+        assert_eq!(drawn(digest, "task_x"), None);
+        assert_eq!(drawn("{song}", "task_x"), None);
+        assert_eq!(drawn("{NULL}", "task_x"), None);
     }
 
     #[test]
