@@ -63,6 +63,11 @@ impl Usage {
     }
 }
 
+/// Processor time by `count`, in microseconds.
+pub fn micros_each(cpu: Duration, count: f64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / count
+}
+
 fn cpu(stat: &str) -> Duration {
     ticks(stat, 11..13)
 }

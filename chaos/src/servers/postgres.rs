@@ -68,6 +68,11 @@ impl Postgres {
         }
     }
 
+    /// A program that came with it, `pgbench` say.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// The process that all others of it come from, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(Daemon::pid)

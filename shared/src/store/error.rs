@@ -42,6 +42,18 @@ impl StoreError {
         matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
     }
 
+    /// One for each of those who waited for the same: as passing or final as this, in its words.
+    pub(super) fn alike(&self) -> Self {
+        let words = || sqlx::Error::Protocol(self.to_string());
+        match self {
+            Self::Busy => Self::Busy,
+            Self::Died => Self::Died,
+            Self::Unreachable(_) => Self::Unreachable(words()),
+            Self::Contended(_) => Self::Contended(words()),
+            Self::BadRow { .. } | Self::Migration(_) | Self::Refused(_) => Self::Refused(words()),
+        }
+    }
+
     /// What an operator is told: what to look at, without statements and stacks. For clients it is
     /// too much: it may name the database's host or user.
     pub fn in_plain_words(&self) -> String {

@@ -1,12 +1,17 @@
 //! Users, access tokens, API keys, grants.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row as _};
 
 use super::PostgresStore;
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::store::accounts::{Accounts, ApiKey, Granted, KeyHolder, NewUser, User};
 use crate::store::detach::detach;
+use crate::store::gather::to_each;
 use crate::store::{Result, row};
 use crate::task::{KeyId, Quota, UserId, money};
 
@@ -156,26 +161,51 @@ impl Accounts for PostgresStore {
     }
 
     async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
-        let found = sqlx::query(
-            "SELECT u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
-                    k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,
-                    k.used_quota AS key_used_quota
-             FROM api_keys k
-             JOIN users u ON u.id = k.user_id
-             WHERE k.digest = $1",
-        )
-        .bind(key.as_bytes())
-        .fetch_optional(&self.pool)
-        .await?;
-        found
-            .map(|found| {
-                Ok(KeyHolder {
-                    user: row::user(&found)?,
-                    key: row::api_key(&found)?,
-                })
-            })
-            .transpose()
+        let pool = self.pool.clone();
+        let answer = |keys: Vec<SecretDigest>| async move {
+            match key_holders(&pool, &keys).await {
+                Ok(found) => {
+                    let of = |key: &SecretDigest| match found.get(key.as_bytes()) {
+                        Some(Ok(holder)) => Ok(Some(holder.clone())),
+                        Some(Err(error)) => Err(error.alike()),
+                        None => Ok(None),
+                    };
+                    keys.iter().map(of).collect()
+                }
+                Err(error) => to_each(keys.len(), error),
+            }
+        };
+        self.key_holders.ask(key, answer).await
     }
+}
+
+/// Who holds the keys, by their digests. One that cannot be read does not hold up the others.
+async fn key_holders(
+    pool: &PgPool,
+    keys: &[SecretDigest],
+) -> Result<HashMap<Vec<u8>, Result<KeyHolder>>> {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+    let found = sqlx::query(
+        "SELECT k.digest, u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
+                k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,
+                k.used_quota AS key_used_quota
+         FROM api_keys k
+         JOIN users u ON u.id = k.user_id
+         WHERE k.digest = ANY ($1)",
+    )
+    .bind(keys)
+    .fetch_all(pool)
+    .await?;
+    let holder = |found: &PgRow| {
+        Ok(KeyHolder {
+            user: row::user(found)?,
+            key: row::api_key(found)?,
+        })
+    };
+    let found = found.iter();
+    found
+        .map(|found| Ok((found.try_get("digest")?, holder(found))))
+        .collect()
 }
 
 type Tx = sqlx::PgTransaction<'static>;

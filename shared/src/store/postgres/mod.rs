@@ -25,19 +25,35 @@ mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 
+use super::accounts::KeyHolder;
 use super::connect::ACQUIRE_TIMEOUT;
+use super::deciding::Asked;
 use super::detach::detach;
+use super::gather::Gather;
+use super::submissions::Submitted;
 use super::{Result, Store, migrations};
+use crate::secret::SecretDigest;
+
+/// After how long without use a connection may be broken.
+const RESTED: Duration = Duration::from_millis(500);
+
+/// How many batches of one kind may be under way at once, and of how many calls each. More than one, so
+/// that a connection that hangs doesn't hold up everybody; few, so that batches are large.
+const PLACES: usize = 2;
+const MOST: usize = 100;
 
 /// The Store on Postgres.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    submits: Arc<Gather<Asked, Option<Submitted>>>,
+    key_holders: Arc<Gather<SecretDigest, Option<KeyHolder>>>,
     /// Without the limits of time: a migration may take long, and wait long for another program's.
     patient: PgConnectOptions,
     /// How many changes of tasks were folded since their table was cleaned up.
@@ -61,10 +77,23 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Whether it still answers is asked of one that rested, not before each use: that would be
+            // half as much again of what a question costs.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await?;
         Ok(Self {
             pool,
+            submits: Arc::new(Gather::new(PLACES, MOST)),
+            key_holders: Arc::new(Gather::new(PLACES, MOST)),
             patient,
             folded: Arc::default(),
         })

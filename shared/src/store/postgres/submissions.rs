@@ -1,44 +1,39 @@
-//! Charge, task and ledger in one transaction, once for each idempotency key.
+//! Charge, task and ledger in one transaction, once for each idempotency key; the submits of one
+//! moment in one transaction together.
+//!
+//! A transaction locks the users and keys of its submits, reads what they have, decides
+//! ([`super::super::deciding`]) and writes all that it takes with one statement. It waits for no
+//! lock: a submit whose user or key another transaction holds, or whose batch failed, goes alone and
+//! waits there. So one submit can neither hold up another nor take it along when it fails.
+
+mod statements;
 
 use async_trait::async_trait;
+use sqlx::PgPool;
 
+use self::statements::{known, lock, store};
 use super::PostgresStore;
 use crate::clock::Millis;
-use crate::secret::SecretDigest;
-use crate::store::books::event;
+use crate::store::deciding::{Asked, Decision, decide};
 use crate::store::detach::detach;
-use crate::store::row::{self, Cells as _};
-use crate::store::submissions::{
-    Continuable, IDEMPOTENCY_KEPT, Idempotency, NewTask, Submissions, Submitted,
-};
+use crate::store::gather::to_each;
+use crate::store::row::Cells as _;
+use crate::store::submissions::{Continuable, NewTask, Submissions, Submitted};
 use crate::store::{Result, StoreError};
-use crate::task::{ChannelId, Quota, RowId, Status, TaskId, UserId, money};
-
-type Tx = sqlx::PgTransaction<'static>;
+use crate::task::{ChannelId, Quota, TaskId, UserId};
 
 #[async_trait]
 impl Submissions for PostgresStore {
     async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
-        let pool = self.pool.clone();
+        let store = self.clone();
+        // Whole: what goes alone must not end with its caller either.
         detach(async move {
-            // Every early return drops the transaction, and with it all that it did.
-            let mut tx = pool.begin().await?;
-            if let Some(idempotency) = &task.idempotency
-                && !remember(&mut tx, &task, idempotency, now).await?
-            {
-                return repeated(&mut tx, &task, idempotency).await;
+            let (asked, pool) = (Asked { task, now }, store.pool.clone());
+            let together = |all| submit_together(pool, all);
+            match store.submits.ask(asked.clone(), together).await? {
+                Some(submitted) => Ok(submitted),
+                None => submit_alone(&store.pool, asked).await,
             }
-            let Some(price) = price(&mut tx, &task).await? else {
-                return Ok(Submitted::NoChannel);
-            };
-            if !charge_user(&mut tx, task.user, price).await?
-                || !charge_key(&mut tx, &task, price).await?
-            {
-                return Ok(Submitted::QuotaNotEnough);
-            }
-            let row = insert_task(&mut tx, &task, price, now).await?;
-            tx.commit().await?;
-            Ok(Submitted::Stored(row))
         })
         .await
     }
@@ -88,146 +83,97 @@ impl Submissions for PostgresStore {
     }
 }
 
-/// Writes the idempotency key down, over one that is too old to count. `false`: it stands already.
-/// A twin that is not committed yet is waited for, here, by the unique index.
-async fn remember(
-    tx: &mut Tx,
-    task: &NewTask,
-    idempotency: &Idempotency,
-    now: Millis,
-) -> Result<bool> {
-    let done = sqlx::query(
-        "INSERT INTO idempotency_keys AS old (user_id, key, request, task_id, created_at)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (user_id, key) DO UPDATE
-         SET request = EXCLUDED.request, task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
-         WHERE old.created_at <= $6",
-    )
-    .bind(task.user.0)
-    .bind(&idempotency.key)
-    .bind(idempotency.request.as_bytes())
-    .bind(task.task_id.as_str())
-    .bind(now.0)
-    .bind(now.before(IDEMPOTENCY_KEPT).0)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Whether locks that others hold are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    Wait,
+    SkipHeld,
 }
 
-async fn repeated(tx: &mut Tx, task: &NewTask, idempotency: &Idempotency) -> Result<Submitted> {
-    let (request, first): (Vec<u8>, String) = sqlx::query_as(
-        "SELECT request, task_id FROM idempotency_keys WHERE user_id = $1 AND key = $2",
-    )
-    .bind(task.user.0)
-    .bind(&idempotency.key)
-    .fetch_one(&mut **tx)
-    .await?;
-    if request != SecretDigest::as_bytes(&idempotency.request) {
-        return Ok(Submitted::KeyReused);
+/// How a batch failed.
+enum Failed {
+    /// It is rolled back.
+    Before(StoreError),
+    /// Nobody knows whether it is committed.
+    InCommit(StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Before(error.into())
     }
-    Ok(Submitted::Repeated(row::parse(
-        "idempotency_keys",
-        "task_id",
-        task.user.0,
-        &first,
-    )?))
 }
 
-/// The price of the moment; `None` if no enabled channel can serve the task.
-async fn price(tx: &mut Tx, task: &NewTask) -> Result<Option<Quota>> {
-    let found = sqlx::query(
-        "SELECT (SELECT quota FROM prices WHERE platform = $1 AND action = $2) AS price,
-                EXISTS (
-                    SELECT 1 FROM channels
-                    WHERE enabled AND platform = $1 AND ($3::BIGINT IS NULL OR id = $3)
-                ) AS served",
-    )
-    .bind(task.platform.as_str())
-    .bind(task.action.as_str())
-    .bind(task.pinned.map(|channel| channel.0))
-    .fetch_one(&mut **tx)
-    .await?;
-    if !found.flag("served")? {
-        return Ok(None);
+/// Submits all. `None`: it is to be submitted alone, nothing was done.
+async fn submit_together(pool: PgPool, asked: Vec<Asked>) -> Vec<Result<Option<Submitted>>> {
+    match submit_all(&pool, &asked, Locks::SkipHeld).await {
+        Ok(answers) => answers,
+        // It may be the fault of one; alone each gets what it deserves.
+        Err(Failed::Before(error))
+            if !matches!(error, StoreError::Busy | StoreError::Unreachable(_)) =>
+        {
+            asked.iter().map(|_| Ok(None)).collect()
+        }
+        Err(Failed::Before(error) | Failed::InCommit(error)) => to_each(asked.len(), error),
     }
-    let price = found
-        .int_or_null("price")?
-        .ok_or_else(|| StoreError::BadRow {
-            table: "prices",
-            column: "quota",
-            id: 0,
-            held: format!("no price of {} {}", task.platform, task.action),
-        })?;
-    Ok(Some(row::quota("prices", "quota", 0, price)?))
 }
 
-/// `false`: the quota does not suffice. The condition is checked again under the row's lock.
-async fn charge_user(tx: &mut Tx, user: UserId, price: Quota) -> Result<bool> {
-    let change = money::charge(price);
-    let done = sqlx::query(
-        "UPDATE users
-         SET quota = quota + $2, used_quota = used_quota + $3, tasks = tasks + 1
-         WHERE id = $1 AND quota + $2 >= 0",
-    )
-    .bind(user.0)
-    .bind(change.amount)
-    .bind(change.used)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+async fn submit_alone(pool: &PgPool, asked: Asked) -> Result<Submitted> {
+    let answered = submit_all(pool, &[asked], Locks::Wait).await;
+    let mut answers = match answered {
+        Ok(answers) => answers,
+        Err(Failed::Before(error) | Failed::InCommit(error)) => return Err(error),
+    };
+    match answers.pop() {
+        Some(Ok(Some(submitted))) => Ok(submitted),
+        // Nobody holds them, and still they are not to be had: there is no such user or key.
+        Some(Ok(None)) => Ok(Submitted::QuotaNotEnough),
+        Some(Err(error)) => Err(error),
+        None => Err(StoreError::Died),
+    }
 }
 
-/// `false`: the key's limit does not suffice.
-async fn charge_key(tx: &mut Tx, task: &NewTask, price: Quota) -> Result<bool> {
-    let done = sqlx::query(
-        "UPDATE api_keys
-         SET used_quota = used_quota + $2
-         WHERE id = $1 AND (quota_limit IS NULL OR used_quota + $2 <= quota_limit)",
-    )
-    .bind(task.key.0)
-    .bind(money::charge(price).used)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// One transaction. An answer each, in their order; `None`: its user or key is not to be had.
+async fn submit_all(
+    pool: &PgPool,
+    asked: &[Asked],
+    locks: Locks,
+) -> std::result::Result<Vec<Result<Option<Submitted>>>, Failed> {
+    // Every early return drops the transaction, and with it all that it did.
+    let mut tx = pool.begin().await?;
+    let standing = lock(&mut tx, asked, locks).await?;
+    // Under the users' locks: a twin is committed and seen, or comes after us.
+    let known = known(&mut tx, asked).await?;
+    let decisions = decide(asked, &standing, known);
+    let stored = asked.iter().zip(&decisions);
+    let stored: Vec<(&Asked, Quota)> = stored
+        .filter_map(|(asked, decision)| match decision {
+            Decision::Store(price) => Some((asked, *price)),
+            _ => None,
+        })
+        .collect();
+    let mut rows = Vec::new();
+    if !stored.is_empty() {
+        rows = store(&mut tx, &stored).await?;
+        tx.commit()
+            .await
+            .map_err(|error| Failed::InCommit(error.into()))?;
+    }
+    let mut rows = rows.into_iter();
+    let answer = |(asked, decision): (&Asked, Decision)| match decision {
+        Decision::Store(_) => Ok(rows.next().map(Submitted::Stored)),
+        Decision::Answer(answer) => Ok(Some(answer)),
+        Decision::Unknown => Ok(None),
+        Decision::NoPrice => Err(no_price(&asked.task)),
+    };
+    Ok(asked.iter().zip(decisions).map(answer).collect())
 }
 
-/// The task, its narrow row, its charge in the ledger and the first line of its history.
-async fn insert_task(tx: &mut Tx, task: &NewTask, price: Quota, now: Millis) -> Result<RowId> {
-    let row = sqlx::query_scalar(
-        "WITH task AS (
-             INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
-                                created_at, updated_at, submit_time, request, input, user_seq)
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $8, $8, $9, $10,
-                     (SELECT tasks FROM users WHERE id = $2))
-             RETURNING id
-         ), unfinished AS (
-             INSERT INTO unfinished_tasks (id, due_at, deadline, stage, pinned_channel)
-             SELECT id, $11, $12, 'submit', $13 FROM task
-         ), entry AS (
-             INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-             SELECT $2, $3, id, 'charge', $14, $11 FROM task
-         )
-         INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT id, $11, 0, $15, $16 FROM task
-         RETURNING task_id",
-    )
-    .bind(task.task_id.as_str())
-    .bind(task.user.0)
-    .bind(task.key.0)
-    .bind(task.platform.as_str())
-    .bind(task.action.as_str())
-    .bind(Status::NotStart.as_str())
-    .bind(price.get())
-    .bind(now.seconds())
-    .bind(&task.request)
-    .bind(&task.input)
-    .bind(now.0)
-    .bind(task.deadline.0)
-    .bind(task.pinned.map(|channel| channel.0))
-    .bind(money::charge(price).amount)
-    .bind(event::STORED)
-    .bind(format!("charged {price}"))
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(RowId(row))
+fn no_price(task: &NewTask) -> StoreError {
+    StoreError::BadRow {
+        table: "prices",
+        column: "quota",
+        id: 0,
+        held: format!("no price of {} {}", task.platform, task.action),
+    }
 }

@@ -29,6 +29,7 @@ mod turns;
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,7 +40,10 @@ use sqlx::sqlite::{
 };
 
 use super::connect::ACQUIRE_TIMEOUT;
+use super::deciding::Asked;
 use super::detach::detach;
+use super::gather::Gather;
+use super::submissions::Submitted;
 use super::{Result, Store, StoreError, migrations};
 
 /// How long a statement waits for another process to let go of the file.
@@ -50,6 +54,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TRIES: u32 = 50;
 const START_WAIT: Duration = Duration::from_millis(100);
 
+/// How many submits are written at once, at most: others wait for the one writer meanwhile.
+const MOST_SUBMITS: usize = 100;
+
 /// A transaction that may write.
 type Tx = sqlx::Transaction<'static, Sqlite>;
 
@@ -58,6 +65,7 @@ type Tx = sqlx::Transaction<'static, Sqlite>;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    submits: Arc<Gather<Asked, Submitted>>,
 }
 
 impl SqliteStore {
@@ -81,7 +89,11 @@ impl SqliteStore {
         // Not `read_only`: such a connection cannot recover the log of a process that died.
         let reading = options.pragma("query_only", "ON");
         let readers = pool(connections.max(1)).connect_with(reading).await?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            submits: Arc::new(Gather::new(1, MOST_SUBMITS)),
+        })
     }
 
     /// Begins a transaction that writes. `IMMEDIATE`, as one that began by reading could find on its

@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteConnection;
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
 use crate::store::books::event;
+use crate::store::deciding::Asked;
 use crate::store::detach::detach;
+use crate::store::gather::to_each;
 use crate::store::row::{self, Cells as _};
 use crate::store::submissions::{
     Continuable, IDEMPOTENCY_KEPT, Idempotency, NewTask, Submissions, Submitted,
@@ -20,16 +22,16 @@ use crate::task::{ChannelId, Quota, RowId, Status, TaskId, Turn, UserId};
 impl Submissions for SqliteStore {
     async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
         let store = self.clone();
+        // Begun is done: its place in the queue must not go with its caller.
         detach(async move {
-            // A twin waits here, and then finds what this one committed.
-            let mut tx = store.begin().await?;
-            let submitted = submit(&mut tx, &task, now).await?;
-            if let Submitted::Stored(_) = submitted {
-                tx.commit().await?;
-            } else {
-                tx.rollback().await?;
-            }
-            Ok(submitted)
+            let writer = store.clone();
+            let all = |asked: Vec<Asked>| async move {
+                match submit_all(&writer, &asked).await {
+                    Ok(answers) => answers,
+                    Err(error) => to_each(asked.len(), error),
+                }
+            };
+            store.submits.ask(Asked { task, now }, all).await
         })
         .await
     }
@@ -83,6 +85,31 @@ impl Submissions for SqliteStore {
         })
         .await
     }
+}
+
+/// One transaction, and so one write to the disk, for submits that waited together. What one that is
+/// refused, or fails, had written is taken back by itself.
+async fn submit_all(store: &SqliteStore, asked: &[Asked]) -> Result<Vec<Result<Submitted>>> {
+    let mut tx = store.begin().await?;
+    let mut answers = Vec::with_capacity(asked.len());
+    let mut any_stored = false;
+    for Asked { task, now } in asked {
+        sqlx::query("SAVEPOINT one").execute(&mut *tx).await?;
+        let answer = submit(&mut tx, task, *now).await;
+        if let Ok(Submitted::Stored(_)) = answer {
+            any_stored = true;
+        } else {
+            sqlx::query("ROLLBACK TO one").execute(&mut *tx).await?;
+        }
+        sqlx::query("RELEASE one").execute(&mut *tx).await?;
+        answers.push(answer);
+    }
+    if any_stored {
+        tx.commit().await?;
+    } else {
+        tx.rollback().await?;
+    }
+    Ok(answers)
 }
 
 /// Does all of a submit; its caller takes it back unless it is [`Submitted::Stored`].

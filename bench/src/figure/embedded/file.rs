@@ -1,0 +1,100 @@
+//! A database file with users in it, and many tasks, made past our programs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use shared::secret::SecretDigest;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+
+use crate::figure::submits::people::{self, USERS};
+
+/// What each is granted.
+const GRANTED: i64 = 1_000_000_000_000_000;
+
+/// The access token of the `n`th user.
+pub fn token(n: u64) -> String {
+    format!("bench-token-{n}")
+}
+
+/// A connection that writes as our programs do.
+pub async fn connect(file: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .expect("the file opens")
+}
+
+/// Executes a statement.
+pub async fn execute(file: &mut SqliteConnection, sql: &'static str) {
+    let done = sqlx::query(sql).execute(file).await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Users who may submit as much as they like, each with one key.
+pub async fn people(file: &Path) {
+    let mut file = connect(file).await;
+    execute(&mut file, "BEGIN IMMEDIATE").await;
+    for n in 0..USERS {
+        let id = |id: u64| i64::try_from(id).expect("ids are small");
+        let made = sqlx::query(
+            "INSERT INTO users (id, name, role, quota, used_quota, token_digest, created_at)
+             VALUES (?, ?, 'user', ?, 0, ?, 0)",
+        )
+        .bind(id(people::user(n)))
+        .bind(format!("user-{n}"))
+        .bind(GRANTED)
+        .bind(SecretDigest::of(token(n)).as_bytes().to_vec())
+        .execute(&mut file)
+        .await;
+        made.expect("a user is made");
+        let granted = sqlx::query(
+            "INSERT INTO ledger (user_id, kind, amount, created_at) VALUES (?, 'grant', ?, 0)",
+        )
+        .bind(id(people::user(n)))
+        .bind(GRANTED)
+        .execute(&mut file)
+        .await;
+        granted.expect("the ledger takes it");
+        let key = sqlx::query(
+            "INSERT INTO api_keys (id, user_id, label, digest, created_at)
+             VALUES (?, ?, 'bench', ?, 0)",
+        )
+        .bind(id(people::key(n)))
+        .bind(id(people::user(n)))
+        .bind(SecretDigest::of(people::secret(n)).as_bytes().to_vec())
+        .execute(&mut file)
+        .await;
+        key.expect("a key is made");
+    }
+    execute(&mut file, "COMMIT").await;
+}
+
+/// So many finished tasks more, of all users in turn. Not charged: they are there to be listed.
+pub async fn tasks(file: &Path, count: i64) {
+    let mut file = connect(file).await;
+    let made = sqlx::query(
+        "WITH RECURSIVE numbers (n) AS (
+             SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1
+         )
+         INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
+                            created_at, updated_at, submit_time, start_time, finish_time, request,
+                            input, data)
+         SELECT printf('task_%032d', n), ?2 + n % ?4, ?3 + n % ?4, 'suno', 'song', 'SUCCESS', 100,
+                150000, 1700000000 + n / 10, 1700000200 + n / 10, 1700000000 + n / 10,
+                1700000005 + n / 10, 1700000200 + n / 10, '{}', 'Rain on a tin roof', '[]'
+         FROM numbers",
+    )
+    .bind(count)
+    .bind(i64::try_from(people::user(0)).expect("ids are small"))
+    .bind(i64::try_from(people::key(0)).expect("ids are small"))
+    .bind(i64::try_from(USERS).expect("it is small"))
+    .execute(&mut file)
+    .await;
+    made.expect("tasks are made");
+}
