@@ -158,12 +158,10 @@ impl Flight {
         }
     }
 
-    /// Waits until none of it is at a turn of `before` any more.
-    pub async fn moved_on(self, site: &Site, before: &[AtTurn]) {
-        let Some(last) = before.iter().map(|at| at.turn.0).max() else {
-            return;
-        };
-        self.none_left(site, &format!("turn <= {last}")).await;
+    /// Waits until each task of it that is unfinished was polled, and answered, so many times. Its turn
+    /// would not tell: a poll that is put off moves it too.
+    pub async fn polled(self, site: &Site, times: u32) {
+        self.none_left(site, &format!("polls < {times}")).await;
     }
 
     /// Waits until all of it has ended.

@@ -82,11 +82,10 @@ impl Bench {
         let flight = self.take_off(series + 1, self.count).await;
         self.spent.lock().await.clear();
         let pid = worker.pid();
-        let moved = self.poll("moved on", flight, pid).await;
-        let same = self.poll("nothing new", flight, pid).await;
+        let moved = self.poll("moved on", flight, 1, pid).await;
+        let same = self.poll("nothing new", flight, 2, pid).await;
         self.upstream.finish(json!({})).await;
-        let ended = self.poll("ended", flight, pid).await;
-        flight.landed(&self.site).await;
+        let ended = self.poll("ended", flight, 3, pid).await;
         worker.stop(Duration::from_secs(30)).await;
         Round {
             moved,
@@ -104,8 +103,8 @@ impl Bench {
         Flight::take_off(&self.site, &self.owner, at, (series, count), life).await
     }
 
-    /// All of it is polled once by a worker: tasks a second, the messages' way in counted.
-    async fn poll(&self, what: &'static str, flight: Flight, worker: u32) -> f64 {
+    /// All of it is polled once more by a worker, `times` times then: tasks a second, the messages' way in counted.
+    async fn poll(&self, what: &'static str, flight: Flight, times: u32, worker: u32) -> f64 {
         let parts = Parts {
             workers: &[worker],
             upstreams: &[self.upstream.pid()],
@@ -113,13 +112,12 @@ impl Bench {
         };
         // What an earlier poll left for later would come as stale.
         self.site.rabbitmq.purge("delay.300s").await;
-        let before = flight.unfinished(&self.site).await;
         let spent = Spent::so_far(&self.site, &parts).await;
         let started = Instant::now();
         flight
             .wake(&self.site, &self.broker, Duration::ZERO)
             .await;
-        flight.moved_on(&self.site, &before).await;
+        flight.polled(&self.site, times).await;
         let rate = f64::from(flight.count) / started.elapsed().as_secs_f64();
         let spent = Spent::so_far(&self.site, &parts).await.since(spent);
         self.spent.lock().await.push((what, spent));
@@ -138,7 +136,7 @@ impl Bench {
             .expect("RabbitMQ answers");
         let broker: SharedBroker = self.broker.clone();
         let took = bare::one_by_one::poll_all(&self.store, &broker, tasks.len()).await;
-        flight.moved_on(&self.site, &tasks).await;
+        flight.polled(&self.site, 1).await;
         self.forget(flight).await;
         f64::from(count) / took.as_secs_f64()
     }
