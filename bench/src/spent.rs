@@ -52,6 +52,7 @@ impl Spent {
     }
 
     /// What was spent since `before`.
+    #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
             api: self.api.saturating_sub(before.api),

@@ -11,16 +11,15 @@ use tokio::time::Instant;
 
 /// As many as a worker has at one channel.
 const AT_ONCE: usize = 8;
-const LEASE: Duration = Duration::from_mins(1);
 
-/// Claims and settles batches of a hundred, each with news; returns how long that took.
+/// Reads and settles batches of a hundred, each with news; returns how long that took.
 pub async fn poll(store: &SharedStore, channel: ChannelId, tasks: &[AtTurn]) -> Duration {
     let data = format!(r#"[{{"text":"{}"}}]"#, "la".repeat(500));
     let started = Instant::now();
     futures_util::stream::iter(tasks.chunks(100))
         .for_each_concurrent(AT_ONCE, async |batch| {
             let now = SystemClock.now();
-            let jobs = store.claim_polls(channel, batch, now.after(LEASE)).await;
+            let jobs = store.poll_jobs(channel, batch).await;
             let jobs = jobs.expect("PostgreSQL answers");
             let waiting = jobs.iter().map(|job| news(job, &data)).collect();
             let settled = store.settle(waiting, Vec::new(), now).await;

@@ -114,9 +114,7 @@ impl Bench {
         self.site.rabbitmq.purge("delay.300s").await;
         let spent = Spent::so_far(&self.site, &parts).await;
         let started = Instant::now();
-        flight
-            .wake(&self.site, &self.broker, Duration::ZERO)
-            .await;
+        flight.wake(&self.site, &self.broker, Duration::ZERO).await;
         flight.polled(&self.site, times).await;
         let rate = f64::from(flight.count) / started.elapsed().as_secs_f64();
         let spent = Spent::so_far(&self.site, &parts).await.since(spent);
@@ -186,7 +184,11 @@ impl Bench {
              statements of the same polls alone, 8 batches at once.",
             self.count
         );
-        let columns = ["what", "tasks a second", "ours (moved on) is so many times it"];
+        let columns = [
+            "what",
+            "tasks a second",
+            "ours (moved on) is so many times it",
+        ];
         let mut table = Table::new("polls", &about, &columns);
         let mut row = |what: &str, of: fn(&Round) -> f64| {
             let rate = Spread::of(rounds.iter().map(of));

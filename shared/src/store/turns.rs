@@ -1,7 +1,8 @@
-//! What workers do: claims by turn, outcomes, the sweep.
+//! What workers do: by turn; outcomes, the sweep.
 //!
 //! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
-//! where the task is at another turn, and moves the turn on where it changes something. What comes
+//! where the task is at another turn, and moves the turn on where it changes something (but for
+//! [`Turns::hold_polls`] and [`Turns::sweep`], which only say when it is overdue). What comes
 //! back names just the tasks that were changed; the others are stale, and their caller does nothing.
 //! Of a task that is named at several turns in one list one counts: the one it is at.
 
@@ -64,7 +65,7 @@ pub struct Accepted {
 /// A task that is to be polled.
 #[derive(Debug, Clone)]
 pub struct PollJob {
-    /// The task, at the turn that the claim gave.
+    /// The task, at its turn.
     pub at: AtTurn,
     /// Its public name.
     pub task_id: TaskId,
@@ -80,7 +81,7 @@ pub struct PollJob {
     pub polls: u32,
     /// How many polls in a row the upstream left it out of.
     pub missing: u32,
-    /// When it was due, before the claim.
+    /// When it was due.
     pub due_at: Millis,
     /// The deadline.
     pub deadline: Millis,
@@ -89,7 +90,7 @@ pub struct PollJob {
 /// A polled task that is still unfinished.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// The task, at the turn that the claim gave.
+    /// The task, at the turn that its poll was for.
     pub at: AtTurn,
     /// When it is polled next.
     pub due_at: Millis,
@@ -117,7 +118,7 @@ pub struct News {
 /// How a task ends.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// The task, at the turn that the claim gave.
+    /// The task, at the turn that its caller acts for.
     pub at: AtTurn,
     /// The end.
     pub end: End,
@@ -202,13 +203,14 @@ pub trait Turns: Send + Sync + 'static {
     /// Tasks were accepted: SUBMITTED, their channel's `used_quota` raised, in one transaction.
     async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>>;
 
-    /// Claims the tasks that `channel` has for one poll. `lease_until` as in `begin_submit`.
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>>;
+    /// The tasks that `channel` has, for one poll. Only a look: the turn stays, so two who were given
+    /// the same turn both get the task, and both may ask the upstream; [`Turns::settle`] then takes
+    /// what one of them was told.
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>>;
+
+    /// Leaves polled tasks alone until `until` at least: they are not overdue before. The turn stays.
+    /// For a poll that takes long, so that nobody takes it for lost.
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()>;
 
     /// The outcome of a poll, in one transaction: those that wait on, and those that end. A FAILURE
     /// and its refund are written together. Returns those that wait on, in no order, and how many

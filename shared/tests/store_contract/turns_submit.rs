@@ -428,7 +428,7 @@ async fn a_task_that_ended_can_not_be_put_off_submitted_or_retried(world: &World
         assert_eq!(begun.expect("it answers"), None);
         let retry = world.store.retry_submit(at, true, "x", NOW, NOW).await;
         assert_eq!(retry.expect("it answers"), None);
-        assert!(world.claim(channel, at).await.is_none());
+        assert!(world.job(channel, at).await.is_none());
     }
     assert_eq!(
         world.history(&task).await,

@@ -18,7 +18,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Series {
     /// The first part of their ids: see [`Id::in_series`].
-    series: u16,
+    #[serde(rename = "series")]
+    number: u16,
     /// How many there are.
     count: u32,
     /// How long each takes; as the run's songs, if nothing is said.
@@ -48,14 +49,14 @@ impl Upstream {
             words: Words::default(),
         };
         let born = self.clock.now();
-        let mut rng = chance::source(self.options.seed, ("series", order.series));
+        let mut rng = chance::source(self.options.seed, ("series", order.number));
         let mut draw = || Life::plan(born, time.draw(&mut rng), &mut rng);
         let marker = chance::digest(request.marker());
         let one = Task::new(&request, 0, marker, draw(), false);
         let mut state = self.state();
         for n in 0..order.count {
             let life = if order.stuck { draw().stuck() } else { draw() };
-            let id = Id::in_series(order.series, n);
+            let id = Id::in_series(order.number, n);
             state.tasks.insert(id, one.alike(u64::from(n), life));
         }
         Ok(born)

@@ -67,7 +67,10 @@ async fn many_tasks_are_made_at_once_with_ids_that_can_be_told_beforehand() {
     assert_eq!(fetched["data"].as_array().unwrap().len(), 1);
     assert_eq!(fetched["data"][0]["task_id"], last);
     assert_eq!(fetched["data"][0]["status"], "IN_PROGRESS");
-    upstream.post("/simulator/finish", &json!({})).await.unwrap();
+    upstream
+        .post("/simulator/finish", &json!({}))
+        .await
+        .unwrap();
     assert_eq!(upstream.counts().tasks["SUCCESS"], 300);
     let wrong = json!({"series": 7, "count": 1, "takes": "soon"});
     let refused = upstream.post("/simulator/tasks", &wrong).await.unwrap();

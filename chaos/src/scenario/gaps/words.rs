@@ -18,6 +18,11 @@ pub fn accept() -> Words {
     Words::up("SET turn = u.turn + 1, stage = 'poll'")
 }
 
+/// It does so with a statement that stands by itself: it is read, and is to be executed.
+pub fn accepting() -> [Words; 3] {
+    [accept(), parsed(), execute()]
+}
+
 /// A worker ends a task.
 pub fn end() -> Words {
     Words::up("DELETE FROM unfinished_tasks u")

@@ -54,6 +54,9 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A round trip less for each statement. A connection that died while it rested fails the
+            // next statement instead, which is a passing error and is asked again.
+            .test_before_acquire(false)
             .connect_with(options)
             .await?;
         Ok(Self { pool, patient })

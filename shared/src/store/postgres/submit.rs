@@ -1,7 +1,5 @@
 //! Submitting: the job, the intention, and the outcomes that leave the task unfinished.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgPool;
 
 use crate::clock::Millis;
@@ -10,8 +8,6 @@ use crate::store::books::event;
 use crate::store::row;
 use crate::store::turns::{Accepted, AtTurn, SubmitJob};
 use crate::task::{ChannelId, Progress, RowId, Status, Turn};
-
-type Tx = sqlx::PgTransaction<'static>;
 
 /// See [`crate::store::Turns::submit_job`].
 pub(super) async fn job(pool: &PgPool, at: AtTurn) -> Result<Option<SubmitJob>> {
@@ -109,28 +105,41 @@ pub(super) async fn retry(
     }))
 }
 
-/// See [`crate::store::Turns::accept`].
+/// See [`crate::store::Turns::accept`]: those that still are at their turn, their history, and what
+/// their channels have used.
 pub(super) async fn accept(pool: &PgPool, tasks: &[Accepted], now: Millis) -> Result<Vec<AtTurn>> {
-    let mut tx = pool.begin().await?;
-    let accepted = to_polling(&mut tx, tasks).await?;
-    let used = to_submitted(&mut tx, &accepted, now).await?;
-    for (channel, used) in used {
-        raise_channel(&mut tx, channel, used).await?;
-    }
-    tx.commit().await?;
-    Ok(accepted)
-}
-
-/// The narrow rows of those that still are at their turn.
-async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "UPDATE unfinished_tasks u
-         SET turn = u.turn + 1, stage = 'poll', channel_id = x.channel, upstream_id = x.upstream_id,
-             due_at = x.due_at
-         FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
-              AS x (id, turn, channel, upstream_id, due_at)
-         WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'sending'
-         RETURNING u.id, u.turn",
+        "WITH polling AS (
+             UPDATE unfinished_tasks u
+             SET turn = u.turn + 1, stage = 'poll', channel_id = x.channel,
+                 upstream_id = x.upstream_id, due_at = x.due_at
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
+                  AS x (id, turn, channel, upstream_id, due_at)
+             WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'sending'
+             RETURNING u.id, u.turn, u.channel_id, u.upstream_id
+         ), accepted AS (
+             UPDATE tasks t
+             SET status = $6, progress = $7, channel_id = p.channel_id,
+                 upstream_id = p.upstream_id, updated_at = $8
+             FROM polling p
+             WHERE t.id = p.id
+             RETURNING t.id, p.turn, t.channel_id, t.upstream_id, t.quota
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT a.id, $9, a.turn, $10, 'by channel ' || c.name || ' as ' || a.upstream_id
+             FROM accepted a
+             JOIN channels c ON c.id = a.channel_id
+         ), raised AS (
+             -- One write of a row that all who submit to the channel write.
+             UPDATE channels c
+             SET used_quota = c.used_quota + used.quota
+             FROM (SELECT channel_id, sum(quota)::BIGINT AS quota
+                   FROM accepted
+                   GROUP BY channel_id
+                   ORDER BY channel_id) AS used
+             WHERE c.id = used.channel_id
+         )
+         SELECT id, turn FROM accepted",
     )
     .bind(tasks.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.at.turn.0).collect::<Vec<_>>())
@@ -142,7 +151,14 @@ async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
             .collect::<Vec<_>>(),
     )
     .bind(tasks.iter().map(|task| task.due_at.0).collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
+    .bind(Status::Submitted.as_str())
+    .bind(i64::from(
+        Progress::NONE.advance(Status::Submitted, None).percent(),
+    ))
+    .bind(now.seconds())
+    .bind(now.0)
+    .bind(event::ACCEPTED)
+    .fetch_all(pool)
     .await?;
     Ok(rows
         .into_iter()
@@ -151,53 +167,4 @@ async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
             turn: Turn(turn),
         })
         .collect())
-}
-
-/// The wide rows and their history; returns what each channel's tasks cost, channels ascending.
-async fn to_submitted(
-    tx: &mut Tx,
-    accepted: &[AtTurn],
-    now: Millis,
-) -> Result<BTreeMap<ChannelId, i64>> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "WITH accepted AS (
-             UPDATE tasks t
-             SET status = $2, progress = $3, channel_id = u.channel_id,
-                 upstream_id = u.upstream_id, updated_at = $4
-             FROM unfinished_tasks u
-             WHERE u.id = ANY ($1) AND t.id = u.id
-             RETURNING t.id, u.turn, t.channel_id, t.upstream_id, t.quota
-         ), noted AS (
-             INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT a.id, $5, a.turn, $6, 'by channel ' || c.name || ' as ' || a.upstream_id
-             FROM accepted a
-             JOIN channels c ON c.id = a.channel_id
-         )
-         SELECT channel_id, quota FROM accepted",
-    )
-    .bind(accepted.iter().map(|at| at.row.0).collect::<Vec<_>>())
-    .bind(Status::Submitted.as_str())
-    .bind(i64::from(
-        Progress::NONE.advance(Status::Submitted, None).percent(),
-    ))
-    .bind(now.seconds())
-    .bind(now.0)
-    .bind(event::ACCEPTED)
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .fold(BTreeMap::new(), |mut used, (channel, quota)| {
-            *used.entry(ChannelId(channel)).or_default() += quota;
-            used
-        }))
-}
-
-async fn raise_channel(tx: &mut Tx, channel: ChannelId, used: i64) -> Result<()> {
-    sqlx::query("UPDATE channels SET used_quota = used_quota + $2 WHERE id = $1")
-        .bind(channel.0)
-        .bind(used)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }

@@ -59,15 +59,17 @@ impl Turns for PostgresStore {
         detach(async move { submit::accept(&pool, &tasks, now).await }).await
     }
 
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>> {
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+        let mut tasks = tasks.to_vec();
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        polls::jobs(&self.pool, channel, &tasks).await
+    }
+
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| at.row);
-        detach(async move { polls::claim(&pool, channel, &tasks, lease_until).await }).await
+        detach(async move { polls::hold(&pool, &tasks, until).await }).await
     }
 
     async fn settle(
@@ -80,11 +82,17 @@ impl Turns for PostgresStore {
         waiting.sort_by_key(|task| task.at.row);
         finished.sort_by_key(|task| task.at.row);
         detach(async move {
+            if finished.is_empty() {
+                // One statement is a transaction by itself.
+                let waiting = polls::wait_on(&pool, &waiting, now).await?;
+                let finished = Vec::new();
+                return Ok(Settled { waiting, finished });
+            }
             let mut tx = pool.begin().await?;
-            if !waiting.is_empty() && !finished.is_empty() {
+            if !waiting.is_empty() {
                 settle::lock(&mut tx, &waiting, &finished).await?;
             }
-            let waiting = polls::wait_on(&mut tx, &waiting, now).await?;
+            let waiting = polls::wait_on(&mut *tx, &waiting, now).await?;
             let finished = settle::finish(&mut tx, &finished, now).await?;
             tx.commit().await?;
             Ok(Settled { waiting, finished })

@@ -53,14 +53,16 @@ impl Turns for SqliteStore {
         detach(async move { submit::accept(&store, &tasks, now).await }).await
     }
 
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>> {
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+        let (readers, mut tasks) = (self.readers.clone(), tasks.to_vec());
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        detach(async move { polls::jobs(&readers, channel, &tasks).await }).await
+    }
+
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (store, tasks) = (self.clone(), tasks.to_vec());
-        detach(async move { polls::claim(&store, channel, &tasks, lease_until).await }).await
+        detach(async move { polls::hold(&store, &tasks, until).await }).await
     }
 
     async fn settle(
