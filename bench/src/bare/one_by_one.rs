@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use worker::Settings;
 use worker::channels::ChannelBook;
-use worker::context::Context;
+use worker::context::{Context, Submits};
 use worker::poll::poll;
 use worker::schedule::publish_now;
 use worker::suno::Suno;
@@ -76,5 +76,6 @@ fn context(store: &SharedStore, broker: &SharedBroker) -> Context {
         },
         suno: Arc::new(suno),
         stop: Stop::new(),
+        submits: Submits::default(),
     }
 }

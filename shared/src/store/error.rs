@@ -31,6 +31,9 @@ pub enum StoreError {
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// What one call for many met: each of them is told.
+    #[error(transparent)]
+    Shared(std::sync::Arc<StoreError>),
     /// Anything else the database said.
     #[error("the database refused: {0}")]
     Refused(#[source] sqlx::Error),
@@ -39,7 +42,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same thing may succeed if done again a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
+        match self {
+            Self::Busy | Self::Unreachable(_) | Self::Contended(_) => true,
+            Self::Shared(error) => error.is_passing(),
+            _ => false,
+        }
     }
 
     /// What an operator is told: what to look at, without statements and stacks. For clients it is
@@ -47,6 +54,7 @@ impl StoreError {
     pub fn in_plain_words(&self) -> String {
         use sqlx::migrate::MigrateError;
         match self {
+            Self::Shared(error) => error.in_plain_words(),
             Self::Unreachable(sqlx::Error::Io(why)) => {
                 format!("the database cannot be reached: {why}")
             }

@@ -49,6 +49,26 @@ pub struct SubmitJob {
     pub deadline: Millis,
 }
 
+/// A task is about to be submitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Intention {
+    /// The task, at its turn.
+    pub at: AtTurn,
+    /// The channel that it is to be submitted to.
+    pub channel: ChannelId,
+    /// A random number by which a caller that lost the answer, and calls again, is known.
+    pub claim: i64,
+}
+
+/// An intention that stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    /// The task, at the turn to act for.
+    pub at: AtTurn,
+    /// See [`Intention::claim`].
+    pub claim: i64,
+}
+
 /// The upstream accepted a task.
 #[derive(Debug, Clone)]
 pub struct Accepted {
@@ -170,13 +190,26 @@ pub struct LateTask {
 /// What workers do: claims by turn, outcomes, the sweep.
 #[async_trait]
 pub trait Turns: Send + Sync + 'static {
-    /// The task to submit. `None`: it is stale, or not to be submitted any more.
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>>;
+    /// The tasks to submit: those that are neither stale nor past their submit.
+    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>>;
 
-    /// Records the intention to submit the task to `channel`, before the call; in the history once.
-    /// `claim` is a random number by which a caller that lost the answer, and calls again, is known.
-    /// `lease_until` is when the sweep may look at it again. Returns the turn to act for; `None` if
-    /// stale, or if another's intention stands already.
+    /// The same of one task.
+    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
+        Ok(self.submit_jobs(&[at]).await?.pop())
+    }
+
+    /// Records intentions to submit, before the calls; each in the history once. `lease_until` is when
+    /// the sweep may look at the tasks again. Returns those that stand now, with the turns to act for:
+    /// not those that are stale, nor those of which another's intention stands already. Of a task that
+    /// is named with several claims one counts, and which is told by its claim.
+    async fn begin_submits(
+        &self,
+        intentions: &[Intention],
+        lease_until: Millis,
+        now: Millis,
+    ) -> Result<Vec<Begun>>;
+
+    /// The same of one task.
     async fn begin_submit(
         &self,
         at: AtTurn,
@@ -184,7 +217,11 @@ pub trait Turns: Send + Sync + 'static {
         claim: i64,
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>>;
+    ) -> Result<Option<AtTurn>> {
+        let intention = Intention { at, channel, claim };
+        let mut begun = self.begin_submits(&[intention], lease_until, now).await?;
+        Ok(begun.pop().map(|begun| begun.at))
+    }
 
     /// Puts unfinished tasks off until `due_at` without having asked anybody anything.
     async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>>;

@@ -294,7 +294,7 @@ async fn many_tasks_of_several_channels_are_accepted_together(world: &World) {
         assert_eq!(world.channel_now(channel).await.used_quota.get(), 10 * SONG);
     }
     let job = world
-        .claim(channels[1], accepted_at(&accepted, &tasks[1]))
+        .job(channels[1], accepted_at(&accepted, &tasks[1]))
         .await;
     assert_eq!(job.expect("it is there").upstream_id, "up-1");
 }

@@ -10,7 +10,7 @@ pub fn store() -> Words {
 
 /// A worker claims a submit.
 pub fn claim_submit() -> Words {
-    Words::up("SET turn = $2 + 1, stage = 'sending'")
+    Words::up("SET turn = x.turn + 1, stage = 'sending'")
 }
 
 /// A worker writes down that a submit was accepted.

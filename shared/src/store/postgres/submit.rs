@@ -6,67 +6,91 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
 use crate::store::row;
-use crate::store::turns::{Accepted, AtTurn, SubmitJob};
-use crate::task::{ChannelId, Progress, RowId, Status, Turn};
+use crate::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
+use crate::task::{Progress, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::submit_job`].
-pub(super) async fn job(pool: &PgPool, at: AtTurn) -> Result<Option<SubmitJob>> {
+/// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
+pub(super) async fn jobs(pool: &PgPool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
     let found = sqlx::query(
-        "SELECT u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at, u.deadline,
-                t.task_id, t.platform, t.action, t.request
-         FROM unfinished_tasks u
+        "SELECT u.id, u.turn, u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
+                u.deadline, t.task_id, t.platform, t.action, t.request
+         FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
+         JOIN unfinished_tasks u ON u.id = x.id AND u.turn = x.turn
          JOIN tasks t ON t.id = u.id
-         WHERE u.id = $1 AND u.turn = $2 AND u.stage <> 'poll'",
+         WHERE u.stage <> 'poll'",
     )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .fetch_optional(pool)
+    .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
+    .fetch_all(pool)
     .await?;
-    found.map(|found| row::submit_job(at, &found)).transpose()
+    found.iter().map(row::submit_job).collect()
 }
 
-/// See [`crate::store::Turns::begin_submit`].
+/// See [`crate::store::Turns::begin_submits`].
 pub(super) async fn begin(
     pool: &PgPool,
-    at: AtTurn,
-    channel: ChannelId,
-    claim: i64,
+    intentions: &[Intention],
     lease_until: Millis,
     now: Millis,
-) -> Result<Option<AtTurn>> {
-    let turn: Option<i64> = sqlx::query_scalar(
+) -> Result<Vec<Begun>> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
         "WITH claimed AS (
-             UPDATE unfinished_tasks
-             SET turn = $2 + 1, stage = 'sending', channel_id = $3, due_at = $4, claim = $7
-             WHERE id = $1
-               AND (turn = $2 AND stage = 'submit'
-                    OR turn = $2 + 1 AND stage = 'sending' AND claim = $7)
-             RETURNING id, turn
+             UPDATE unfinished_tasks u
+             SET turn = x.turn + 1, stage = 'sending', channel_id = x.channel, due_at = $5,
+                 claim = x.claim
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
+                  AS x (id, turn, channel, claim)
+             WHERE u.id = x.id
+               AND (u.turn = x.turn AND u.stage = 'submit'
+                    OR u.turn = x.turn + 1 AND u.stage = 'sending' AND u.claim = x.claim)
+             RETURNING u.id, u.turn, u.channel_id, u.claim
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT id, $5, turn, $6, 'to channel ' || (SELECT name FROM channels WHERE id = $3)
+             SELECT c.id, $6, c.turn, $7,
+                    'to channel ' || (SELECT name FROM channels WHERE id = c.channel_id)
              FROM claimed c
              -- A caller who lost the answer, and calls again, is about to send once all the same.
              WHERE NOT EXISTS (
                  SELECT 1 FROM task_events e
-                 WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $6
+                 WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $7
              )
          )
-         SELECT turn FROM claimed",
+         SELECT id, turn, claim FROM claimed",
     )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .bind(channel.0)
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.at.row.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.at.turn.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.channel.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(intentions.iter().map(|one| one.claim).collect::<Vec<_>>())
     .bind(lease_until.0)
     .bind(now.0)
     .bind(event::SENDING)
-    .bind(claim)
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(turn.map(|turn| AtTurn {
-        row: at.row,
-        turn: Turn(turn),
-    }))
+    Ok(rows
+        .into_iter()
+        .map(|(id, turn, claim)| Begun {
+            at: AtTurn {
+                row: RowId(id),
+                turn: Turn(turn),
+            },
+            claim,
+        })
+        .collect())
 }
 
 /// See [`crate::store::Turns::retry_submit`].

@@ -12,27 +12,29 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::detach::detach;
 use crate::store::turns::{
-    Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
+    Accepted, AtTurn, Begun, Finished, Intention, LateTask, Overdue, PollJob, Settled, SubmitJob,
+    Turns, Waiting,
 };
 use crate::task::{ChannelId, RowId, Status, Turn};
 
 #[async_trait]
 impl Turns for PostgresStore {
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
-        submit::job(&self.pool, at).await
+    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+        let mut tasks = tasks.to_vec();
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        submit::jobs(&self.pool, &tasks).await
     }
 
-    async fn begin_submit(
+    async fn begin_submits(
         &self,
-        at: AtTurn,
-        channel: ChannelId,
-        claim: i64,
+        intentions: &[Intention],
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>> {
-        let pool = self.pool.clone();
-        detach(async move { submit::begin(&pool, at, channel, claim, lease_until, now).await })
-            .await
+    ) -> Result<Vec<Begun>> {
+        let (pool, mut intentions) = (self.pool.clone(), intentions.to_vec());
+        intentions.sort_unstable_by_key(|one| one.at.row);
+        detach(async move { submit::begin(&pool, &intentions, lease_until, now).await }).await
     }
 
     async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
