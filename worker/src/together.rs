@@ -1,10 +1,16 @@
-//! The same work of many callers as one: whoever comes while others are served is served with all who
-//! came meanwhile. Nobody waits for company: a caller alone is served at once.
+//! The same work of many callers as one: whoever comes while others are served, or just after, is
+//! served with all who came meanwhile. A caller alone is served at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shared::store::StoreError;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+/// How far apart services begin, at least. Where many come it makes a dozen statements with a flush
+/// each into one; a submit takes seconds, and does not mind.
+const APART: Duration = Duration::from_millis(20);
 
 /// The most that are served at once.
 const MOST: usize = 100;
@@ -15,7 +21,8 @@ type Waiting<I, O> = (I, oneshot::Sender<Told<O>>);
 /// Callers of one kind of work.
 pub struct Together<I, O> {
     waiting: Mutex<Vec<Waiting<I, O>>>,
-    serving: tokio::sync::Mutex<()>,
+    /// When the last service began.
+    serving: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl<I, O> Default for Together<I, O> {
@@ -44,13 +51,17 @@ impl<I: Clone, O> Together<I, O> {
         let (tell, mut told) = oneshot::channel();
         self.waiting().push((input, tell));
         loop {
-            let _serving = self.serving.lock().await;
+            let mut begun = self.serving.lock().await;
             match told.try_recv() {
                 Ok(told) => return told,
                 // Who served us went away in the middle.
                 Err(oneshot::error::TryRecvError::Closed) => return Err(StoreError::Died),
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
+            if let Some(last) = *begun {
+                sleep_until(last + APART).await;
+            }
+            *begun = Some(Instant::now());
             let batch: Vec<Waiting<I, O>> = {
                 let mut waiting = self.waiting();
                 let many = waiting.len().min(MOST);
@@ -136,6 +147,22 @@ mod tests {
         let sizes = sizes.lock().expect("nobody panicked");
         assert_eq!(sizes.iter().sum::<usize>(), 250);
         assert!(sizes.len() <= 4, "{sizes:?}");
+    }
+
+    #[tokio::test]
+    async fn those_who_come_a_moment_apart_are_served_together() {
+        let (numbers, sizes) = (Numbers::default(), Mutex::default());
+        let asked = (0..50).map(|number| {
+            let (numbers, sizes) = (&numbers, &sizes);
+            async move {
+                tokio::time::sleep(Duration::from_micros(200 * u64::from(number))).await;
+                double(numbers, number + 1000, sizes).await
+            }
+        });
+        futures_util::future::join_all(asked).await;
+        let sizes = sizes.lock().expect("nobody panicked");
+        assert_eq!(sizes.iter().sum::<usize>(), 50);
+        assert!(sizes.len() <= 10, "{sizes:?}");
     }
 
     #[tokio::test]
