@@ -11,6 +11,7 @@ use e2e::programs::Program;
 use e2e::rabbitmq::RabbitMq;
 use e2e::upstream::Upstream;
 use serde_json::Value;
+use shared::config::DatabaseUrl;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -157,6 +158,15 @@ impl Site {
     /// A connection to its database.
     pub async fn connect(&self) -> PgConnection {
         self.database.connect().await.expect("PostgreSQL answers")
+    }
+
+    /// Folds what changed into the counts of the listings, so that nobody has to do it meanwhile.
+    pub async fn fold(&self) {
+        let url = DatabaseUrl::Postgres(self.database_url.clone());
+        let store = shared::store::connect(&url, 1).await;
+        let store = store.expect("PostgreSQL answers");
+        while store.fold(100_000).await.expect("it folds") > 0 {}
+        store.close().await;
     }
 
     /// Executes statements.

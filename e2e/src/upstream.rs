@@ -93,9 +93,20 @@ impl Upstream {
         self.ask(Method::POST, "finish", Some(selector)).await;
     }
 
+    /// Makes a series of tasks without a submit each; returns when they were born, ms since 1970.
+    pub async fn make(&self, order: Value) -> i64 {
+        let made = self.ask(Method::POST, "tasks", Some(order)).await;
+        made["born"].as_i64().expect("a time is a number")
+    }
+
     /// Replaces all faults of the run.
     pub async fn set_faults(&self, faults: Value) {
         self.ask(Method::PUT, "faults", Some(faults)).await;
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Stops it. One that hangs on purpose takes a moment.

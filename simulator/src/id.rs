@@ -19,6 +19,12 @@ impl Id {
         Self(rand::rng().random())
     }
 
+    /// The id of the `n`th task (from 0) of a series: `00000000-0000-0000-SSSS-NNNNNNNNNNNN`, both in
+    /// hexadecimal digits.
+    pub const fn in_series(series: u16, n: u32) -> Self {
+        Self(((series as u128) << 48) | n as u128)
+    }
+
     /// The id of the `n`th clip (from 0) of this task.
     pub const fn clip(self, n: u8) -> Self {
         Self(self.0 ^ (0x5eed_0000_c11b + n as u128))
@@ -87,6 +93,12 @@ mod tests {
         assert_eq!(text.parse::<Id>().unwrap().to_string(), text);
         let id = Id::new();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn an_id_in_a_series_can_be_told_beforehand() {
+        let id = Id::in_series(0xab, 99_999);
+        assert_eq!(id.to_string(), "00000000-0000-0000-00ab-00000001869f");
     }
 
     #[test]

@@ -65,6 +65,19 @@ impl Task {
         }
     }
 
+    /// Another of the same texts, that nobody asked for yet.
+    pub fn alike(&self, number: u64, life: Life) -> Self {
+        Self {
+            number,
+            life,
+            texts: Arc::clone(&self.texts),
+            marker: self.marker,
+            leaks: self.leaks,
+            words: self.words.clone(),
+            asked: 0,
+        }
+    }
+
     /// The fault that its words order for a whole batch that asks for it now.
     pub fn batch_fault(&self) -> Option<Fault> {
         self.words.as_ref()?.turn(Kind::Fetch, self.asked.into())

@@ -9,6 +9,7 @@ use shared::store::channels::Channel;
 use shared::store::{SharedStore, StoreError};
 use shared::task::ChannelId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// How old the list of channels may be.
 const FRESH: Duration = Duration::from_secs(1);
@@ -37,6 +38,44 @@ struct Known {
 struct Room {
     submits: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
+    pace: Pace,
+}
+
+/// How fast a channel answers.
+#[derive(Default)]
+struct Pace {
+    /// A fetch of late: an average in which the last ones count most.
+    usual: Duration,
+    /// When those under way began.
+    under_way: HashMap<u64, Instant>,
+    begun: u64,
+}
+
+impl Pace {
+    /// How long `batches` that stand before a channel will wait there.
+    fn wait_of(&self, batches: usize, now: Instant) -> Duration {
+        let oldest = self.under_way.values().min();
+        let so_far = oldest.map_or(Duration::ZERO, |began| now.duration_since(*began));
+        let batches = u32::try_from(batches).unwrap_or(u32::MAX);
+        self.usual.max(so_far) * batches / u32::try_from(FETCHES).unwrap_or(1)
+    }
+}
+
+/// A fetch that is under way.
+pub struct Fetching<'a> {
+    book: &'a ChannelBook,
+    channel: ChannelId,
+    number: u64,
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.book.room(self.channel, |room| {
+            if let Some(began) = room.pace.under_way.remove(&self.number) {
+                room.pace.usual = (room.pace.usual * 7 + began.elapsed()) / 8;
+            }
+        });
+    }
 }
 
 /// Room for one submit at a channel; whoever waits for room is told when it is dropped.
@@ -135,6 +174,26 @@ impl ChannelBook {
             .ok()
     }
 
+    /// A fetch begins at the channel, and is under way until what is returned is dropped.
+    pub fn fetching(&self, channel: ChannelId) -> Fetching<'_> {
+        let number = self.room(channel, |room| {
+            room.pace.begun += 1;
+            room.pace.under_way.insert(room.pace.begun, Instant::now());
+            room.pace.begun
+        });
+        Fetching {
+            book: self,
+            channel,
+            number,
+        }
+    }
+
+    /// How long so many batches will wait for the channel to answer those before them, by how long it
+    /// takes of late. What this worker itself takes does not count: waiting elsewhere would not help.
+    pub fn wait_of(&self, channel: ChannelId, batches: usize) -> Duration {
+        self.room(channel, |room| room.pace.wait_of(batches, Instant::now()))
+    }
+
     /// Waits until a submit somewhere ended, at most `longest`.
     pub async fn submit_ended(&self, longest: Duration) {
         let _ = tokio::time::timeout(longest, self.freed.notified()).await;
@@ -154,11 +213,31 @@ impl ChannelBook {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room<T>(&self, channel: ChannelId, take: impl FnOnce(&Room) -> T) -> T {
+    fn room<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Room) -> T) -> T {
         let mut rooms = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         take(rooms.entry(channel).or_insert_with(|| Room {
             submits: Arc::new(Semaphore::new(SUBMITS)),
             fetches: Arc::new(Semaphore::new(FETCHES)),
+            pace: Pace::default(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_wait_as_long_as_those_before_them_take() {
+        let now = Instant::now();
+        let mut pace = Pace {
+            usual: Duration::from_millis(80),
+            ..Pace::default()
+        };
+        assert_eq!(pace.wait_of(100, now), Duration::from_secs(1));
+        // One that hangs says more than those that came back.
+        pace.under_way.insert(1, now);
+        let later = now + Duration::from_secs(4);
+        assert_eq!(pace.wait_of(100, later), Duration::from_secs(50));
     }
 }

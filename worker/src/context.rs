@@ -10,6 +10,7 @@ use shared::config::Config;
 use shared::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::Channel;
+use shared::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use shared::store::{SharedStore, StoreError};
 use shared::task::Platform;
 use shared::task::scrub::Scrub;
@@ -17,6 +18,7 @@ use shared::task::wait::{CoolDown, PollPace};
 
 use crate::channels::ChannelBook;
 use crate::platform::{self, Trouble};
+use crate::together::Together;
 
 /// How a worker works. Set by the operator: contract, section 6.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,19 @@ pub struct Context {
     pub suno: Arc<dyn platform::Platform>,
     /// When to stop.
     pub stop: Stop,
+    /// What submits have in common.
+    pub submits: Submits,
+}
+
+/// What many submits that are under way at once do in one go each.
+#[derive(Default)]
+pub struct Submits {
+    /// The tasks are read.
+    pub read: Together<AtTurn, SubmitJob>,
+    /// The intentions are recorded.
+    pub begin: Together<Intention, Begun>,
+    /// What upstreams accepted is recorded.
+    pub accept: Together<Accepted, AtTurn>,
 }
 
 /// How much longer than an upstream call may take a claimed turn is left alone: time to write the

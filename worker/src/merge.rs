@@ -21,9 +21,13 @@ use shared::task::wait::Rung;
 /// How long the first message of a batch waits for more of its channel. What is due at one tick
 /// comes out of the waiting queues within some milliseconds.
 const WINDOW: Duration = Duration::from_millis(50);
-/// How many messages of one channel may wait for room at it. More go back to the waiting queues, so
-/// that a channel that hangs never holds all the messages this worker may have.
+/// How many messages of one channel may wait for room at it, however slow it is.
 const MOST_WAITING: usize = 32;
+/// More may wait as long as the channel answers so fast that the last is asked about within this. Else
+/// they go back to the waiting queues, so that a channel that hangs never holds all the messages this
+/// worker may have. A channel that answers well is never why messages wait: this worker is, and to put
+/// them off would only be more work for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Messages of one channel, not worked on yet.
 #[derive(Default)]
@@ -39,6 +43,12 @@ impl Pile {
         self.ripe_at.get_or_insert_with(|| Instant::now() + WINDOW);
         self.tasks += tasks.len();
         self.messages.push((tasks, delivery));
+    }
+
+    /// Whether more of it waits for its channel than may.
+    fn is_too_much(&self, channel: ChannelId, context: &Context) -> bool {
+        self.messages.len() > MOST_WAITING
+            && context.channels.wait_of(channel, self.tasks / MOST_TASKS) > LONGEST_WAIT
     }
 
     fn is_ripe(&self, now: Instant) -> bool {
@@ -131,7 +141,7 @@ fn start_ripe(
                 drop(room);
             });
         }
-        while pile.messages.len() > MOST_WAITING {
+        while pile.is_too_much(*channel, context) {
             let (tasks, deliveries) = pile.take_batch();
             let (context, schedule, channel) = (context.clone(), schedule.clone(), *channel);
             batches.spawn(async move {

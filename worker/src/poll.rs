@@ -1,4 +1,4 @@
-//! One batch, one poll: one claim, one fetch, one transaction.
+//! One batch, one poll: one look at its tasks, one fetch, one transaction.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,11 +38,8 @@ pub async fn poll(
     };
     let claimed_at = context.now();
     let jobs = context
-        .ask_store("claim a poll", || {
-            let lease = context
-                .now()
-                .after(context.settings.fetch_timeout * 2 + LEASE_SLACK);
-            context.store.claim_polls(channel.id, tasks, lease)
+        .ask_store("read the tasks of a poll", || {
+            context.store.poll_jobs(channel.id, tasks)
         })
         .await?;
     count_turns(Work::Poll, Turns::Claimed, jobs.len());
@@ -56,7 +53,7 @@ pub async fn poll(
     let (asked, resting): (Vec<PollJob>, Vec<PollJob>) = jobs
         .into_iter()
         .partition(|job| !cooling || job.deadline <= claimed_at);
-    let answer = ask(context, channel, groups(&asked)).await;
+    let answer = ask_and_hold(context, channel, &asked).await;
     // A fetch says nothing of how a submit would do: it only ends a row of rests long after the last.
     let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
     if answer.trouble.is_none() && !asked.is_empty() && long_well {
@@ -78,6 +75,31 @@ pub async fn poll(
         .map(|job| batch.outcome(&answer, job))
         .chain(resting.iter().map(|job| batch.rest(job, 0)));
     batch.settle(outcomes.collect()).await
+}
+
+/// How long a poll may be under way before its tasks are held: well below what the sweep leaves a task
+/// to the message that is on its way.
+const HOLD_AFTER: Duration = Duration::from_secs(5);
+
+/// Asks. Most answers are back in a moment, and then nothing had to be written before; where one is
+/// not, the sweep is told to leave the tasks alone for as long as it may take.
+async fn ask_and_hold(context: &Context, channel: &Channel, jobs: &[PollJob]) -> Answer {
+    let _under_way = context.channels.fetching(channel.id);
+    let asking = ask(context, channel, groups(jobs));
+    tokio::pin!(asking);
+    tokio::select! {
+        answer = &mut asking => return answer,
+        () = tokio::time::sleep(HOLD_AFTER) => {}
+    }
+    let hold = async {
+        let tasks: Vec<AtTurn> = jobs.iter().map(|job| job.at).collect();
+        let longest = context.settings.fetch_timeout * 2 + LEASE_SLACK;
+        let until = context.now().after(longest);
+        if let Err(error) = context.store.hold_polls(&tasks, until).await {
+            tracing::warn!(%error, "tasks could not be held; they may be polled twice");
+        }
+    };
+    tokio::join!(asking, hold).0
 }
 
 /// How long after its last rest a channel counts as well again by its fetches alone.

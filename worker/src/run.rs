@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::channels::ChannelBook;
-use crate::context::{Context, Settings};
+use crate::context::{Context, Settings, Submits};
 use crate::figures::start_at_zero;
 use crate::schedule::{Held, Schedule, schedule};
 use crate::submit::submit;
@@ -56,6 +56,7 @@ impl Worker {
             settings,
             suno: Arc::new(suno),
             stop,
+            submits: Submits::default(),
         };
         Ok(Self {
             context: Arc::new(context),

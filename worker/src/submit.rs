@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::turns::{AtTurn, SubmitJob};
+use shared::store::turns::{AtTurn, Begun, Intention, SubmitJob};
 use shared::task::wait::Rung;
 use tracing::field::display;
 
@@ -29,7 +29,7 @@ pub type Decision = Result<Option<Next>, StoreError>;
 /// Submits the task, if it still is at its turn.
 pub async fn submit(context: &Context, at: AtTurn) -> Decision {
     let job = context
-        .ask_store("read a task to submit", || context.store.submit_job(at))
+        .ask_store("read a task to submit", || read(context, at))
         .await?;
     let Some(job) = job else {
         count_turns(Work::Submit, Turns::Stale, 1);
@@ -56,6 +56,26 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         }
         Found::Wait(wait) => put_off(context, &job, wait).await,
     }
+}
+
+/// The task, read together with those that others submit now.
+async fn read(context: &Context, at: AtTurn) -> Result<Option<SubmitJob>, StoreError> {
+    let is_of = |at: &AtTurn, job: &SubmitJob| job.at == *at;
+    let read = |tasks: Vec<AtTurn>| async move { context.store.submit_jobs(&tasks).await };
+    context.submits.read.serve(at, is_of, read).await
+}
+
+/// The intention, recorded together with those of others.
+async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>, StoreError> {
+    let is_of =
+        |one: &Intention, begun: &Begun| begun.at.row == one.at.row && begun.claim == one.claim;
+    let begin = |intentions: Vec<Intention>| async move {
+        let now = context.now();
+        // Twice the slack of a poll: what is lost here is lost for good.
+        let lease = now.after(context.settings.submit_timeout + 2 * LEASE_SLACK);
+        context.store.begin_submits(&intentions, lease, now).await
+    };
+    context.submits.begin.serve(intention, is_of, begin).await
 }
 
 enum Found {
@@ -127,15 +147,15 @@ async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision
     let claim = context.random.number();
     let claimed = context
         .ask_store("claim a submit", || {
-            let now = context.now();
-            // Twice the slack of a poll: what is lost here is lost for good.
-            let lease = now.after(context.settings.submit_timeout + 2 * LEASE_SLACK);
-            context
-                .store
-                .begin_submit(job.at, channel.id, claim, lease, now)
+            let intention = Intention {
+                at: job.at,
+                channel: channel.id,
+                claim,
+            };
+            begin(context, intention)
         })
         .await?;
-    let Some(at) = claimed else {
+    let Some(Begun { at, .. }) = claimed else {
         count_turns(Work::Submit, Turns::Stale, 1);
         return Ok(None);
     };

@@ -42,7 +42,7 @@ impl World {
 
     /// A poll of an accepted task finds it in `status`, with this of a result.
     pub async fn progress(&self, task: &str, channel: ChannelId, status: Status, data: &str) {
-        let at = self.claim(task, channel).await;
+        let at = self.polled(task, channel).await;
         let now = self.clock.now();
         let waiting = Waiting {
             at,
@@ -62,7 +62,7 @@ impl World {
 
     /// A poll of an accepted task finds it ended.
     pub async fn end(&self, task: &str, channel: ChannelId, end: End, data: Option<&str>) {
-        let at = self.claim(task, channel).await;
+        let at = self.polled(task, channel).await;
         let finished = Finished {
             at,
             end,
@@ -75,14 +75,11 @@ impl World {
         assert_eq!(settled.expect("the database works").finished, [at.row]);
     }
 
-    async fn claim(&self, task: &str, channel: ChannelId) -> AtTurn {
+    async fn polled(&self, task: &str, channel: ChannelId) -> AtTurn {
         let at = self.at(task).await;
-        let until = in_a_minute(self.clock.now());
-        let jobs = self.store.claim_polls(channel, &[at], until).await;
-        jobs.expect("the database works")
-            .first()
-            .expect("it is its turn")
-            .at
+        let jobs = self.store.poll_jobs(channel, &[at]).await;
+        let jobs = jobs.expect("the database works");
+        jobs.first().expect("the channel has it").at
     }
 }
 

@@ -39,11 +39,15 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same thing may succeed if done again a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
+        match self {
+            Self::Busy | Self::Unreachable(_) | Self::Contended(_) => true,
+            _ => false,
+        }
     }
 
     /// One for each of those who waited for the same: as passing or final as this, in its words.
-    pub(super) fn alike(&self) -> Self {
+    #[must_use]
+    pub fn alike(&self) -> Self {
         let words = || sqlx::Error::Protocol(self.to_string());
         match self {
             Self::Busy => Self::Busy,

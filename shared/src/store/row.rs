@@ -286,10 +286,13 @@ pub(super) fn backlog(row: &impl Cells) -> Result<Backlog> {
 }
 
 /// A row of `unfinished_tasks` beside its task, to be submitted.
-pub(super) fn submit_job(at: AtTurn, found: &impl Cells) -> Result<SubmitJob> {
-    let id = at.row.0;
+pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
+    let id = found.int("id")?;
     Ok(SubmitJob {
-        at,
+        at: AtTurn {
+            row: RowId(id),
+            turn: Turn(found.int("turn")?),
+        },
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
         platform: parse("tasks", "platform", id, &found.text("platform")?)?,
         action: parse("tasks", "action", id, &found.text("action")?)?,

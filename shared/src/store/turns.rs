@@ -1,7 +1,8 @@
-//! What workers do: claims by turn, outcomes, the sweep.
+//! What workers do: by turn; outcomes, the sweep.
 //!
 //! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
-//! where the task is at another turn, and moves the turn on where it changes something. What comes
+//! where the task is at another turn, and moves the turn on where it changes something (but for
+//! [`Turns::hold_polls`] and [`Turns::sweep`], which only say when it is overdue). What comes
 //! back names just the tasks that were changed; the others are stale, and their caller does nothing.
 //! Of a task that is named at several turns in one list one counts: the one it is at.
 
@@ -48,6 +49,26 @@ pub struct SubmitJob {
     pub deadline: Millis,
 }
 
+/// A task is about to be submitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Intention {
+    /// The task, at its turn.
+    pub at: AtTurn,
+    /// The channel that it is to be submitted to.
+    pub channel: ChannelId,
+    /// A random number by which a caller that lost the answer, and calls again, is known.
+    pub claim: i64,
+}
+
+/// An intention that stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    /// The task, at the turn to act for.
+    pub at: AtTurn,
+    /// See [`Intention::claim`].
+    pub claim: i64,
+}
+
 /// The upstream accepted a task.
 #[derive(Debug, Clone)]
 pub struct Accepted {
@@ -64,7 +85,7 @@ pub struct Accepted {
 /// A task that is to be polled.
 #[derive(Debug, Clone)]
 pub struct PollJob {
-    /// The task, at the turn that the claim gave.
+    /// The task, at its turn.
     pub at: AtTurn,
     /// Its public name.
     pub task_id: TaskId,
@@ -80,7 +101,7 @@ pub struct PollJob {
     pub polls: u32,
     /// How many polls in a row the upstream left it out of.
     pub missing: u32,
-    /// When it was due, before the claim.
+    /// When it was due.
     pub due_at: Millis,
     /// The deadline.
     pub deadline: Millis,
@@ -89,7 +110,7 @@ pub struct PollJob {
 /// A polled task that is still unfinished.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// The task, at the turn that the claim gave.
+    /// The task, at the turn that its poll was for.
     pub at: AtTurn,
     /// When it is polled next.
     pub due_at: Millis,
@@ -117,7 +138,7 @@ pub struct News {
 /// How a task ends.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// The task, at the turn that the claim gave.
+    /// The task, at the turn that its caller acts for.
     pub at: AtTurn,
     /// The end.
     pub end: End,
@@ -169,13 +190,26 @@ pub struct LateTask {
 /// What workers do: claims by turn, outcomes, the sweep.
 #[async_trait]
 pub trait Turns: Send + Sync + 'static {
-    /// The task to submit. `None`: it is stale, or not to be submitted any more.
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>>;
+    /// The tasks to submit: those that are neither stale nor past their submit.
+    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>>;
 
-    /// Records the intention to submit the task to `channel`, before the call; in the history once.
-    /// `claim` is a random number by which a caller that lost the answer, and calls again, is known.
-    /// `lease_until` is when the sweep may look at it again. Returns the turn to act for; `None` if
-    /// stale, or if another's intention stands already.
+    /// The same of one task.
+    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
+        Ok(self.submit_jobs(&[at]).await?.pop())
+    }
+
+    /// Records intentions to submit, before the calls; each in the history once. `lease_until` is when
+    /// the sweep may look at the tasks again. Returns those that stand now, with the turns to act for:
+    /// not those that are stale, nor those of which another's intention stands already. Of a task that
+    /// is named with several claims one counts, and which is told by its claim.
+    async fn begin_submits(
+        &self,
+        intentions: &[Intention],
+        lease_until: Millis,
+        now: Millis,
+    ) -> Result<Vec<Begun>>;
+
+    /// The same of one task.
     async fn begin_submit(
         &self,
         at: AtTurn,
@@ -183,7 +217,11 @@ pub trait Turns: Send + Sync + 'static {
         claim: i64,
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>>;
+    ) -> Result<Option<AtTurn>> {
+        let intention = Intention { at, channel, claim };
+        let mut begun = self.begin_submits(&[intention], lease_until, now).await?;
+        Ok(begun.pop().map(|begun| begun.at))
+    }
 
     /// Puts unfinished tasks off until `due_at` without having asked anybody anything.
     async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>>;
@@ -202,13 +240,14 @@ pub trait Turns: Send + Sync + 'static {
     /// Tasks were accepted: SUBMITTED, their channel's `used_quota` raised, in one transaction.
     async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>>;
 
-    /// Claims the tasks that `channel` has for one poll. `lease_until` as in `begin_submit`.
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>>;
+    /// The tasks that `channel` has, for one poll. Only a look: the turn stays, so two who were given
+    /// the same turn both get the task, and both may ask the upstream; [`Turns::settle`] then takes
+    /// what one of them was told.
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>>;
+
+    /// Leaves polled tasks alone until `until` at least: they are not overdue before. The turn stays.
+    /// For a poll that takes long, so that nobody takes it for lost.
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()>;
 
     /// The outcome of a poll, in one transaction: those that wait on, and those that end. A FAILURE
     /// and its refund are written together. Returns those that wait on, in no order, and how many

@@ -9,9 +9,11 @@ use crate::harness::contract;
 use crate::world::{Held, NOW, SONG, World, moved, next, only, turn_and_due, waiting};
 
 contract! {
-    a_claim_tells_all_that_a_poll_needs,
-    a_claim_takes_just_the_tasks_that_the_channel_has_at_that_turn,
-    of_many_who_claim_the_same_tasks_each_task_goes_to_one,
+    a_look_tells_all_that_a_poll_needs_and_changes_nothing,
+    a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn,
+    of_many_who_poll_the_same_tasks_one_settles_each_task,
+    what_is_held_is_not_overdue_and_keeps_its_turn,
+    a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn,
     a_poll_without_news_writes_the_narrow_row_only,
     news_show_and_stand_in_the_history,
     the_start_is_when_it_was_first_seen_in_progress,
@@ -22,7 +24,7 @@ contract! {
     a_stale_poll_changes_nothing,
     a_task_named_twice_counts_once_and_its_stale_news_not_at_all,
     of_a_task_named_at_several_turns_the_one_it_is_at_counts,
-    a_hundred_tasks_are_claimed_and_settled_in_one_go,
+    a_hundred_tasks_are_polled_and_settled_in_one_go,
 }
 
 async fn settle_one(world: &World, waiting: Waiting, at: u64) -> AtTurn {
@@ -36,18 +38,18 @@ async fn settle_one(world: &World, waiting: Waiting, at: u64) -> AtTurn {
     only(settled.waiting)
 }
 
-async fn a_claim_tells_all_that_a_poll_needs(world: &World) {
+async fn a_look_tells_all_that_a_poll_needs_and_changes_nothing(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.accepted(&payer, channel).await;
-    let lease = NOW.after(Duration::from_mins(1));
+    let before = world.story(&held.task).await;
     let jobs = world
         .store
-        .claim_polls(channel, &[held.at], lease)
+        .poll_jobs(channel, &[held.at])
         .await
-        .expect("it claims");
+        .expect("it answers");
     let job = only(jobs);
-    assert_eq!((job.at, &job.task_id), (next(held.at), &held.task));
+    assert_eq!((job.at, &job.task_id), (held.at, &held.task));
     assert_eq!(job.upstream_id, held.upstream_id);
     assert_eq!(
         (job.status, job.progress.percent()),
@@ -55,13 +57,10 @@ async fn a_claim_tells_all_that_a_poll_needs(world: &World) {
     );
     assert_eq!((job.digest, job.polls, job.missing), (0, 0, 0));
     assert_eq!(job.deadline, NOW.after(Duration::from_mins(30)));
-    assert_eq!(
-        turn_and_due(&world.story(&held.task).await),
-        Some((job.at.turn.0, lease.0))
-    );
+    assert_eq!(world.story(&held.task).await, before);
 }
 
-async fn a_claim_takes_just_the_tasks_that_the_channel_has_at_that_turn(world: &World) {
+async fn a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn(world: &World) {
     let (channel, other) = (world.channel().await, world.channel().await);
     let payer = world.payer(6 * SONG).await;
     let (one, two) = (
@@ -92,33 +91,30 @@ async fn a_claim_takes_just_the_tasks_that_the_channel_has_at_that_turn(world: &
     ];
     let jobs = world
         .store
-        .claim_polls(channel, &asked, NOW)
+        .poll_jobs(channel, &asked)
         .await
-        .expect("it claims");
-    let mut claimed: Vec<_> = jobs.iter().map(|job| job.at).collect();
-    claimed.sort_by_key(|at| at.row);
-    assert_eq!(claimed, [next(one.at), next(two.at)]);
-    assert!(
-        world.claim(other, elsewhere.at).await.is_some(),
-        "it was left alone"
-    );
-    assert!(world.claim(ChannelId(999), next(one.at)).await.is_none());
+        .expect("it answers");
+    let mut found: Vec<_> = jobs.iter().map(|job| job.at).collect();
+    found.sort_by_key(|at| at.row);
+    assert_eq!(found, [one.at, two.at]);
+    assert!(world.job(other, elsewhere.at).await.is_some());
+    assert!(world.job(ChannelId(999), one.at).await.is_none());
     let none = world
         .store
-        .claim_polls(channel, &[], NOW)
+        .poll_jobs(channel, &[])
         .await
         .expect("it answers");
     assert!(none.is_empty());
 }
 
-async fn of_many_who_claim_the_same_tasks_each_task_goes_to_one(world: &World) {
+async fn of_many_who_poll_the_same_tasks_one_settles_each_task(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(50 * SONG).await;
     let mut tasks = Vec::new();
     for _ in 0..30 {
         tasks.push(world.accepted(&payer, channel).await.at);
     }
-    let claimed = world
+    let settled = world
         .at_once(8, |number, store| {
             let mut tasks = tasks.clone();
             // Each in an order of its own: they must not lock one another out in a circle.
@@ -127,16 +123,58 @@ async fn of_many_who_claim_the_same_tasks_each_task_goes_to_one(world: &World) {
                 tasks.reverse();
             }
             async move {
-                store
-                    .claim_polls(channel, &tasks, NOW)
-                    .await
-                    .expect("it claims")
+                let jobs = store.poll_jobs(channel, &tasks).await.expect("it answers");
+                let news = |at| moved(at, Status::Queued, 20, Some("[1]"));
+                let told = jobs.iter().map(|job| news(job.at)).collect();
+                let settled = store.settle(told, vec![], NOW).await;
+                settled.expect("it settles").waiting
             }
         })
         .await;
-    let mut rows: Vec<_> = claimed.iter().flatten().map(|job| job.at.row).collect();
-    rows.sort();
-    assert_eq!(rows, tasks.iter().map(|at| at.row).collect::<Vec<_>>());
+    let mut written: Vec<_> = settled.concat();
+    written.sort_by_key(|at| at.row);
+    assert_eq!(
+        written,
+        tasks.iter().map(|at| next(*at)).collect::<Vec<_>>()
+    );
+}
+
+async fn what_is_held_is_not_overdue_and_keeps_its_turn(world: &World) {
+    let channel = world.channel().await;
+    let payer = world.payer(SONG).await;
+    let held = world.accepted(&payer, channel).await;
+    let until = NOW.after(Duration::from_mins(1));
+    let done = world.store.hold_polls(&[held.at], until).await;
+    done.expect("it is held");
+    assert_eq!(
+        turn_and_due(&world.story(&held.task).await),
+        Some((held.at.turn.0, until.0))
+    );
+    let swept = world.store.sweep(until, until, 10, NOW).await;
+    assert_eq!(swept.expect("it sweeps"), []);
+    assert!(world.job(channel, held.at).await.is_some());
+}
+
+async fn a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn(world: &World) {
+    let channel = world.channel().await;
+    let payer = world.payer(3 * SONG).await;
+    let polled = world.accepted(&payer, channel).await;
+    let (sending, other) = world.sending(&payer, channel).await;
+    let (stored, third) = world.stored(&payer).await;
+    let mut before = Vec::new();
+    for task in [&polled.task, &other, &third] {
+        before.push(world.story(task).await);
+    }
+    let hold = async |at: &[AtTurn], until| {
+        let done = world.store.hold_polls(at, until).await;
+        done.expect("it is held");
+    };
+    let later = NOW.after(Duration::from_hours(1));
+    hold(&[polled.at], NOW).await;
+    hold(&[next(polled.at), sending, stored], later).await;
+    for (task, before) in [&polled.task, &other, &third].into_iter().zip(before) {
+        assert_eq!(world.story(task).await, before);
+    }
 }
 
 async fn a_poll_without_news_writes_the_narrow_row_only(world: &World) {
@@ -157,7 +195,7 @@ async fn a_poll_without_news_writes_the_narrow_row_only(world: &World) {
     let after = world.story(&held.task).await;
     assert_eq!(turn_and_due(&after), Some((at.turn.0, due.0)));
     assert_eq!((after.task, after.events), (before.task, before.events));
-    let job = world.claim(channel, at).await.expect("it is there");
+    let job = world.job(channel, at).await.expect("it is there");
     assert_eq!((job.polls, job.missing, job.digest), (3, 2, 0));
 }
 
@@ -182,7 +220,7 @@ async fn news_show_and_stand_in_the_history(world: &World) {
         event.detail.as_str(),
     );
     assert_eq!(said, (now.0, at.turn.0, "status", "QUEUED"));
-    let job = world.claim(channel, at).await.expect("it is there");
+    let job = world.job(channel, at).await.expect("it is there");
     assert_eq!(
         (job.status, job.progress, job.digest),
         (view.status, view.progress, 21)
@@ -328,8 +366,8 @@ async fn of_a_task_named_at_several_turns_the_one_it_is_at_counts(world: &World)
     let payer = world.payer(SONG).await;
     let at = world.accepted(&payer, channel).await.at;
     let (store, later) = (&world.store, NOW.after(Duration::from_mins(1)));
-    let jobs = store.claim_polls(channel, &[at, next(at)], later).await;
-    let at = only(jobs.expect("it claims")).at;
+    let jobs = store.poll_jobs(channel, &[at, next(at)]).await;
+    assert_eq!(only(jobs.expect("it answers")).at, at);
     let postponed = store.postpone(&[at, next(at)], later).await;
     let at = only(postponed.expect("it is put off"));
     let both = vec![waiting(at), waiting(next(at))];
@@ -337,7 +375,7 @@ async fn of_a_task_named_at_several_turns_the_one_it_is_at_counts(world: &World)
     assert_eq!(settled.waiting, [next(at)]);
 }
 
-async fn a_hundred_tasks_are_claimed_and_settled_in_one_go(world: &World) {
+async fn a_hundred_tasks_are_polled_and_settled_in_one_go(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(200 * SONG).await;
     let mut tasks: Vec<Held> = Vec::new();
@@ -347,9 +385,9 @@ async fn a_hundred_tasks_are_claimed_and_settled_in_one_go(world: &World) {
     let asked: Vec<_> = tasks.iter().map(|task| task.at).collect();
     let jobs = world
         .store
-        .claim_polls(channel, &asked, NOW)
+        .poll_jobs(channel, &asked)
         .await
-        .expect("it claims");
+        .expect("it answers");
     assert_eq!(jobs.len(), 100);
     let news = jobs
         .iter()

@@ -294,7 +294,7 @@ async fn many_tasks_of_several_channels_are_accepted_together(world: &World) {
         assert_eq!(world.channel_now(channel).await.used_quota.get(), 10 * SONG);
     }
     let job = world
-        .claim(channels[1], accepted_at(&accepted, &tasks[1]))
+        .job(channels[1], accepted_at(&accepted, &tasks[1]))
         .await;
     assert_eq!(job.expect("it is there").upstream_id, "up-1");
 }
@@ -428,7 +428,7 @@ async fn a_task_that_ended_can_not_be_put_off_submitted_or_retried(world: &World
         assert_eq!(begun.expect("it answers"), None);
         let retry = world.store.retry_submit(at, true, "x", NOW, NOW).await;
         assert_eq!(retry.expect("it answers"), None);
-        assert!(world.claim(channel, at).await.is_none());
+        assert!(world.job(channel, at).await.is_none());
     }
     assert_eq!(
         world.history(&task).await,

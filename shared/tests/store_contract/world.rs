@@ -225,18 +225,18 @@ impl World {
     /// A song that is being polled.
     pub async fn polled(&self, payer: &Payer, channel: ChannelId) -> Held {
         let held = self.accepted(payer, channel).await;
-        let job = self.claim(channel, held.at).await.expect("it is not stale");
-        Held { at: job.at, ..held }
+        let job = self.job(channel, held.at).await;
+        assert!(job.is_some(), "it is not stale");
+        held
     }
 
-    /// Claims one task for a poll.
-    pub async fn claim(&self, channel: ChannelId, at: AtTurn) -> Option<PollJob> {
-        let lease = NOW.after(Duration::from_mins(1));
+    /// Looks at one task for a poll.
+    pub async fn job(&self, channel: ChannelId, at: AtTurn) -> Option<PollJob> {
         let jobs = self
             .store
-            .claim_polls(channel, &[at], lease)
+            .poll_jobs(channel, &[at])
             .await
-            .expect("it claims");
+            .expect("it answers");
         assert!(jobs.len() <= 1);
         jobs.into_iter().next()
     }

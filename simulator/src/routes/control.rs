@@ -16,7 +16,7 @@ use crate::{
     counts::Counts,
     faults::Faults,
     id::Id,
-    upstream::{Listed, Selector},
+    upstream::{Listed, Selector, Series},
 };
 
 #[derive(Deserialize)]
@@ -74,6 +74,14 @@ pub async fn tasks(
         title,
         task_ids: None,
     }))
+}
+
+/// Makes many tasks at once.
+pub async fn make(State(upstream): Shared, body: Bytes) -> Response {
+    with_body(&body, |order: Series| match upstream.make(&order) {
+        Ok(born) => Json(json!({ "born": born })).into_response(),
+        Err(why) => answer::error(StatusCode::BAD_REQUEST, "invalid_request", &why),
+    })
 }
 
 pub async fn faults(State(upstream): Shared) -> Json<Faults> {

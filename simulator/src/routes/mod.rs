@@ -33,7 +33,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
             "/simulator/submits",
             get(control::submits).post(control::submits_of),
         )
-        .route("/simulator/tasks", get(control::tasks))
+        .route("/simulator/tasks", get(control::tasks).post(control::make))
         .route(
             "/simulator/faults",
             get(control::faults).put(control::set_faults),

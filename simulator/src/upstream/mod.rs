@@ -2,6 +2,7 @@
 
 mod control;
 mod fetch;
+mod series;
 mod submit;
 mod titles;
 
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 pub use self::{
     control::{Listed, Selector},
     fetch::Batch,
+    series::Series,
     submit::NoSuchTask,
 };
 use self::{submit::Seen, titles::Titles};

@@ -52,6 +52,32 @@ async fn bodies_are_remembered_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn many_tasks_are_made_at_once_with_ids_that_can_be_told_beforehand() {
+    let upstream = Upstream::start().await;
+    let order = json!({"series": 7, "count": 300, "takes": "0s", "stuck": true});
+    let made = upstream.post("/simulator/tasks", &order).await.unwrap();
+    assert!(made.json()["born"].as_u64() > Some(1_600_000_000_000));
+    let last = "00000000-0000-0000-0007-00000000012b";
+    let after = "00000000-0000-0000-0007-00000000012c";
+    let fetched = upstream
+        .post("/suno/fetch", &json!({"ids": [last, after]}))
+        .await
+        .unwrap()
+        .json();
+    assert_eq!(fetched["data"].as_array().unwrap().len(), 1);
+    assert_eq!(fetched["data"][0]["task_id"], last);
+    assert_eq!(fetched["data"][0]["status"], "IN_PROGRESS");
+    upstream
+        .post("/simulator/finish", &json!({}))
+        .await
+        .unwrap();
+    assert_eq!(upstream.counts().tasks["SUCCESS"], 300);
+    let wrong = json!({"series": 7, "count": 1, "takes": "soon"});
+    let refused = upstream.post("/simulator/tasks", &wrong).await.unwrap();
+    assert_eq!(refused.status, 400);
+}
+
+#[tokio::test]
 async fn an_outage_can_be_turned_on_and_off() {
     let upstream = Upstream::start().await;
     let put = async |body: &str| {

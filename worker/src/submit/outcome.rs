@@ -66,12 +66,16 @@ impl Sent<'_> {
             upstream_id,
             due_at: due_at(now, rung),
         };
+        let is_of = |one: &Accepted, at: &AtTurn| one.at.row == at.row;
+        let accept =
+            |tasks: Vec<Accepted>| async move { context.store.accept(tasks, context.now()).await };
         let polling = context
             .persist("record an accepted task", || {
-                context.store.accept(vec![accepted.clone()], now)
+                let together = &context.submits.accept;
+                together.serve(accepted.clone(), is_of, accept)
             })
             .await?;
-        let Some(next) = polling.first() else {
+        let Some(next) = polling else {
             // Either a first try did record it, and its answer was lost: then the sweep goes on with
             // it. Or somebody took this worker for dead, and ended the task.
             tracing::error!(task = %job.task_id, turn = at.turn.0, channel = %channel.name,
@@ -83,7 +87,7 @@ impl Sent<'_> {
             "the upstream accepted the task");
         Ok(Some(Next::Poll {
             channel: channel.id,
-            at: *next,
+            at: next,
             delay: Some(rung),
         }))
     }

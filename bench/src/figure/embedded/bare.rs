@@ -54,7 +54,7 @@ async fn submit(file: &mut SqliteConnection, chance: &Random) -> sqlx::Result<()
         .fetch_one(&mut *file)
         .await?;
     sqlx::query(
-        "UPDATE users SET quota = quota - ?2, used_quota = used_quota + ?2
+        "UPDATE users SET quota = quota - ?2, used_quota = used_quota + ?2, tasks = tasks + 1
          WHERE id = ?1 AND quota >= ?2",
     )
     .bind(user)
@@ -71,8 +71,9 @@ async fn submit(file: &mut SqliteConnection, chance: &Random) -> sqlx::Result<()
     .await?;
     let row: i64 = sqlx::query_scalar(
         "INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
-                            created_at, updated_at, submit_time, request, input)
-         VALUES (?1, ?2, ?3, 'suno', 'song', 'NOT_START', 0, ?4, ?5, ?5, ?5, ?6, ?6)
+                            created_at, updated_at, submit_time, request, input, user_seq)
+         VALUES (?1, ?2, ?3, 'suno', 'song', 'NOT_START', 0, ?4, ?5, ?5, ?5, ?6, ?6,
+                 (SELECT tasks FROM users WHERE id = ?2))
          RETURNING id",
     )
     .bind(TaskId::random(chance).as_str())

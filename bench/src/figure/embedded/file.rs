@@ -84,11 +84,13 @@ pub async fn tasks(file: &Path, count: i64) {
          )
          INSERT INTO tasks (task_id, user_id, key_id, platform, action, status, progress, quota,
                             created_at, updated_at, submit_time, start_time, finish_time, request,
-                            input, data)
+                            input, data, user_seq)
          SELECT printf('task_%032d', n), ?2 + n % ?4, ?3 + n % ?4, 'suno', 'song', 'SUCCESS', 100,
                 150000, 1700000000 + n / 10, 1700000200 + n / 10, 1700000000 + n / 10,
-                1700000005 + n / 10, 1700000200 + n / 10, '{}', 'Rain on a tin roof', '[]'
-         FROM numbers",
+                1700000005 + n / 10, 1700000200 + n / 10, '{}', 'Rain on a tin roof', '[]',
+                had.tasks + 1 + n / ?4
+         FROM numbers
+         JOIN users AS had ON had.id = ?2 + n % ?4",
     )
     .bind(count)
     .bind(i64::try_from(people::user(0)).expect("ids are small"))
@@ -97,4 +99,9 @@ pub async fn tasks(file: &Path, count: i64) {
     .execute(&mut file)
     .await;
     made.expect("tasks are made");
+    execute(
+        &mut file,
+        "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)",
+    )
+    .await;
 }

@@ -10,14 +10,14 @@ const GAP: Gap = Gap {
     words: || vec![words::fetch()],
     succeeds: true,
     upstream: (1, 1),
-    stale: "poll",
+    stale: None,
 };
 
-/// The turn is taken, and nothing was asked.
+/// Nothing was asked, and nothing written.
 pub const BEFORE_THE_FETCH: Scenario = Scenario {
     name: "poller-dies-before-the-fetch",
-    about: "A worker claims a poll and is killed before its call reaches the upstream. After the lease \
-            another polls, and the task succeeds.",
+    about: "A worker is killed before the call of a poll reaches the upstream. Its message comes to \
+            another, who polls, and the task succeeds.",
     harsh: false,
     lasts: None,
     body: |run| Box::pin(dies(run, &GAP)),
@@ -27,7 +27,7 @@ pub const BEFORE_THE_FETCH: Scenario = Scenario {
 pub const AFTER_THE_FETCH: Scenario = Scenario {
     name: "poller-dies-after-the-fetch",
     about: "The upstream says that a song is done; the worker is killed before the answer reaches it. \
-            After the lease another polls, and the task succeeds.",
+            Its message comes to another, who polls, and the task succeeds.",
     harsh: false,
     lasts: None,
     body: |run| {
@@ -43,7 +43,7 @@ pub const AFTER_THE_FETCH: Scenario = Scenario {
 pub const BEFORE_THE_COMMIT: Scenario = Scenario {
     name: "poller-dies-before-the-commit",
     about: "A worker is killed before the commit of a SUCCESS reaches the database: the task is still \
-            unfinished. After the lease another polls, and it succeeds.",
+            unfinished. Its message comes to another, who polls, and it succeeds.",
     harsh: false,
     lasts: None,
     body: |run| {
@@ -67,6 +67,7 @@ pub const IN_THE_COMMIT: Scenario = Scenario {
         const IN: Gap = Gap {
             wire: Wire::Database,
             words: || vec![words::end(), words::commit(), words::committed()],
+            stale: Some("poll"),
             ..GAP
         };
         Box::pin(dies(run, &IN))
@@ -86,6 +87,7 @@ pub const BEFORE_THE_NEXT: Scenario = Scenario {
             title: "Rain sim:takes=8s",
             wire: Wire::Broker,
             words: || vec![words::poll_published(), words::poll_published()],
+            stale: Some("poll"),
             ..GAP
         };
         Box::pin(dies(run, &BEFORE))
@@ -104,6 +106,7 @@ pub const BEFORE_THE_ACK: Scenario = Scenario {
             wire: Wire::Broker,
             // Not one before the last: that could come again together with the next, as one batch.
             words: || vec![words::poll_delivered(), words::acknowledge()],
+            stale: Some("poll"),
             ..GAP
         };
         Box::pin(dies(run, &BEFORE))

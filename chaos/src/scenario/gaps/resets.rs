@@ -75,13 +75,13 @@ async fn in_a_worker(run: &Run) {
     run.on_site(&setup(), async |site| {
         let (ann, worker) = (ann(site).await, &site.workers[0]);
         let claim = [words::claim_submit(), words::parsed(), words::execute()];
-        let accept = [words::accept(), words::commit()];
+        let accept = words::accepting();
         let end = [words::end(), words::commit()];
         let moments: [Vec<Words>; 6] = [
             claim.to_vec(),
             [&claim[..], &[words::one_row()]].concat(),
             accept.to_vec(),
-            [&accept[..], &[words::committed()]].concat(),
+            [&accept[..], &[words::one_row()]].concat(),
             end.to_vec(),
             [&end[..], &[words::committed()]].concat(),
         ];

@@ -10,12 +10,17 @@ pub fn store() -> Words {
 
 /// A worker claims a submit.
 pub fn claim_submit() -> Words {
-    Words::up("SET turn = $2 + 1, stage = 'sending'")
+    Words::up("SET turn = x.turn + 1, stage = 'sending'")
 }
 
 /// A worker writes down that a submit was accepted.
 pub fn accept() -> Words {
     Words::up("SET turn = u.turn + 1, stage = 'poll'")
+}
+
+/// It does so with a statement that stands by itself: it is read, and is to be executed.
+pub fn accepting() -> [Words; 3] {
+    [accept(), parsed(), execute()]
 }
 
 /// A worker ends a task.

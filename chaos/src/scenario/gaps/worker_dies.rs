@@ -18,7 +18,7 @@ pub const BEFORE_THE_CALL: Scenario = Scenario {
             words: || vec![words::submit()],
             succeeds: false,
             upstream: (0, 0),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -38,7 +38,7 @@ pub const AFTER_THE_CALL: Scenario = Scenario {
             words: || vec![words::submit(), words::answered()],
             succeeds: false,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -55,10 +55,10 @@ pub const BEFORE_THE_COMMIT: Scenario = Scenario {
         const GAP: Gap = Gap {
             title: "Rain",
             wire: Wire::Database,
-            words: || vec![words::accept(), words::commit()],
+            words: || words::accepting().to_vec(),
             succeeds: false,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -75,10 +75,10 @@ pub const IN_THE_COMMIT: Scenario = Scenario {
         const GAP: Gap = Gap {
             title: "Rain",
             wire: Wire::Database,
-            words: || vec![words::accept(), words::commit(), words::committed()],
+            words: || [&words::accepting()[..], &[words::one_row()]].concat(),
             succeeds: true,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -98,7 +98,7 @@ pub const BEFORE_THE_PUBLISH: Scenario = Scenario {
             words: || vec![words::poll_published()],
             succeeds: true,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -118,7 +118,7 @@ pub const AFTER_THE_PUBLISH: Scenario = Scenario {
             words: || vec![words::poll_published(), words::confirmed()],
             succeeds: true,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },
@@ -138,7 +138,7 @@ pub const BEFORE_THE_ACK: Scenario = Scenario {
             words: || vec![words::submit_delivered(), words::acknowledge()],
             succeeds: true,
             upstream: (1, 1),
-            stale: "submit",
+            stale: Some("submit"),
         };
         Box::pin(dies(run, &GAP))
     },

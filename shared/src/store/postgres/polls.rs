@@ -1,39 +1,33 @@
-//! Polling: the claim, and the tasks that wait on.
+//! Polling: the tasks to ask about, and those that wait on.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
 use crate::store::row::{self, good};
-use crate::store::turns::{AtTurn, News, PollJob, Waiting};
+use crate::store::turns::{AtTurn, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-type Tx = sqlx::PgTransaction<'static>;
-
-/// See [`crate::store::Turns::claim_polls`].
-pub(super) async fn claim(
+/// See [`crate::store::Turns::poll_jobs`]. No task may be named twice at one turn.
+pub(super) async fn jobs(
     pool: &PgPool,
     channel: ChannelId,
     tasks: &[AtTurn],
-    lease_until: Millis,
 ) -> Result<Vec<PollJob>> {
-    // `was` is the row as it was: RETURNING knows only what became of it.
     let rows = sqlx::query(
-        "UPDATE unfinished_tasks u
-         SET turn = u.turn + 1, due_at = $4
-         FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn), unfinished_tasks was, tasks t
-         WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll' AND u.channel_id = $1
-           AND was.id = u.id AND t.id = u.id
-         RETURNING u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, was.due_at, u.deadline,
-                   t.task_id, t.status, t.progress",
+        "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
+                t.task_id, t.status, t.progress
+         FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn)
+         JOIN unfinished_tasks u ON u.id = x.id AND u.turn = x.turn
+         JOIN tasks t ON t.id = u.id
+         WHERE u.stage = 'poll' AND u.channel_id = $1",
     )
     .bind(channel.0)
     .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
     .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
-    .bind(lease_until.0)
     .fetch_all(pool)
     .await?;
     Ok(rows
@@ -42,46 +36,70 @@ pub(super) async fn claim(
         .collect())
 }
 
-/// Writes what waits on, and what is new of it.
-pub(super) async fn wait_on(tx: &mut Tx, waiting: &[Waiting], now: Millis) -> Result<Vec<AtTurn>> {
+/// See [`crate::store::Turns::hold_polls`].
+pub(super) async fn hold(pool: &PgPool, tasks: &[AtTurn], until: Millis) -> Result<()> {
+    sqlx::query(
+        "UPDATE unfinished_tasks u
+         SET due_at = greatest(u.due_at, $3)
+         FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
+         WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll'",
+    )
+    .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
+    .bind(until.0)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Writes what waits on, and what is new of it: the narrow rows of those that still are at their turn,
+/// the wide rows of those of them that have news, and a line of history where the status changed. A
+/// poll without news touches the narrow table only, and no index but the sweep's.
+///
+/// The status before comes from the statement's snapshot, in which the narrow row was at its turn: a
+/// wide row changes only together with the turn, so nothing was written to it since.
+pub(super) async fn wait_on(
+    database: impl PgExecutor<'_>,
+    waiting: &[Waiting],
+    now: Millis,
+) -> Result<Vec<AtTurn>> {
+    // Once: of a task that is named twice the first is written.
+    let mut named = HashSet::with_capacity(waiting.len());
+    let waiting: Vec<&Waiting> = waiting
+        .iter()
+        .filter(|task| named.insert(task.at))
+        .collect();
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let written = update_narrow(tx, waiting).await?;
-    // By row and turn: what else is said of a task, for a turn that is gone, is no news. And once:
-    // of a task that is named twice the first is written.
-    let mut unheard: HashMap<AtTurn, AtTurn> =
-        written.iter().map(|at| (before(*at), *at)).collect();
-    let news: Vec<(AtTurn, &News)> = waiting
-        .iter()
-        .filter_map(|task| Some((unheard.remove(&task.at)?, task.news.as_ref()?)))
-        .collect();
-    if !news.is_empty() {
-        update_wide(tx, &news, now).await?;
-    }
-    Ok(written)
-}
-
-fn before(at: AtTurn) -> AtTurn {
-    AtTurn {
-        row: at.row,
-        turn: Turn(at.turn.0 - 1),
-    }
-}
-
-/// The narrow rows alone: all that a poll without news writes. No index but the sweep's is touched.
-async fn update_narrow(tx: &mut Tx, waiting: &[Waiting]) -> Result<Vec<AtTurn>> {
-    let digests = waiting
-        .iter()
-        .map(|task| task.news.as_ref().map(|news| news.digest));
+    let news = || waiting.iter().map(|task| task.news.as_ref());
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "UPDATE unfinished_tasks u
-         SET turn = u.turn + 1, due_at = x.due_at, polls = x.polls, missing = x.missing,
-             digest = coalesce(x.digest, u.digest)
-         FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[],
-                     $6::BIGINT[]) AS x (id, turn, due_at, polls, missing, digest)
-         WHERE u.id = x.id AND u.turn = x.turn
-         RETURNING u.id, u.turn",
+        "WITH waits AS (
+             UPDATE unfinished_tasks u
+             SET turn = u.turn + 1, due_at = x.due_at, polls = x.polls, missing = x.missing,
+                 digest = coalesce(x.digest, u.digest)
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[],
+                         $6::BIGINT[], $7::TEXT[], $8::BIGINT[], $9::TEXT[])
+                  AS x (id, turn, due_at, polls, missing, digest, status, progress, data)
+             WHERE u.id = x.id AND u.turn = x.turn
+             RETURNING u.id, u.turn, x.status, x.progress, x.data
+         ), moved AS (
+             UPDATE tasks t
+             SET status = w.status, progress = greatest(t.progress, w.progress),
+                 data = coalesce(w.data, t.data), updated_at = $10,
+                 start_time = CASE WHEN t.start_time = 0 AND w.status = $11 THEN $10
+                                   ELSE t.start_time END
+             FROM waits w
+             JOIN tasks old ON old.id = w.id
+             WHERE t.id = w.id AND w.status IS NOT NULL
+             RETURNING t.id, w.turn, t.status, old.status AS status_before
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT id, $12, turn, $13, status
+             FROM moved
+             WHERE status <> status_before
+         )
+         SELECT id, turn FROM waits",
     )
     .bind(waiting.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
     .bind(
@@ -103,8 +121,23 @@ async fn update_narrow(tx: &mut Tx, waiting: &[Waiting]) -> Result<Vec<AtTurn>> 
             .map(|task| i64::from(task.missing))
             .collect::<Vec<_>>(),
     )
-    .bind(digests.collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
+    .bind(news().map(|news| Some(news?.digest)).collect::<Vec<_>>())
+    .bind(
+        news()
+            .map(|news| Some(news?.status.as_str()))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        news()
+            .map(|news| Some(i64::from(news?.progress.percent())))
+            .collect::<Vec<_>>(),
+    )
+    .bind(news().map(|news| news?.data.as_deref()).collect::<Vec<_>>())
+    .bind(now.seconds())
+    .bind(Status::InProgress.as_str())
+    .bind(now.0)
+    .bind(event::STATUS)
+    .fetch_all(database)
     .await?;
     Ok(rows
         .into_iter()
@@ -113,52 +146,4 @@ async fn update_narrow(tx: &mut Tx, waiting: &[Waiting]) -> Result<Vec<AtTurn>> 
             turn: Turn(turn),
         })
         .collect())
-}
-
-/// The wide rows, and a line of history where the status changed. `old` is the rows as they were
-/// before: both parts of the statement see one snapshot.
-async fn update_wide(tx: &mut Tx, news: &[(AtTurn, &News)], now: Millis) -> Result<()> {
-    sqlx::query(
-        "WITH old AS (
-             SELECT id, status FROM tasks WHERE id = ANY ($1)
-         ), new AS (
-             UPDATE tasks t
-             SET status = x.status, progress = greatest(t.progress, x.progress),
-                 data = coalesce(x.data, t.data), updated_at = $6,
-                 start_time = CASE WHEN t.start_time = 0 AND x.status = $7 THEN $6
-                                   ELSE t.start_time END
-             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::BIGINT[], $5::TEXT[])
-                  AS x (id, turn, status, progress, data)
-             WHERE t.id = x.id
-             RETURNING t.id, x.turn, t.status
-         )
-         INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT new.id, $8, new.turn, $9, new.status
-         FROM new
-         JOIN old ON old.id = new.id AND old.status <> new.status",
-    )
-    .bind(news.iter().map(|(at, _)| at.row.0).collect::<Vec<_>>())
-    .bind(news.iter().map(|(at, _)| at.turn.0).collect::<Vec<_>>())
-    .bind(
-        news.iter()
-            .map(|(_, news)| news.status.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        news.iter()
-            .map(|(_, news)| i64::from(news.progress.percent()))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        news.iter()
-            .map(|(_, news)| news.data.as_deref())
-            .collect::<Vec<_>>(),
-    )
-    .bind(now.seconds())
-    .bind(Status::InProgress.as_str())
-    .bind(now.0)
-    .bind(event::STATUS)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

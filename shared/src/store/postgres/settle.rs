@@ -17,7 +17,7 @@ const FIRST_LATE_LOOK: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// A task that ended just now, and what its refund, if it failed, reverses.
 struct Ended {
-    row: i64,
+    at: AtTurn,
     user: i64,
     key: i64,
     /// The channel that had accepted it, if one had.
@@ -40,43 +40,63 @@ pub(super) async fn lock(tx: &mut Tx, waiting: &[Waiting], finished: &[Finished]
 
 /// Ends those of `finished` that still are at their turn; returns them.
 pub(super) async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<RowId>> {
-    if finished.is_empty() {
-        return Ok(Vec::new());
-    }
-    // By row and turn, and once: of a task that is named twice the first says how it ends.
-    let mut taken = take_narrow(tx, finished).await?;
+    // Once: of a task that is named twice the first says how it ends.
+    let mut named = HashSet::with_capacity(finished.len());
     let finished: Vec<&Finished> = finished
         .iter()
-        .filter(|task| taken.remove(&task.at))
+        .filter(|task| named.insert(task.at))
         .collect();
-    if finished.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ended = end_wide(tx, &finished, now).await?;
-    note_ends(tx, &finished, now).await?;
+    let ended = end(tx, &finished, now).await?;
     let failed: Vec<&Ended> = ended.iter().filter(|task| task.failed).collect();
     if !failed.is_empty() {
         refund(tx, &failed, now).await?;
     }
+    let were_ended: HashSet<AtTurn> = ended.iter().map(|task| task.at).collect();
     let given_up: Vec<i64> = finished
         .iter()
         .filter(|task| matches!(task.end, End::Failure { given_up: true, .. }))
+        .filter(|task| were_ended.contains(&task.at))
         .map(|task| task.at.row.0)
         .collect();
     if !given_up.is_empty() {
         keep_watching(tx, &given_up, now).await?;
     }
-    Ok(ended.into_iter().map(|task| RowId(task.row)).collect())
+    Ok(ended.into_iter().map(|task| task.at.row).collect())
 }
 
-/// Removes the narrow rows of those at their turn. Whoever removes it ends the task; a second one
-/// finds nothing.
-async fn take_narrow(tx: &mut Tx, finished: &[Finished]) -> Result<HashSet<AtTurn>> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "DELETE FROM unfinished_tasks u
-         USING unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
-         WHERE u.id = x.id AND u.turn = x.turn
-         RETURNING u.id, u.turn",
+/// Removes the narrow rows of those at their turn, and ends them: whoever removes a row ends its task;
+/// a second one finds nothing.
+async fn end(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<Vec<Ended>> {
+    let details = finished.iter().map(|task| match &task.end {
+        End::Success => Status::Success.to_string(),
+        End::Failure { reason, .. } => format!("{}: {reason}", Status::Failure),
+    });
+    let rows = sqlx::query(
+        "WITH taken AS (
+             DELETE FROM unfinished_tasks u
+             USING unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[],
+                          $6::BIGINT[], $7::TEXT[])
+                   AS x (id, turn, status, reason, data, channel, detail)
+             WHERE u.id = x.id AND u.turn = x.turn
+             RETURNING u.id, u.turn, x.status, x.reason, x.data, x.channel, x.detail
+         ), ended AS (
+             UPDATE tasks t
+             SET status = x.status, progress = 100, fail_reason = x.reason,
+                 data = coalesce(x.data, t.data),
+                 channel_id = coalesce(t.channel_id, x.channel),
+                 start_time = CASE WHEN t.start_time = 0 AND x.status = $8 THEN $9
+                                   ELSE t.start_time END,
+                 finish_time = $9, updated_at = $9
+             FROM taken x
+             WHERE t.id = x.id
+             RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, t.status, x.detail,
+                       CASE WHEN t.upstream_id IS NOT NULL THEN t.channel_id END AS accepted_by
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT id, $10, turn, $11, detail
+             FROM ended
+         )
+         SELECT id, turn, user_id, key_id, quota, status, accepted_by FROM ended",
     )
     .bind(
         finished
@@ -88,38 +108,6 @@ async fn take_narrow(tx: &mut Tx, finished: &[Finished]) -> Result<HashSet<AtTur
         finished
             .iter()
             .map(|task| task.at.turn.0)
-            .collect::<Vec<_>>(),
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, turn)| AtTurn {
-            row: RowId(id),
-            turn: Turn(turn),
-        })
-        .collect())
-}
-
-async fn end_wide(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<Vec<Ended>> {
-    let rows = sqlx::query(
-        "UPDATE tasks t
-         SET status = x.status, progress = 100, fail_reason = x.reason,
-             data = coalesce(x.data, t.data),
-             channel_id = coalesce(t.channel_id, x.channel),
-             start_time = CASE WHEN t.start_time = 0 AND x.status = $6 THEN $7
-                               ELSE t.start_time END,
-             finish_time = $7, updated_at = $7
-         FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[])
-              AS x (id, status, reason, data, channel)
-         WHERE t.id = x.id
-         RETURNING t.id, t.user_id, t.key_id, t.quota, t.status,
-                   CASE WHEN t.upstream_id IS NOT NULL THEN t.channel_id END AS accepted_by",
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.at.row.0)
             .collect::<Vec<_>>(),
     )
     .bind(
@@ -146,15 +134,21 @@ async fn end_wide(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<Ve
             .map(|task| channel(&task.end))
             .collect::<Vec<_>>(),
     )
+    .bind(details.collect::<Vec<_>>())
     .bind(Status::Success.as_str())
     .bind(now.seconds())
+    .bind(now.0)
+    .bind(event::ENDED)
     .fetch_all(&mut **tx)
     .await?;
     rows.iter()
         .map(|found| {
             let id = found.int("id")?;
             Ok(Ended {
-                row: id,
+                at: AtTurn {
+                    row: RowId(id),
+                    turn: Turn(found.int("turn")?),
+                },
                 user: found.int("user_id")?,
                 key: found.int("key_id")?,
                 channel: found.int_or_null("accepted_by")?,
@@ -184,36 +178,6 @@ fn channel(end: &End) -> Option<i64> {
         End::Success => None,
         End::Failure { channel, .. } => channel.map(|channel| channel.0),
     }
-}
-
-async fn note_ends(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<()> {
-    let details = finished.iter().map(|task| match &task.end {
-        End::Success => Status::Success.to_string(),
-        End::Failure { reason, .. } => format!("{}: {reason}", Status::Failure),
-    });
-    sqlx::query(
-        "INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT x.id, $4, x.turn, $5, x.detail
-         FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[]) AS x (id, turn, detail)",
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.at.row.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.at.turn.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(details.collect::<Vec<_>>())
-    .bind(now.0)
-    .bind(event::ENDED)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 /// Gives back what the charges of `failed` took: ledger, users, keys, channels. A second refund of
@@ -255,7 +219,7 @@ async fn insert_refunds(tx: &mut Tx, failed: &[&Ended], now: Millis) -> Result<(
                 $6, 'gave back ' || r.amount
          FROM refunded r",
     )
-    .bind(failed.iter().map(|task| task.row).collect::<Vec<_>>())
+    .bind(failed.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
     .bind(failed.iter().map(|task| task.user).collect::<Vec<_>>())
     .bind(failed.iter().map(|task| task.key).collect::<Vec<_>>())
     .bind(

@@ -1,76 +1,96 @@
 //! Submitting: the job, the intention, and the outcomes that leave the task unfinished.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgPool;
 
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
 use crate::store::row;
-use crate::store::turns::{Accepted, AtTurn, SubmitJob};
-use crate::task::{ChannelId, Progress, RowId, Status, Turn};
+use crate::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
+use crate::task::{Progress, RowId, Status, Turn};
 
-type Tx = sqlx::PgTransaction<'static>;
-
-/// See [`crate::store::Turns::submit_job`].
-pub(super) async fn job(pool: &PgPool, at: AtTurn) -> Result<Option<SubmitJob>> {
+/// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
+pub(super) async fn jobs(pool: &PgPool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
     let found = sqlx::query(
-        "SELECT u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at, u.deadline,
-                t.task_id, t.platform, t.action, t.request
-         FROM unfinished_tasks u
+        "SELECT u.id, u.turn, u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
+                u.deadline, t.task_id, t.platform, t.action, t.request
+         FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
+         JOIN unfinished_tasks u ON u.id = x.id AND u.turn = x.turn
          JOIN tasks t ON t.id = u.id
-         WHERE u.id = $1 AND u.turn = $2 AND u.stage <> 'poll'",
+         WHERE u.stage <> 'poll'",
     )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .fetch_optional(pool)
+    .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
+    .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
+    .fetch_all(pool)
     .await?;
-    found.map(|found| row::submit_job(at, &found)).transpose()
+    found.iter().map(row::submit_job).collect()
 }
 
-/// See [`crate::store::Turns::begin_submit`].
+/// See [`crate::store::Turns::begin_submits`].
 pub(super) async fn begin(
     pool: &PgPool,
-    at: AtTurn,
-    channel: ChannelId,
-    claim: i64,
+    intentions: &[Intention],
     lease_until: Millis,
     now: Millis,
-) -> Result<Option<AtTurn>> {
-    let turn: Option<i64> = sqlx::query_scalar(
+) -> Result<Vec<Begun>> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
         "WITH claimed AS (
-             UPDATE unfinished_tasks
-             SET turn = $2 + 1, stage = 'sending', channel_id = $3, due_at = $4, claim = $7
-             WHERE id = $1
-               AND (turn = $2 AND stage = 'submit'
-                    OR turn = $2 + 1 AND stage = 'sending' AND claim = $7)
-             RETURNING id, turn
+             UPDATE unfinished_tasks u
+             SET turn = x.turn + 1, stage = 'sending', channel_id = x.channel, due_at = $5,
+                 claim = x.claim
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
+                  AS x (id, turn, channel, claim)
+             WHERE u.id = x.id
+               AND (u.turn = x.turn AND u.stage = 'submit'
+                    OR u.turn = x.turn + 1 AND u.stage = 'sending' AND u.claim = x.claim)
+             RETURNING u.id, u.turn, u.channel_id, u.claim
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT id, $5, turn, $6, 'to channel ' || (SELECT name FROM channels WHERE id = $3)
+             SELECT c.id, $6, c.turn, $7,
+                    'to channel ' || (SELECT name FROM channels WHERE id = c.channel_id)
              FROM claimed c
              -- A caller who lost the answer, and calls again, is about to send once all the same.
              WHERE NOT EXISTS (
                  SELECT 1 FROM task_events e
-                 WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $6
+                 WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $7
              )
          )
-         SELECT turn FROM claimed",
+         SELECT id, turn, claim FROM claimed",
     )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .bind(channel.0)
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.at.row.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.at.turn.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        intentions
+            .iter()
+            .map(|one| one.channel.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(intentions.iter().map(|one| one.claim).collect::<Vec<_>>())
     .bind(lease_until.0)
     .bind(now.0)
     .bind(event::SENDING)
-    .bind(claim)
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(turn.map(|turn| AtTurn {
-        row: at.row,
-        turn: Turn(turn),
-    }))
+    Ok(rows
+        .into_iter()
+        .map(|(id, turn, claim)| Begun {
+            at: AtTurn {
+                row: RowId(id),
+                turn: Turn(turn),
+            },
+            claim,
+        })
+        .collect())
 }
 
 /// See [`crate::store::Turns::retry_submit`].
@@ -109,28 +129,41 @@ pub(super) async fn retry(
     }))
 }
 
-/// See [`crate::store::Turns::accept`].
+/// See [`crate::store::Turns::accept`]: those that still are at their turn, their history, and what
+/// their channels have used.
 pub(super) async fn accept(pool: &PgPool, tasks: &[Accepted], now: Millis) -> Result<Vec<AtTurn>> {
-    let mut tx = pool.begin().await?;
-    let accepted = to_polling(&mut tx, tasks).await?;
-    let used = to_submitted(&mut tx, &accepted, now).await?;
-    for (channel, used) in used {
-        raise_channel(&mut tx, channel, used).await?;
-    }
-    tx.commit().await?;
-    Ok(accepted)
-}
-
-/// The narrow rows of those that still are at their turn.
-async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "UPDATE unfinished_tasks u
-         SET turn = u.turn + 1, stage = 'poll', channel_id = x.channel, upstream_id = x.upstream_id,
-             due_at = x.due_at
-         FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
-              AS x (id, turn, channel, upstream_id, due_at)
-         WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'sending'
-         RETURNING u.id, u.turn",
+        "WITH polling AS (
+             UPDATE unfinished_tasks u
+             SET turn = u.turn + 1, stage = 'poll', channel_id = x.channel,
+                 upstream_id = x.upstream_id, due_at = x.due_at
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
+                  AS x (id, turn, channel, upstream_id, due_at)
+             WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'sending'
+             RETURNING u.id, u.turn, u.channel_id, u.upstream_id
+         ), accepted AS (
+             UPDATE tasks t
+             SET status = $6, progress = $7, channel_id = p.channel_id,
+                 upstream_id = p.upstream_id, updated_at = $8
+             FROM polling p
+             WHERE t.id = p.id
+             RETURNING t.id, p.turn, t.channel_id, t.upstream_id, t.quota
+         ), noted AS (
+             INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT a.id, $9, a.turn, $10, 'by channel ' || c.name || ' as ' || a.upstream_id
+             FROM accepted a
+             JOIN channels c ON c.id = a.channel_id
+         ), raised AS (
+             -- One write of a row that all who submit to the channel write.
+             UPDATE channels c
+             SET used_quota = c.used_quota + used.quota
+             FROM (SELECT channel_id, sum(quota)::BIGINT AS quota
+                   FROM accepted
+                   GROUP BY channel_id
+                   ORDER BY channel_id) AS used
+             WHERE c.id = used.channel_id
+         )
+         SELECT id, turn FROM accepted",
     )
     .bind(tasks.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
     .bind(tasks.iter().map(|task| task.at.turn.0).collect::<Vec<_>>())
@@ -142,7 +175,14 @@ async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
             .collect::<Vec<_>>(),
     )
     .bind(tasks.iter().map(|task| task.due_at.0).collect::<Vec<_>>())
-    .fetch_all(&mut **tx)
+    .bind(Status::Submitted.as_str())
+    .bind(i64::from(
+        Progress::NONE.advance(Status::Submitted, None).percent(),
+    ))
+    .bind(now.seconds())
+    .bind(now.0)
+    .bind(event::ACCEPTED)
+    .fetch_all(pool)
     .await?;
     Ok(rows
         .into_iter()
@@ -151,53 +191,4 @@ async fn to_polling(tx: &mut Tx, tasks: &[Accepted]) -> Result<Vec<AtTurn>> {
             turn: Turn(turn),
         })
         .collect())
-}
-
-/// The wide rows and their history; returns what each channel's tasks cost, channels ascending.
-async fn to_submitted(
-    tx: &mut Tx,
-    accepted: &[AtTurn],
-    now: Millis,
-) -> Result<BTreeMap<ChannelId, i64>> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "WITH accepted AS (
-             UPDATE tasks t
-             SET status = $2, progress = $3, channel_id = u.channel_id,
-                 upstream_id = u.upstream_id, updated_at = $4
-             FROM unfinished_tasks u
-             WHERE u.id = ANY ($1) AND t.id = u.id
-             RETURNING t.id, u.turn, t.channel_id, t.upstream_id, t.quota
-         ), noted AS (
-             INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT a.id, $5, a.turn, $6, 'by channel ' || c.name || ' as ' || a.upstream_id
-             FROM accepted a
-             JOIN channels c ON c.id = a.channel_id
-         )
-         SELECT channel_id, quota FROM accepted",
-    )
-    .bind(accepted.iter().map(|at| at.row.0).collect::<Vec<_>>())
-    .bind(Status::Submitted.as_str())
-    .bind(i64::from(
-        Progress::NONE.advance(Status::Submitted, None).percent(),
-    ))
-    .bind(now.seconds())
-    .bind(now.0)
-    .bind(event::ACCEPTED)
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .fold(BTreeMap::new(), |mut used, (channel, quota)| {
-            *used.entry(ChannelId(channel)).or_default() += quota;
-            used
-        }))
-}
-
-async fn raise_channel(tx: &mut Tx, channel: ChannelId, used: i64) -> Result<()> {
-    sqlx::query("UPDATE channels SET used_quota = used_quota + $2 WHERE id = $1")
-        .bind(channel.0)
-        .bind(used)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }

@@ -12,27 +12,29 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::detach::detach;
 use crate::store::turns::{
-    Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
+    Accepted, AtTurn, Begun, Finished, Intention, LateTask, Overdue, PollJob, Settled, SubmitJob,
+    Turns, Waiting,
 };
 use crate::task::{ChannelId, RowId, Status, Turn};
 
 #[async_trait]
 impl Turns for PostgresStore {
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
-        submit::job(&self.pool, at).await
+    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+        let mut tasks = tasks.to_vec();
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        submit::jobs(&self.pool, &tasks).await
     }
 
-    async fn begin_submit(
+    async fn begin_submits(
         &self,
-        at: AtTurn,
-        channel: ChannelId,
-        claim: i64,
+        intentions: &[Intention],
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>> {
-        let pool = self.pool.clone();
-        detach(async move { submit::begin(&pool, at, channel, claim, lease_until, now).await })
-            .await
+    ) -> Result<Vec<Begun>> {
+        let (pool, mut intentions) = (self.pool.clone(), intentions.to_vec());
+        intentions.sort_unstable_by_key(|one| one.at.row);
+        detach(async move { submit::begin(&pool, &intentions, lease_until, now).await }).await
     }
 
     async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
@@ -59,15 +61,17 @@ impl Turns for PostgresStore {
         detach(async move { submit::accept(&pool, &tasks, now).await }).await
     }
 
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>> {
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+        let mut tasks = tasks.to_vec();
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        polls::jobs(&self.pool, channel, &tasks).await
+    }
+
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| at.row);
-        detach(async move { polls::claim(&pool, channel, &tasks, lease_until).await }).await
+        detach(async move { polls::hold(&pool, &tasks, until).await }).await
     }
 
     async fn settle(
@@ -80,11 +84,17 @@ impl Turns for PostgresStore {
         waiting.sort_by_key(|task| task.at.row);
         finished.sort_by_key(|task| task.at.row);
         detach(async move {
+            if finished.is_empty() {
+                // One statement is a transaction by itself.
+                let waiting = polls::wait_on(&pool, &waiting, now).await?;
+                let finished = Vec::new();
+                return Ok(Settled { waiting, finished });
+            }
             let mut tx = pool.begin().await?;
-            if !waiting.is_empty() && !finished.is_empty() {
+            if !waiting.is_empty() {
                 settle::lock(&mut tx, &waiting, &finished).await?;
             }
-            let waiting = polls::wait_on(&mut tx, &waiting, now).await?;
+            let waiting = polls::wait_on(&mut *tx, &waiting, now).await?;
             let finished = settle::finish(&mut tx, &finished, now).await?;
             tx.commit().await?;
             Ok(Settled { waiting, finished })

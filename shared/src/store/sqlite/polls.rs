@@ -1,8 +1,6 @@
-//! Polling: the claim, and the tasks that wait on.
+//! Polling: the tasks to ask about, and those that wait on.
 
-use std::collections::HashSet;
-
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
@@ -12,39 +10,33 @@ use crate::store::row::{self, good};
 use crate::store::turns::{AtTurn, News, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::claim_polls`].
-pub(super) async fn claim(
-    store: &SqliteStore,
+/// See [`crate::store::Turns::poll_jobs`]. No task may be named twice at one turn.
+pub(super) async fn jobs(
+    readers: &SqlitePool,
     channel: ChannelId,
     tasks: &[AtTurn],
-    lease_until: Millis,
 ) -> Result<Vec<PollJob>> {
-    let mut tx = store.begin().await?;
+    // One snapshot for all of them, and one connection.
+    let mut tx = readers.begin().await?;
     let mut jobs = Vec::with_capacity(tasks.len());
-    let mut claimed = HashSet::with_capacity(tasks.len());
     for &at in tasks {
-        // Once a call: this claim's own turn is nobody's to claim yet.
-        if !claimed.contains(&at.row)
-            && let Some(job) = job(&mut tx, channel, at).await?
-        {
-            claim_one(&mut tx, at, lease_until).await?;
-            claimed.insert(at.row);
-            jobs.extend(good(&job, row::poll_job));
+        if let Some(found) = job(&mut tx, channel, at).await? {
+            jobs.extend(good(&found, row::poll_job));
         }
     }
-    tx.commit().await?;
+    tx.rollback().await?;
     Ok(jobs)
 }
 
-/// The task as it is before the claim, but for its turn. `None`: it is stale, or not at that channel.
+/// `None`: the task is stale, or not at that channel.
 async fn job(
     connection: &mut SqliteConnection,
     channel: ChannelId,
     at: AtTurn,
 ) -> Result<Option<SqliteRow>> {
     Ok(sqlx::query(
-        "SELECT n.id, n.turn + 1 AS turn, n.upstream_id, n.digest, n.polls, n.missing, n.due_at,
-                n.deadline, t.task_id, t.status, t.progress
+        "SELECT n.id, n.turn, n.upstream_id, n.digest, n.polls, n.missing, n.due_at, n.deadline,
+                t.task_id, t.status, t.progress
          FROM unfinished_tasks AS n
          JOIN tasks AS t ON t.id = n.id
          WHERE n.id = ?
@@ -59,22 +51,24 @@ async fn job(
     .await?)
 }
 
-async fn claim_one(
-    connection: &mut SqliteConnection,
-    at: AtTurn,
-    lease_until: Millis,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE unfinished_tasks
-         SET turn = turn + 1, due_at = ?
-         WHERE id = ?
-           AND turn = ?",
-    )
-    .bind(lease_until.0)
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .execute(connection)
-    .await?;
+/// See [`crate::store::Turns::hold_polls`].
+pub(super) async fn hold(store: &SqliteStore, tasks: &[AtTurn], until: Millis) -> Result<()> {
+    let mut tx = store.begin().await?;
+    for at in tasks {
+        sqlx::query(
+            "UPDATE unfinished_tasks
+             SET due_at = max(due_at, ?)
+             WHERE id = ?
+               AND turn = ?
+               AND stage = 'poll'",
+        )
+        .bind(until.0)
+        .bind(at.row.0)
+        .bind(at.turn.0)
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 

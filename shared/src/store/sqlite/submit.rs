@@ -1,20 +1,33 @@
 //! Submitting: the job, the intention, and the outcomes that leave the task unfinished.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::{SqliteStore, Tx, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::books::event;
 use crate::store::row;
-use crate::store::turns::{Accepted, AtTurn, SubmitJob};
+use crate::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use crate::task::{ChannelId, Progress, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::submit_job`].
-pub(super) async fn job(readers: &SqlitePool, at: AtTurn) -> Result<Option<SubmitJob>> {
-    let found = sqlx::query(
-        "SELECT n.stage, n.pinned_channel, n.channel_id, n.attempts, n.due_at, n.deadline,
-                t.task_id, t.platform, t.action, t.request
+/// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
+pub(super) async fn jobs(readers: &SqlitePool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+    // One snapshot for all of them, and one connection.
+    let mut tx = readers.begin().await?;
+    let mut jobs = Vec::with_capacity(tasks.len());
+    for &at in tasks {
+        if let Some(found) = job(&mut tx, at).await? {
+            jobs.push(row::submit_job(&found)?);
+        }
+    }
+    tx.rollback().await?;
+    Ok(jobs)
+}
+
+async fn job(connection: &mut SqliteConnection, at: AtTurn) -> Result<Option<SqliteRow>> {
+    Ok(sqlx::query(
+        "SELECT n.id, n.turn, n.stage, n.pinned_channel, n.channel_id, n.attempts, n.due_at,
+                n.deadline, t.task_id, t.platform, t.action, t.request
          FROM unfinished_tasks AS n
          JOIN tasks AS t ON t.id = n.id
          WHERE n.id = ?
@@ -23,31 +36,33 @@ pub(super) async fn job(readers: &SqlitePool, at: AtTurn) -> Result<Option<Submi
     )
     .bind(at.row.0)
     .bind(at.turn.0)
-    .fetch_optional(readers)
-    .await?;
-    found.map(|found| row::submit_job(at, &found)).transpose()
+    .fetch_optional(connection)
+    .await?)
 }
 
-/// See [`crate::store::Turns::begin_submit`].
+/// See [`crate::store::Turns::begin_submits`].
 pub(super) async fn begin(
     store: &SqliteStore,
-    at: AtTurn,
-    channel: ChannelId,
-    claim: i64,
+    intentions: &[Intention],
     lease_until: Millis,
     now: Millis,
-) -> Result<Option<AtTurn>> {
+) -> Result<Vec<Begun>> {
     let mut tx = store.begin().await?;
-    let sending = to_sending(&mut tx, at, channel, claim, lease_until).await?;
-    // A caller who lost the answer, and calls again, is about to send once all the same.
-    if let Some(sending) = sending
-        && !history::tells(&mut tx, sending, event::SENDING).await?
-    {
-        let detail = format!("to channel {}", channel_name(&mut tx, channel).await?);
-        history::note(&mut tx, sending, event::SENDING, &detail, now).await?;
+    let mut begun = Vec::with_capacity(intentions.len());
+    for one in intentions {
+        let Intention { at, channel, claim } = *one;
+        let Some(at) = to_sending(&mut tx, at, channel, claim, lease_until).await? else {
+            continue;
+        };
+        // A caller who lost the answer, and calls again, is about to send once all the same.
+        if !history::tells(&mut tx, at, event::SENDING).await? {
+            let detail = format!("to channel {}", channel_name(&mut tx, channel).await?);
+            history::note(&mut tx, at, event::SENDING, &detail, now).await?;
+        }
+        begun.push(Begun { at, claim });
     }
     tx.commit().await?;
-    Ok(sending)
+    Ok(begun)
 }
 
 async fn to_sending(

@@ -8,27 +8,28 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::detach::detach;
 use crate::store::turns::{
-    Accepted, AtTurn, Finished, LateTask, Overdue, PollJob, Settled, SubmitJob, Turns, Waiting,
+    Accepted, AtTurn, Begun, Finished, Intention, LateTask, Overdue, PollJob, Settled, SubmitJob,
+    Turns, Waiting,
 };
 use crate::task::{ChannelId, RowId, Status, Turn};
 
 #[async_trait]
 impl Turns for SqliteStore {
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
-        submit::job(&self.readers, at).await
+    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+        let (readers, mut tasks) = (self.readers.clone(), tasks.to_vec());
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        detach(async move { submit::jobs(&readers, &tasks).await }).await
     }
 
-    async fn begin_submit(
+    async fn begin_submits(
         &self,
-        at: AtTurn,
-        channel: ChannelId,
-        claim: i64,
+        intentions: &[Intention],
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>> {
-        let store = self.clone();
-        detach(async move { submit::begin(&store, at, channel, claim, lease_until, now).await })
-            .await
+    ) -> Result<Vec<Begun>> {
+        let (store, intentions) = (self.clone(), intentions.to_vec());
+        detach(async move { submit::begin(&store, &intentions, lease_until, now).await }).await
     }
 
     async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
@@ -53,14 +54,16 @@ impl Turns for SqliteStore {
         detach(async move { submit::accept(&store, &tasks, now).await }).await
     }
 
-    async fn claim_polls(
-        &self,
-        channel: ChannelId,
-        tasks: &[AtTurn],
-        lease_until: Millis,
-    ) -> Result<Vec<PollJob>> {
+    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+        let (readers, mut tasks) = (self.readers.clone(), tasks.to_vec());
+        tasks.sort_unstable_by_key(|at| (at.row, at.turn));
+        tasks.dedup();
+        detach(async move { polls::jobs(&readers, channel, &tasks).await }).await
+    }
+
+    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (store, tasks) = (self.clone(), tasks.to_vec());
-        detach(async move { polls::claim(&store, channel, &tasks, lease_until).await }).await
+        detach(async move { polls::hold(&store, &tasks, until).await }).await
     }
 
     async fn settle(

@@ -54,8 +54,11 @@ pub enum Step {
         picks: Vec<Pick>,
         doubled: bool,
     },
-    Claim {
+    Look {
         channel: u8,
+        picks: Vec<Pick>,
+    },
+    Hold {
         picks: Vec<Pick>,
     },
     Settle {
@@ -122,7 +125,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(pick, channel, claim)| Step::Begin { pick, channel, claim }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, counted)| Step::NotArrived { pick, counted }),
         10 => (picks(), any::<bool>()).prop_map(|(picks, doubled)| Step::Accept { picks, doubled }),
-        12 => (any::<u8>(), picks()).prop_map(|(channel, picks)| Step::Claim { channel, picks }),
+        6 => (any::<u8>(), picks()).prop_map(|(channel, picks)| Step::Look { channel, picks }),
+        3 => picks().prop_map(|picks| Step::Hold { picks }),
         12 => (prop::collection::vec((pick(), said()), 0..5), any::<bool>(), any::<bool>())
             .prop_map(|(told, doubled, twins)| Step::Settle { told, doubled, twins }),
         3 => picks().prop_map(|picks| Step::Postpone { picks }),

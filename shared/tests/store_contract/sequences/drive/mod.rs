@@ -129,7 +129,8 @@ impl<'a> Drive<'a> {
             } => self.begin(pick, usize::from(channel), claim).await,
             Step::NotArrived { pick, counted } => self.not_arrived(pick, counted).await,
             Step::Accept { picks, doubled } => self.accept(&picks, doubled).await,
-            Step::Claim { channel, picks } => self.claim(usize::from(channel), &picks).await,
+            Step::Look { channel, picks } => self.look(usize::from(channel), &picks).await,
+            Step::Hold { picks } => self.hold(&picks).await,
             Step::Settle {
                 told,
                 doubled,

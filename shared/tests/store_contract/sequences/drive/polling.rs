@@ -1,4 +1,4 @@
-//! Claims of polls, and what comes of them.
+//! Looks for polls, and what comes of them.
 
 use shared::store::turns::{AtTurn, End, Finished, News, Settled, Waiting};
 use shared::task::step::{Known, Observation, Step as Becomes};
@@ -16,37 +16,27 @@ enum Outcome {
 }
 
 impl Drive<'_> {
-    pub(super) async fn claim(&mut self, channel: usize, picks: &[Pick]) {
+    pub(super) async fn look(&mut self, channel: usize, picks: &[Pick]) {
         let channel = channel % 2;
         let polled = |stage| stage == Stage::Poll { channel };
         let picked = self.picks(picks, |task| at_stage(task, polled));
-        let lease = self.oracle.now.after(LEASE);
         let id = self.oracle.channels[channel].id;
-        let jobs = self.store().claim_polls(id, &picked, lease).await;
-        let mut expected = Vec::new();
+        let jobs = self.store().poll_jobs(id, &picked).await;
+        let mut expected: Vec<AtTurn> = Vec::new();
         for at in picked {
-            let named_before = expected.iter().any(|done: &AtTurn| done.row == at.row);
-            let task = self
-                .oracle
-                .at(at)
-                .filter(|task| polled(task.stage) && !named_before);
-            expected.extend(task.map(|task| {
-                task.turn += 1;
-                task.due_at = lease;
-                AtTurn {
-                    turn: Turn(task.turn),
-                    ..at
-                }
-            }));
+            let there = self.oracle.at(at).filter(|task| polled(task.stage));
+            if there.is_some() && !expected.contains(&at) {
+                expected.push(at);
+            }
         }
-        let jobs = jobs.expect("it claims");
+        let jobs = jobs.expect("it answers");
         assert_eq!(
             sorted(jobs.iter().map(|job| job.at).collect()),
             sorted(expected)
         );
         for job in jobs {
             let task = &self.oracle.tasks[self.oracle.task(job.at.row)];
-            let unfinished = task.unfinished.as_ref().expect("it was claimed");
+            let unfinished = task.unfinished.as_ref().expect("it was there");
             let expected = (unfinished.polls, unfinished.missing, unfinished.digest);
             assert_eq!((job.polls, job.missing, job.digest), expected);
             assert_eq!((job.status, job.progress), (task.status, task.progress));
@@ -54,6 +44,19 @@ impl Drive<'_> {
                 (job.task_id, job.upstream_id),
                 (task.name.clone(), task.upstream_id())
             );
+        }
+    }
+
+    pub(super) async fn hold(&mut self, picks: &[Pick]) {
+        let polled = |stage| matches!(stage, Stage::Poll { .. });
+        let picked = self.picks(picks, |task| at_stage(task, polled));
+        let until = self.oracle.now.after(LEASE);
+        let held = self.store().hold_polls(&picked, until).await;
+        held.expect("it is held");
+        for at in picked {
+            if let Some(task) = self.oracle.at(at).filter(|task| polled(task.stage)) {
+                task.due_at = task.due_at.max(until);
+            }
         }
     }
 
