@@ -39,10 +39,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same thing may succeed if done again a little later.
     pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Busy | Self::Unreachable(_) | Self::Contended(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
     }
 
     /// One for each of those who waited for the same: as passing or final as this, in its words.

@@ -46,9 +46,9 @@ pub async fn people(site: &Site) {
     .await;
 }
 
-/// Adds tasks until there are `size`, the newest `unfinished` of them unfinished, and counts them. Users
+/// Adds tasks until there are `count`, the newest `unfinished` of them unfinished, and counts them. Users
 /// take turns; one task in ten failed, one in five is lyrics, one in a thousand is of the last channel.
-pub async fn up_to(site: &Site, heavy: i64, size: i64, unfinished: i64) {
+pub async fn up_to(site: &Site, heavy: i64, count: i64, unfinished: i64) {
     let filling = format!(
         "SET session_replication_role = replica;
          SET synchronous_commit = off;
@@ -61,30 +61,30 @@ pub async fn up_to(site: &Site, heavy: i64, size: i64, unfinished: i64) {
          SELECT 'task_' || md5(n::text), CASE WHEN n % 10 = 0 THEN {heavy} ELSE other.id END,
                 1, CASE WHEN n % 1000 = 7 THEN 4 ELSE 1 + n % 3 END, md5('u' || n), 'suno',
                 CASE WHEN n % 5 = 0 THEN 'lyrics' ELSE 'song' END,
-                CASE WHEN n > {size} - {unfinished} THEN
+                CASE WHEN n > {count} - {unfinished} THEN
                           (ARRAY['SUBMITTED', 'QUEUED', 'IN_PROGRESS', 'IN_PROGRESS'])[1 + n % 4]
                      WHEN n % 10 = 3 THEN 'FAILURE' ELSE 'SUCCESS' END,
-                CASE WHEN n > {size} - {unfinished} THEN 30 ELSE 100 END, 150000,
+                CASE WHEN n > {count} - {unfinished} THEN 30 ELSE 100 END, 150000,
                 {FIRST_SUBMIT} + n * 3, {FIRST_SUBMIT} + n * 3 + 90, {FIRST_SUBMIT} + n * 3,
                 {FIRST_SUBMIT} + n * 3 + 10, {FIRST_SUBMIT} + n * 3 + 90,
                 '{{\"prompt\":\"Rain on a tin roof\"}}', 'Rain on a tin roof',
                 '[{{\"id\":\"' || md5('c' || n) || '\",\"status\":\"complete\",\"audio_url\":'
                 || '\"https://cdn.example.com/' || n || '.mp3\",\"metadata\":{{\"duration\":121.4}}}}]',
                 CASE WHEN n % 10 = 0 THEN n / 10 ELSE (n - n / 10 - 1) / {OTHERS} + 1 END
-         FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM tasks), {size}) AS n
+         FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM tasks), {count}) AS n
          JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM users
                WHERE name LIKE 'other-%') AS other
              ON other.place = (n - n / 10 - 1) % {OTHERS};
-         SELECT setval(pg_get_serial_sequence('tasks', 'id'), {size});
+         SELECT setval(pg_get_serial_sequence('tasks', 'id'), {count});
          {INDEXES}
          SET session_replication_role = origin;
          TRUNCATE task_counts, task_changes;
          SET work_mem = '512MB';
-         {count}
+         {statements}
          UPDATE users u SET tasks = counted.tasks
          FROM (SELECT user_id, max(user_seq) AS tasks FROM tasks GROUP BY user_id) AS counted
          WHERE counted.user_id = u.id;",
-        count = count_statements()
+        statements = count_statements()
     );
     site.execute(&filling).await;
     site.execute("VACUUM (ANALYZE) tasks").await;

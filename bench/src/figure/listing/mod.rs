@@ -1,15 +1,19 @@
 //! Pages of both listings, by size, page and filter; beside `OFFSET` and `COUNT(*)` on the same table.
 
 mod fill;
+mod questions;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::client::Client;
 use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::questions::Question;
 
 use super::Effort;
 use crate::report::{Cell, Table, percentile};
@@ -22,25 +26,10 @@ const CHANGES_A_SECOND: usize = 2_000;
 /// In how many statements a second.
 const BATCHES_A_SECOND: u32 = 20;
 
-/// A question.
-struct Asked {
-    /// In words.
-    name: String,
-    /// Whether everybody's tasks are listed.
-    all: bool,
-    /// The query.
-    query: String,
-    /// The condition that a plain statement would have, and its offset.
-    plain: String,
-    offset: i64,
-}
-
 /// Measures all of it.
 pub async fn measure(effort: Effort) -> Vec<Table> {
     let sizes: &[i64] = if effort.short {
         &[2_000]
-    } else if std::env::var("DEV").is_ok() {
-        &[1_000_000]
     } else {
         &[10_000, 1_000_000, 10_000_000]
     };
@@ -59,22 +48,22 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         &columns(sizes),
     );
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for &size in sizes {
+    for &count in sizes {
         let started = Instant::now();
-        let unfinished = (size / 10).min(100_000);
-        fill::up_to(&site, heavy.id, size, unfinished).await;
+        let unfinished = (count / 10).min(100_000);
+        fill::up_to(&site, heavy.id, count, unfinished).await;
         eprintln!(
-            "{size} tasks, made in {:.0} s",
+            "{count} tasks, made in {:.0} s",
             started.elapsed().as_secs_f64()
         );
-        let last = Some(&size) == sizes.last();
-        for (at, asked) in questions(&heavy, size).iter().enumerate() {
-            let client = if asked.all { &admin } else { &heavy };
+        let last = Some(&count) == sizes.last();
+        for (at, asked) in questions::all(heavy.id, count).iter().enumerate() {
+            let client = if asked.everybody { &admin } else { &heavy };
             let measured = ask(client, asked, effort).await;
             if rows.len() <= at {
                 rows.push(vec![asked.name.clone().into()]);
             }
-            eprintln!("{size}: {}: {} ms", asked.name, shown(&measured));
+            eprintln!("{count}: {}: {} ms", asked.name, shown(&measured));
             rows[at].push(shown(&measured).into());
             if last {
                 rows[at].push(plainly(&site, asked, effort).await.into());
@@ -82,7 +71,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         }
         if last {
             rows.extend(
-                while_written(&site, &admin, &heavy, size, unfinished, effort, sizes).await,
+                while_written(&site, &admin, &heavy, count, unfinished, effort, sizes).await,
             );
         }
     }
@@ -103,148 +92,10 @@ fn columns(sizes: &[i64]) -> Vec<&'static str> {
     columns
 }
 
-fn questions(heavy: &Client, size: i64) -> Vec<Asked> {
-    let middle = fill::submitted_at(size / 2);
-    let deep = size / 2;
-    let task = "task_c4ca4238a0b923820dcc509a6f75849b";
-    let own = format!("t.user_id = {}", heavy.id);
-    let mut all = Vec::new();
-    let mut add = |name: &str, everybody: bool, query: String, plain: String, offset: i64| {
-        let prefix = if everybody { "all" } else { "own" };
-        all.push(Asked {
-            name: format!("{prefix}: {name}"),
-            all: everybody,
-            query,
-            plain,
-            offset,
-        });
-    };
-    add("first page", false, String::new(), own.clone(), 0);
-    add("page 1,000", false, "p=1000".into(), own.clone(), 19_980);
-    for (name, query, plain) in [
-        ("status=FAILURE", "status=FAILURE", "t.status = 'FAILURE'"),
-        (
-            "status=IN_PROGRESS",
-            "status=IN_PROGRESS",
-            "t.status = 'IN_PROGRESS'",
-        ),
-        ("action=lyrics", "action=lyrics", "t.action = 'lyrics'"),
-    ] {
-        add(name, false, query.into(), format!("{own} AND {plain}"), 0);
-    }
-    add("first page", true, String::new(), "TRUE".into(), 0);
-    add("page 1,000", true, "p=1000".into(), "TRUE".into(), 19_980);
-    add(
-        "the page in the middle",
-        true,
-        format!("p={}", deep / 20),
-        "TRUE".into(),
-        deep - 20,
-    );
-    let filters = [
-        (
-            "status=SUCCESS",
-            "status=SUCCESS".to_owned(),
-            "t.status = 'SUCCESS'".to_owned(),
-        ),
-        (
-            "status=FAILURE",
-            "status=FAILURE".into(),
-            "t.status = 'FAILURE'".into(),
-        ),
-        (
-            "status=IN_PROGRESS",
-            "status=IN_PROGRESS".into(),
-            "t.status = 'IN_PROGRESS'".into(),
-        ),
-        (
-            "status=UNKNOWN (none)",
-            "status=UNKNOWN".into(),
-            "t.status = 'UNKNOWN'".into(),
-        ),
-        (
-            "action=lyrics",
-            "action=lyrics".into(),
-            "t.action = 'lyrics'".into(),
-        ),
-        (
-            "platform=suno",
-            "platform=suno".into(),
-            "t.platform = 'suno'".into(),
-        ),
-        (
-            "channel_id=1",
-            "channel_id=1".into(),
-            "t.channel_id = 1".into(),
-        ),
-        (
-            "channel_id=4 (one in 1,000)",
-            "channel_id=4".into(),
-            "t.channel_id = 4".into(),
-        ),
-        (
-            "user_id=heavy",
-            format!("user_id={}", heavy.id),
-            own.clone(),
-        ),
-        (
-            "task_id",
-            format!("task_id={task}"),
-            format!("t.task_id = '{task}'"),
-        ),
-        (
-            "start_timestamp=the middle",
-            format!("start_timestamp={middle}"),
-            format!("t.submit_time >= {middle}"),
-        ),
-        (
-            "end_timestamp=the middle",
-            format!("end_timestamp={middle}"),
-            format!("t.submit_time <= {middle}"),
-        ),
-    ];
-    for (name, query, plain) in filters {
-        add(name, true, query, plain, 0);
-    }
-    add(
-        "status=FAILURE, page 1,000",
-        true,
-        "status=FAILURE&p=1000".into(),
-        "t.status = 'FAILURE'".into(),
-        19_980,
-    );
-    let pairs = [
-        (
-            "channel_id=4 and status=FAILURE",
-            "channel_id=4&status=FAILURE".to_owned(),
-            "t.channel_id = 4 AND t.status = 'FAILURE'".to_owned(),
-        ),
-        (
-            "channel_id=4 and end_timestamp",
-            format!("channel_id=4&end_timestamp={middle}"),
-            format!("t.channel_id = 4 AND t.submit_time <= {middle}"),
-        ),
-        (
-            "status=IN_PROGRESS and user_id",
-            format!("status=IN_PROGRESS&user_id={}", heavy.id),
-            format!("{own} AND t.status = 'IN_PROGRESS'"),
-        ),
-        (
-            "status=IN_PROGRESS and start_timestamp",
-            format!("status=IN_PROGRESS&start_timestamp={middle}"),
-            format!("t.status = 'IN_PROGRESS' AND t.submit_time >= {middle}"),
-        ),
-    ];
-    for (name, query, plain) in pairs {
-        add(name, true, query, plain, 0);
-    }
-    all
-}
-
 /// How long each of many answers took, ms, in order.
-async fn ask(client: &Client, asked: &Asked, effort: Effort) -> Vec<f64> {
+async fn ask(client: &Client, asked: &Question, effort: Effort) -> Vec<f64> {
     let times: usize = effort.size(400, 10);
-    let path = if asked.all {
+    let path = if asked.everybody {
         "/api/task/"
     } else {
         "/api/task/self"
@@ -275,7 +126,7 @@ fn shown(took: &[f64]) -> String {
 }
 
 /// What the plain statement takes, p50 of some.
-async fn plainly(site: &Site, asked: &Asked, effort: Effort) -> String {
+async fn plainly(site: &Site, asked: &Question, effort: Effort) -> String {
     let mut connection = site.connect().await;
     let sql = format!(
         "WITH total AS (SELECT count(*) AS total FROM tasks t WHERE {plain}),
@@ -301,13 +152,13 @@ async fn while_written(
     site: &Site,
     admin: &Client,
     heavy: &Client,
-    size: i64,
+    count: i64,
     unfinished: i64,
     effort: Effort,
     sizes: &[i64],
 ) -> Vec<Vec<Cell>> {
     let stop = Arc::new(Notify::new());
-    let writer = tokio::spawn(write(site.connect().await, size, unfinished, stop.clone()));
+    let writer = tokio::spawn(write(site.connect().await, count, unfinished, stop.clone()));
     tokio::time::sleep(Duration::from_secs(effort.size(5, 1))).await;
     let mut rows = Vec::new();
     let chosen = [
@@ -316,11 +167,11 @@ async fn while_written(
         "all: status=FAILURE",
         "all: status=IN_PROGRESS",
     ];
-    for asked in questions(heavy, size) {
+    for asked in questions::all(heavy.id, count) {
         if !chosen.contains(&asked.name.as_str()) {
             continue;
         }
-        let client = if asked.all { admin } else { heavy };
+        let client = if asked.everybody { admin } else { heavy };
         let measured = ask(client, &asked, effort).await;
         let mut row: Vec<Cell> = vec![format!("{}, while written", asked.name).into()];
         row.extend(sizes.iter().skip(1).map(|_| Cell::from("")));
@@ -334,7 +185,7 @@ async fn while_written(
 }
 
 /// Changes statuses of unfinished tasks, as polls do, until told to stop; returns how many a second.
-async fn write(mut database: PgConnection, size: i64, unfinished: i64, stop: Arc<Notify>) -> f64 {
+async fn write(mut database: PgConnection, count: i64, unfinished: i64, stop: Arc<Notify>) -> f64 {
     let batch = i64::try_from(CHANGES_A_SECOND).unwrap_or(1) / i64::from(BATCHES_A_SECOND);
     let mut beat = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND);
     let started = Instant::now();
@@ -345,7 +196,7 @@ async fn write(mut database: PgConnection, size: i64, unfinished: i64, stop: Arc
             () = stop.notified() => break,
             _ = beat.tick() => {}
         }
-        let first = size - unfinished + 1 + at % unfinished.max(1);
+        let first = count - unfinished + 1 + at % unfinished.max(1);
         let done = sqlx::query(
             "UPDATE tasks
              SET status = CASE status WHEN 'QUEUED' THEN 'IN_PROGRESS' ELSE 'QUEUED' END

@@ -100,7 +100,7 @@ impl Filter {
 
     /// Whether blocks tell the tasks it lets through from others, but for when they were submitted.
     pub(in crate::store) fn is_told_by_blocks(&self) -> bool {
-        self.status.is_none_or(|status| status.is_terminal())
+        self.status.is_none_or(Status::is_terminal)
     }
 
     /// Whether it bounds the time of the submit.

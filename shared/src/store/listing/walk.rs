@@ -126,12 +126,11 @@ impl<S: Source> Walk<'_, S> {
             let level = unsure.iter().map(|node| node.level).max();
             let largest = unsure.iter().filter(|node| Some(node.level) == level);
             let blocks: Vec<i64> = largest.map(|node| node.block).collect();
-            match level.and_then(Level::finer) {
-                Some(finer) => self.open(finer, &blocks).await?,
-                None => {
-                    self.count(&blocks).await?;
-                    at_once = at_once.saturating_mul(2);
-                }
+            if let Some(finer) = level.and_then(Level::finer) {
+                self.open(finer, &blocks).await?;
+            } else {
+                self.count(&blocks).await?;
+                at_once = at_once.saturating_mul(2);
             }
         }
     }

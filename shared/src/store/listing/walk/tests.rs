@@ -15,7 +15,7 @@ struct Task {
     folded: bool,
 }
 
-struct Tasks<'a> {
+struct Memory<'a> {
     tasks: &'a [Task],
     filter: &'a Filter,
     /// How many rows were looked at.
@@ -23,7 +23,7 @@ struct Tasks<'a> {
     shown: Vec<i64>,
 }
 
-impl Tasks<'_> {
+impl Memory<'_> {
     fn lets_through(&self, task: &Task) -> bool {
         let filter = self.filter;
         task.wanted
@@ -39,7 +39,7 @@ impl Tasks<'_> {
 }
 
 #[async_trait]
-impl Source for Tasks<'_> {
+impl Source for Memory<'_> {
     async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>> {
         let mut found: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
         for task in self
@@ -170,7 +170,7 @@ async fn every_page_is_what_walking_all_tasks_finds() {
             end_timestamp: moment(&random),
             ..Filter::default()
         };
-        let mut source = Tasks {
+        let mut source = Memory {
             tasks: &tasks,
             filter: &filter,
             looked_at: 0,
@@ -209,7 +209,7 @@ async fn of_an_unfinished_status_that_all_have_only_the_newest_rows_are_counted(
         status: Some(Status::Queued),
         ..Filter::default()
     };
-    let mut source = Tasks {
+    let mut source = Memory {
         tasks: &tasks,
         filter: &filter,
         looked_at: 0,
