@@ -184,7 +184,7 @@ async fn key_holders(
     pool: &PgPool,
     keys: &[SecretDigest],
 ) -> Result<HashMap<Vec<u8>, Result<KeyHolder>>> {
-    let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+    let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
     let found = sqlx::query(
         "SELECT k.digest, u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
                 k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,
