@@ -3,7 +3,7 @@
 use super::accounts::{ApiKey, Role, User};
 use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
-use super::listing::walk::Counted;
+use super::listing::walk::{Counted, Everywhere};
 use super::listing::{Page, TaskView};
 use super::turns::{AtTurn, LateTask, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
@@ -266,6 +266,14 @@ pub(super) fn counted(row: &impl Cells) -> Result<Counted> {
         block: row.int("block")?,
         tasks: row.int("tasks")?,
         is_whole: row.flag("is_whole")?,
+    })
+}
+
+/// What there is `in_status`, and of all that is `unfinished`.
+pub(super) fn everywhere(row: &impl Cells) -> Result<Everywhere> {
+    Ok(Everywhere {
+        in_status: row.int("in_status")?,
+        unfinished: row.int("unfinished")?,
     })
 }
 

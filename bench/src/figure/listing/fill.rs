@@ -52,6 +52,7 @@ pub async fn up_to(site: &Site, heavy: i64, count: i64, unfinished: i64) {
     let filling = format!(
         "SET session_replication_role = replica;
          SET synchronous_commit = off;
+         ALTER TABLE tasks SET (fillfactor = 90);
          {WITHOUT_INDEXES}
          UPDATE tasks SET status = 'SUCCESS', progress = 100, finish_time = submit_time + 90
          WHERE progress < 100;

@@ -102,11 +102,6 @@ impl Filter {
     pub(in crate::store) fn is_told_by_blocks(&self) -> bool {
         self.status.is_none_or(Status::is_terminal)
     }
-
-    /// Whether it bounds the time of the submit.
-    pub(in crate::store) fn bounds_time(&self) -> bool {
-        self.start_timestamp.is_some() || self.end_timestamp.is_some()
-    }
 }
 
 /// One page.

@@ -24,6 +24,15 @@ pub struct Counted {
     pub is_whole: bool,
 }
 
+/// What there is of an unfinished status, whenever it was submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Everywhere {
+    /// How many tasks are in that status.
+    pub in_status: i64,
+    /// How many are in any unfinished status, and like them otherwise.
+    pub unfinished: i64,
+}
+
 /// What a database answers, all of it in one snapshot, for one filter.
 #[async_trait]
 pub trait Source: Send {
@@ -33,8 +42,9 @@ pub trait Source: Send {
     /// By how much each fine block changed since the last fold. Here the filter's times are obeyed.
     async fn changes(&mut self) -> Result<Vec<(i64, i64)>>;
 
-    /// How many tasks there are, if it can be said without any block.
-    async fn total(&mut self) -> Result<Option<i64>>;
+    /// Of an unfinished status, and everybody's: what is counted without any block. `None` for all other
+    /// filters.
+    async fn everywhere(&mut self) -> Result<Option<Everywhere>>;
 
     /// How many tasks of each of these fine blocks the filter lets through: rows are read.
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>>;
@@ -61,8 +71,8 @@ pub async fn page(
     offset: i64,
     limit: i64,
 ) -> Result<Page> {
-    let total = source.total().await?;
-    if total == Some(0) {
+    let everywhere = source.everywhere().await?;
+    if everywhere.is_some_and(|there| there.in_status == 0) {
         return Ok(nothing(0));
     }
     let level = filter.scope().coarsest();
@@ -74,6 +84,12 @@ pub async fn page(
     };
     let largest = walk.source.blocks(level, None).await?;
     walk.nodes = walk.nodes_of(level, &largest, None);
+    // Where everything unfinished was submitted between the filter's times, they leave nothing out.
+    let between = largest.iter().all(|counted| counted.is_whole);
+    let unfinished = walk.nodes.iter().map(|node| node.tasks).sum::<i64>();
+    let total = everywhere
+        .filter(|there| between && there.unfinished == unfinished)
+        .map(|there| there.in_status);
     let end = offset.saturating_add(limit);
     walk.make_exact(total.map(|_| end)).await?;
     let total = total.unwrap_or_else(|| walk.nodes.iter().map(|node| node.tasks).sum());

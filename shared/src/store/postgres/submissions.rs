@@ -3,8 +3,8 @@
 //!
 //! A transaction locks the users and keys of its submits, reads what they have, decides
 //! ([`super::super::deciding`]) and writes all that it takes with one statement. It waits for no
-//! lock: a submit whose user or key another transaction holds, or whose batch failed, goes alone and
-//! waits there. So one submit can neither hold up another nor take it along when it fails.
+//! lock: a submit whose user or key another transaction holds, or whose batch failed, goes with the next
+//! batch, and in the end alone, and waits there. So one submit can neither hold up another nor take it along when it fails.
 
 mod statements;
 
@@ -22,18 +22,25 @@ use crate::store::submissions::{Continuable, NewTask, Submissions, Submitted};
 use crate::store::{Result, StoreError};
 use crate::task::{ChannelId, Quota, TaskId, UserId};
 
+/// How often a submit goes with others before it goes alone: what holds its user is mostly the batch
+/// before, which is done in a moment.
+const TOGETHER: u32 = 3;
+
 #[async_trait]
 impl Submissions for PostgresStore {
     async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
         let store = self.clone();
         // Whole: what goes alone must not end with its caller either.
         detach(async move {
-            let (asked, pool) = (Asked { task, now }, store.pool.clone());
-            let together = |all| submit_together(pool, all);
-            match store.submits.ask(asked.clone(), together).await? {
-                Some(submitted) => Ok(submitted),
-                None => submit_alone(&store.pool, asked).await,
+            let asked = Asked { task, now };
+            for _ in 0..TOGETHER {
+                let pool = store.pool.clone();
+                let together = |all| submit_together(pool, all);
+                if let Some(submitted) = store.submits.ask(asked.clone(), together).await? {
+                    return Ok(submitted);
+                }
             }
+            submit_alone(&store.pool, asked).await
         })
         .await
     }

@@ -8,9 +8,9 @@ use sqlx::{AssertSqlSafe, Sqlite};
 use super::{SqliteStore, Tx, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
-use crate::store::listing::walk::{self, Counted, Source};
+use crate::store::listing::walk::{self, Counted, Everywhere, Source};
 use crate::store::listing::{Filter, Listing, Page, TaskView};
-use crate::store::row::{self, Cells as _, TASK_COLUMNS};
+use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
@@ -114,13 +114,22 @@ impl Snapshot<'_> {
         sql: String,
         status: Option<&'static str>,
     ) -> Query<'static, Sqlite, SqliteArguments> {
+        self.bound_without_times(sql, status)
+            .bind(self.filter.start_timestamp)
+            .bind(self.filter.end_timestamp)
+    }
+
+    /// The same without the times: ?1 to ?4.
+    fn bound_without_times(
+        &self,
+        sql: String,
+        status: Option<&'static str>,
+    ) -> Query<'static, Sqlite, SqliteArguments> {
         sqlx::query(AssertSqlSafe(sql))
             .bind(self.filter.channel_id.map(|channel| channel.0))
             .bind(self.filter.platform.clone())
             .bind(self.filter.action.map(crate::task::Action::as_str))
             .bind(status)
-            .bind(self.filter.start_timestamp)
-            .bind(self.filter.end_timestamp)
     }
 
     fn status(&self) -> Option<&'static str> {
@@ -210,21 +219,26 @@ impl Source for Snapshot<'_> {
         self.all(query).await?.iter().map(row::block).collect()
     }
 
-    async fn total(&mut self) -> Result<Option<i64>> {
-        let filter = self.filter;
-        let everywhere = filter.user_id.is_none() && !filter.bounds_time();
-        if filter.is_told_by_blocks() || !everywhere {
+    async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
+        if self.filter.is_told_by_blocks() || self.filter.user_id.is_some() {
             return Ok(None);
         }
         let sql = format!(
-            "SELECT (SELECT coalesce(sum(c.tasks), 0) FROM task_counts c
-                     WHERE c.scope = 0 AND c.level = 3 AND c.block = 0 AND {})
-                  + (SELECT coalesce(sum(t.tasks), 0) FROM {CHANGED} AS t WHERE {}) AS tasks",
-            lets_through("c"),
-            lets_task_through()
+            "SELECT coalesce(sum(t.tasks), 0) AS unfinished,
+                    coalesce(sum(CASE WHEN t.status = ?5 THEN t.tasks END), 0) AS in_status
+             FROM (SELECT channel_id, platform, action, status, tasks
+                   FROM task_counts
+                   WHERE scope = 0 AND level = 3 AND block = 0
+                   UNION ALL
+                   SELECT channel_id, platform, action, status, tasks
+                   FROM {CHANGED} AS t
+                   WHERE t.status NOT IN ('SUCCESS', 'FAILURE')) AS t
+             WHERE {}",
+            lets_through("t")
         );
-        let rows = self.all(self.bound(sql, self.status())).await?;
-        rows.first().map(|row| row.int("tasks")).transpose()
+        let query = self.bound_without_times(sql, None).bind(self.status());
+        let rows = self.all(query).await?;
+        rows.first().map(row::everywhere).transpose()
     }
 
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {

@@ -92,10 +92,16 @@ impl Source for Memory<'_> {
             .collect())
     }
 
-    async fn total(&mut self) -> Result<Option<i64>> {
-        let told = self.filter.is_told_by_blocks() || self.filter.bounds_time();
+    async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
+        let users = self.filter.user_id.is_some();
         let wanted = self.tasks.iter().filter(|task| task.wanted).count();
-        Ok((!told).then(|| i64::try_from(wanted).unwrap_or_default()))
+        let count = |tasks| i64::try_from(tasks).unwrap_or_default();
+        Ok(
+            (!users && !self.filter.is_told_by_blocks()).then(|| Everywhere {
+                in_status: count(wanted),
+                unfinished: count(self.tasks.len()),
+            }),
+        )
     }
 
     async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>> {
