@@ -24,6 +24,8 @@ pub struct Script {
 /// A statement as the server logged it.
 #[derive(Debug, PartialEq)]
 struct Logged {
+    /// Whose connection it came by.
+    session: String,
     sql: String,
     /// `None` is NULL.
     parameters: Vec<Option<String>>,
@@ -43,7 +45,7 @@ pub async fn capture(site: &Site, submit: impl AsyncFnOnce() -> String) -> Scrip
     site.execute("ALTER SYSTEM RESET log_statement").await;
     site.execute("SELECT pg_reload_conf()").await;
     let logged = eventually(Duration::from_secs(10), "the log of a submit", async || {
-        let logged = statements(&read()[before..]);
+        let logged = without_folds(statements(&read()[before..]));
         (!logged.is_empty()).then_some(logged)
     })
     .await;
@@ -125,13 +127,15 @@ fn statements(log: &str) -> Vec<Logged> {
     // A line that begins with a tab belongs to the one above.
     for entry in log.replace("\n\t", "\r").lines() {
         let entry = entry.replace('\r', "\n");
-        if let Some((_, said)) = entry.split_once("] task-center LOG:  ") {
+        if let Some((session, said)) = entry.split_once("] task-center LOG:  ") {
             let sql = match said.split_once(": ") {
                 Some(("statement", sql)) => sql,
                 Some((execute, sql)) if execute.starts_with("execute ") => sql,
                 _ => continue,
             };
+            let session = session.rsplit('[').next().unwrap_or_default();
             found.push(Logged {
+                session: session.to_owned(),
                 sql: sql.trim_end().trim_end_matches(';').to_owned(),
                 parameters: Vec::new(),
             });
@@ -143,6 +147,29 @@ fn statements(log: &str) -> Vec<Logged> {
         }
     }
     found
+}
+
+/// What is left without the transactions that fold changes into counts: the API does that every second,
+/// whoever submits.
+fn without_folds(logged: Vec<Logged>) -> Vec<Logged> {
+    let mut kept: Vec<Logged> = Vec::new();
+    let mut folding: Vec<String> = Vec::new();
+    for statement in logged {
+        let session = &statement.session;
+        if statement.sql.contains("pg_try_advisory_xact_lock") {
+            // Its BEGIN was the last of this session.
+            let began = kept.iter().rposition(|kept| kept.session == *session);
+            began.map(|began| kept.remove(began));
+            folding.push(session.clone());
+        } else if let Some(at) = folding.iter().position(|folding| folding == session) {
+            if ["COMMIT", "ROLLBACK"].contains(&&*statement.sql) {
+                folding.remove(at);
+            }
+        } else {
+            kept.push(statement);
+        }
+    }
+    kept
 }
 
 /// `$1 = 'it''s', $2 = NULL`, as values.
@@ -196,6 +223,31 @@ mod tests {
     }
 
     #[test]
+    fn a_fold_that_came_between_is_no_part_of_a_submit() {
+        let log = [
+            "1 BEGIN",
+            "2 BEGIN",
+            "2 SELECT pg_try_advisory_xact_lock($1)",
+            "1 INSERT",
+            "2 SELECT 1",
+            "2 ROLLBACK",
+            "1 COMMIT",
+            "2 SELECT 2",
+        ];
+        let logged = log.map(|line| {
+            let (session, sql) = line.split_at(2);
+            Logged {
+                session: session.trim().to_owned(),
+                sql: sql.to_owned(),
+                parameters: Vec::new(),
+            }
+        });
+        let left = without_folds(logged.into());
+        let left: Vec<&str> = left.iter().map(|statement| &*statement.sql).collect();
+        assert_eq!(left, ["BEGIN", "INSERT", "COMMIT", "SELECT 2"]);
+    }
+
+    #[test]
     fn what_is_alone_in_an_array_is_drawn_too() {
         let key = drawn(&format!("{{{}}}", people::key(0)), "task_x");
         assert_eq!(key.as_deref(), Some("ARRAY[:key]"));
@@ -208,6 +260,7 @@ mod tests {
     #[test]
     fn a_script_draws_a_user_and_a_task_and_keeps_the_rest() {
         let logged = Logged {
+            session: String::new(),
             sql: "SELECT $2::BIGINT, $1, $3".to_owned(),
             parameters: vec![
                 Some("task_x".to_owned()),
