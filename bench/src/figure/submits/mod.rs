@@ -77,13 +77,21 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
     };
     accepted(&warm.run().await);
     let script = script::capture(&bench.site, async || bench.one().await).await;
-    let mut rounds = Vec::new();
+    let plain = script::plain();
+    let (mut ours, mut same, mut plainly) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
-        rounds.push((bench.ours().await, bench.pgbench(&script).await));
+        ours.push(bench.ours().await);
+        same.push(bench.pgbench(&script).await);
+        plainly.push(bench.pgbench(&plain).await);
     }
-    let (ours, pgbench): (Vec<Round>, Vec<Round>) = rounds.into_iter().unzip();
     bench.books_balance().await;
-    let table = table(&ours, &pgbench, &script);
+    let table = table(
+        &ours,
+        &[
+            ("the same statements", &same),
+            ("plain statements", &plainly),
+        ],
+    );
     drop(bench.api);
     bench.site.take_down().await;
     vec![table]
@@ -220,14 +228,14 @@ impl Spent {
     }
 }
 
-fn table(ours: &[Round], pgbench: &[Round], script: &Script) -> Table {
+fn table(ours: &[Round], beside: &[(&str, &[Round]); 2]) -> Table {
     let about = format!(
         "Submits through HTTP, {CLIENTS} clients on kept connections, {} users: each authenticated, \
-         charged, durable when it is answered, and published with a confirm; no worker runs. pgbench \
-         runs the very statements of one such submit ({} with the transaction's) with as many clients. \
-         CPU in µs a submit; the client is the bench itself, or pgbench.",
+         charged, durable when it is answered, and published with a confirm; no worker runs. pgbench, \
+         with as many clients, runs the very statements that one such submit is when it goes alone; \
+         and a submit written plainly, as it would be without batches. CPU in µs a submit; the client \
+         is the bench itself, or pgbench.",
         people::USERS,
-        script.statements,
     );
     let mut table = Table::new(
         "submits",
@@ -243,7 +251,7 @@ fn table(ours: &[Round], pgbench: &[Round], script: &Script) -> Table {
             "client CPU",
         ],
     );
-    for (name, rounds) in [("task center", ours), ("pgbench", pgbench)] {
+    let mut add = |name: &str, rounds: &[Round]| {
         let over = |value: fn(&Round) -> f64| Spread::of(rounds.iter().map(value)).into();
         table.row(vec![
             name.into(),
@@ -255,20 +263,26 @@ fn table(ours: &[Round], pgbench: &[Round], script: &Script) -> Table {
             over(|round| round.rabbitmq),
             over(|round| round.client),
         ]);
-    }
-    let ratio = |value: fn(&Round) -> f64| {
-        let both = ours.iter().zip(pgbench);
-        Spread::of(both.map(|(ours, pgbench)| value(ours) / value(pgbench))).into()
     };
-    table.row(vec![
-        "ratio".into(),
-        ratio(|round| round.a_second),
-        ratio(|round| round.p50),
-        ratio(|round| round.p99),
-        "".into(),
-        ratio(|round| round.postgres),
-        "".into(),
-        ratio(|round| round.client),
-    ]);
+    add("task center", ours);
+    for (what, rounds) in beside {
+        add(&format!("pgbench, {what}"), rounds);
+    }
+    for (what, rounds) in beside {
+        let ratio = |value: fn(&Round) -> f64| {
+            let both = ours.iter().zip(*rounds);
+            Spread::of(both.map(|(ours, pgbench)| value(ours) / value(pgbench))).into()
+        };
+        table.row(vec![
+            format!("ours / pgbench, {what}").into(),
+            ratio(|round| round.a_second),
+            ratio(|round| round.p50),
+            ratio(|round| round.p99),
+            "".into(),
+            ratio(|round| round.postgres),
+            "".into(),
+            ratio(|round| round.client),
+        ]);
+    }
     table
 }
