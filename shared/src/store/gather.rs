@@ -17,7 +17,7 @@ use super::{Result, StoreError};
 /// Gathers calls into batches.
 #[derive(Debug)]
 pub(super) struct Gather<Asked, Answer> {
-    waiting: Mutex<Waiting<Asked, Answer>>,
+    waiting: Arc<Mutex<Waiting<Asked, Answer>>>,
     places: Arc<Semaphore>,
     /// The most calls of a batch.
     most: usize,
@@ -40,10 +40,10 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
     /// At most so many batches at once, of so many calls each.
     pub(super) fn new(places: usize, most: usize) -> Self {
         Self {
-            waiting: Mutex::new(Waiting {
+            waiting: Arc::new(Mutex::new(Waiting {
                 calls: VecDeque::new(),
                 next: 0,
-            }),
+            })),
             places: Arc::new(Semaphore::new(places)),
             most,
         }
@@ -71,9 +71,13 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
                 Ok(place) => {
                     let (all, answers) = self.take();
                     if !all.is_empty() {
-                        let work = work(all);
+                        let (work, waiting) = (work(all), Arc::clone(&self.waiting));
                         tokio::spawn(async move {
                             let done = work.await;
+                            if done.iter().all(is_busy) {
+                                // Those who came meanwhile would wait for a connection as long again.
+                                tell_all_busy(&waiting);
+                            }
                             drop(place);
                             for (answer, done) in answers.into_iter().zip(done) {
                                 // Who asked may have gone away.
@@ -121,6 +125,17 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<Asked, Answer>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_busy<Answer>(done: &Result<Answer>) -> bool {
+    matches!(done, Err(StoreError::Busy))
+}
+
+fn tell_all_busy<Asked, Answer>(waiting: &Mutex<Waiting<Asked, Answer>>) {
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    for call in waiting.calls.drain(..) {
+        let _gone = call.answer.send(Err(StoreError::Busy));
     }
 }
 
@@ -188,6 +203,27 @@ mod tests {
         let answered = held.await.expect("no panic").expect("it answers");
         assert_eq!(answered, (0, 1));
         assert!(gather.waiting().calls.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_behind_one_that_found_no_connection_is_told_so_at_once() {
+        let (gather, gate) = (Arc::new(Numbers::new(1, 100)), Arc::new(Notify::new()));
+        let (first, opened) = (Arc::clone(&gather), Arc::clone(&gate));
+        let first = tokio::spawn(async move {
+            let busy = |_: Vec<u32>| async move {
+                opened.notified().await;
+                vec![Err(StoreError::Busy)]
+            };
+            first.ask(0, busy).await
+        });
+        tokio::task::yield_now().await;
+        let second = tokio::spawn(ask(Arc::clone(&gather), 1, Arc::clone(&gate)));
+        tokio::task::yield_now().await;
+        gate.notify_one();
+        for told in [first.await, second.await] {
+            let told = told.expect("no panic");
+            assert!(matches!(told, Err(StoreError::Busy)), "{told:?}");
+        }
     }
 
     #[tokio::test]

@@ -113,10 +113,7 @@ fn script(logged: &[Logged], task: &str) -> Script {
             .collect();
         let _infallible = writeln!(text, "{};", filled_in(&statement.sql, &values));
     }
-    Script {
-        text,
-        variables,
-    }
+    Script { text, variables }
 }
 
 /// What stands for a value that is another for each submit: its user, key, digest of the key or task,

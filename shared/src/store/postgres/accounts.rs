@@ -1,10 +1,12 @@
 //! Users, access tokens, API keys, grants.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
+use tokio::time::timeout;
 
 use super::PostgresStore;
 use crate::clock::Millis;
@@ -12,7 +14,7 @@ use crate::secret::SecretDigest;
 use crate::store::accounts::{Accounts, ApiKey, Granted, KeyHolder, NewUser, User};
 use crate::store::detach::detach;
 use crate::store::gather::to_each;
-use crate::store::{Result, row};
+use crate::store::{Result, StoreError, row};
 use crate::task::{KeyId, Quota, UserId, money};
 
 #[async_trait]
@@ -163,7 +165,9 @@ impl Accounts for PostgresStore {
     async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
         let pool = self.pool.clone();
         let answer = |keys: Vec<SecretDigest>| async move {
-            match key_holders(&pool, &keys).await {
+            // It changes nothing, so that giving it up leaves nothing half done.
+            let found = timeout(LONGEST_LOOK, key_holders(&pool, &keys)).await;
+            match found.unwrap_or_else(|_| Err(no_answer())) {
                 Ok(found) => {
                     let of = |key: &SecretDigest| match found.get(key.as_bytes()) {
                         Some(Ok(holder)) => Ok(Some(holder.clone())),
@@ -177,6 +181,15 @@ impl Accounts for PostgresStore {
         };
         self.key_holders.ask(key, answer).await
     }
+}
+
+/// The longest wait for who holds a key: for a connection, and for the answer, which may never come on
+/// a wire that carries nothing.
+const LONGEST_LOOK: Duration = Duration::from_secs(8);
+
+fn no_answer() -> StoreError {
+    let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer");
+    StoreError::Unreachable(sqlx::Error::Io(why))
 }
 
 /// Who holds the keys, by their digests. One that cannot be read does not hold up the others.
