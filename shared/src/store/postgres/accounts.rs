@@ -167,7 +167,7 @@ impl Accounts for PostgresStore {
         let answer = |keys: Vec<SecretDigest>| async move {
             // It changes nothing, so that giving it up leaves nothing half done.
             let found = timeout(LONGEST_LOOK, key_holders(&pool, &keys)).await;
-            match found.unwrap_or_else(|_| Err(no_answer())) {
+            match found.unwrap_or(Err(StoreError::Busy)) {
                 Ok(found) => {
                     let of = |key: &SecretDigest| match found.get(key.as_bytes()) {
                         Some(Ok(holder)) => Ok(Some(holder.clone())),
@@ -186,11 +186,6 @@ impl Accounts for PostgresStore {
 /// The longest wait for who holds a key: for a connection, and for the answer, which may never come on
 /// a wire that carries nothing.
 const LONGEST_LOOK: Duration = Duration::from_secs(8);
-
-fn no_answer() -> StoreError {
-    let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer");
-    StoreError::Unreachable(sqlx::Error::Io(why))
-}
 
 /// Who holds the keys, by their digests. One that cannot be read does not hold up the others.
 async fn key_holders(
