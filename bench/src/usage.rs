@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chaos::servers::daemon::tree;
+
 /// Processor time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
@@ -40,26 +42,10 @@ impl Usage {
     /// The processor time of a process and of all that it started and that still runs: a server
     /// that forks. Those that ended are counted in their parents.
     pub fn cpu_of_family(pid: u32) -> Duration {
-        let mut family = vec![pid];
-        let mut total = Duration::ZERO;
-        while let Some(pid) = family.pop() {
-            // One may end just now.
-            let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-                continue;
-            };
-            total += cpu_with_ended_children(&stat);
-            let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-            for task in tasks.into_iter().flatten().flatten() {
-                let children = std::fs::read_to_string(task.path().join("children"));
-                let children = children.unwrap_or_default();
-                family.extend(
-                    children
-                        .split_whitespace()
-                        .filter_map(|id| id.parse::<u32>().ok()),
-                );
-            }
-        }
-        total
+        // One may end just now.
+        let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+        let stats = tree(pid).into_iter().filter_map(stat);
+        stats.map(|stat| cpu_with_ended_children(&stat)).sum()
     }
 }
 

@@ -95,7 +95,7 @@ async fn signal_all(pids: &[u32], signal: &str) {
 }
 
 /// A process and all below it, parents first.
-fn tree(pid: u32) -> Vec<u32> {
+pub fn tree(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut at = 0;
     while at < found.len() {

@@ -1,6 +1,6 @@
 //! `PostgreSQL` and `RabbitMQ` of our own, made to be killed.
 
-mod daemon;
+pub mod daemon;
 pub mod ports;
 pub mod postgres;
 pub mod rabbitmq;
