@@ -118,18 +118,8 @@ impl Site {
     /// Starts an upstream, and makes it a channel; returns its id too.
     pub async fn channel(&self, name: &str, with: &[&str]) -> (Upstream, i64) {
         let upstream = Upstream::start(name, self.folder.path(), with).await;
-        let create = [
-            "channel",
-            "create",
-            "--name",
-            name,
-            "--base-url",
-            &upstream.url,
-        ];
-        let made = self
-            .operator
-            .json(&[&create[..], &["--key", &upstream.key]].concat())
-            .await;
+        let (url, key) = (&upstream.url, &upstream.key);
+        let made = self.operator.create_channel(name, url, key, &[]).await;
         let id = made["id"].as_i64().expect("an id is a number");
         (upstream, id)
     }

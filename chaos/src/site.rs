@@ -200,17 +200,8 @@ impl Site {
         let at = upstream.url.trim_start_matches("http://").to_owned();
         let wire = Proxy::to(at).await;
         let url = format!("http://{}", wire.address());
-        let create = [
-            "channel",
-            "create",
-            "--name",
-            name,
-            "--base-url",
-            &url,
-            "--key",
-            &upstream.key,
-        ];
-        self.operator.json(&create).await;
+        let key = &upstream.key;
+        self.operator.create_channel(name, &url, key, &[]).await;
         self.channels.push(Channel { upstream, wire });
     }
 

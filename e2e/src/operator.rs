@@ -50,4 +50,11 @@ impl Operator {
             panic!("`{command}` printed no JSON ({error}): {}", done.stdout)
         })
     }
+
+    /// Makes a channel, which must succeed; `more` are arguments beside. Returns the answer.
+    pub async fn create_channel(&self, name: &str, url: &str, key: &str, more: &[&str]) -> Value {
+        let create = ["channel", "create", "--name", name];
+        let create = [&create[..], &["--base-url", url, "--key", key], more].concat();
+        self.json(&create).await
+    }
 }

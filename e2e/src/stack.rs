@@ -167,17 +167,7 @@ impl Stack {
     async fn create_channels(&self) {
         for upstream in &self.upstreams {
             let Upstream { name, url, key, .. } = upstream;
-            let create = [
-                "channel",
-                "create",
-                "--name",
-                name,
-                "--base-url",
-                url,
-                "--key",
-                key,
-            ];
-            self.operator().json(&create).await;
+            self.operator().create_channel(name, url, key, &[]).await;
         }
     }
 

@@ -39,18 +39,11 @@ async fn unreachable(run: &Run) {
             ("no-tls", format!("https://{plain}")),
             ("no-name", "http://nobody.invalid".to_owned()),
         ] {
-            let create = [
-                "channel",
-                "create",
-                "--name",
-                name,
-                "--base-url",
-                &url,
-                "--key",
-                "none",
-            ];
-            let preferred = [&create[..], &["--priority", "10"]].concat();
-            site.operator().json(&preferred).await;
+            let operator = site.operator();
+            let preferred = ["--priority", "10"];
+            operator
+                .create_channel(name, &url, "none", &preferred)
+                .await;
         }
         switch(site, "good", false).await;
         let tasks = ann.songs(&titles("Nowhere", SONGS)).await;
