@@ -20,6 +20,11 @@ const POSTGRES: &[Source] = &[
         "counts",
         include_str!("../../../migrations/postgres/0002_counts.sql"),
     ),
+    (
+        3,
+        "everywhere",
+        include_str!("../../../migrations/postgres/0003_everywhere.sql"),
+    ),
 ];
 
 const SQLITE: &[Source] = &[
@@ -32,6 +37,11 @@ const SQLITE: &[Source] = &[
         2,
         "counts",
         include_str!("../../../migrations/sqlite/0002_counts.sql"),
+    ),
+    (
+        3,
+        "everywhere",
+        include_str!("../../../migrations/sqlite/0003_everywhere.sql"),
     ),
 ];
 

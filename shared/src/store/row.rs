@@ -260,6 +260,21 @@ pub(super) fn one(rows: &[impl Cells], offset: i64, limit: i64) -> Result<Page> 
     })
 }
 
+/// The page of a filter with its total, if that is all of it: the rows hold the `total` of the filter
+/// each, and what there is of the page among the newest tasks.
+pub(super) fn newest(rows: &[impl Cells], offset: i64, limit: i64) -> Result<Option<Page>> {
+    let total = rows.first().map_or(Ok(0), |row| row.int("total"))?;
+    let mut items = Vec::new();
+    for row in rows {
+        if row.int_or_null("id")?.is_some() {
+            items.push(task(row)?);
+        }
+    }
+    let whole = (total - offset).clamp(0, limit.max(0));
+    let is_whole = usize::try_from(whole) == Ok(items.len());
+    Ok(is_whole.then_some(Page { items, total }))
+}
+
 /// A block of `task_counts`, by which some were added up.
 pub(super) fn counted(row: &impl Cells) -> Result<Counted> {
     Ok(Counted {

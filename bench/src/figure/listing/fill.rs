@@ -1,12 +1,16 @@
 //! Tasks by the million, made in the database.
 
+use std::time::Duration;
+
 use crate::site::Site;
 
-/// The statements with which our own migration counts what is there already.
-fn count_statements() -> &'static str {
-    let migration = include_str!("../../../../migrations/postgres/0002_counts.sql");
-    let marked = migration.split_once("-- What is there already.");
-    marked.expect("the migration says where it counts").1
+/// The statements with which our own migrations count what is there already.
+fn count_statements() -> String {
+    let counts = include_str!("../../../../migrations/postgres/0002_counts.sql");
+    let marked = counts.split_once("-- What is there already.");
+    let of_blocks = marked.expect("the migration says where it counts").1;
+    let everywhere = include_str!("../../../../migrations/postgres/0003_everywhere.sql");
+    format!("{of_blocks}\n{everywhere}")
 }
 
 /// The tables are as large as they get: with the indexes that are made anew after each filling.
@@ -88,7 +92,20 @@ pub async fn up_to(site: &Site, heavy: i64, count: i64, unfinished: i64) {
         statements = count_statements()
     );
     site.execute(&filling).await;
+    // They lie as if they had come one after the other.
+    site.execute("CLUSTER task_counts USING task_counts_pkey")
+        .await;
     site.execute("VACUUM (ANALYZE) tasks").await;
     site.execute("VACUUM (ANALYZE) task_counts").await;
     site.execute("CHECKPOINT").await;
+    let mut connection = site.connect().await;
+    let cleaning = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                   WHERE backend_type = 'autovacuum worker')";
+    while sqlx::query_scalar(cleaning)
+        .fetch_one(&mut connection)
+        .await
+        .expect("it tells")
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }

@@ -11,6 +11,9 @@
 //! What that leaves to the rows are the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …): blocks do not
 //! tell them apart, as they change too often. They are counted one by one in few blocks, the newest.
 
+/// A page is looked for among so many of the newest tasks before any block is: mostly it is there.
+pub(in crate::store) const NEWEST: i64 = 512;
+
 pub(in crate::store) mod blocks;
 pub(in crate::store) mod walk;
 
@@ -96,6 +99,13 @@ impl Filter {
             Status::Success | Status::Failure => status.as_str(),
             _ => "UNFINISHED",
         })
+    }
+
+    /// Whether how many tasks it lets through can be added up from few rows: see
+    /// [`blocks::Scope::cheapest_whole`].
+    pub(in crate::store) fn is_counted_as_a_whole(&self) -> bool {
+        let whenever = self.start_timestamp.is_none() && self.end_timestamp.is_none();
+        whenever && (self.user_id.is_none() || self.is_told_by_blocks())
     }
 
     /// Whether blocks tell the tasks it lets through from others, but for when they were submitted.

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, PgPool, Postgres};
 
 use super::{PostgresStore, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
 use crate::store::listing::walk::{self, Counted, Everywhere, Source};
-use crate::store::listing::{Filter, Listing, Page, TaskView};
+use crate::store::listing::{Filter, Listing, NEWEST, Page, TaskView};
 use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
@@ -25,16 +25,19 @@ impl Listing for PostgresStore {
             });
         }
         detach(async move {
+            let question = Question { filter: &filter };
+            if filter.task_id.is_some() {
+                return question.one(&pool, offset, limit).await;
+            }
+            if let Some(page) = question.newest(&pool, offset, limit).await? {
+                return Ok(page);
+            }
             let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             let mut snapshot = Snapshot {
                 tx: pool.begin_with(snapshot).await?,
-                filter: &filter,
+                question,
             };
-            let page = if filter.task_id.is_some() {
-                snapshot.one(offset, limit).await?
-            } else {
-                walk::page(&mut snapshot, &filter, offset, limit).await?
-            };
+            let page = walk::page(&mut snapshot, &filter, offset, limit).await?;
             snapshot.tx.commit().await?;
             Ok(page)
         })
@@ -64,7 +67,7 @@ impl Listing for PostgresStore {
 }
 
 /// What of a filter every statement asks for, of whichever `row` has a channel, a status and so on. Its
-/// parameters are $1 to $6, bound by [`Snapshot::bound`].
+/// parameters are $1 to $6, bound by [`Question::bound`].
 fn lets_through(row: &str) -> String {
     format!(
         "($1::BIGINT IS NULL OR {row}.channel_id = $1)
@@ -95,16 +98,16 @@ const CHANGED: &str = "(
     WHERE new_status IS NOT NULL
 )";
 
-/// The database as it was when the listing was asked for.
-struct Snapshot<'a> {
-    tx: sqlx::PgTransaction<'static>,
+/// What is asked, as statements.
+#[derive(Clone, Copy)]
+struct Question<'a> {
     filter: &'a Filter,
 }
 
-impl Snapshot<'_> {
+impl Question<'_> {
     /// A statement with the filter bound as $1 to $6, its status by this name.
     fn bound(
-        &self,
+        self,
         sql: String,
         status: Option<&'static str>,
     ) -> Query<'static, Postgres, PgArguments> {
@@ -115,7 +118,7 @@ impl Snapshot<'_> {
 
     /// The same without the times: $1 to $4.
     fn bound_without_times(
-        &self,
+        self,
         sql: String,
         status: Option<&'static str>,
     ) -> Query<'static, Postgres, PgArguments> {
@@ -126,12 +129,12 @@ impl Snapshot<'_> {
             .bind(status)
     }
 
-    fn status(&self) -> Option<&'static str> {
+    fn status(self) -> Option<&'static str> {
         self.filter.status.map(crate::task::Status::as_str)
     }
 
     /// The condition that a task is one of the scope's, as parameter $7, and at `position`.
-    fn scope(&self) -> (&'static str, &'static str) {
+    fn scope(self) -> (&'static str, &'static str) {
         match self.filter.scope() {
             Scope::Everybody => ("$7::BIGINT IS NULL", "id"),
             Scope::Of(_) => ("t.user_id = $7", "user_seq"),
@@ -140,7 +143,7 @@ impl Snapshot<'_> {
 
     /// The tasks `t` of the blocks `fine`, parameter $8. There are no more than 256 in any, which Postgres
     /// cannot know: without the limit it takes a range of ids for a good part of the table.
-    fn tasks_of_blocks(&self) -> String {
+    fn tasks_of_blocks(self) -> String {
         let (of_scope, position) = self.scope();
         format!(
             "unnest($8::BIGINT[]) AS fine
@@ -153,16 +156,12 @@ impl Snapshot<'_> {
         )
     }
 
-    fn user(&self) -> Option<i64> {
+    fn user(self) -> Option<i64> {
         self.filter.user_id.map(|user| user.0)
     }
 
-    async fn all(&mut self, query: Query<'static, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
-        Ok(query.fetch_all(&mut *self.tx).await?)
-    }
-
     /// The task that the filter names, if it lets it through.
-    async fn one(&mut self, offset: i64, limit: i64) -> Result<Page> {
+    async fn one(self, pool: &PgPool, offset: i64, limit: i64) -> Result<Page> {
         let sql = format!(
             "SELECT {TASK_COLUMNS}
              FROM tasks t
@@ -171,8 +170,68 @@ impl Snapshot<'_> {
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
-        let rows = self.all(query.bind(self.filter.task_id.clone())).await?;
-        row::one(&rows, offset, limit)
+        let query = query.bind(self.filter.task_id.clone());
+        row::one(&query.fetch_all(pool).await?, offset, limit)
+    }
+
+    /// The page, if it lies among the [`NEWEST`] tasks: with its total it is one statement.
+    async fn newest(self, pool: &PgPool, offset: i64, limit: i64) -> Result<Option<Page>> {
+        if !self.filter.is_counted_as_a_whole() || offset.saturating_add(limit) > NEWEST {
+            return Ok(None);
+        }
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "WITH counted AS (
+                 SELECT coalesce(sum(tasks), 0)::BIGINT AS total
+                 FROM (
+                     SELECT c.tasks
+                     FROM task_counts c
+                     WHERE c.scope = $8 AND c.level = $9 AND {}
+                     UNION ALL
+                     SELECT t.tasks FROM {CHANGED} AS t WHERE {of_scope} AND {}
+                 ) AS alike
+             ), page AS (
+                 SELECT t.id
+                 FROM (
+                     SELECT * FROM tasks t
+                     WHERE {of_scope}
+                     ORDER BY t.{position} DESC
+                     LIMIT {NEWEST}
+                 ) AS t
+                 WHERE {}
+                 ORDER BY t.{position} DESC
+                 OFFSET $10 LIMIT $11
+             )
+             SELECT counted.total, found.*
+             FROM counted
+             LEFT JOIN (
+                 SELECT {TASK_COLUMNS}
+                 FROM page
+                 JOIN tasks t ON t.id = page.id
+                 JOIN users u ON u.id = t.user_id
+             ) AS found ON TRUE
+             ORDER BY found.id DESC",
+            lets_through("c"),
+            lets_through("t"),
+            lets_task_through()
+        );
+        let scope = self.filter.scope();
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = query.bind(scope.number()).bind(scope.cheapest_whole());
+        let query = query.bind(offset).bind(limit.max(0));
+        row::newest(&query.fetch_all(pool).await?, offset, limit)
+    }
+}
+
+/// The database as it was when the listing was asked for.
+struct Snapshot<'a> {
+    tx: sqlx::PgTransaction<'static>,
+    question: Question<'a>,
+}
+
+impl Snapshot<'_> {
+    async fn all(&mut self, query: Query<'static, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+        Ok(query.fetch_all(&mut *self.tx).await?)
     }
 }
 
@@ -191,14 +250,14 @@ impl Source for Snapshot<'_> {
              GROUP BY c.block",
             lets_through("c")
         );
-        let query = self.bound(sql, self.filter.state());
-        let query = query.bind(self.filter.scope().number());
+        let query = self.question.bound(sql, self.question.filter.state());
+        let query = query.bind(self.question.filter.scope().number());
         let query = query.bind(level.number()).bind(which.map(<[i64]>::to_vec));
         self.all(query).await?.iter().map(row::counted).collect()
     }
 
     async fn changes(&mut self) -> Result<Vec<(i64, i64)>> {
-        let (of_scope, position) = self.scope();
+        let (of_scope, position) = self.question.scope();
         let sql = format!(
             "SELECT t.{position} >> 8 AS block, sum(t.tasks)::BIGINT AS tasks
              FROM (SELECT id, user_id, user_seq, submit_time, channel_id, platform, action,
@@ -207,12 +266,15 @@ impl Source for Snapshot<'_> {
              GROUP BY 1",
             lets_task_through()
         );
-        let query = self.bound(sql, self.filter.state()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.filter.state())
+            .bind(self.question.user());
         self.all(query).await?.iter().map(row::block).collect()
     }
 
     async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
-        if self.filter.is_told_by_blocks() || self.filter.user_id.is_some() {
+        if self.question.filter.is_told_by_blocks() || self.question.filter.user_id.is_some() {
             return Ok(None);
         }
         let sql = format!(
@@ -220,15 +282,17 @@ impl Source for Snapshot<'_> {
                     coalesce(sum(CASE WHEN t.status = $5 THEN t.tasks END), 0)::BIGINT AS in_status
              FROM (SELECT channel_id, platform, action, status, tasks
                    FROM task_counts
-                   WHERE scope = 0 AND level = 3 AND block = 0
+                   WHERE scope = 0 AND level = 3
                    UNION ALL
                    SELECT channel_id, platform, action, status, tasks
-                   FROM {CHANGED} AS t
-                   WHERE task_state(t.status) = 'UNFINISHED') AS t
-             WHERE {}",
+                   FROM {CHANGED} AS t) AS t
+             WHERE task_state(t.status) = 'UNFINISHED' AND {}",
             lets_through("t")
         );
-        let query = self.bound_without_times(sql, None).bind(self.status());
+        let query = self
+            .question
+            .bound_without_times(sql, None)
+            .bind(self.question.status());
         let rows = self.all(query).await?;
         rows.first().map(row::everywhere).transpose()
     }
@@ -239,10 +303,13 @@ impl Source for Snapshot<'_> {
              FROM {}
              WHERE {}
              GROUP BY fine",
-            self.tasks_of_blocks(),
+            self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.status())
+            .bind(self.question.user());
         let rows = self.all(query.bind(fine.to_vec())).await?;
         rows.iter().map(row::block).collect()
     }
@@ -261,10 +328,13 @@ impl Source for Snapshot<'_> {
              JOIN tasks t ON t.id = page.id
              JOIN users u ON u.id = t.user_id
              ORDER BY t.id DESC",
-            self.tasks_of_blocks(),
+            self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.status())
+            .bind(self.question.user());
         let query = query.bind(fine.to_vec());
         let rows = self.all(query.bind(skip).bind(limit)).await?;
         rows.iter().map(row::task).collect()

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Sqlite};
+use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
 
 use super::{SqliteStore, Tx, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
 use crate::store::listing::walk::{self, Counted, Everywhere, Source};
-use crate::store::listing::{Filter, Listing, Page, TaskView};
+use crate::store::listing::{Filter, Listing, NEWEST, Page, TaskView};
 use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
@@ -25,15 +25,18 @@ impl Listing for SqliteStore {
             });
         }
         detach(async move {
+            let question = Question { filter: &filter };
+            if filter.task_id.is_some() {
+                return question.one(&readers, offset, limit).await;
+            }
+            if let Some(page) = question.newest(&readers, offset, limit).await? {
+                return Ok(page);
+            }
             let mut snapshot = Snapshot {
                 tx: readers.begin().await?,
-                filter: &filter,
+                question,
             };
-            let page = if filter.task_id.is_some() {
-                snapshot.one(offset, limit).await?
-            } else {
-                walk::page(&mut snapshot, &filter, offset, limit).await?
-            };
+            let page = walk::page(&mut snapshot, &filter, offset, limit).await?;
             snapshot.tx.commit().await?;
             Ok(page)
         })
@@ -70,7 +73,7 @@ impl Listing for SqliteStore {
 }
 
 /// What of a filter every statement asks for, of whichever `row` has a channel, a status and so on. Its
-/// parameters are ?1 to ?6, bound by [`Snapshot::bound`].
+/// parameters are ?1 to ?6, bound by [`Question::bound`].
 fn lets_through(row: &str) -> String {
     format!(
         "(?1 IS NULL OR {row}.channel_id = ?1)
@@ -101,16 +104,16 @@ const CHANGED: &str = "(
     WHERE new_status IS NOT NULL
 )";
 
-/// The database as it was when the listing first asked it.
-struct Snapshot<'a> {
-    tx: Tx,
+/// What is asked, as statements.
+#[derive(Clone, Copy)]
+struct Question<'a> {
     filter: &'a Filter,
 }
 
-impl Snapshot<'_> {
+impl Question<'_> {
     /// A statement with the filter bound as ?1 to ?6, its status by this name.
     fn bound(
-        &self,
+        self,
         sql: String,
         status: Option<&'static str>,
     ) -> Query<'static, Sqlite, SqliteArguments> {
@@ -121,7 +124,7 @@ impl Snapshot<'_> {
 
     /// The same without the times: ?1 to ?4.
     fn bound_without_times(
-        &self,
+        self,
         sql: String,
         status: Option<&'static str>,
     ) -> Query<'static, Sqlite, SqliteArguments> {
@@ -132,12 +135,12 @@ impl Snapshot<'_> {
             .bind(status)
     }
 
-    fn status(&self) -> Option<&'static str> {
+    fn status(self) -> Option<&'static str> {
         self.filter.status.map(crate::task::Status::as_str)
     }
 
     /// The condition that a task is one of the scope's, as parameter ?7, and at `position`.
-    fn scope(&self) -> (&'static str, &'static str) {
+    fn scope(self) -> (&'static str, &'static str) {
         match self.filter.scope() {
             Scope::Everybody => ("?7 IS NULL", "id"),
             Scope::Of(_) => ("t.user_id = ?7", "user_seq"),
@@ -145,7 +148,7 @@ impl Snapshot<'_> {
     }
 
     /// The tasks `t` of the blocks `fine`, parameter ?8.
-    fn tasks_of_blocks(&self) -> String {
+    fn tasks_of_blocks(self) -> String {
         let (of_scope, position) = self.scope();
         format!(
             "json_each(?8) AS fine
@@ -154,19 +157,12 @@ impl Snapshot<'_> {
         )
     }
 
-    fn user(&self) -> Option<i64> {
+    fn user(self) -> Option<i64> {
         self.filter.user_id.map(|user| user.0)
     }
 
-    async fn all(
-        &mut self,
-        query: Query<'static, Sqlite, SqliteArguments>,
-    ) -> Result<Vec<SqliteRow>> {
-        Ok(query.fetch_all(&mut *self.tx).await?)
-    }
-
     /// The task that the filter names, if it lets it through.
-    async fn one(&mut self, offset: i64, limit: i64) -> Result<Page> {
+    async fn one(self, readers: &SqlitePool, offset: i64, limit: i64) -> Result<Page> {
         let sql = format!(
             "SELECT {TASK_COLUMNS}
              FROM tasks t
@@ -175,8 +171,71 @@ impl Snapshot<'_> {
             lets_task_through()
         );
         let query = self.bound(sql, self.status()).bind(self.user());
-        let rows = self.all(query.bind(self.filter.task_id.clone())).await?;
-        row::one(&rows, offset, limit)
+        let query = query.bind(self.filter.task_id.clone());
+        row::one(&query.fetch_all(readers).await?, offset, limit)
+    }
+
+    /// The page, if it lies among the [`NEWEST`] tasks: with its total it is one statement.
+    async fn newest(self, readers: &SqlitePool, offset: i64, limit: i64) -> Result<Option<Page>> {
+        if !self.filter.is_counted_as_a_whole() || offset.saturating_add(limit) > NEWEST {
+            return Ok(None);
+        }
+        let (of_scope, position) = self.scope();
+        let sql = format!(
+            "WITH counted AS (
+                 SELECT coalesce(sum(tasks), 0) AS total
+                 FROM (
+                     SELECT c.tasks
+                     FROM task_counts c
+                     WHERE c.scope = ?8 AND c.level = ?9 AND {}
+                     UNION ALL
+                     SELECT t.tasks FROM {CHANGED} AS t WHERE {of_scope} AND {}
+                 ) AS alike
+             ), page AS (
+                 SELECT t.id
+                 FROM (
+                     SELECT * FROM tasks t
+                     WHERE {of_scope}
+                     ORDER BY t.{position} DESC
+                     LIMIT {NEWEST}
+                 ) AS t
+                 WHERE {}
+                 ORDER BY t.{position} DESC
+                 LIMIT ?11 OFFSET ?10
+             )
+             SELECT counted.total, found.*
+             FROM counted
+             LEFT JOIN (
+                 SELECT {TASK_COLUMNS}
+                 FROM page
+                 JOIN tasks t ON t.id = page.id
+                 JOIN users u ON u.id = t.user_id
+             ) AS found ON TRUE
+             ORDER BY found.id DESC",
+            lets_through("c"),
+            lets_through("t"),
+            lets_task_through()
+        );
+        let scope = self.filter.scope();
+        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = query.bind(scope.number()).bind(scope.cheapest_whole());
+        let query = query.bind(offset).bind(limit.max(0));
+        row::newest(&query.fetch_all(readers).await?, offset, limit)
+    }
+}
+
+/// The database as it was when the listing first asked it.
+struct Snapshot<'a> {
+    tx: Tx,
+    question: Question<'a>,
+}
+
+impl Snapshot<'_> {
+    async fn all(
+        &mut self,
+        query: Query<'static, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>> {
+        Ok(query.fetch_all(&mut *self.tx).await?)
     }
 }
 
@@ -198,14 +257,14 @@ impl Source for Snapshot<'_> {
              GROUP BY c.block",
             lets_through("c")
         );
-        let query = self.bound(sql, self.filter.state());
-        let query = query.bind(self.filter.scope().number());
+        let query = self.question.bound(sql, self.question.filter.state());
+        let query = query.bind(self.question.filter.scope().number());
         let query = query.bind(level.number()).bind(which.map(json));
         self.all(query).await?.iter().map(row::counted).collect()
     }
 
     async fn changes(&mut self) -> Result<Vec<(i64, i64)>> {
-        let (of_scope, position) = self.scope();
+        let (of_scope, position) = self.question.scope();
         let sql = format!(
             "SELECT t.{position} >> 8 AS block, sum(t.tasks) AS tasks
              FROM (SELECT id, user_id, user_seq, submit_time, channel_id, platform, action,
@@ -215,12 +274,15 @@ impl Source for Snapshot<'_> {
              GROUP BY 1",
             lets_task_through()
         );
-        let query = self.bound(sql, self.filter.state()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.filter.state())
+            .bind(self.question.user());
         self.all(query).await?.iter().map(row::block).collect()
     }
 
     async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
-        if self.filter.is_told_by_blocks() || self.filter.user_id.is_some() {
+        if self.question.filter.is_told_by_blocks() || self.question.filter.user_id.is_some() {
             return Ok(None);
         }
         let sql = format!(
@@ -228,15 +290,17 @@ impl Source for Snapshot<'_> {
                     coalesce(sum(CASE WHEN t.status = ?5 THEN t.tasks END), 0) AS in_status
              FROM (SELECT channel_id, platform, action, status, tasks
                    FROM task_counts
-                   WHERE scope = 0 AND level = 3 AND block = 0
+                   WHERE scope = 0 AND level = 3
                    UNION ALL
                    SELECT channel_id, platform, action, status, tasks
-                   FROM {CHANGED} AS t
-                   WHERE t.status NOT IN ('SUCCESS', 'FAILURE')) AS t
-             WHERE {}",
+                   FROM {CHANGED} AS t) AS t
+             WHERE t.status NOT IN ('SUCCESS', 'FAILURE') AND {}",
             lets_through("t")
         );
-        let query = self.bound_without_times(sql, None).bind(self.status());
+        let query = self
+            .question
+            .bound_without_times(sql, None)
+            .bind(self.question.status());
         let rows = self.all(query).await?;
         rows.first().map(row::everywhere).transpose()
     }
@@ -247,10 +311,13 @@ impl Source for Snapshot<'_> {
              FROM {}
              WHERE {}
              GROUP BY fine.value",
-            self.tasks_of_blocks(),
+            self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.status())
+            .bind(self.question.user());
         let rows = self.all(query.bind(json(fine))).await?;
         rows.iter().map(row::block).collect()
     }
@@ -269,10 +336,13 @@ impl Source for Snapshot<'_> {
              JOIN tasks t ON t.id = page.id
              JOIN users u ON u.id = t.user_id
              ORDER BY t.id DESC",
-            self.tasks_of_blocks(),
+            self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self
+            .question
+            .bound(sql, self.question.status())
+            .bind(self.question.user());
         let query = query.bind(json(fine));
         let rows = self.all(query.bind(skip).bind(limit)).await?;
         rows.iter().map(row::task).collect()
