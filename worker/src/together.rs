@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// How far apart services begin, at least. Where many come it makes a dozen statements with a flush
 /// each into one; a submit takes seconds, and does not mind.
-const APART: Duration = Duration::from_millis(20);
+const APART: Duration = Duration::from_millis(100);
 
 /// The most that are served at once.
 const MOST: usize = 100;

@@ -25,6 +25,11 @@ const POSTGRES: &[Source] = &[
         "everywhere",
         include_str!("../../../migrations/postgres/0003_everywhere.sql"),
     ),
+    (
+        4,
+        "sweep",
+        include_str!("../../../migrations/postgres/0004_sweep.sql"),
+    ),
 ];
 
 const SQLITE: &[Source] = &[
@@ -42,6 +47,11 @@ const SQLITE: &[Source] = &[
         3,
         "everywhere",
         include_str!("../../../migrations/sqlite/0003_everywhere.sql"),
+    ),
+    (
+        4,
+        "sweep",
+        include_str!("../../../migrations/sqlite/0004_sweep.sql"),
     ),
 ];
 

@@ -75,6 +75,44 @@ pub async fn people(file: &Path) {
     execute(&mut file, "COMMIT").await;
 }
 
+/// So many tasks of the first user at the upstream of the first channel, due now, and of this series there.
+/// Not charged: they are there to be polled.
+pub async fn in_flight(file: &mut SqliteConnection, series: u16, count: u32) {
+    execute(file, "BEGIN IMMEDIATE").await;
+    let made = sqlx::query(
+        "WITH RECURSIVE numbers (n) AS (
+             SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1
+         )
+         INSERT INTO tasks (id, task_id, user_id, key_id, channel_id, upstream_id, platform, action,
+                            status, progress, quota, created_at, updated_at, submit_time, request,
+                            input, user_seq)
+         SELECT n + 1, printf('task_%032x', n), ?2, ?3, (SELECT min(id) FROM channels),
+                printf('00000000-0000-0000-%04x-%012x', ?4, n), 'suno', 'song', 'SUBMITTED', 10,
+                150000, unixepoch(), unixepoch(), unixepoch(), '{}', 'Rain on a tin roof', n + 1
+         FROM numbers",
+    )
+    .bind(count)
+    .bind(i64::try_from(people::user(0)).expect("ids are small"))
+    .bind(i64::try_from(people::key(0)).expect("ids are small"))
+    .bind(series)
+    .execute(&mut *file)
+    .await;
+    made.expect("tasks are made");
+    execute(
+        file,
+        "INSERT INTO unfinished_tasks (id, due_at, deadline, stage, channel_id, upstream_id)
+         SELECT id, 1000 * unixepoch(), 1000 * unixepoch() + 1800000, 'poll', channel_id, upstream_id
+         FROM tasks",
+    )
+    .await;
+    execute(
+        file,
+        "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)",
+    )
+    .await;
+    execute(file, "COMMIT").await;
+}
+
 /// So many finished tasks more, of all users in turn. Not charged: they are there to be listed.
 pub async fn tasks(file: &Path, count: i64) {
     let mut file = connect(file).await;

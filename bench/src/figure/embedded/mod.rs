@@ -1,13 +1,15 @@
-//! Everything in one process, on one SQLite file: submits a second through HTTP, and the first page of
-//! a large listing, beside bare statements on the same file settings.
+//! Everything in one process, on one SQLite file: submits a second through HTTP, polls a second, and the
+//! first page of a large listing, beside bare statements on the same file settings.
 //!
 //! | file | what it has |
 //! |---|---|
 //! | `file` | a database with users in it, and many tasks |
 //! | `bare` | the statements of a submit, without anything around them |
+//! | `polls` | polls a second |
 
 mod bare;
 mod file;
+mod polls;
 
 use std::time::Duration;
 
@@ -30,14 +32,15 @@ const TOGETHER: [u32; 2] = [1, 32];
 pub async fn measure(effort: Effort) -> Vec<Table> {
     let folder = Folder::new();
     let upstream = silent_upstream().await;
-    let ours = prepare(&folder, "ours", &upstream).await;
-    let bare = prepare(&folder, "bare", &upstream).await;
+    let ours = prepare(&folder, "ours", &upstream, &[]).await;
+    let bare = prepare(&folder, "bare", &upstream, &[]).await;
     let lasts = Duration::from_secs(effort.size(6, 1));
     let submits = submits(effort, &ours, &bare, lasts).await;
     let audit = bare.operator().run(&["audit"]).await;
     assert_eq!(audit.code, 0, "{}{}", audit.stdout, audit.stderr);
+    let polls = polls::measure(effort, &folder, lasts).await;
     let listing = listing(effort, &ours, lasts).await;
-    vec![submits, listing]
+    vec![submits, polls, listing]
 }
 
 /// A database, and how to start on it.
@@ -58,14 +61,17 @@ impl Center {
     }
 }
 
-async fn prepare(folder: &Folder, name: &str, upstream: &str) -> Center {
+async fn prepare(folder: &Folder, name: &str, upstream: &str, env: &[(&str, &str)]) -> Center {
     let file = folder.path().join(format!("{name}.db"));
-    let launch = Launch::new(Program::TaskCenter, folder.path())
+    let mut launch = Launch::new(Program::TaskCenter, folder.path())
         .env("DATABASE_URL", format!("sqlite://{}", file.display()))
         .env("API_BIND", "127.0.0.1:0")
         .env("WORKER_BIND", "127.0.0.1:0")
         .env("SUNO_BASE_URL", upstream)
         .env("RUST_LOG", "info");
+    for (name, value) in env {
+        launch = launch.env(name, *value);
+    }
     let center = Center { file, launch };
     let migrated = center.operator().run(&["migrate"]).await;
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);

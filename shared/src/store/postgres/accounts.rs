@@ -179,7 +179,7 @@ impl Accounts for PostgresStore {
                 Err(error) => to_each(keys.len(), error),
             }
         };
-        self.key_holders.ask(key, answer).await
+        self.key_holders.ask(None, key, answer).await
     }
 }
 

@@ -22,8 +22,8 @@ use crate::store::submissions::{Continuable, NewTask, Submissions, Submitted};
 use crate::store::{Result, StoreError};
 use crate::task::{ChannelId, Quota, TaskId, UserId};
 
-/// How often a submit goes with others before it goes alone: what holds its user is mostly the batch
-/// before, which is done in a moment.
+/// How often a submit goes with others before it goes alone: what holds its user is mostly another
+/// API's batch, or a refund, which is done in a moment.
 const TOGETHER: u32 = 3;
 
 #[async_trait]
@@ -36,7 +36,9 @@ impl Submissions for PostgresStore {
             for _ in 0..TOGETHER {
                 let pool = store.pool.clone();
                 let together = |all| submit_together(pool, all);
-                if let Some(submitted) = store.submits.ask(asked.clone(), together).await? {
+                let user = Some(asked.task.user.0);
+                let answered = store.submits.ask(user, asked.clone(), together).await?;
+                if let Some(submitted) = answered {
                     return Ok(submitted);
                 }
             }

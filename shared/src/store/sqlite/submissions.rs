@@ -31,7 +31,7 @@ impl Submissions for SqliteStore {
                     Err(error) => to_each(asked.len(), error),
                 }
             };
-            store.submits.ask(Asked { task, now }, all).await
+            store.submits.ask(None, Asked { task, now }, all).await
         })
         .await
     }

@@ -1,0 +1,139 @@
+//! Polls a second: of many tasks in flight, asked about as fast as it goes.
+
+use std::time::Duration;
+
+use e2e::folder::Folder;
+use e2e::upstream::Upstream;
+use serde_json::json;
+use shared::clock::{Clock as _, SystemClock};
+use shared::config::DatabaseUrl;
+use shared::store::SharedStore;
+use shared::store::turns::{AtTurn, Waiting};
+use shared::task::{ChannelId, RowId, Turn};
+use sqlx::sqlite::SqliteConnection;
+use tokio::time::{Instant, sleep};
+
+use super::file;
+use crate::figure::Effort;
+use crate::report::{Cell, Spread, Table};
+use crate::usage::{Usage, micros_each};
+
+/// Each task is asked about as often as we allow: so many in flight are more than one process can do.
+const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];
+/// The series of the tasks at the upstream.
+const SERIES: u16 = 1;
+
+/// Measures it.
+pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table {
+    let count: u32 = effort.size(40_000, 300);
+    let upstream = Upstream::start("upstream", folder.path(), &["--fetch-latency", "5ms..50ms"]);
+    let upstream = upstream.await;
+    let key = [("SUNO_API_KEY", upstream.key.as_str())];
+    let env = [ENV, &key].concat();
+    let center = super::prepare(folder, "polls", &upstream.url, &env).await;
+    // Its channel is there once it has started.
+    center.start().await.0.kill().await;
+    let order = json!({"series": SERIES, "count": count, "takes": "0s", "stuck": true});
+    upstream.make(order).await;
+    let mut connection = file::connect(&center.file).await;
+    file::in_flight(&mut connection, SERIES, count).await;
+
+    let (process, _url) = center.start().await;
+    let asked = async || {
+        let counts = upstream.counts().await;
+        counts["fetches"]["ids"].as_f64().unwrap_or_default()
+    };
+    // Once round: what the first poll finds is new, and what the sweep found is on its way.
+    while asked().await < 2.0 * f64::from(count) {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut ours = Vec::new();
+    for _ in 0..effort.rounds {
+        let (before, started) = (asked().await, Instant::now());
+        let cpu = Usage::of(process.pid()).cpu;
+        sleep(lasts).await;
+        let polls = asked().await - before;
+        let cpu = Usage::of(process.pid()).cpu.saturating_sub(cpu);
+        ours.push((
+            polls / started.elapsed().as_secs_f64(),
+            micros_each(cpu, polls),
+        ));
+    }
+    process.kill().await;
+
+    let database = DatabaseUrl::Sqlite(center.file.clone());
+    let store = shared::store::connect(&database, 2).await;
+    let store = store.expect("the file opens");
+    let mut bare = Vec::new();
+    for _ in 0..effort.rounds {
+        bare.push(bare_polls(&store, &mut connection, lasts).await);
+    }
+    table(count, &ours, &bare)
+}
+
+/// Reads and settles batches of a hundred, without news: tasks a second.
+async fn bare_polls(
+    store: &SharedStore,
+    connection: &mut SqliteConnection,
+    lasts: Duration,
+) -> f64 {
+    let rows: Vec<(i64, i64, i64)> =
+        sqlx::query_as("SELECT id, turn, channel_id FROM unfinished_tasks ORDER BY id")
+            .fetch_all(connection)
+            .await
+            .expect("the file opens");
+    let started = Instant::now();
+    let mut done = 0;
+    for batch in rows.chunks(100) {
+        let channel = ChannelId(batch[0].2);
+        let at = |&(row, turn, _): &(i64, i64, i64)| AtTurn {
+            row: RowId(row),
+            turn: Turn(turn),
+        };
+        let batch: Vec<AtTurn> = batch.iter().map(at).collect();
+        let jobs = store.poll_jobs(channel, &batch).await;
+        let now = SystemClock.now();
+        let waiting = jobs
+            .expect("the file opens")
+            .into_iter()
+            .map(|job| Waiting {
+                at: job.at,
+                due_at: now.after(Duration::from_secs(2)),
+                polls: job.polls + 1,
+                missing: 0,
+                news: None,
+            });
+        let settled = store.settle(waiting.collect(), Vec::new(), now).await;
+        done += settled.expect("it is written").waiting.len();
+        if started.elapsed() > lasts {
+            break;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
+    let done = done as f64;
+    done / started.elapsed().as_secs_f64()
+}
+
+fn table(count: u32, ours: &[(f64, f64)], bare: &[f64]) -> Table {
+    let about = format!(
+        "{count} tasks in flight in `task-center` on SQLite, each polled as soon as it can be after \
+         2 s, nothing new. The upstream answers within 5 to 50 ms. Bare: the statements of the same \
+         polls alone, one batch of a hundred after the other. CPU of `task-center` in µs a poll."
+    );
+    let columns = ["what", "polls a second", "ours / this", "CPU"];
+    let mut table = Table::new("embedded: polls", &about, &columns);
+    table.row(vec![
+        "task center".into(),
+        Spread::of(ours.iter().map(|ours| ours.0)).into(),
+        "".into(),
+        Spread::of(ours.iter().map(|ours| ours.1)).into(),
+    ]);
+    let ratio: Cell = Spread::of(ours.iter().zip(bare).map(|(ours, bare)| ours.0 / bare)).into();
+    table.row(vec![
+        "bare".into(),
+        Spread::of(bare.iter().copied()).into(),
+        ratio,
+        "".into(),
+    ]);
+    table
+}
