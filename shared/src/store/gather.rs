@@ -88,11 +88,9 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
                     let work = work(batch.asked);
                     tokio::spawn(carry_out(work, batch.answers, batch.place));
                 }
-                // Its answer is on its way.
-                Ok(None) => {}
                 Err(_) if self.give_up(number) => return Err(StoreError::Busy),
                 // It is under way: its outcome counts.
-                Err(_) => {}
+                Ok(None) | Err(_) => {}
             },
         }
         answered.await.unwrap_or(Err(StoreError::Died))

@@ -273,7 +273,9 @@ async fn a_fold_counts_every_change_once_whoever_folds(world: &World) {
         .into_iter()
         .map(|one| one.expect("it folds"))
         .sum();
-    assert_eq!(folded, 40);
+    // Each may have met another at it every time.
+    let rest = world.store.fold(100).await.expect("it folds");
+    assert_eq!(folded + rest, 40);
     assert_eq!(world.store.fold(100).await.expect("it folds"), 0);
     compare(world, Filter::default(), 0, 100).await;
     let unfinished = Filter {

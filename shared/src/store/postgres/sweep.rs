@@ -27,6 +27,7 @@ pub(super) async fn overdue(
         "WITH overdue AS (
              SELECT id, due_at FROM unfinished_tasks
              WHERE due_at < $1
+             ORDER BY due_at
              LIMIT $3
              FOR UPDATE SKIP LOCKED
          ), swept AS (

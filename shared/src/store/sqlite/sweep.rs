@@ -29,6 +29,7 @@ pub(super) async fn overdue(
         "SELECT id, turn, due_at, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at
          FROM unfinished_tasks
          WHERE due_at < ?
+         ORDER BY due_at
          LIMIT ?",
     )
     .bind(due_before.0)
