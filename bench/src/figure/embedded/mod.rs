@@ -17,6 +17,8 @@ use e2e::folder::Folder;
 use e2e::operator::Operator;
 use e2e::process::{Launch, Process};
 use e2e::programs::Program;
+use shared::config::DatabaseUrl;
+use shared::store::SharedStore;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Effort;
@@ -52,6 +54,17 @@ struct Center {
 impl Center {
     fn operator(&self) -> Operator {
         Operator(self.launch.clone())
+    }
+
+    /// Folds what was written past the programs, as they do with what they write.
+    async fn fold(&self) {
+        let store = self.store().await;
+        while store.fold(100_000).await.expect("it folds") > 0 {}
+    }
+
+    async fn store(&self) -> SharedStore {
+        let store = shared::store::connect(&DatabaseUrl::Sqlite(self.file.clone()), 2).await;
+        store.expect("the file opens")
     }
 
     async fn start(&self) -> (Process, String) {
@@ -158,6 +171,7 @@ async fn submits(effort: Effort, ours: &Center, bare: &Center, lasts: Duration) 
 async fn listing(effort: Effort, ours: &Center, lasts: Duration) -> Table {
     let tasks = effort.size(1_000_000, 2_000);
     file::tasks(&ours.file, tasks).await;
+    ours.fold().await;
     let (process, url) = ours.start().await;
     let first_page = |clients| Load {
         address: load::address(&url),

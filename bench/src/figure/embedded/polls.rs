@@ -6,7 +6,6 @@ use e2e::folder::Folder;
 use e2e::upstream::Upstream;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
-use shared::config::DatabaseUrl;
 use shared::store::SharedStore;
 use shared::store::turns::{AtTurn, Waiting};
 use shared::task::{ChannelId, RowId, Turn};
@@ -61,9 +60,7 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
     }
     process.kill().await;
 
-    let database = DatabaseUrl::Sqlite(center.file.clone());
-    let store = shared::store::connect(&database, 2).await;
-    let store = store.expect("the file opens");
+    let store = center.store().await;
     let mut bare = Vec::new();
     for _ in 0..effort.rounds {
         bare.push(bare_polls(&store, &mut connection, lasts).await);
