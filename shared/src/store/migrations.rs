@@ -22,13 +22,8 @@ const POSTGRES: &[Source] = &[
     ),
     (
         3,
-        "everywhere",
-        include_str!("../../../migrations/postgres/0003_everywhere.sql"),
-    ),
-    (
-        4,
         "sweep",
-        include_str!("../../../migrations/postgres/0004_sweep.sql"),
+        include_str!("../../../migrations/postgres/0003_sweep.sql"),
     ),
 ];
 
@@ -45,13 +40,8 @@ const SQLITE: &[Source] = &[
     ),
     (
         3,
-        "everywhere",
-        include_str!("../../../migrations/sqlite/0003_everywhere.sql"),
-    ),
-    (
-        4,
         "sweep",
-        include_str!("../../../migrations/sqlite/0004_sweep.sql"),
+        include_str!("../../../migrations/sqlite/0003_sweep.sql"),
     ),
 ];
 

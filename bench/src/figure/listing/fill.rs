@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use crate::site::Site;
 
-/// The statements with which our own migrations count what is there already.
-fn count_statements() -> String {
-    let counts = include_str!("../../../../migrations/postgres/0002_counts.sql");
-    let marked = counts.split_once("-- What is there already.");
-    let of_blocks = marked.expect("the migration says where it counts").1;
-    let everywhere = include_str!("../../../../migrations/postgres/0003_everywhere.sql");
-    format!("{of_blocks}\n{everywhere}")
+/// The statements with which our own migration counts what is there already.
+fn count_statements() -> &'static str {
+    let migration = include_str!("../../../../migrations/postgres/0002_counts.sql");
+    let marked = migration.split_once("-- What is there already.");
+    marked.expect("the migration says where it counts").1
 }
 
 /// The tables are as large as they get: with the indexes that are made anew after each filling.

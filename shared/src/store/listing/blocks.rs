@@ -22,15 +22,6 @@ impl Scope {
         }
     }
 
-    /// The level of `task_counts` that all its tasks are counted in with the fewest rows: everybody's,
-    /// by every status, in one block of level 3.
-    pub fn cheapest_whole(self) -> i16 {
-        match self {
-            Self::Everybody => 3,
-            Self::Of(_) => self.coarsest().number(),
-        }
-    }
-
     /// The largest blocks that its tasks are counted in.
     pub fn coarsest(self) -> Level {
         match self {

@@ -14,6 +14,9 @@
 /// A page is looked for among so many of the newest tasks before any block is: mostly it is there.
 pub(in crate::store) const NEWEST: i64 = 512;
 
+/// The level of `task_counts` where everybody's unfinished tasks are counted, each status by its name.
+const EVERYWHERE: i16 = 3;
+
 pub(in crate::store) mod blocks;
 pub(in crate::store) mod walk;
 
@@ -101,11 +104,16 @@ impl Filter {
         })
     }
 
-    /// Whether how many tasks it lets through can be added up from few rows: see
-    /// [`blocks::Scope::cheapest_whole`].
-    pub(in crate::store) fn is_counted_as_a_whole(&self) -> bool {
+    /// The level of `task_counts` whose rows add up to all the tasks that it lets through; `None`: no
+    /// level does.
+    pub(in crate::store) fn adds_up_at(&self) -> Option<i16> {
         let whenever = self.start_timestamp.is_none() && self.end_timestamp.is_none();
-        whenever && (self.user_id.is_none() || self.is_told_by_blocks())
+        match (self.is_told_by_blocks(), self.user_id) {
+            _ if !whenever => None,
+            (true, _) => Some(self.scope().coarsest().number()),
+            (false, None) => Some(EVERYWHERE),
+            (false, Some(_)) => None,
+        }
     }
 
     /// Whether blocks tell the tasks it lets through from others, but for when they were submitted.

@@ -86,6 +86,7 @@ async fn add_up(tx: &mut sqlx::PgTransaction<'static>, last: i64) -> Result<()> 
              UNION ALL
              SELECT 0, 3, 0, channel_id, platform, action, status, sum(tasks)::BIGINT, 0, 0
              FROM sides
+             WHERE task_state(status) = 'UNFINISHED'
              GROUP BY channel_id, platform, action, status
              HAVING sum(tasks) <> 0
          )

@@ -59,6 +59,7 @@ async fn add_up(tx: &mut Tx, last: i64) -> Result<()> {
              UNION ALL
              SELECT 0, 3, 0, channel_id, platform, action, status, tasks, 0
              FROM sides
+             WHERE status NOT IN ('SUCCESS', 'FAILURE')
          )
          INSERT INTO task_counts AS c (scope, level, block, channel_id, platform, action, status,
                                        tasks, first_submit, last_submit)

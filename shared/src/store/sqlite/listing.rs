@@ -177,7 +177,10 @@ impl Question<'_> {
 
     /// The page, if it lies among the [`NEWEST`] tasks: with its total it is one statement.
     async fn newest(self, readers: &SqlitePool, offset: i64, limit: i64) -> Result<Option<Page>> {
-        if !self.filter.is_counted_as_a_whole() || offset.saturating_add(limit) > NEWEST {
+        let Some(level) = self.filter.adds_up_at() else {
+            return Ok(None);
+        };
+        if offset.saturating_add(limit) > NEWEST {
             return Ok(None);
         }
         let (of_scope, position) = self.scope();
@@ -218,7 +221,7 @@ impl Question<'_> {
         );
         let scope = self.filter.scope();
         let query = self.bound(sql, self.status()).bind(self.user());
-        let query = query.bind(scope.number()).bind(scope.cheapest_whole());
+        let query = query.bind(scope.number()).bind(level);
         let query = query.bind(offset).bind(limit.max(0));
         row::newest(&query.fetch_all(readers).await?, offset, limit)
     }
@@ -293,8 +296,9 @@ impl Source for Snapshot<'_> {
                    WHERE scope = 0 AND level = 3
                    UNION ALL
                    SELECT channel_id, platform, action, status, tasks
-                   FROM {CHANGED} AS t) AS t
-             WHERE t.status NOT IN ('SUCCESS', 'FAILURE') AND {}",
+                   FROM {CHANGED} AS t
+                   WHERE t.status NOT IN ('SUCCESS', 'FAILURE')) AS t
+             WHERE {}",
             lets_through("t")
         );
         let query = self
