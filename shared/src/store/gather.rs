@@ -2,18 +2,23 @@
 //!
 //! What a database does for a statement and a commit it does once for all that go in them. Nobody
 //! waits for company: a call that finds a free place starts at once, alone; those that find none wait
-//! for one together, and are one batch. Calls about the same thing are never in two batches at once:
-//! one would wait for the other's lock.
+//! for one together, and are one batch. Calls about the same thing are not in two batches at once, as
+//! one would find it locked by the other; unless the first takes unusually long, for it may hang.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connect::ACQUIRE_TIMEOUT;
 use super::{Result, StoreError};
+
+/// How long a call waits for a batch that is about the same: a batch takes some ten milliseconds, and one
+/// whose connection hangs may take for ever.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Gathers calls into batches.
 #[derive(Debug)]
@@ -96,16 +101,17 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
         answered.await.unwrap_or(Err(StoreError::Died))
     }
 
-    /// A batch with the call of this number in it, once there is a place for it and nothing under way is
-    /// about the same. `None`: another batch has it.
+    /// A batch with the call of this number in it, once there is a place for it, and nothing under way
+    /// that is about the same or [`PATIENCE`] is over. `None`: another batch has it.
     async fn batch(&self, number: u64) -> Option<Batch<Asked, Answer>> {
+        let patient_until = Instant::now() + PATIENCE;
         loop {
             let done = self.done.notified();
             tokio::pin!(done);
             // Told from here on.
             done.as_mut().enable();
             let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-            match self.take(number) {
+            match self.take(number, Instant::now() < patient_until) {
                 Taken::Batch {
                     about,
                     asked,
@@ -125,7 +131,8 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
                 Taken::ByAnother => return None,
                 Taken::NotYet => drop(place),
             }
-            done.await;
+            // Told or not, it looks again.
+            let _told = timeout_at(patient_until, done).await;
         }
     }
 
@@ -148,7 +155,7 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
     }
 
     /// Takes the call of this number, and of those that wait with it as many as may go.
-    fn take(&self, number: u64) -> Taken<Asked, Answer> {
+    fn take(&self, number: u64, is_patient: bool) -> Taken<Asked, Answer> {
         let mut waiting = self.waiting();
         // Nobody waits for the others any more.
         waiting.calls.retain(|call| !call.answer.is_closed());
@@ -156,14 +163,15 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
         let Some(own) = place.and_then(|place| waiting.calls.remove(place)) else {
             return Taken::ByAnother;
         };
-        if waiting.is_under_way(&own) {
+        if is_patient && waiting.is_under_way(&own) {
             waiting.calls.push_front(own);
             return Taken::NotYet;
         }
         let calls = std::mem::take(&mut waiting.calls);
         let (mut taken, mut left) = (vec![own], VecDeque::new());
         for call in calls {
-            if taken.len() < self.most && !waiting.is_under_way(&call) {
+            let may_go = !is_patient || !waiting.is_under_way(&call);
+            if may_go && taken.len() < self.most {
                 taken.push(call);
             } else {
                 left.push_back(call);
@@ -342,6 +350,24 @@ mod tests {
         }
         let waiting = gather.waiting();
         assert!(waiting.calls.is_empty() && waiting.under_way.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_hangs_holds_up_what_is_about_the_same_for_a_moment_only() {
+        let gather = Arc::new(Numbers::new(2, 100));
+        let hangs = tokio::spawn(ask_about(Arc::clone(&gather), 1, Arc::default()));
+        tokio::task::yield_now().await;
+        let started = Instant::now();
+        let calls = (0..3).map(|_| {
+            let gate = Arc::new(Notify::new());
+            gate.notify_one();
+            tokio::spawn(ask_about(Arc::clone(&gather), 1, gate))
+        });
+        for call in calls.collect::<Vec<_>>() {
+            let answer = call.await.expect("no panic").expect("it answers");
+            assert_eq!(answer, (0, 3));
+        }
+        assert!(started.elapsed() < 2 * PATIENCE && !hangs.is_finished());
     }
 
     #[tokio::test]
