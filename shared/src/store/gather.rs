@@ -111,25 +111,10 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
             // Told from here on.
             done.as_mut().enable();
             let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-            match self.take(number, Instant::now() < patient_until) {
-                Taken::Batch {
-                    about,
-                    asked,
-                    answers,
-                } => {
-                    return Some(Batch {
-                        asked,
-                        answers,
-                        place: Place {
-                            waiting: Arc::clone(&self.waiting),
-                            done: Arc::clone(&self.done),
-                            about,
-                            _permit: place,
-                        },
-                    });
-                }
+            match self.take(number, Instant::now() < patient_until, place) {
+                Taken::Batch(batch) => return Some(batch),
                 Taken::ByAnother => return None,
-                Taken::NotYet => drop(place),
+                Taken::NotYet => {}
             }
             // Told or not, it looks again.
             let _told = timeout_at(patient_until, done).await;
@@ -155,7 +140,12 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
     }
 
     /// Takes the call of this number, and of those that wait with it as many as may go.
-    fn take(&self, number: u64, is_patient: bool) -> Taken<Asked, Answer> {
+    fn take(
+        &self,
+        number: u64,
+        is_patient: bool,
+        permit: OwnedSemaphorePermit,
+    ) -> Taken<Asked, Answer> {
         let mut waiting = self.waiting();
         // Nobody waits for the others any more.
         waiting.calls.retain(|call| !call.answer.is_closed());
@@ -182,11 +172,16 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
         waiting.under_way.extend(&about);
         let calls = taken.into_iter().map(|call| (call.asked, call.answer));
         let (asked, answers) = calls.unzip();
-        Taken::Batch {
-            about,
+        Taken::Batch(Batch {
             asked,
             answers,
-        }
+            place: Place {
+                waiting: Arc::clone(&self.waiting),
+                done: Arc::clone(&self.done),
+                about,
+                _permit: permit,
+            },
+        })
     }
 
     /// `false`: it is not waiting any more.
@@ -204,11 +199,7 @@ impl<Asked: Send + 'static, Answer: Send + 'static> Gather<Asked, Answer> {
 
 /// What came of an attempt to start a batch.
 enum Taken<Asked, Answer> {
-    Batch {
-        about: HashSet<i64>,
-        asked: Vec<Asked>,
-        answers: Vec<oneshot::Sender<Result<Answer>>>,
-    },
+    Batch(Batch<Asked, Answer>),
     /// The call is not waiting any more.
     ByAnother,
     /// Something under way is about the same.
@@ -276,154 +267,4 @@ pub(super) fn to_each<Answer>(count: usize, error: StoreError) -> Vec<Result<Ans
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::Notify;
-
-    type Numbers = Gather<u32, (u32, usize)>;
-
-    /// Answers each number with itself and the size of its batch, once `gate` opens.
-    async fn ask(gather: Arc<Numbers>, number: u32, gate: Arc<Notify>) -> Result<(u32, usize)> {
-        gather
-            .ask(None, number, |all| async move {
-                gate.notified().await;
-                let size = all.len();
-                all.into_iter().map(|number| Ok((number, size))).collect()
-            })
-            .await
-    }
-
-    #[tokio::test]
-    async fn what_comes_while_one_is_under_way_goes_together() {
-        let (gather, gate) = (Arc::new(Numbers::new(1, 100)), Arc::new(Notify::new()));
-        let calls: Vec<_> = (0..5)
-            .map(|number| tokio::spawn(ask(Arc::clone(&gather), number, Arc::clone(&gate))))
-            .collect();
-        let mut answers = Vec::new();
-        for call in calls {
-            gate.notify_one();
-            answers.push(call.await.expect("no panic").expect("it answers"));
-        }
-        assert_eq!(answers, [(0, 1), (1, 4), (2, 4), (3, 4), (4, 4)]);
-    }
-
-    /// The same, about one thing.
-    async fn ask_about(
-        gather: Arc<Numbers>,
-        about: i64,
-        gate: Arc<Notify>,
-    ) -> Result<(u32, usize)> {
-        let answer = |all: Vec<u32>| async move {
-            gate.notified().await;
-            let size = all.len();
-            all.into_iter().map(|number| Ok((number, size))).collect()
-        };
-        gather.ask(Some(about), 0, answer).await
-    }
-
-    #[tokio::test]
-    async fn calls_about_the_same_are_never_in_two_batches_at_once_and_hold_up_no_others() {
-        let gather = Arc::new(Numbers::new(2, 100));
-        let gates = [Arc::new(Notify::new()), Arc::new(Notify::new())];
-        let call = |about: i64, gate: usize| {
-            let (gather, gate) = (Arc::clone(&gather), Arc::clone(&gates[gate]));
-            tokio::spawn(ask_about(gather, about, gate))
-        };
-        let first = call(1, 0);
-        tokio::task::yield_now().await;
-        // There is a place, and it is not theirs.
-        let same: Vec<_> = (0..5).map(|_| call(1, 0)).collect();
-        tokio::task::yield_now().await;
-        let other = call(2, 1);
-        tokio::task::yield_now().await;
-        gates[1].notify_one();
-        let other = other.await.expect("no panic").expect("it answers");
-        assert_eq!(other, (0, 1));
-        assert!(same.iter().all(|call| !call.is_finished()));
-        gates[0].notify_one();
-        let first = first.await.expect("no panic").expect("it answers");
-        assert_eq!(first, (0, 1));
-        for call in same {
-            gates[0].notify_one();
-            let answer = call.await.expect("no panic").expect("it answers");
-            assert_eq!(answer, (0, 5));
-        }
-        let waiting = gather.waiting();
-        assert!(waiting.calls.is_empty() && waiting.under_way.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_that_hangs_holds_up_what_is_about_the_same_for_a_moment_only() {
-        let gather = Arc::new(Numbers::new(2, 100));
-        let hangs = tokio::spawn(ask_about(Arc::clone(&gather), 1, Arc::default()));
-        tokio::task::yield_now().await;
-        let started = Instant::now();
-        let calls = (0..3).map(|_| {
-            let gate = Arc::new(Notify::new());
-            gate.notify_one();
-            tokio::spawn(ask_about(Arc::clone(&gather), 1, gate))
-        });
-        for call in calls.collect::<Vec<_>>() {
-            let answer = call.await.expect("no panic").expect("it answers");
-            assert_eq!(answer, (0, 3));
-        }
-        assert!(started.elapsed() < 2 * PATIENCE && !hangs.is_finished());
-    }
-
-    #[tokio::test]
-    async fn a_batch_has_its_most() {
-        let (gather, gate) = (Arc::new(Numbers::new(1, 2)), Arc::new(Notify::new()));
-        let calls: Vec<_> = (0..5)
-            .map(|number| tokio::spawn(ask(Arc::clone(&gather), number, Arc::clone(&gate))))
-            .collect();
-        let mut sizes = Vec::new();
-        for call in calls {
-            gate.notify_one();
-            sizes.push(call.await.expect("no panic").expect("it answers").1);
-        }
-        assert_eq!(sizes, [1, 2, 2, 2, 2]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_finds_no_place_in_time_is_told_that_all_are_busy() {
-        let (gather, gate) = (Arc::new(Numbers::new(1, 100)), Arc::new(Notify::new()));
-        let held = tokio::spawn(ask(Arc::clone(&gather), 0, Arc::clone(&gate)));
-        tokio::task::yield_now().await;
-        let busy = ask(Arc::clone(&gather), 1, Arc::clone(&gate)).await;
-        assert!(matches!(busy, Err(StoreError::Busy)), "{busy:?}");
-        gate.notify_one();
-        let answered = held.await.expect("no panic").expect("it answers");
-        assert_eq!(answered, (0, 1));
-        assert!(gather.waiting().calls.is_empty());
-    }
-
-    #[tokio::test]
-    async fn who_waits_behind_one_that_found_no_connection_is_told_so_at_once() {
-        let (gather, gate) = (Arc::new(Numbers::new(1, 100)), Arc::new(Notify::new()));
-        let (first, opened) = (Arc::clone(&gather), Arc::clone(&gate));
-        let first = tokio::spawn(async move {
-            let busy = |_: Vec<u32>| async move {
-                opened.notified().await;
-                vec![Err(StoreError::Busy)]
-            };
-            first.ask(None, 0, busy).await
-        });
-        tokio::task::yield_now().await;
-        let second = tokio::spawn(ask(Arc::clone(&gather), 1, Arc::clone(&gate)));
-        tokio::task::yield_now().await;
-        gate.notify_one();
-        for told in [first.await, second.await] {
-            let told = told.expect("no panic");
-            assert!(matches!(told, Err(StoreError::Busy)), "{told:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn of_a_batch_that_dies_each_is_told_so() {
-        let gather = Numbers::new(1, 100);
-        let died = gather.ask(None, 1, |_| async { panic!("a bug") }).await;
-        assert!(matches!(died, Err(StoreError::Died)), "{died:?}");
-        let well = gather.ask(None, 2, |_| async { vec![Ok((2, 1))] }).await;
-        assert_eq!(well.expect("its place is free again"), (2, 1));
-    }
-}
+mod tests;

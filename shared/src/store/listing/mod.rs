@@ -15,7 +15,7 @@
 pub(in crate::store) const NEWEST: i64 = 512;
 
 /// The level of `task_counts` where everybody's unfinished tasks are counted, each status by its name.
-const EVERYWHERE: i16 = 3;
+pub(in crate::store) const EVERYWHERE: i16 = 3;
 
 pub(in crate::store) mod blocks;
 pub(in crate::store) mod walk;

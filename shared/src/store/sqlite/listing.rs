@@ -9,7 +9,7 @@ use super::{SqliteStore, Tx, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
 use crate::store::listing::walk::{self, Counted, Everywhere, Source};
-use crate::store::listing::{Filter, Listing, NEWEST, Page, TaskView};
+use crate::store::listing::{EVERYWHERE, Filter, Listing, NEWEST, Page, TaskView};
 use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
@@ -157,8 +157,14 @@ impl Question<'_> {
         )
     }
 
-    fn user(self) -> Option<i64> {
-        self.filter.user_id.map(|user| user.0)
+    /// A statement with the filter bound as ?1 to ?6, its status by this name, and its user as ?7.
+    fn of_user(
+        self,
+        sql: String,
+        status: Option<&'static str>,
+    ) -> Query<'static, Sqlite, SqliteArguments> {
+        let user = self.filter.user_id.map(|user| user.0);
+        self.bound(sql, status).bind(user)
     }
 
     /// The task that the filter names, if it lets it through.
@@ -170,7 +176,7 @@ impl Question<'_> {
              WHERE t.task_id = ?8 AND (?7 IS NULL OR t.user_id = ?7) AND {}",
             lets_task_through()
         );
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self.of_user(sql, self.status());
         let query = query.bind(self.filter.task_id.clone());
         row::one(&query.fetch_all(readers).await?, offset, limit)
     }
@@ -220,7 +226,7 @@ impl Question<'_> {
             lets_task_through()
         );
         let scope = self.filter.scope();
-        let query = self.bound(sql, self.status()).bind(self.user());
+        let query = self.of_user(sql, self.status());
         let query = query.bind(scope.number()).bind(level);
         let query = query.bind(offset).bind(limit.max(0));
         row::newest(&query.fetch_all(readers).await?, offset, limit)
@@ -277,10 +283,7 @@ impl Source for Snapshot<'_> {
              GROUP BY 1",
             lets_task_through()
         );
-        let query = self
-            .question
-            .bound(sql, self.question.filter.state())
-            .bind(self.question.user());
+        let query = self.question.of_user(sql, self.question.filter.state());
         self.all(query).await?.iter().map(row::block).collect()
     }
 
@@ -293,7 +296,7 @@ impl Source for Snapshot<'_> {
                     coalesce(sum(CASE WHEN t.status = ?5 THEN t.tasks END), 0) AS in_status
              FROM (SELECT channel_id, platform, action, status, tasks
                    FROM task_counts
-                   WHERE scope = 0 AND level = 3
+                   WHERE scope = 0 AND level = {EVERYWHERE}
                    UNION ALL
                    SELECT channel_id, platform, action, status, tasks
                    FROM {CHANGED} AS t
@@ -318,10 +321,7 @@ impl Source for Snapshot<'_> {
             self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self
-            .question
-            .bound(sql, self.question.status())
-            .bind(self.question.user());
+        let query = self.question.of_user(sql, self.question.status());
         let rows = self.all(query.bind(json(fine))).await?;
         rows.iter().map(row::block).collect()
     }
@@ -343,10 +343,7 @@ impl Source for Snapshot<'_> {
             self.question.tasks_of_blocks(),
             lets_task_through()
         );
-        let query = self
-            .question
-            .bound(sql, self.question.status())
-            .bind(self.question.user());
+        let query = self.question.of_user(sql, self.question.status());
         let query = query.bind(json(fine));
         let rows = self.all(query.bind(skip).bind(limit)).await?;
         rows.iter().map(row::task).collect()
