@@ -1,4 +1,4 @@
-//! `PostgreSQL` running the statements of a poll, without a worker, a broker or an upstream.
+//! A database running the statements of a poll, without a worker, a broker or an upstream.
 
 use std::time::Duration;
 
@@ -9,34 +9,46 @@ use shared::store::turns::{AtTurn, News, PollJob, Waiting};
 use shared::task::{ChannelId, Progress, Status};
 use tokio::time::Instant;
 
-/// As many as a worker has at one channel.
-const AT_ONCE: usize = 8;
+/// What the upstream is to have said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Another status, and a result.
+    News,
+    /// Nothing new.
+    Same,
+}
 
-/// Reads and settles batches of a hundred, each with news; returns how long that took.
-pub async fn poll(store: &SharedStore, channel: ChannelId, tasks: &[AtTurn]) -> Duration {
+/// Reads and settles batches of a hundred, so many `at_once`; returns how long that took.
+pub async fn poll(
+    store: &SharedStore,
+    channel: ChannelId,
+    tasks: &[AtTurn],
+    at_once: usize,
+    said: Said,
+) -> Duration {
     let data = format!(r#"[{{"text":"{}"}}]"#, "la".repeat(500));
     let started = Instant::now();
     futures_util::stream::iter(tasks.chunks(100))
-        .for_each_concurrent(AT_ONCE, async |batch| {
+        .for_each_concurrent(at_once, async |batch| {
             let now = SystemClock.now();
             let jobs = store.poll_jobs(channel, batch).await;
-            let jobs = jobs.expect("PostgreSQL answers");
-            let waiting = jobs.iter().map(|job| news(job, &data)).collect();
-            let settled = store.settle(waiting, Vec::new(), now).await;
-            let settled = settled.expect("PostgreSQL answers");
+            let jobs = jobs.expect("the database answers");
+            let asked = jobs.iter().map(|job| waiting(job, said, &data)).collect();
+            let settled = store.settle(asked, Vec::new(), now).await;
+            let settled = settled.expect("the database answers");
             assert_eq!(settled.waiting.len(), batch.len());
         })
         .await;
     started.elapsed()
 }
 
-fn news(job: &PollJob, data: &str) -> Waiting {
+fn waiting(job: &PollJob, said: Said, data: &str) -> Waiting {
     Waiting {
         at: job.at,
         due_at: job.due_at,
         polls: job.polls + 1,
         missing: 0,
-        news: Some(News {
+        news: (said == Said::News).then(|| News {
             status: Status::InProgress,
             progress: Progress::NONE.advance(Status::InProgress, Some(99)),
             data: Some(data.to_owned()),

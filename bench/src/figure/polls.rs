@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Effort;
 use crate::bare;
+use crate::bare::store::Said;
 use crate::flight::{Flight, broker};
 use crate::report::{Cell, Spread, Table};
 use crate::site::Site;
@@ -21,6 +22,9 @@ use crate::spent::{Parts, Spent};
 
 /// Nobody is polled again while we measure.
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "300s"), ("POLL_MAX_DELAY", "300s")];
+
+/// Bare Postgres has as many batches at once as a worker at one channel.
+const AT_ONCE: usize = 8;
 
 /// What was measured in one round: tasks a second.
 struct Round {
@@ -160,7 +164,7 @@ impl Bench {
         let flight = self.take_off(series, count).await;
         let tasks = flight.unfinished(&self.site).await;
         let channel = ChannelId(self.channel);
-        let took = bare::store::poll(&self.store, channel, &tasks).await;
+        let took = bare::store::poll(&self.store, channel, &tasks, AT_ONCE, Said::News).await;
         self.forget(flight).await;
         f64::from(count) / took.as_secs_f64()
     }

@@ -12,6 +12,10 @@ use crate::figure::submits::people::{self, USERS};
 /// What each is granted.
 const GRANTED: i64 = 1_000_000_000_000_000;
 
+/// How many tasks each user ever had.
+const COUNT_TASKS: &str =
+    "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)";
+
 /// The access token of the `n`th user.
 pub fn token(n: u64) -> String {
     format!("bench-token-{n}")
@@ -105,11 +109,7 @@ pub async fn in_flight(file: &mut SqliteConnection, series: u16, count: u32) {
          FROM tasks",
     )
     .await;
-    execute(
-        file,
-        "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)",
-    )
-    .await;
+    execute(file, COUNT_TASKS).await;
     execute(file, "COMMIT").await;
 }
 
@@ -137,9 +137,5 @@ pub async fn tasks(file: &Path, count: i64) {
     .execute(&mut file)
     .await;
     made.expect("tasks are made");
-    execute(
-        &mut file,
-        "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)",
-    )
-    .await;
+    execute(&mut file, COUNT_TASKS).await;
 }

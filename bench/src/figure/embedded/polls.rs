@@ -5,14 +5,14 @@ use std::time::Duration;
 use e2e::folder::Folder;
 use e2e::upstream::Upstream;
 use serde_json::json;
-use shared::clock::{Clock as _, SystemClock};
 use shared::store::SharedStore;
-use shared::store::turns::{AtTurn, Waiting};
+use shared::store::turns::AtTurn;
 use shared::task::{ChannelId, RowId, Turn};
 use sqlx::sqlite::SqliteConnection;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::file;
+use crate::bare::store::{Said, poll};
 use crate::figure::Effort;
 use crate::report::{Cell, Spread, Table};
 use crate::usage::{Usage, micros_each};
@@ -43,9 +43,13 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
         counts["fetches"]["ids"].as_f64().unwrap_or_default()
     };
     // Once round: what the first poll finds is new, and what the sweep found is on its way.
-    while asked().await < 2.0 * f64::from(count) {
-        sleep(Duration::from_millis(100)).await;
-    }
+    let once_round = async {
+        while asked().await < 2.0 * f64::from(count) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let polled = timeout(Duration::from_mins(5), once_round).await;
+    polled.expect("each is polled twice in five minutes");
     let mut ours = Vec::new();
     for _ in 0..effort.rounds {
         let (before, started) = (asked().await, Instant::now());
@@ -63,52 +67,27 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
     let store = center.store().await;
     let mut bare = Vec::new();
     for _ in 0..effort.rounds {
-        bare.push(bare_polls(&store, &mut connection, lasts).await);
+        bare.push(bare_polls(&store, &mut connection).await);
     }
     table(count, &ours, &bare)
 }
 
-/// Reads and settles batches of a hundred, without news: tasks a second.
-async fn bare_polls(
-    store: &SharedStore,
-    connection: &mut SqliteConnection,
-    lasts: Duration,
-) -> f64 {
+/// Every task once, one batch after the other, nothing new: tasks a second.
+async fn bare_polls(store: &SharedStore, connection: &mut SqliteConnection) -> f64 {
     let rows: Vec<(i64, i64, i64)> =
         sqlx::query_as("SELECT id, turn, channel_id FROM unfinished_tasks ORDER BY id")
             .fetch_all(connection)
             .await
             .expect("the file opens");
-    let started = Instant::now();
-    let mut done = 0;
-    for batch in rows.chunks(100) {
-        let channel = ChannelId(batch[0].2);
-        let at = |&(row, turn, _): &(i64, i64, i64)| AtTurn {
-            row: RowId(row),
-            turn: Turn(turn),
-        };
-        let batch: Vec<AtTurn> = batch.iter().map(at).collect();
-        let jobs = store.poll_jobs(channel, &batch).await;
-        let now = SystemClock.now();
-        let waiting = jobs
-            .expect("the file opens")
-            .into_iter()
-            .map(|job| Waiting {
-                at: job.at,
-                due_at: now.after(Duration::from_secs(2)),
-                polls: job.polls + 1,
-                missing: 0,
-                news: None,
-            });
-        let settled = store.settle(waiting.collect(), Vec::new(), now).await;
-        done += settled.expect("it is written").waiting.len();
-        if started.elapsed() > lasts {
-            break;
-        }
-    }
+    let at = |&(row, turn, _): &(i64, i64, i64)| AtTurn {
+        row: RowId(row),
+        turn: Turn(turn),
+    };
+    let tasks: Vec<AtTurn> = rows.iter().map(at).collect();
+    let took = poll(store, ChannelId(rows[0].2), &tasks, 1, Said::Same).await;
     #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
-    let done = done as f64;
-    done / started.elapsed().as_secs_f64()
+    let count = tasks.len() as f64;
+    count / took.as_secs_f64()
 }
 
 fn table(count: u32, ours: &[(f64, f64)], bare: &[f64]) -> Table {
