@@ -16,6 +16,7 @@ use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
 use shared::start;
+use shared::store::Plans;
 use shared::telemetry::{self, Figures};
 
 #[tokio::main]
@@ -49,7 +50,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     figures.describe(gauges::FIGURES);
     figures.describe(&observe::FIGURES);
     let random = Arc::new(Random::from_system());
-    let store = start::open_store(&config.database_url, config.database_max_connections).await?;
+    let store = start::open_store(
+        &config.database_url,
+        config.database_max_connections,
+        Plans::Kept,
+    )
+    .await?;
     if let Some(suno) = &config.suno {
         start::put_environment_channel(&store, suno, SystemClock.now()).await?;
     }

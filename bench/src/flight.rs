@@ -194,11 +194,17 @@ impl Flight {
                 "{left} of {} are where they were after {waited:?}",
                 self.count
             );
-            // Counting is work too: seldom while many are left.
-            let many = left > i64::from(self.count) / 20;
-            sleep(Duration::from_millis(if many { 250 } else { 20 })).await;
+            sleep(look_again(waited, left, self.count)).await;
         }
     }
+}
+
+/// When to count again what is left: counting is work, too, on the machine that is measured. After half
+/// of the time that the rest should take, at the pace so far.
+fn look_again(waited: Duration, left: i64, of: u32) -> Duration {
+    let left = u32::try_from(left).unwrap_or(of);
+    let rest = waited.mul_f64(f64::from(left) / f64::from(of.saturating_sub(left).max(1)));
+    (rest / 2).clamp(Duration::from_millis(20), Duration::from_secs(1))
 }
 
 /// A broker as our programs have it, on the site's queues.

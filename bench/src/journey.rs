@@ -19,6 +19,8 @@ pub struct Layout {
     pub apis: u32,
     /// How many workers.
     pub workers: u32,
+    /// How many submits are under way at once.
+    pub clients: usize,
     /// How many tasks.
     pub tasks: u32,
     /// How long the upstream takes for a song.
@@ -52,8 +54,6 @@ pub struct Journey {
 
 /// Polled as often as we allow: every 2 s.
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];
-/// How many submits are under way at once.
-const CLIENTS: usize = 16;
 /// The figures of `RabbitMQ` are as old as this at most.
 const FIGURES: Duration = Duration::from_secs(6);
 
@@ -93,7 +93,7 @@ impl Journey {
             Spent::so_far(&site, &parts).await,
         );
         futures_util::stream::iter(0..layout.tasks)
-            .for_each_concurrent(CLIENTS, async |nth| {
+            .for_each_concurrent(layout.clients, async |nth| {
                 let client = &clients[nth as usize % clients.len()];
                 client.song(&format!("Song {nth}")).await;
             })

@@ -211,6 +211,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::DatabaseUrl;
     use crate::random::Random;
+    use crate::store::Plans;
     use crate::store::turns::AtTurn;
     use crate::task::{RowId, Turn};
     use crate::telemetry::Figures;
@@ -226,7 +227,7 @@ mod tests {
 
     async fn gauges(broker: &Arc<InProcess>, folder: &Folder) -> Gauges {
         let file = folder.0.join("gauges.db");
-        let store = crate::store::connect(&DatabaseUrl::Sqlite(file), 2).await;
+        let store = crate::store::connect(&DatabaseUrl::Sqlite(file), 2, Plans::Kept).await;
         let store = store.expect("the database opens");
         store.migrate().await.expect("the tables are made");
         Gauges {

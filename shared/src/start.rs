@@ -14,7 +14,7 @@ use crate::clock::Millis;
 use crate::config::{Config, DatabaseUrl, Suno};
 use crate::random::Random;
 use crate::store::channels::NewChannel;
-use crate::store::{self, SharedStore, StoreError};
+use crate::store::{self, Plans, SharedStore, StoreError};
 use crate::task::Platform;
 
 /// Why a program could not start.
@@ -50,8 +50,12 @@ pub enum StartError {
 }
 
 /// Opens the Store and brings its tables up to date.
-pub async fn open_store(url: &DatabaseUrl, connections: u32) -> Result<SharedStore, StartError> {
-    let store = store::connect(url, connections)
+pub async fn open_store(
+    url: &DatabaseUrl,
+    connections: u32,
+    plans: Plans,
+) -> Result<SharedStore, StartError> {
+    let store = store::connect(url, connections, plans)
         .await
         .map_err(|error| match error {
             StoreError::Busy => StartError::NoDatabase,

@@ -9,6 +9,7 @@ use shared::config::{Config, Program};
 use shared::lifecycle::{Stop, stop_on_signals};
 use shared::random::Random;
 use shared::start::{announce, open_broker, open_store, put_environment_channel};
+use shared::store::Plans;
 use shared::telemetry::{self, Figures};
 use worker::Settings;
 
@@ -33,7 +34,12 @@ async fn serve(config: &Config) -> Result<(), Failed> {
     let stop = Stop::new();
     stop_on_signals(stop.clone())?;
     let random = Arc::new(Random::from_system());
-    let store = open_store(&config.database_url, config.database_max_connections).await?;
+    let store = open_store(
+        &config.database_url,
+        config.database_max_connections,
+        Plans::Kept,
+    )
+    .await?;
     if let Some(suno) = &config.suno {
         put_environment_channel(&store, suno, SystemClock.now()).await?;
     }

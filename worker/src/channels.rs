@@ -8,7 +8,7 @@ use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::store::{SharedStore, StoreError};
 use shared::task::ChannelId;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// How old the list of channels may be.
@@ -18,6 +18,9 @@ const FRESH: Duration = Duration::from_secs(1);
 const SUBMITS: usize = 64;
 /// How many fetches, each of up to a hundred tasks.
 const FETCHES: usize = 8;
+/// How many batches of polls a worker writes at once, of all channels: below `DATABASE_MAX_CONNECTIONS`, so
+/// that other work finds a connection.
+const SETTLES: usize = 8;
 
 /// Which channels there are.
 pub struct ChannelBook {
@@ -25,8 +28,10 @@ pub struct ChannelBook {
     clock: SharedClock,
     known: Mutex<Known>,
     asking: tokio::sync::Mutex<()>,
-    room: Mutex<HashMap<ChannelId, Room>>,
-    freed: Arc<Notify>,
+    rooms: Mutex<HashMap<ChannelId, Rooms>>,
+    submit_ended: Arc<Notify>,
+    fetch_ended: Arc<Notify>,
+    settles: Semaphore,
 }
 
 #[derive(Default)]
@@ -35,7 +40,7 @@ struct Known {
     channels: Arc<Vec<Channel>>,
 }
 
-struct Room {
+struct Rooms {
     submits: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
     pace: Pace,
@@ -70,21 +75,31 @@ pub struct Fetching<'a> {
 
 impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        self.book.room(self.channel, |room| {
-            if let Some(began) = room.pace.under_way.remove(&self.number) {
-                room.pace.usual = (room.pace.usual * 7 + began.elapsed()) / 8;
+        self.book.rooms(self.channel, |rooms| {
+            if let Some(began) = rooms.pace.under_way.remove(&self.number) {
+                rooms.pace.usual = (rooms.pace.usual * 7 + began.elapsed()) / 8;
             }
         });
     }
 }
 
-/// Room for one submit at a channel; whoever waits for room is told when it is dropped.
-pub struct SubmitRoom {
+/// Room for one call at a channel; whoever waits for room is told when it is dropped.
+pub struct Room {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
 }
 
-impl Drop for SubmitRoom {
+impl Room {
+    fn take(places: Arc<Semaphore>, freed: &Arc<Notify>) -> Option<Self> {
+        let permit = places.try_acquire_owned().ok()?;
+        Some(Self {
+            permit: Some(permit),
+            freed: Arc::clone(freed),
+        })
+    }
+}
+
+impl Drop for Room {
     fn drop(&mut self) {
         // First the room, then the word of it.
         self.permit = None;
@@ -100,8 +115,10 @@ impl ChannelBook {
             clock,
             known: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
-            room: Mutex::default(),
-            freed: Arc::default(),
+            rooms: Mutex::default(),
+            submit_ended: Arc::default(),
+            fetch_ended: Arc::default(),
+            settles: Semaphore::new(SETTLES),
         }
     }
 
@@ -151,35 +168,31 @@ impl ChannelBook {
     }
 
     /// Room for a submit at the first of `order` that has some.
-    pub fn take_submit_room(&self, order: &[ChannelId]) -> Option<(ChannelId, SubmitRoom)> {
+    pub fn take_submit_room(&self, order: &[ChannelId]) -> Option<(ChannelId, Room)> {
         order.iter().find_map(|channel| {
-            let permit = self
-                .room(*channel, |room| room.submits.clone())
-                .try_acquire_owned()
-                .ok()?;
-            Some((
-                *channel,
-                SubmitRoom {
-                    permit: Some(permit),
-                    freed: self.freed.clone(),
-                },
-            ))
+            let places = self.rooms(*channel, |rooms| Arc::clone(&rooms.submits));
+            Some((*channel, Room::take(places, &self.submit_ended)?))
         })
     }
 
     /// Room for a fetch at the channel, if there is any.
-    pub fn take_fetch_room(&self, channel: ChannelId) -> Option<OwnedSemaphorePermit> {
-        self.room(channel, |room| room.fetches.clone())
-            .try_acquire_owned()
-            .ok()
+    pub fn take_fetch_room(&self, channel: ChannelId) -> Option<Room> {
+        let places = self.rooms(channel, |rooms| Arc::clone(&rooms.fetches));
+        Room::take(places, &self.fetch_ended)
+    }
+
+    /// Waits until a batch of polls may be written; what is returned is dropped when it is.
+    pub async fn take_settle_room(&self) -> Option<SemaphorePermit<'_>> {
+        self.settles.acquire().await.ok()
     }
 
     /// A fetch begins at the channel, and is under way until what is returned is dropped.
     pub fn fetching(&self, channel: ChannelId) -> Fetching<'_> {
-        let number = self.room(channel, |room| {
-            room.pace.begun += 1;
-            room.pace.under_way.insert(room.pace.begun, Instant::now());
-            room.pace.begun
+        let number = self.rooms(channel, |rooms| {
+            let pace = &mut rooms.pace;
+            pace.begun += 1;
+            pace.under_way.insert(pace.begun, Instant::now());
+            pace.begun
         });
         Fetching {
             book: self,
@@ -191,12 +204,17 @@ impl ChannelBook {
     /// How long so many batches will wait for the channel to answer those before them, by how long it
     /// takes of late. What this worker itself takes does not count: waiting elsewhere would not help.
     pub fn wait_of(&self, channel: ChannelId, batches: usize) -> Duration {
-        self.room(channel, |room| room.pace.wait_of(batches, Instant::now()))
+        self.rooms(channel, |rooms| rooms.pace.wait_of(batches, Instant::now()))
     }
 
     /// Waits until a submit somewhere ended, at most `longest`.
     pub async fn submit_ended(&self, longest: Duration) {
-        let _ = tokio::time::timeout(longest, self.freed.notified()).await;
+        let _ = tokio::time::timeout(longest, self.submit_ended.notified()).await;
+    }
+
+    /// Waits until a fetch somewhere ended.
+    pub async fn fetch_ended(&self) {
+        self.fetch_ended.notified().await;
     }
 
     fn change(&self, id: ChannelId, change: impl FnOnce(&mut Channel)) {
@@ -213,9 +231,9 @@ impl ChannelBook {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Room) -> T) -> T {
-        let mut rooms = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        take(rooms.entry(channel).or_insert_with(|| Room {
+    fn rooms<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Rooms) -> T) -> T {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        take(rooms.entry(channel).or_insert_with(|| Rooms {
             submits: Arc::new(Semaphore::new(SUBMITS)),
             fetches: Arc::new(Semaphore::new(FETCHES)),
             pace: Pace::default(),

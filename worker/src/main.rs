@@ -13,6 +13,7 @@ use shared::gauges::{self, Gauges};
 use shared::lifecycle::{Components, Stop, stop_on_signals};
 use shared::random::Random;
 use shared::start::{announce, open_broker, open_store, put_environment_channel};
+use shared::store::Plans;
 use shared::telemetry::{self, Figures};
 use worker::health::{self, Health};
 use worker::{Settings, Worker};
@@ -57,7 +58,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let stop = Stop::new();
     stop_on_signals(stop.clone())?;
     let random = Arc::new(Random::from_system());
-    let store = open_store(&config.database_url, config.database_max_connections).await?;
+    let store = open_store(
+        &config.database_url,
+        config.database_max_connections,
+        Plans::Fresh,
+    )
+    .await?;
     if let Some(suno) = &config.suno {
         put_environment_channel(&store, suno, SystemClock.now()).await?;
     }

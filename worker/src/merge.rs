@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::channels::Room;
 use crate::context::Context;
 use crate::poll::poll;
 use crate::run::rethrow;
@@ -92,7 +93,8 @@ pub async fn run(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedul
                 None => break,
             },
             Some(ended) = batches.join_next(), if !batches.is_empty() => rethrow(ended.err()),
-            // A pile ripens, or gets room, while nothing else happens.
+            () = context.channels.fetch_ended(), if !piles.is_empty() => {}
+            // A pile ripens while nothing else happens.
             () = tokio::time::sleep(WINDOW), if !piles.is_empty() => {}
         }
         start_ripe(&context, &mut piles, &mut batches, &schedule);
@@ -137,8 +139,7 @@ fn start_ripe(
             let (tasks, deliveries) = pile.take_batch();
             let (context, schedule, channel) = (context.clone(), schedule.clone(), *channel);
             batches.spawn(async move {
-                work(&context, channel, tasks, deliveries, &schedule).await;
-                drop(room);
+                work(&context, channel, room, tasks, deliveries, &schedule).await;
             });
         }
         while pile.is_too_much(*channel, context) {
@@ -155,12 +156,16 @@ fn start_ripe(
 async fn work(
     context: &Context,
     channel: ChannelId,
+    room: Room,
     tasks: Vec<AtTurn>,
     deliveries: Vec<Delivery>,
     schedule: &Schedule,
 ) {
     let span = tracing::error_span!("poll", channel_id = channel.0, tasks = tasks.len());
-    match poll(context, channel, &tasks).instrument(span).await {
+    match poll(context, channel, Some(room), &tasks)
+        .instrument(span)
+        .await
+    {
         Ok(next) => schedule.then(next, Held::new(deliveries)).await,
         Err(error) if error.is_passing() => drop(deliveries),
         Err(error) => {

@@ -13,14 +13,17 @@ use shared::task::wait::Rung;
 use shared::task::{ChannelId, Status, TaskId};
 
 use crate::ask::{Answer, ask};
+use crate::channels::Room;
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{Turns, Work, count_end, count_turns, record_lateness};
 use crate::schedule::{LONGEST_BEAT, Next, due_at};
 
-/// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn.
+/// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn. The `room` that
+/// it was given at the channel is free for others as soon as the answer is here and may be written.
 pub async fn poll(
     context: &Context,
     channel: ChannelId,
+    room: Option<Room>,
     tasks: &[AtTurn],
 ) -> Result<Vec<Next>, StoreError> {
     let channels = context
@@ -63,6 +66,9 @@ pub async fn poll(
         Some(trouble) => context.cool_down(channel, trouble).await,
         None => channel.cool_until,
     };
+    // Not before: answers that nobody can write must not gather.
+    let _settling = context.channels.take_settle_room().await;
+    drop(room);
     let batch = Batch {
         context,
         channel,

@@ -11,7 +11,7 @@ use shared::store::turns::{AtTurn, Begun, Intention, SubmitJob};
 use shared::task::wait::Rung;
 use tracing::field::display;
 
-use crate::channels::SubmitRoom;
+use crate::channels::Room;
 use crate::choose::{Choice, choose};
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{Turns, Work, count_turns, record_lateness};
@@ -79,7 +79,7 @@ async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>,
 }
 
 enum Found {
-    Room(Box<Channel>, SubmitRoom),
+    Room(Box<Channel>, Room),
     Wait(Duration),
 }
 

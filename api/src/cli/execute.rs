@@ -10,6 +10,7 @@ use shared::clock::SystemClock;
 use shared::config::{BrokerConfig, CommandConfig, Program};
 use shared::random::Random;
 use shared::start::{self, StartError};
+use shared::store::Plans;
 use shared::telemetry;
 
 use super::{Desk, Flags, OperatorCommand, Refusal, StoreCommand, parked};
@@ -56,7 +57,7 @@ async fn on_configured_store(
     let config = CommandConfig::from_environment(program)
         .map_err(|mistakes| Refusal::new(mistakes.to_string()))?;
     telemetry::init(&config.log);
-    let store = start::open_store(&config.database_url, CONNECTIONS).await?;
+    let store = start::open_store(&config.database_url, CONNECTIONS, Plans::Kept).await?;
     let desk = Desk {
         store: store.as_ref(),
         clock: &SystemClock,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use shared::config::DatabaseUrl;
-use shared::store::{SharedStore, connect};
+use shared::store::{Plans, SharedStore, connect};
 
 pub struct Operator {
     pub folder: PathBuf,
@@ -89,7 +89,9 @@ impl Operator {
 
     pub async fn store(&self) -> SharedStore {
         let url = DatabaseUrl::Sqlite(self.database());
-        connect(&url, 2).await.expect("the database opens")
+        connect(&url, 2, Plans::Kept)
+            .await
+            .expect("the database opens")
     }
 }
 

@@ -15,7 +15,7 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
-use shared::store::{SharedStore, connect};
+use shared::store::{Plans, SharedStore, connect};
 use shared::task::{ChannelId, KeyId, Platform, Quota, UserId};
 use shared::telemetry::Figures;
 
@@ -50,7 +50,7 @@ impl World {
 
     pub async fn with_cors(cors: Cors) -> Self {
         let file = DatabaseFile::new();
-        let store = connect(&DatabaseUrl::Sqlite(file.0.clone()), 4)
+        let store = connect(&DatabaseUrl::Sqlite(file.0.clone()), 4, Plans::Kept)
             .await
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");

@@ -41,7 +41,7 @@ pub async fn poll_all(store: &SharedStore, broker: &SharedBroker, tasks: usize) 
             let Message::Poll { channel, tasks } = delivery.message.clone() else {
                 panic!("these are polls");
             };
-            let next = poll(&context, channel, &tasks).await;
+            let next = poll(&context, channel, None, &tasks).await;
             assert!(publish_now(&context, next.expect("it polls")).await);
             delivery.ack();
         });

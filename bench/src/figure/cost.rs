@@ -10,6 +10,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
     let layout = Layout {
         apis: 1,
         workers: 1,
+        clients: 16,
         tasks: effort.size(2_000, 40),
         song: effort.size("17500ms", "3s"),
     };
@@ -18,10 +19,10 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         rounds.push(Journey::make(layout).await);
     }
     let about = format!(
-        "{} songs submitted through the API by 16 clients at once, one API, one worker, polled every \
+        "{} songs submitted through the API by {} clients at once, one API, one worker, polled every \
          2 s until the upstream is done (songs of {}); everything that API, worker and servers did \
          meanwhile, divided by the tasks.",
-        layout.tasks, layout.song
+        layout.tasks, layout.clients, layout.song
     );
     let mut table = Table::new("cost", &about, &["of one task", "so many"]);
     let mut row = |what: &str, of: fn(&Journey) -> f64| {

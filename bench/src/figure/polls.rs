@@ -8,7 +8,7 @@ use e2e::upstream::Upstream;
 use serde_json::json;
 use shared::broker::SharedBroker;
 use shared::broker::message::MOST_TASKS;
-use shared::store::SharedStore;
+use shared::store::{Plans, SharedStore};
 use shared::task::ChannelId;
 use tokio::time::Instant;
 
@@ -48,6 +48,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         store: shared::store::connect(
             &shared::config::DatabaseUrl::Postgres(site.database_url.clone()),
             10,
+            Plans::Fresh,
         )
         .await
         .expect("PostgreSQL answers"),

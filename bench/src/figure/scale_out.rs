@@ -10,7 +10,8 @@ const LAYOUTS: [(u32, u32); 4] = [(1, 1), (1, 2), (1, 4), (2, 2)];
 
 /// Measures it.
 pub async fn measure(effort: Effort) -> Vec<Table> {
-    let tasks = effort.size(2_000, 30);
+    let tasks = effort.size(6_000, 30);
+    let clients = effort.size(64, 8);
     let song = effort.size("12s", "2s");
     let layouts = &LAYOUTS[..effort.size(LAYOUTS.len(), 2)];
     let mut rounds = Vec::new();
@@ -20,6 +21,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
             let layout = Layout {
                 apis,
                 workers,
+                clients,
                 tasks,
                 song,
             };
@@ -28,7 +30,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         rounds.push(round);
     }
     let about = format!(
-        "{tasks} songs on their whole way, from submits by 16 clients at once, polled every 2 s, songs \
+        "{tasks} songs on their whole way, from submits by {clients} clients at once, polled every 2 s, songs \
          of {song}. Processor time a task, by part, in the last round; and how that of all parts \
          together (without the upstream) relates to one API and one worker, over all rounds. One \
          machine: more workers make nothing faster here, and must not make anything dearer."

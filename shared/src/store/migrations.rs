@@ -25,6 +25,11 @@ const POSTGRES: &[Source] = &[
         "sweep",
         include_str!("../../../migrations/postgres/0003_sweep.sql"),
     ),
+    (
+        4,
+        "history",
+        include_str!("../../../migrations/postgres/0004_history.sql"),
+    ),
 ];
 
 const SQLITE: &[Source] = &[
@@ -42,6 +47,11 @@ const SQLITE: &[Source] = &[
         3,
         "sweep",
         include_str!("../../../migrations/sqlite/0003_sweep.sql"),
+    ),
+    (
+        4,
+        "history",
+        include_str!("../../../migrations/sqlite/0004_history.sql"),
     ),
 ];
 

@@ -39,7 +39,7 @@ use async_trait::async_trait;
 pub use accounts::Accounts;
 pub use books::Books;
 pub use channels::Channels;
-pub use connect::connect;
+pub use connect::{Plans, connect};
 pub use error::StoreError;
 pub use listing::Listing;
 pub use submissions::Submissions;

@@ -12,7 +12,7 @@ use shared::store::books::Story;
 use shared::store::channels::{Channel, NewChannel};
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
 use shared::store::turns::{Accepted, AtTurn, End, Finished, News, PollJob, Waiting};
-use shared::store::{self, SharedStore};
+use shared::store::{self, Plans, SharedStore};
 use shared::task::{Action, ChannelId, KeyId, Platform, Progress, Quota, RowId, Status};
 use shared::task::{TaskId, Turn, UserId};
 use tokio::sync::Barrier;
@@ -63,10 +63,14 @@ impl World {
     /// A Store with its tables on a new database.
     pub async fn new(database: Database) -> Self {
         let url = database.url();
-        let store = store::connect(&url, 8).await.expect("the database opens");
+        let store = store::connect(&url, 8, Plans::Kept)
+            .await
+            .expect("the database opens");
         store.migrate().await.expect("the tables are made");
         Self {
-            other: store::connect(&url, 8).await.expect("the database opens"),
+            other: store::connect(&url, 8, Plans::Fresh)
+                .await
+                .expect("the database opens"),
             store,
             database,
             random: Random::seeded(1),

@@ -23,7 +23,7 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
-use shared::store::{SharedStore, connect};
+use shared::store::{Plans, SharedStore, connect};
 use shared::task::wait::PollPace;
 use shared::task::{Platform, Quota};
 use shared::telemetry::{self, Figures};
@@ -61,7 +61,12 @@ async fn demo() -> Result<bool, Failed> {
     let random = Arc::new(Random::from_system());
     let folder = Folder::make(&random)?;
     let upstream = simulator().await?;
-    let store = connect(&DatabaseUrl::Sqlite(folder.0.join("demo.db")), 10).await?;
+    let store = connect(
+        &DatabaseUrl::Sqlite(folder.0.join("demo.db")),
+        10,
+        Plans::Kept,
+    )
+    .await?;
     store.migrate().await?;
     let ground = Ground {
         store: store.clone(),

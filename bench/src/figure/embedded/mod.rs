@@ -18,7 +18,7 @@ use e2e::operator::Operator;
 use e2e::process::{Launch, Process};
 use e2e::programs::Program;
 use shared::config::DatabaseUrl;
-use shared::store::SharedStore;
+use shared::store::{Plans, SharedStore};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Effort;
@@ -63,7 +63,8 @@ impl Center {
     }
 
     async fn store(&self) -> SharedStore {
-        let store = shared::store::connect(&DatabaseUrl::Sqlite(self.file.clone()), 2).await;
+        let store =
+            shared::store::connect(&DatabaseUrl::Sqlite(self.file.clone()), 2, Plans::Kept).await;
         store.expect("the file opens")
     }
 

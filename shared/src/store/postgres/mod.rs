@@ -32,7 +32,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
 use super::accounts::KeyHolder;
-use super::connect::ACQUIRE_TIMEOUT;
+use super::connect::{ACQUIRE_TIMEOUT, Plans};
 use super::deciding::Asked;
 use super::detach::detach;
 use super::gather::Gather;
@@ -62,7 +62,7 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens a pool of at most `connections` at `url`, and makes sure that the database answers.
-    pub async fn connect(url: &str, connections: u32) -> Result<Self> {
+    pub async fn connect(url: &str, connections: u32, plans: Plans) -> Result<Self> {
         let patient = url
             .parse::<PgConnectOptions>()?
             .application_name("task-center");
@@ -73,7 +73,8 @@ impl PostgresStore {
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
                 ("idle_in_transaction_session_timeout", "30s"),
-            ]);
+            ])
+            .options(planning(plans).iter().copied());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -97,6 +98,17 @@ impl PostgresStore {
             patient,
             folded: Arc::default(),
         })
+    }
+}
+
+fn planning(plans: Plans) -> &'static [(&'static str, &'static str)] {
+    match plans {
+        Plans::Kept => &[],
+        // What is unfinished is in memory: a look by id costs no more there than reading on.
+        Plans::Fresh => &[
+            ("plan_cache_mode", "force_custom_plan"),
+            ("random_page_cost", "1.1"),
+        ],
     }
 }
 

@@ -17,13 +17,15 @@ pub(super) async fn jobs(
     channel: ChannelId,
     tasks: &[AtTurn],
 ) -> Result<Vec<PollJob>> {
+    // LATERAL and OFFSET: each is looked up by its id. Without statistics Postgres takes those of a stage and
+    // a channel for a handful, and looks through all of them.
     let rows = sqlx::query(
         "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
                 t.task_id, t.status, t.progress
          FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn)
-         JOIN unfinished_tasks u ON u.id = x.id AND u.turn = x.turn
+         CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
          JOIN tasks t ON t.id = u.id
-         WHERE u.stage = 'poll' AND u.channel_id = $1",
+         WHERE u.turn = x.turn AND u.stage = 'poll' AND u.channel_id = $1",
     )
     .bind(channel.0)
     .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
@@ -54,7 +56,7 @@ pub(super) async fn hold(pool: &PgPool, tasks: &[AtTurn], until: Millis) -> Resu
 
 /// Writes what waits on, and what is new of it: the narrow rows of those that still are at their turn,
 /// the wide rows of those of them that have news, and a line of history where the status changed. A
-/// poll without news touches the narrow table only, and no index but the sweep's.
+/// poll without news touches the narrow table only, and no index.
 ///
 /// The status before comes from the statement's snapshot, in which the narrow row was at its turn: a
 /// wide row changes only together with the turn, so nothing was written to it since.

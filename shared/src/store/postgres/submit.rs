@@ -11,13 +11,14 @@ use crate::task::{Progress, RowId, Status, Turn};
 
 /// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
 pub(super) async fn jobs(pool: &PgPool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+    // LATERAL and OFFSET: each is looked up by its id, see `polls::jobs`.
     let found = sqlx::query(
         "SELECT u.id, u.turn, u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
                 u.deadline, t.task_id, t.platform, t.action, t.request
          FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
-         JOIN unfinished_tasks u ON u.id = x.id AND u.turn = x.turn
+         CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
          JOIN tasks t ON t.id = u.id
-         WHERE u.stage <> 'poll'",
+         WHERE u.turn = x.turn AND u.stage <> 'poll'",
     )
     .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
     .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())

@@ -1,0 +1,2 @@
+-- Nothing to do here: SQLite looks a task up in pages that it holds anyway, and has no fill factor. The
+-- number stands for what PostgreSQL's migration of the same number does.
