@@ -18,8 +18,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const SUBMITS: usize = 64;
 /// How many fetches, each of up to a hundred tasks.
 const FETCHES: usize = 8;
-/// How many batches of polls a worker writes at once, of all channels: below `DATABASE_MAX_CONNECTIONS`, so
-/// that other work finds a connection.
+/// How many batches of polls a worker writes at once, of all channels: below what `DATABASE_MAX_CONNECTIONS`
+/// is as a rule, so that other work finds a connection.
 const SETTLES: usize = 8;
 
 /// Which channels there are.

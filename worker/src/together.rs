@@ -1,5 +1,8 @@
 //! The same work of many callers as one: whoever comes while others are served, or just after, is
 //! served with all who came meanwhile. A caller alone is served at once.
+//!
+//! A client waits for its submit, so the Store gathers those (`shared/src/store/gather.rs`) without a pause,
+//! several batches at once. Nobody waits for a worker: here there is one batch at a time, and a pause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

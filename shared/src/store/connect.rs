@@ -14,11 +14,11 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// When `PostgreSQL` plans a statement that a program executes again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plans {
-    /// Once, for as long as it finds good. For programs whose statements are many and small.
+    /// Once, for as long as it finds good. For those whose statements are many and small.
     Kept,
-    /// Each time, by how large the tables are at that moment: half a millisecond. For workers, whose
-    /// statements are about a hundred tasks each: a plan from when ten tasks were unfinished walks through
-    /// all of them, also when they have become a hundred thousand.
+    /// Each time, by how large the tables are at that moment. For workers, whose statements are about a
+    /// hundred tasks each, so that half a millisecond is little: a plan from when ten tasks were unfinished
+    /// walks through all of them, also when they have become a hundred thousand.
     Fresh,
 }
 

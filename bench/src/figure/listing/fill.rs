@@ -61,7 +61,10 @@ pub async fn up_to(site: &Site, heavy: i64, count: i64, unfinished: i64) {
          INSERT INTO tasks (task_id, user_id, key_id, channel_id, upstream_id, platform, action,
                             status, progress, quota, created_at, updated_at, submit_time, start_time,
                             finish_time, request, input, data, user_seq)
-         SELECT 'task_' || md5(n::text), CASE WHEN n % 10 = 0 THEN {heavy} ELSE other.id END,
+         SELECT 'task_' || md5(n::text), CASE WHEN n % 10 = 0 THEN {heavy} ELSE
+                    -- No join, however large: they come in the order of n.
+                    (ARRAY(SELECT id FROM users WHERE name LIKE 'other-%' ORDER BY id))
+                        [1 + (n - n / 10 - 1) % {OTHERS}] END,
                 1, CASE WHEN n % 1000 = 7 THEN 4 ELSE 1 + n % 3 END, md5('u' || n), 'suno',
                 CASE WHEN n % 5 = 0 THEN 'lyrics' ELSE 'song' END,
                 CASE WHEN n > {count} - {unfinished} THEN
@@ -74,10 +77,7 @@ pub async fn up_to(site: &Site, heavy: i64, count: i64, unfinished: i64) {
                 '[{{\"id\":\"' || md5('c' || n) || '\",\"status\":\"complete\",\"audio_url\":'
                 || '\"https://cdn.example.com/' || n || '.mp3\",\"metadata\":{{\"duration\":121.4}}}}]',
                 CASE WHEN n % 10 = 0 THEN n / 10 ELSE (n - n / 10 - 1) / {OTHERS} + 1 END
-         FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM tasks), {count}) AS n
-         JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM users
-               WHERE name LIKE 'other-%') AS other
-             ON other.place = (n - n / 10 - 1) % {OTHERS};
+         FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM tasks), {count}) AS n;
          SELECT setval(pg_get_serial_sequence('tasks', 'id'), {count});
          {INDEXES}
          SET session_replication_role = origin;

@@ -36,7 +36,8 @@ pub struct Everywhere {
 /// What a database answers, all of it in one snapshot, for one filter.
 #[async_trait]
 pub trait Source: Send {
-    /// These blocks of a level, or all of it, in any order. Blocks without a task need not be there.
+    /// These blocks of a level, each named once, or all of it, in any order. Blocks without a task need not be
+    /// there.
     async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>>;
 
     /// By how much each fine block changed since the last fold. Here the filter's times are obeyed.

@@ -74,7 +74,11 @@ impl PostgresStore {
                 ("lock_timeout", "10s"),
                 ("idle_in_transaction_session_timeout", "30s"),
             ])
-            .options(planning(plans).iter().copied());
+            .options([
+                ("plan_cache_mode", plan_cache_mode(plans)),
+                // What is asked for most is in memory: to look a row up costs no more there than to read on.
+                ("random_page_cost", "1.1"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -101,14 +105,10 @@ impl PostgresStore {
     }
 }
 
-fn planning(plans: Plans) -> &'static [(&'static str, &'static str)] {
+fn plan_cache_mode(plans: Plans) -> &'static str {
     match plans {
-        Plans::Kept => &[],
-        // What is unfinished is in memory: a look by id costs no more there than reading on.
-        Plans::Fresh => &[
-            ("plan_cache_mode", "force_custom_plan"),
-            ("random_page_cost", "1.1"),
-        ],
+        Plans::Kept => "auto",
+        Plans::Fresh => "force_custom_plan",
     }
 }
 
