@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::client::Client;
-use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::Notify;
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use self::questions::Question;
 
 use super::Effort;
+use crate::load::{self, Answers, Load};
 use crate::report::{Cell, Table, percentile};
 use crate::site::Site;
 
@@ -92,36 +92,26 @@ fn columns(sizes: &[i64]) -> Vec<&'static str> {
     columns
 }
 
-/// How long each of many answers took, ms, in order.
-async fn ask(client: &Client, asked: &Question, effort: Effort) -> Vec<f64> {
-    let times: usize = effort.size(400, 10);
-    let path = if asked.everybody {
-        "/api/task/"
-    } else {
-        "/api/task/self"
+/// What answers to a question took, once connections were made and statements prepared.
+async fn ask(client: &Client, asked: &Question, effort: Effort) -> Answers {
+    let listing = if asked.everybody { "" } else { "self" };
+    let path = format!("/api/task/{listing}?{}", asked.query);
+    let user = u64::try_from(client.id).expect("ids are positive");
+    let base = client.base.lock().expect("nobody panicked").clone();
+    let load = |milliseconds| Load {
+        address: load::address(&base),
+        requests: vec![load::get(&path, &client.token, user)].into(),
+        clients: CLIENTS,
+        lasts: Duration::from_millis(milliseconds),
     };
-    let path = format!("{path}?{}", asked.query);
-    let one = async || {
-        let mut took = Vec::new();
-        // The first is not counted: a connection is made, statements are prepared.
-        for round in 0..=times / CLIENTS {
-            let started = Instant::now();
-            let page = client.page(&path).await;
-            assert!(page["total"].is_i64(), "{page}");
-            if round > 0 {
-                took.push(started.elapsed().as_secs_f64() * 1000.0);
-            }
-        }
-        took
-    };
-    let all = join_all((0..CLIENTS).map(|_| one())).await;
-    let mut took: Vec<f64> = all.into_iter().flatten().collect();
-    took.sort_by(f64::total_cmp);
-    took
+    load(effort.size(300, 50)).run().await;
+    let answers = load(effort.size(2_000, 50)).run().await;
+    assert_eq!(answers.bad, 0, "{path}: {:?}", answers.complaint);
+    answers
 }
 
-fn shown(took: &[f64]) -> String {
-    let (half, most) = (percentile(took, 0.5), percentile(took, 0.99));
+fn shown(took: &Answers) -> String {
+    let (half, most) = (took.percentile(0.5), took.percentile(0.99));
     format!("{half:.1} / {most:.1}")
 }
 
