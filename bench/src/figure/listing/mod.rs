@@ -96,6 +96,8 @@ fn columns(sizes: &[i64]) -> Vec<&'static str> {
 async fn ask(client: &Client, asked: &Question, effort: Effort) -> Answers {
     let listing = if asked.everybody { "" } else { "self" };
     let path = format!("/api/task/{listing}?{}", asked.query);
+    let page = client.page(&path).await;
+    assert!(page["total"].is_i64(), "{page}");
     let user = u64::try_from(client.id).expect("ids are positive");
     let base = client.base.lock().expect("nobody panicked").clone();
     let load = |milliseconds| Load {

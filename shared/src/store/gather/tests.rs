@@ -7,13 +7,22 @@ type Numbers = Gather<u32, (u32, usize)>;
 
 /// Answers each number with itself and the size of its batch, once `gate` opens.
 async fn ask(gather: Arc<Numbers>, number: u32, gate: Arc<Notify>) -> Result<(u32, usize)> {
-    gather
-        .ask(None, number, |all| async move {
-            gate.notified().await;
-            let size = all.len();
-            all.into_iter().map(|number| Ok((number, size))).collect()
-        })
-        .await
+    ask_about(gather, None, number, gate).await
+}
+
+/// The same, about something.
+async fn ask_about(
+    gather: Arc<Numbers>,
+    about: Option<i64>,
+    number: u32,
+    gate: Arc<Notify>,
+) -> Result<(u32, usize)> {
+    let answer = |all: Vec<u32>| async move {
+        gate.notified().await;
+        let size = all.len();
+        all.into_iter().map(|number| Ok((number, size))).collect()
+    };
+    gather.ask(about, number, answer).await
 }
 
 #[tokio::test]
@@ -30,23 +39,13 @@ async fn what_comes_while_one_is_under_way_goes_together() {
     assert_eq!(answers, [(0, 1), (1, 4), (2, 4), (3, 4), (4, 4)]);
 }
 
-/// The same, about one thing.
-async fn ask_about(gather: Arc<Numbers>, about: i64, gate: Arc<Notify>) -> Result<(u32, usize)> {
-    let answer = |all: Vec<u32>| async move {
-        gate.notified().await;
-        let size = all.len();
-        all.into_iter().map(|number| Ok((number, size))).collect()
-    };
-    gather.ask(Some(about), 0, answer).await
-}
-
 #[tokio::test]
 async fn calls_about_the_same_are_never_in_two_batches_at_once_and_hold_up_no_others() {
     let gather = Arc::new(Numbers::new(2, 100));
     let gates = [Arc::new(Notify::new()), Arc::new(Notify::new())];
     let call = |about: i64, gate: usize| {
         let (gather, gate) = (Arc::clone(&gather), Arc::clone(&gates[gate]));
-        tokio::spawn(ask_about(gather, about, gate))
+        tokio::spawn(ask_about(gather, Some(about), 0, gate))
     };
     let first = call(1, 0);
     tokio::task::yield_now().await;
@@ -74,13 +73,13 @@ async fn calls_about_the_same_are_never_in_two_batches_at_once_and_hold_up_no_ot
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_hangs_holds_up_what_is_about_the_same_for_a_moment_only() {
     let gather = Arc::new(Numbers::new(2, 100));
-    let hangs = tokio::spawn(ask_about(Arc::clone(&gather), 1, Arc::default()));
+    let hangs = tokio::spawn(ask_about(Arc::clone(&gather), Some(1), 0, Arc::default()));
     tokio::task::yield_now().await;
     let started = Instant::now();
     let calls = (0..3).map(|_| {
         let gate = Arc::new(Notify::new());
         gate.notify_one();
-        tokio::spawn(ask_about(Arc::clone(&gather), 1, gate))
+        tokio::spawn(ask_about(Arc::clone(&gather), Some(1), 0, gate))
     });
     for call in calls.collect::<Vec<_>>() {
         let answer = call.await.expect("no panic").expect("it answers");

@@ -255,21 +255,26 @@ impl Source for Snapshot<'_> {
     async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>> {
         // Each by itself: Postgres takes a scope for one of average size, and would look through all of it.
         let counts = match which {
-            None => "task_counts WHERE scope = $7 AND level = $8 AND $9::BIGINT[] IS NULL OFFSET 0",
+            None => {
+                "(
+                     SELECT * FROM task_counts
+                     WHERE scope = $7 AND level = $8 AND $9::BIGINT[] IS NULL
+                 ) AS c"
+            }
             Some(_) => {
                 "unnest($9::BIGINT[]) AS wanted
                  CROSS JOIN LATERAL (
                      SELECT * FROM task_counts
                      WHERE scope = $7 AND level = $8 AND block = wanted
                      OFFSET 0
-                 ) AS of_block"
+                 ) AS c"
             }
         };
         let sql = format!(
             "SELECT c.block, sum(c.tasks)::BIGINT AS tasks,
                     coalesce(min(c.first_submit) >= $5, TRUE)
                     AND coalesce(max(c.last_submit) <= $6, TRUE) AS is_whole
-             FROM (SELECT * FROM {counts}) AS c
+             FROM {counts}
              WHERE {}
                AND ($5::BIGINT IS NULL OR c.last_submit >= $5)
                AND ($6::BIGINT IS NULL OR c.first_submit <= $6)
