@@ -82,11 +82,14 @@ pub fn percentile(sorted: &[f64], share: f64) -> f64 {
 
 impl Table {
     /// An empty one.
-    pub fn new(figure: &str, about: &str, columns: &[&str]) -> Self {
+    pub fn new(figure: &str, about: &str, columns: &[impl AsRef<str>]) -> Self {
         Self {
             figure: figure.to_owned(),
             about: about.to_owned(),
-            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            columns: columns
+                .iter()
+                .map(|name| name.as_ref().to_owned())
+                .collect(),
             rows: Vec::new(),
         }
     }

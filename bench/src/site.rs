@@ -29,7 +29,7 @@ const POSTGRES: &[&str] = &[
 #[derive(Debug)]
 pub struct Site {
     /// The servers.
-    pub servers: Servers,
+    pub servers: Arc<Servers>,
     /// Where the database is.
     pub database: PgConnectOptions,
     /// The database's address, as our programs take it.
@@ -50,7 +50,16 @@ pub struct Site {
 impl Site {
     /// Both servers, an empty database with our tables in it. `env` is for API and workers.
     pub async fn prepare(env: &[(&str, &str)]) -> Self {
-        let servers = Servers::with(POSTGRES).await;
+        Self::on(Self::servers().await, env).await
+    }
+
+    /// Both servers alone.
+    pub async fn servers() -> Arc<Servers> {
+        Arc::new(Servers::with(POSTGRES).await)
+    }
+
+    /// An empty database with our tables in it, and a part of the broker, on servers that may have others, too.
+    pub async fn on(servers: Arc<Servers>, env: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let name = format!("bench_{}", unique());
         let (postgres, broker) = (servers.postgres.lock().await, servers.rabbitmq.lock().await);
@@ -165,7 +174,7 @@ impl Site {
         execute(&self.database, sql).await;
     }
 
-    /// Takes everything down.
+    /// Takes the servers down, and all that stands on them.
     pub async fn take_down(self) {
         self.servers.take_down().await;
     }

@@ -1,132 +1,141 @@
 //! Pages of both listings, by size, page and filter; beside `OFFSET` and `COUNT(*)` on the same table.
 
 mod fill;
+mod place;
 mod questions;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use e2e::client::Client;
-use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
-use tokio::sync::Notify;
+use sqlx::AssertSqlSafe;
 use tokio::time::Instant;
 
+use self::place::{Asked, Place};
 use self::questions::Question;
 
 use super::Effort;
-use crate::load::{self, Answers, Load};
-use crate::report::{Cell, Table, percentile};
+use crate::report::{Cell, Spread, Table, percentile};
 use crate::site::Site;
+use crate::usage::Usage;
 
 /// So many clients ask at once: as many as there are cores.
 const CLIENTS: usize = 2;
-/// How many status changes a second are written while pages are asked for.
-const CHANGES_A_SECOND: usize = 2_000;
-/// In how many statements a second.
-const BATCHES_A_SECOND: u32 = 20;
 
-/// Measures all of it.
+/// What is asked while statuses change all the time, too.
+const WHILE_WRITTEN: [&str; 4] = [
+    "own: first page",
+    "all: first page",
+    "all: status=FAILURE",
+    "all: status=IN_PROGRESS",
+];
+
+/// How many tasks there are, in each of the databases.
+const SIZES: [(i64, &str); 3] = [(10_000, "10⁴"), (1_000_000, "10⁶"), (10_000_000, "10⁷")];
+const SHORT_SIZES: [(i64, &str); 2] = [(1_000, "10³"), (2_000, "2·10³")];
+
+/// Measures all of it. All sizes stand beside each other and are asked in turn, so that a minute in which
+/// the machine is slow is one for each of them.
 pub async fn measure(effort: Effort) -> Vec<Table> {
-    let sizes: &[i64] = if effort.short {
-        &[2_000]
-    } else {
-        &[10_000, 1_000_000, 10_000_000]
-    };
-    let site = Site::prepare(&[]).await;
-    let (_api, url) = site.api("api").await;
-    let admin = site.user("admin", "admin", 0, &url).await;
-    let heavy = site.user("heavy", "user", 0, &url).await;
-    fill::people(&site).await;
-    let mut table = Table::new(
-        "listing",
-        &format!(
-            "Both listings through HTTP, {CLIENTS} clients with kept connections, 20 tasks a page; \
-             `heavy` has a tenth of all tasks; the newest tenth, 100,000 at most, is unfinished. \
-             ms: p50 / p99. Plain: one statement with COUNT(*) and OFFSET, at the largest size, p50."
-        ),
-        &columns(sizes),
-    );
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for &count in sizes {
-        let started = Instant::now();
-        let unfinished = (count / 10).min(100_000);
-        fill::up_to(&site, heavy.id, count, unfinished).await;
-        eprintln!(
-            "{count} tasks, made in {:.0} s",
-            started.elapsed().as_secs_f64()
-        );
-        let last = Some(&count) == sizes.last();
-        for (at, asked) in questions::all(heavy.id, count).iter().enumerate() {
-            let client = if asked.everybody { &admin } else { &heavy };
-            let measured = ask(client, asked, effort).await;
-            if rows.len() <= at {
-                rows.push(vec![asked.name.clone().into()]);
-            }
-            eprintln!("{count}: {}: {} ms", asked.name, shown(&measured));
-            rows[at].push(shown(&measured).into());
-            if last {
-                rows[at].push(plainly(&site, asked, effort).await.into());
+    let sizes = effort.size(&SIZES[..], &SHORT_SIZES[..]);
+    let servers = Site::servers().await;
+    let mut places = Vec::new();
+    for &(count, _) in sizes {
+        places.push(Place::prepare(servers.clone(), count).await);
+    }
+    let mut found = Found::default();
+    for round in 1..=effort.rounds {
+        eprintln!("round {round} of {}", effort.rounds);
+        for at in 0..places[0].questions.len() {
+            for (size, place) in places.iter().enumerate() {
+                let question = &place.questions[at];
+                found.add(&question.name, size, place.ask(question, effort).await);
             }
         }
-        if last {
-            rows.extend(
-                while_written(&site, &admin, &heavy, count, unfinished, effort, sizes).await,
-            );
+        for (size, place) in places.iter().enumerate() {
+            for (name, asked) in place.ask_while_written(&WHILE_WRITTEN, effort).await {
+                found.add(&format!("{name}, while written"), size, asked);
+            }
         }
     }
-    for row in rows {
-        table.row(row);
+    let memory = memory(&places, sizes);
+    let largest = places.last().expect("there is a size");
+    let mut table = Table::new("listing", &about(), &columns(sizes));
+    for (name, by_size) in &found.rows {
+        let question = largest.questions.iter().find(|asked| asked.name == *name);
+        let plain = match question {
+            Some(question) => plainly(&largest.site, question, effort).await.into(),
+            None => "".into(),
+        };
+        table.row(row(name, by_size, plain));
     }
-    site.take_down().await;
-    vec![table]
+    drop(places);
+    servers.take_down().await;
+    vec![table, memory]
 }
 
-fn columns(sizes: &[i64]) -> Vec<&'static str> {
-    let mut columns = vec!["asked"];
-    columns.extend(match sizes {
-        [_] => vec!["2,000"],
-        _ => vec!["10⁴", "10⁶", "10⁷"],
-    });
-    columns.push("plain");
+/// What was asked, in the order in which it was; of each size the rounds.
+#[derive(Default)]
+struct Found {
+    rows: Vec<(String, Vec<Vec<Asked>>)>,
+}
+
+impl Found {
+    fn add(&mut self, name: &str, size: usize, asked: Asked) {
+        let known = self.rows.iter().position(|row| row.0 == name);
+        let at = known.unwrap_or_else(|| {
+            self.rows.push((name.to_owned(), Vec::new()));
+            self.rows.len() - 1
+        });
+        let by_size = &mut self.rows[at].1;
+        by_size.resize_with(by_size.len().max(size + 1), Vec::new);
+        by_size[size].push(asked);
+    }
+}
+
+fn about() -> String {
+    format!(
+        "Both listings through HTTP, {CLIENTS} clients with kept connections, 20 tasks a page; each size in a database of \
+         its own, on one server, asked in turn. `heavy` (own) has a tenth of all tasks; the newest tenth, 100,000 at most, \
+         is unfinished. Page 1,000 is the last where there are fewer. While written: {} status changes a second. \
+         All in ms. Plain: one statement with COUNT(*) and OFFSET, in the largest database.",
+        place::CHANGES_A_SECOND
+    )
+}
+
+fn columns(sizes: &[(i64, &str)]) -> Vec<String> {
+    let mut columns = vec!["asked".to_owned()];
+    for (_, size) in sizes {
+        columns.extend([format!("{size}: p50"), format!("{size}: p99")]);
+    }
+    columns.push("p99 of the largest is so many times that of the smallest".to_owned());
+    columns.push("plain: p50".to_owned());
     columns
 }
 
-/// What answers to a question took, once connections were made and statements prepared.
-async fn ask(client: &Client, asked: &Question, effort: Effort) -> Answers {
-    let listing = if asked.everybody { "" } else { "self" };
-    let path = format!("/api/task/{listing}?{}", asked.query);
-    let page = client.page(&path).await;
-    assert!(page["total"].is_i64(), "{page}");
-    let user = u64::try_from(client.id).expect("ids are positive");
-    let base = client.base.lock().expect("nobody panicked").clone();
-    let load = |milliseconds| Load {
-        address: load::address(&base),
-        requests: vec![load::get(&path, &client.token, user)].into(),
-        clients: CLIENTS,
-        lasts: Duration::from_millis(milliseconds),
-    };
-    load(effort.size(300, 50)).run().await;
-    let answers = load(effort.size(2_000, 50)).run().await;
-    assert_eq!(answers.bad, 0, "{path}: {:?}", answers.complaint);
-    answers
+fn row(name: &str, by_size: &[Vec<Asked>], plain: Cell) -> Vec<Cell> {
+    let mut row: Vec<Cell> = vec![name.into()];
+    for rounds in by_size {
+        row.push(
+            Spread::of(rounds.iter().map(|asked| asked.p50))
+                .median
+                .into(),
+        );
+        row.push(Spread::of(rounds.iter().map(|asked| asked.p99)).into());
+    }
+    let (smallest, largest) = (&by_size[0], &by_size[by_size.len() - 1]);
+    let ratios = largest.iter().zip(smallest);
+    row.push(Spread::of(ratios.map(|(largest, smallest)| largest.p99 / smallest.p99)).into());
+    row.push(plain);
+    row
 }
 
-fn shown(took: &Answers) -> String {
-    let (half, most) = (took.percentile(0.5), took.percentile(0.99));
-    format!("{half:.1} / {most:.1}")
-}
-
-/// What the plain statement takes, p50 of some.
-async fn plainly(site: &Site, asked: &Question, effort: Effort) -> String {
+/// What the plain statement takes, p50 of some, in milliseconds.
+async fn plainly(site: &Site, question: &Question, effort: Effort) -> f64 {
     let mut connection = site.connect().await;
     let sql = format!(
         "WITH total AS (SELECT count(*) AS total FROM tasks t WHERE {plain}),
               page AS (SELECT t.*, u.name FROM tasks t JOIN users u ON u.id = t.user_id
                        WHERE {plain} ORDER BY t.id DESC LIMIT 20 OFFSET {offset})
          SELECT total.total, page.* FROM total LEFT JOIN page ON TRUE",
-        plain = asked.plain,
-        offset = asked.offset
+        plain = question.plain,
+        offset = question.offset
     );
     let mut took = Vec::new();
     for _ in 0..effort.size(3, 1) {
@@ -136,75 +145,21 @@ async fn plainly(site: &Site, asked: &Question, effort: Effort) -> String {
         took.push(started.elapsed().as_secs_f64() * 1000.0);
     }
     took.sort_by(f64::total_cmp);
-    format!("{:.1}", percentile(&took, 0.5))
+    percentile(&took, 0.5)
 }
 
-/// Some of the questions again, while statuses change all the time.
-async fn while_written(
-    site: &Site,
-    admin: &Client,
-    heavy: &Client,
-    count: i64,
-    unfinished: i64,
-    effort: Effort,
-    sizes: &[i64],
-) -> Vec<Vec<Cell>> {
-    let stop = Arc::new(Notify::new());
-    let writer = tokio::spawn(write(site.connect().await, count, unfinished, stop.clone()));
-    tokio::time::sleep(Duration::from_secs(effort.size(5, 1))).await;
-    let mut rows = Vec::new();
-    let chosen = [
-        "own: first page",
-        "all: first page",
-        "all: status=FAILURE",
-        "all: status=IN_PROGRESS",
-    ];
-    for asked in questions::all(heavy.id, count) {
-        if !chosen.contains(&asked.name.as_str()) {
-            continue;
-        }
-        let client = if asked.everybody { admin } else { heavy };
-        let measured = ask(client, &asked, effort).await;
-        let mut row: Vec<Cell> = vec![format!("{}, while written", asked.name).into()];
-        row.extend(sizes.iter().skip(1).map(|_| Cell::from("")));
-        row.extend([shown(&measured).into(), "".into()]);
-        rows.push(row);
+/// What the APIs have after all that.
+fn memory(places: &[Place], sizes: &[(i64, &str)]) -> Table {
+    let about = "Memory (resident, MiB) of each database's API after all of its pages, and the most it had by \
+                 then. The mark: 64 MiB.";
+    let mut table = Table::new("listing: memory", about, &["tasks", "API", "API, most"]);
+    for (place, (_, size)) in places.iter().zip(sizes) {
+        let used = Usage::of(place.api.pid());
+        table.row(vec![
+            (*size).into(),
+            used.resident_mib.into(),
+            used.peak_mib.into(),
+        ]);
     }
-    stop.notify_one();
-    let written = writer.await.expect("the writer ends");
-    eprintln!("{written:.0} status changes a second were written meanwhile");
-    rows
-}
-
-/// Changes statuses of unfinished tasks, as polls do, until told to stop; returns how many a second.
-async fn write(mut database: PgConnection, count: i64, unfinished: i64, stop: Arc<Notify>) -> f64 {
-    let batch = i64::try_from(CHANGES_A_SECOND).unwrap_or(1) / i64::from(BATCHES_A_SECOND);
-    let mut beat = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND);
-    let started = Instant::now();
-    let mut written = 0.0;
-    let mut at = 0;
-    loop {
-        tokio::select! {
-            () = stop.notified() => break,
-            _ = beat.tick() => {}
-        }
-        let first = count - unfinished + 1 + at % unfinished.max(1);
-        let done = sqlx::query(
-            "UPDATE tasks
-             SET status = CASE status WHEN 'QUEUED' THEN 'IN_PROGRESS' ELSE 'QUEUED' END
-             WHERE id BETWEEN $1 AND $2 AND progress < 100",
-        )
-        .bind(first)
-        .bind(first + batch - 1)
-        .execute(&mut database)
-        .await
-        .expect("it writes");
-        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-        let changed = done.rows_affected() as f64;
-        written += changed;
-        at += batch;
-    }
-    let a_second = written / started.elapsed().as_secs_f64();
-    let _ = database.close().await;
-    a_second
+    table
 }

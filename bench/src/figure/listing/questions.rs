@@ -17,12 +17,22 @@ pub struct Question {
     pub offset: i64,
 }
 
-/// The offset of page 1,000.
-const DEEP: i64 = 19_980;
+/// Of so many tasks page 1,000, or the last that is full.
+fn deep(tasks: i64) -> i64 {
+    (tasks / PAGE).clamp(1, 1_000)
+}
 
-/// All of them, where there are `count` tasks and `heavy` is the user with many.
+/// The offset of a page.
+fn offset(page: i64) -> i64 {
+    PAGE * (page - 1)
+}
+
+/// How many tasks a page has.
+const PAGE: i64 = 20;
+
+/// All of them, where there are `count` tasks and `heavy` is the user with a tenth of them.
 pub fn all(heavy: i64, count: i64) -> Vec<Question> {
-    let mut all = of_heavy(heavy);
+    let mut all = of_heavy(heavy, count);
     all.extend(pages(count));
     all.extend(filters(heavy, count));
     all.extend(pairs(heavy, count));
@@ -40,7 +50,8 @@ fn question(everybody: bool, name: &str, query: String, plain: String, offset: i
     }
 }
 
-fn of_heavy(heavy: i64) -> Vec<Question> {
+fn of_heavy(heavy: i64, count: i64) -> Vec<Question> {
+    let deep = deep(count / 10);
     let own = format!("t.user_id = {heavy}");
     let filters = [
         ("status=FAILURE", "t.status = 'FAILURE'"),
@@ -49,7 +60,13 @@ fn of_heavy(heavy: i64) -> Vec<Question> {
     ];
     let mut of_heavy = vec![
         question(false, "first page", String::new(), own.clone(), 0),
-        question(false, "page 1,000", "p=1000".to_owned(), own.clone(), DEEP),
+        question(
+            false,
+            "page 1,000",
+            format!("p={deep}"),
+            own.clone(),
+            offset(deep),
+        ),
     ];
     of_heavy.extend(filters.map(|(query, plain)| {
         let plain = format!("{own} AND {plain}");
@@ -59,30 +76,32 @@ fn of_heavy(heavy: i64) -> Vec<Question> {
 }
 
 fn pages(count: i64) -> Vec<Question> {
-    let middle = (count / 40).max(1);
+    let middle = (count / PAGE / 2).max(1);
     let failed = "t.status = 'FAILURE'".to_owned();
+    // The newest tenth has not failed, at most.
+    let (deep, deep_failed) = (deep(count), deep(count / 10 * 9 / 10));
     vec![
         question(true, "first page", String::new(), "TRUE".to_owned(), 0),
         question(
             true,
             "page 1,000",
-            "p=1000".to_owned(),
+            format!("p={deep}"),
             "TRUE".to_owned(),
-            DEEP,
+            offset(deep),
         ),
         question(
             true,
             "the page in the middle",
             format!("p={middle}"),
             "TRUE".to_owned(),
-            20 * (middle - 1),
+            offset(middle),
         ),
         question(
             true,
             "status=FAILURE, page 1,000",
-            "status=FAILURE&p=1000".to_owned(),
+            format!("status=FAILURE&p={deep_failed}"),
             failed,
-            DEEP,
+            offset(deep_failed),
         ),
     ]
 }
