@@ -12,7 +12,7 @@ use e2e::client::{Client, SONG, http};
 use e2e::rabbitmq::RabbitMq;
 use e2e::stack::{Kind, Setup, Stack};
 use e2e::suite::{on, run_at_once};
-use e2e::wait::eventually;
+use e2e::wait::{eventually, in_time};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -297,12 +297,21 @@ fn short(name: &Value) -> String {
 
 /// Nothing is parked, and nothing waits that nobody will look at.
 async fn queues_are_empty(rabbitmq: &RabbitMq) {
-    eventually(STATISTICS, "the queues to be empty", async || {
-        let queues = rabbitmq.queues().await;
-        let empty = |queue: &Value| queue["messages"] == 0 || queue["messages"].is_null();
-        queues.iter().all(empty).then_some(())
-    })
-    .await;
+    let mut full = Vec::new();
+    let empty = in_time(STATISTICS, async || {
+        full = rabbitmq.queues().await;
+        full.retain(|queue| queue["messages"].as_i64() > Some(0));
+        full.is_empty().then_some(())
+    });
+    if empty.await.is_some() {
+        return;
+    }
+    for queue in &full {
+        let name = short(&queue["name"]);
+        let messages = rabbitmq.messages(&name, 3).await;
+        eprintln!("{name} has {}, the first: {messages:#?}", queue["messages"]);
+    }
+    panic!("{} queues are not empty", full.len());
 }
 
 /// What the workers counted. One that was killed took its figures along.

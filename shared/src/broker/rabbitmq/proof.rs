@@ -3,7 +3,8 @@
 //! A quorum queue whose broker was killed in the moment of its declaration can come back without a
 //! leader: it can be "declared" again, and never confirms anything. So at the start each queue gets a
 //! probe, and must confirm it. From a queue that was empty the probe is taken back; from one that
-//! holds messages it comes to a worker in its turn, who knows a probe when it sees one.
+//! holds messages it comes to a worker in its turn, who knows a probe when it sees one. Programs that
+//! start together see each other's probes and leave their own: in a waiting queue those soon expire.
 
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ const PROBE: &str = "probe";
 
 /// What an operator reads, should one ever come to see it.
 const BODY: &[u8] = br#"{"v":1,"probe":true}"#;
+
+/// How long a probe stays in a waiting queue that has nothing else, at most: milliseconds.
+const EXPIRATION: &str = "5000";
 
 /// How many messages we look at, at most, to find our probe again.
 const LOOKS: usize = 5;
@@ -75,10 +79,14 @@ struct Probe {
     exchange: String,
     routing_key: &'static str,
     was_empty: bool,
+    /// Whether it may leave the queue by itself: then it comes to the poll queue. Out of a queue of work
+    /// it would come to parking.
+    expires: bool,
 }
 
 fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Probe> + 'a {
     let probe = |queue: String, exchange: String, routing_key: &'static str| Probe {
+        expires: false,
         was_empty: depths
             .iter()
             .all(|depth| depth.queue != queue || depth.messages == 0),
@@ -88,9 +96,10 @@ fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Pro
     };
     let work = [Queue::Submit, Queue::Poll]
         .map(|queue| probe(names.queue(queue), names.work(), queue.as_str()));
-    // Should it stay there, its wait ends in the poll queue.
-    let waiting =
-        Rung::LADDER.map(|rung| probe(names.delay(rung), names.delay(rung), Queue::Poll.as_str()));
+    let waiting = Rung::LADDER.map(|rung| Probe {
+        expires: true,
+        ..probe(names.delay(rung), names.delay(rung), Queue::Poll.as_str())
+    });
     // Nobody reads the parking queue, so no probe may stay there.
     let parking = probe(names.parking(), names.dead(), "");
     work.into_iter()
@@ -120,12 +129,16 @@ impl Probe {
             mandatory: true,
             ..BasicPublishOptions::default()
         };
+        let mut properties = properties().with_type(PROBE.into());
+        if self.expires {
+            properties = properties.with_expiration(EXPIRATION.into());
+        }
         let sent = channel.basic_publish(
             self.exchange.as_str().into(),
             self.routing_key.into(),
             options,
             BODY,
-            properties().with_type(PROBE.into()),
+            properties,
         );
         sent.await?.await
     }

@@ -1,6 +1,6 @@
 //! What goes over the wire, and what an operator sees of us.
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 use shared::broker::Queue;
 
@@ -91,6 +91,29 @@ async fn a_probe_that_was_left_behind_is_forgotten() {
             nothing(consumer).await;
         }
         for queue in [".submit", ".poll", ".delay.2s", ".parking"] {
+            depth(&*broker, queue, 0).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_probe_that_was_left_in_a_waiting_queue_soon_leaves_it() {
+    on_a_topology(async |topology| {
+        let broker = topology.connect().await;
+        // Not empty, as where another program that starts has its probe: ours stays.
+        broker.publish(&[after(300, poll(1))]).await.unwrap();
+        let later = topology.connect().await;
+        let mut polls = later.consume(Queue::Poll, 10).await.unwrap();
+        depth(&*broker, ".delay.300s", 2).await;
+        let channel = topology.channel().await;
+        let queue = topology.name("delay.300s");
+        let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let other = got.await.unwrap().expect("a message");
+        other.acker.ack(BasicAckOptions::default()).await.unwrap();
+        depth(&*broker, ".delay.300s", 0).await;
+        nothing(&mut polls).await;
+        for queue in [".poll", ".parking"] {
             depth(&*broker, queue, 0).await;
         }
     })
