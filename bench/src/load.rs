@@ -72,7 +72,7 @@ pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
 }
 
 /// A request with an access token.
-pub fn get(path: &str, token: &str, user: u64) -> Vec<u8> {
+pub fn get(path: &str, token: &str, user: impl std::fmt::Display) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\
          New-Api-User: {user}\r\n\r\n"

@@ -1,5 +1,6 @@
 //! A database with so many tasks, its API, and those who ask it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub struct Place {
     pub api: Process,
     /// What is asked there, the same in each place but for numbers.
     pub questions: Vec<Question>,
+    address: SocketAddr,
     count: i64,
     unfinished: i64,
     admin: Client,
@@ -62,6 +64,7 @@ impl Place {
             questions: questions::all(heavy.id, count),
             site,
             api,
+            address: load::address(&url),
             count,
             unfinished,
             admin,
@@ -79,11 +82,9 @@ impl Place {
         let path = format!("/api/task/{listing}?{}", question.query);
         let page = client.page(&path).await;
         assert!(page["total"].is_i64(), "{page}");
-        let user = u64::try_from(client.id).expect("ids are positive");
-        let base = client.base.lock().expect("nobody panicked").clone();
         let load = |milliseconds| Load {
-            address: load::address(&base),
-            requests: vec![load::get(&path, &client.token, user)].into(),
+            address: self.address,
+            requests: vec![load::get(&path, &client.token, client.id)].into(),
             clients: CLIENTS,
             lasts: Duration::from_millis(milliseconds),
         };

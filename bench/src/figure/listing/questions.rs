@@ -17,6 +17,9 @@ pub struct Question {
     pub offset: i64,
 }
 
+/// How many tasks a page has.
+const PAGE: i64 = 20;
+
 /// Of so many tasks page 1,000, or the last that is full.
 fn deep(tasks: i64) -> i64 {
     (tasks / PAGE).clamp(1, 1_000)
@@ -26,9 +29,6 @@ fn deep(tasks: i64) -> i64 {
 fn offset(page: i64) -> i64 {
     PAGE * (page - 1)
 }
-
-/// How many tasks a page has.
-const PAGE: i64 = 20;
 
 /// All of them, where there are `count` tasks and `heavy` is the user with a tenth of them.
 pub fn all(heavy: i64, count: i64) -> Vec<Question> {
