@@ -131,7 +131,7 @@ pub async fn find(paths: impl Fn() -> Option<PathBuf>, package: &str) -> PathBuf
     if let Some(path) = paths() {
         return path;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/install-servers");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-servers");
     let installed = Command::new(script).arg(package).status().await;
     let done = installed.is_ok_and(|status| status.success());
     assert!(done, "{package} is not installed, and could not be");

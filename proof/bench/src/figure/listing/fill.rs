@@ -6,7 +6,7 @@ use crate::site::Site;
 
 /// The statements with which our own migration counts what is there already.
 fn count_statements() -> &'static str {
-    let migration = include_str!("../../../../migrations/postgres/0002_counts.sql");
+    let migration = include_str!("../../../../../migrations/postgres/0002_counts.sql");
     let marked = migration.split_once("-- What is there already.");
     marked.expect("the migration says where it counts").1
 }

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use claims::{ALL, Claim};
+use fuzz::{ALL, Claim};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fuzz/seeds")
+        .join("seeds")
         .join(name);
     let files = std::fs::read_dir(folder).expect("each claim has seeds");
     let mut paths: Vec<_> = files
@@ -125,7 +125,7 @@ fn every_claim_holds_of_its_seeds_and_of_what_becomes_of_them() {
 /// A target without a claim would never be tried here, and a claim without one never there.
 #[test]
 fn every_claim_has_a_fuzz_target_and_every_target_a_claim() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("targets/fuzz_targets");
     let files = std::fs::read_dir(folder).expect("there are targets");
     let name = |path: std::path::PathBuf| {
         path.file_stem()
