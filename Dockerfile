@@ -10,15 +10,15 @@
 FROM rust:1.95-bookworm AS builder
 WORKDIR /src
 COPY . .
-# The caches keep what was downloaded and compiled from one build to the next.
+# The caches keep downloads and compiled crates from one build to the next.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --release --locked -p api -p worker -p task-center -p suno-simulator \
  && mkdir /out \
  && cp target/release/api target/release/worker target/release/task-center target/release/suno-simulator /out/
 
-# ca-certificates: upstreams are called over HTTPS. The folder data is where task-center keeps its
-# database; it is made here so that a volume on it belongs to the user.
+# ca-certificates: upstreams are called over HTTPS. task-center keeps its database in the folder data,
+# which is made here so that a volume mounted on it belongs to the user.
 FROM debian:bookworm-slim AS runtime
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates \
