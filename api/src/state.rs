@@ -7,7 +7,7 @@ use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::Cors;
 use shared::random::Random;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::telemetry::Figures;
 
 use crate::wake::Wake;
@@ -16,7 +16,7 @@ use crate::wake::Wake;
 #[derive(Clone)]
 pub struct Api {
     /// The database.
-    pub store: SharedStore,
+    pub store: Store,
     /// The broker. The routes only ask whether it answers; `wake` publishes.
     pub broker: SharedBroker,
     /// What tells the workers of a task that was just stored.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backoff::jittered;
 use crate::lifecycle::Stop;
 use crate::random::Random;
-use crate::store::SharedStore;
+use crate::store::Store;
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: u32 = 10_000;
 
 /// Folds until a stop is asked for.
-pub async fn run(store: SharedStore, random: Arc<Random>, stop: Stop) -> Result<(), Infallible> {
+pub async fn run(store: Store, random: Arc<Random>, stop: Stop) -> Result<(), Infallible> {
     let mut failed = false;
     while !stop.is_requested() {
         let folded = store.fold(AT_ONCE).await;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::broker::SharedBroker;
 use crate::clock::SharedClock;
 use crate::lifecycle::Stop;
-use crate::store::SharedStore;
+use crate::store::Store;
 use crate::telemetry::Figure;
 
 /// Every figure that all programs show.
@@ -67,7 +67,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// What the gauges are read from.
 pub struct Gauges {
     /// The database.
-    pub store: SharedStore,
+    pub store: Store,
     /// The broker.
     pub broker: SharedBroker,
     /// The time.
@@ -227,7 +227,7 @@ mod tests {
 
     async fn gauges(broker: &Arc<InProcess>, folder: &Folder) -> Gauges {
         let file = folder.0.join("gauges.db");
-        let store = crate::store::connect(&DatabaseUrl::Sqlite(file), 2, Plans::Kept).await;
+        let store = Store::open(&DatabaseUrl::Sqlite(file), 2, Plans::Kept).await;
         let store = store.expect("the database opens");
         store.migrate().await.expect("the tables are made");
         Gauges {

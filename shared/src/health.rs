@@ -22,7 +22,7 @@ pub struct Readiness {
 
 impl Readiness {
     /// Asks both at once. Why one does not answer goes to the log.
-    pub async fn ask(store: &dyn Store, broker: &dyn Broker) -> Self {
+    pub async fn ask(store: &Store, broker: &dyn Broker) -> Self {
         let (database, broker) = tokio::join!(
             answers("database", store.ping()),
             answers("broker", broker.ping())

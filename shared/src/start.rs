@@ -14,7 +14,7 @@ use crate::clock::Millis;
 use crate::config::{Config, DatabaseUrl, Suno};
 use crate::random::Random;
 use crate::store::channels::NewChannel;
-use crate::store::{self, Plans, SharedStore, StoreError};
+use crate::store::{Plans, Store, StoreError};
 use crate::task::Platform;
 
 /// Why a program could not start.
@@ -54,8 +54,8 @@ pub async fn open_store(
     url: &DatabaseUrl,
     connections: u32,
     plans: Plans,
-) -> Result<SharedStore, StartError> {
-    let store = store::connect(url, connections, plans)
+) -> Result<Store, StartError> {
+    let store = Store::open(url, connections, plans)
         .await
         .map_err(|error| match error {
             StoreError::Busy => StartError::NoDatabase,
@@ -94,7 +94,7 @@ pub async fn open_broker(
 
 /// Makes what `SUNO_BASE_URL` and `SUNO_API_KEY` name the channel `default`, enabled.
 pub async fn put_environment_channel(
-    store: &SharedStore,
+    store: &Store,
     suno: &Suno,
     now: Millis,
 ) -> Result<(), StartError> {

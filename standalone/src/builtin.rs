@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use shared::clock::Millis;
 use shared::secret::Secret;
 use shared::start::say;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::channels::NewChannel;
 use shared::task::Platform;
 use suno_simulator::{Options, Simulator};
@@ -17,10 +17,7 @@ const NAME: &str = "builtin-simulator";
 
 /// Starts the simulator, and makes it the channel, where no channel exists but it. The first real
 /// channel disables it, in the same transaction: paid tasks must not go to a simulator.
-pub async fn start_if_needed(
-    store: &SharedStore,
-    now: Millis,
-) -> Result<Option<Simulator>, Failed> {
+pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simulator>, Failed> {
     if store
         .channels()
         .await?

@@ -13,7 +13,7 @@ use shared::fold;
 use shared::gauges::{self, Gauges};
 use shared::lifecycle::{ComponentDied, Components, Stop};
 use shared::random::Random;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::telemetry::Figures;
 use worker::{Settings, Worker};
 
@@ -24,7 +24,7 @@ pub type Failed = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Ground {
     /// The database.
-    pub store: SharedStore,
+    pub store: Store,
     /// The broker.
     pub broker: SharedBroker,
     /// The time.

@@ -4,7 +4,7 @@ use shared::clock::Millis;
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::start::say;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::accounts::{NewUser, Role};
 use shared::task::{Quota, UserId};
 
@@ -22,7 +22,7 @@ pub struct Newcomers {
 
 /// Makes an `admin` and a `demo` user where there is no user at all.
 pub async fn make_users(
-    store: &SharedStore,
+    store: &Store,
     random: &Random,
     now: Millis,
 ) -> Result<Option<Newcomers>, Failed> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
-use shared::store::{SharedStore, StoreError};
+use shared::store::{Store, StoreError};
 use shared::task::ChannelId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ const SETTLES: usize = 8;
 
 /// Which channels there are.
 pub struct ChannelBook {
-    store: SharedStore,
+    store: Store,
     clock: SharedClock,
     known: Mutex<Known>,
     asking: tokio::sync::Mutex<()>,
@@ -109,7 +109,7 @@ impl Drop for Room {
 
 impl ChannelBook {
     /// A book that knows nothing yet.
-    pub fn new(store: SharedStore, clock: SharedClock) -> Self {
+    pub fn new(store: Store, clock: SharedClock) -> Self {
         Self {
             store,
             clock,

@@ -11,7 +11,7 @@ use shared::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::Channel;
 use shared::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
-use shared::store::{SharedStore, StoreError};
+use shared::store::{Store, StoreError};
 use shared::task::Platform;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{CoolDown, PollPace};
@@ -48,7 +48,7 @@ impl Settings {
 /// What the parts of a worker share.
 pub struct Context {
     /// The truth.
-    pub store: SharedStore,
+    pub store: Store,
     /// What wakes us.
     pub broker: SharedBroker,
     /// The time.

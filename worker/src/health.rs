@@ -14,14 +14,14 @@ use shared::broker::SharedBroker;
 use shared::health::{PROMETHEUS, Readiness};
 use shared::lifecycle::Stop;
 use shared::start::StartError;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::telemetry::Figures;
 use tokio::net::TcpListener;
 
 /// What the three stand on.
 pub struct Health {
     /// The database.
-    pub store: SharedStore,
+    pub store: Store,
     /// The broker.
     pub broker: SharedBroker,
     /// The figures.

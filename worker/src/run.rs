@@ -7,7 +7,7 @@ use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue, SharedBrok
 use shared::clock::SharedClock;
 use shared::lifecycle::Stop;
 use shared::random::Random;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::turns::AtTurn;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
@@ -35,7 +35,7 @@ pub struct Worker {
 impl Worker {
     /// A worker on this database and this broker.
     pub fn new(
-        store: SharedStore,
+        store: Store,
         broker: SharedBroker,
         clock: SharedClock,
         random: Arc<Random>,

@@ -119,7 +119,7 @@ pub enum StoreCommand {
 #[derive(Clone, Copy)]
 pub struct Desk<'a> {
     /// The database, its tables up to date.
-    pub store: &'a dyn Store,
+    pub store: &'a Store,
     /// The time, for what is made now.
     pub clock: &'a dyn Clock,
     /// Chance, for secrets: seeded by the operating system but in tests.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use shared::config::DatabaseUrl;
-use shared::store::{Plans, SharedStore, connect};
+use shared::store::{Plans, Store};
 
 pub struct Operator {
     pub folder: PathBuf,
@@ -87,9 +87,9 @@ impl Operator {
         ended.err
     }
 
-    pub async fn store(&self) -> SharedStore {
+    pub async fn store(&self) -> Store {
         let url = DatabaseUrl::Sqlite(self.database());
-        connect(&url, 2, Plans::Kept)
+        Store::open(&url, 2, Plans::Kept)
             .await
             .expect("the database opens")
     }

@@ -15,7 +15,7 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
-use shared::store::{Plans, SharedStore, connect};
+use shared::store::{Plans, Store};
 use shared::task::{ChannelId, KeyId, Platform, Quota, UserId};
 use shared::telemetry::Figures;
 
@@ -24,7 +24,7 @@ const NOW: Millis = Millis(1_716_191_749_000);
 
 /// A router on a database of its own, at a time that stands still.
 pub struct World {
-    pub store: SharedStore,
+    pub store: Store,
     pub broker: Arc<InProcess>,
     pub clock: Arc<ManualClock>,
     pub random: Arc<Random>,
@@ -50,7 +50,7 @@ impl World {
 
     pub async fn with_cors(cors: Cors) -> Self {
         let file = DatabaseFile::new();
-        let store = connect(&DatabaseUrl::Sqlite(file.0.clone()), 4, Plans::Kept)
+        let store = Store::open(&DatabaseUrl::Sqlite(file.0.clone()), 4, Plans::Kept)
             .await
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");

@@ -1,8 +1,6 @@
 //! Users, access tokens, API keys, grants.
 
-use async_trait::async_trait;
-
-use super::Result;
+use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{KeyId, Quota, UserId};
@@ -91,47 +89,100 @@ pub enum Granted {
     TooMuch,
 }
 
-/// Users, access tokens, API keys, grants.
-#[async_trait]
-pub trait Accounts: Send + Sync + 'static {
+impl Store {
     /// Makes a user; a quota above zero is a `grant` in the ledger, in the same transaction.
     /// `None`: the name is taken, and nothing was made.
-    async fn create_user(&self, user: NewUser, now: Millis) -> Result<Option<UserId>>;
+    pub async fn create_user(&self, user: NewUser, now: Millis) -> Result<Option<UserId>> {
+        match &self.database {
+            Database::Postgres(store) => store.create_user(user, now).await,
+            Database::Sqlite(store) => store.create_user(user, now).await,
+        }
+    }
 
     /// Every user, by number.
-    async fn users(&self) -> Result<Vec<User>>;
+    pub async fn users(&self) -> Result<Vec<User>> {
+        match &self.database {
+            Database::Postgres(store) => store.users().await,
+            Database::Sqlite(store) => store.users().await,
+        }
+    }
 
     /// The user of that name.
-    async fn user_by_name(&self, name: &str) -> Result<Option<User>>;
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
+        match &self.database {
+            Database::Postgres(store) => store.user_by_name(name).await,
+            Database::Sqlite(store) => store.user_by_name(name).await,
+        }
+    }
 
     /// The user whose access token has this digest, enabled or not.
-    async fn user_by_token(&self, token: SecretDigest) -> Result<Option<User>>;
+    pub async fn user_by_token(&self, token: SecretDigest) -> Result<Option<User>> {
+        match &self.database {
+            Database::Postgres(store) => store.user_by_token(token).await,
+            Database::Sqlite(store) => store.user_by_token(token).await,
+        }
+    }
 
     /// Adds `quota` to a user's balance, with a `grant` in the ledger, in one transaction.
-    async fn grant(&self, name: &str, quota: Quota, now: Millis) -> Result<Granted>;
+    pub async fn grant(&self, name: &str, quota: Quota, now: Millis) -> Result<Granted> {
+        match &self.database {
+            Database::Postgres(store) => store.grant(name, quota, now).await,
+            Database::Sqlite(store) => store.grant(name, quota, now).await,
+        }
+    }
 
     /// Enables or disables a user. `false`: there is none of that name.
-    async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool>;
+    pub async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
+        match &self.database {
+            Database::Postgres(store) => store.enable_user(name, enabled).await,
+            Database::Sqlite(store) => store.enable_user(name, enabled).await,
+        }
+    }
 
     /// Replaces a user's access token. `false`: there is none of that name.
-    async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool>;
+    pub async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
+        match &self.database {
+            Database::Postgres(store) => store.replace_token(name, token).await,
+            Database::Sqlite(store) => store.replace_token(name, token).await,
+        }
+    }
 
     /// Makes an API key, with a limit of its own or without.
-    async fn create_key(
+    pub async fn create_key(
         &self,
         user: UserId,
         label: &str,
         key: SecretDigest,
         limit: Option<Quota>,
         now: Millis,
-    ) -> Result<KeyId>;
+    ) -> Result<KeyId> {
+        match &self.database {
+            Database::Postgres(store) => store.create_key(user, label, key, limit, now).await,
+            Database::Sqlite(store) => store.create_key(user, label, key, limit, now).await,
+        }
+    }
 
     /// A user's API keys, by number.
-    async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>>;
+    pub async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        match &self.database {
+            Database::Postgres(store) => store.keys(user).await,
+            Database::Sqlite(store) => store.keys(user).await,
+        }
+    }
 
     /// Enables or disables an API key. `false`: there is none of that number.
-    async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool>;
+    pub async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
+        match &self.database {
+            Database::Postgres(store) => store.enable_key(key, enabled).await,
+            Database::Sqlite(store) => store.enable_key(key, enabled).await,
+        }
+    }
 
     /// Who holds the API key of this digest, both enabled or not.
-    async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>>;
+    pub async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
+        match &self.database {
+            Database::Postgres(store) => store.key_holder(key).await,
+            Database::Sqlite(store) => store.key_holder(key).await,
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! The audit, and the story of one task.
 
-use async_trait::async_trait;
-
-use super::Result;
 use super::listing::TaskView;
+use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::task::{KeyId, TaskId};
 
@@ -136,22 +134,40 @@ pub struct Story {
     pub events: Vec<Event>,
 }
 
-/// The audit, and the story of one task.
-#[async_trait]
-pub trait Books: Send + Sync + 'static {
+impl Store {
     /// Proves from the tables alone, in one snapshot, that the money is exact: every user's quota is
     /// the sum of their ledger, every `used_quota` the charges less the refunds (users, keys,
     /// channels), each task charged once, each FAILURE and nothing else refunded once, and each
     /// unfinished task (and no other) in the table of unfinished tasks.
-    async fn audit(&self) -> Result<Audit>;
+    pub async fn audit(&self) -> Result<Audit> {
+        match &self.database {
+            Database::Postgres(store) => store.audit().await,
+            Database::Sqlite(store) => store.audit().await,
+        }
+    }
 
     /// Everything that is known of a task, whoever's it is.
-    async fn story(&self, task: &TaskId) -> Result<Option<Story>>;
+    pub async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
+        match &self.database {
+            Database::Postgres(store) => store.story(task).await,
+            Database::Sqlite(store) => store.story(task).await,
+        }
+    }
 
     /// How many tasks are unfinished.
-    async fn unfinished(&self) -> Result<i64>;
+    pub async fn unfinished(&self) -> Result<i64> {
+        match &self.database {
+            Database::Postgres(store) => store.unfinished().await,
+            Database::Sqlite(store) => store.unfinished().await,
+        }
+    }
 
     /// How many tasks are unfinished, by what they wait for, and how many were due before
     /// `due_before`. Reads the narrow table alone.
-    async fn backlog(&self, due_before: Millis) -> Result<Backlog>;
+    pub async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
+        match &self.database {
+            Database::Postgres(store) => store.backlog(due_before).await,
+            Database::Sqlite(store) => store.backlog(due_before).await,
+        }
+    }
 }

@@ -1,8 +1,6 @@
 //! Channels, their cool-downs, and prices.
 
-use async_trait::async_trait;
-
-use super::Result;
+use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::secret::Secret;
 use crate::task::wait::CoolDown;
@@ -67,42 +65,84 @@ pub struct Price {
     pub quota: Quota,
 }
 
-/// Channels, their cool-downs, and prices.
-#[async_trait]
-pub trait Channels: Send + Sync + 'static {
+impl Store {
     /// Makes a channel. `None`: the name is taken, and nothing was made. Making one that is not
     /// built in disables the built-in one in the same transaction: paid tasks must not go to a
     /// simulator.
-    async fn create_channel(&self, channel: NewChannel, now: Millis) -> Result<Option<ChannelId>>;
+    pub async fn create_channel(
+        &self,
+        channel: NewChannel,
+        now: Millis,
+    ) -> Result<Option<ChannelId>> {
+        match &self.database {
+            Database::Postgres(store) => store.create_channel(channel, now).await,
+            Database::Sqlite(store) => store.create_channel(channel, now).await,
+        }
+    }
 
     /// Makes the channel, or gives the one of that name this address and key: for the channels that
     /// come from the environment. An address or key that is new enables it and ends its rest.
-    /// Else as [`Channels::create_channel`].
-    async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId>;
+    /// Else as [`Store::create_channel`].
+    pub async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
+        match &self.database {
+            Database::Postgres(store) => store.put_channel(channel, now).await,
+            Database::Sqlite(store) => store.put_channel(channel, now).await,
+        }
+    }
 
     /// Every channel, by number.
-    async fn channels(&self) -> Result<Vec<Channel>>;
+    pub async fn channels(&self) -> Result<Vec<Channel>> {
+        match &self.database {
+            Database::Postgres(store) => store.channels().await,
+            Database::Sqlite(store) => store.channels().await,
+        }
+    }
 
     /// Enables or disables a channel. `false`: there is none of that name.
-    async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool>;
+    pub async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
+        match &self.database {
+            Database::Postgres(store) => store.enable_channel(name, enabled).await,
+            Database::Sqlite(store) => store.enable_channel(name, enabled).await,
+        }
+    }
 
     /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for,
     /// or else exponentially. Many calls that fail together are one step of the exponent: while it
     /// is cooling down already, only a later end changes anything. Returns the end.
-    async fn cool_down(
+    pub async fn cool_down(
         &self,
         channel: ChannelId,
         kind: CoolDown,
         asked: Option<std::time::Duration>,
         now: Millis,
-    ) -> Result<Millis>;
+    ) -> Result<Millis> {
+        match &self.database {
+            Database::Postgres(store) => store.cool_down(channel, kind, asked, now).await,
+            Database::Sqlite(store) => store.cool_down(channel, kind, asked, now).await,
+        }
+    }
 
     /// A channel answered well: its next cool-down is the first of a row again.
-    async fn warm_up(&self, channel: ChannelId) -> Result<()>;
+    pub async fn warm_up(&self, channel: ChannelId) -> Result<()> {
+        match &self.database {
+            Database::Postgres(store) => store.warm_up(channel).await,
+            Database::Sqlite(store) => store.warm_up(channel).await,
+        }
+    }
 
     /// Every price.
-    async fn prices(&self) -> Result<Vec<Price>>;
+    pub async fn prices(&self) -> Result<Vec<Price>> {
+        match &self.database {
+            Database::Postgres(store) => store.prices().await,
+            Database::Sqlite(store) => store.prices().await,
+        }
+    }
 
     /// Sets what tasks cost from now on.
-    async fn set_price(&self, price: Price) -> Result<()>;
+    pub async fn set_price(&self, price: Price) -> Result<()> {
+        match &self.database {
+            Database::Postgres(store) => store.set_price(price).await,
+            Database::Sqlite(store) => store.set_price(price).await,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connect::ACQUIRE_TIMEOUT;
+use super::options::ACQUIRE_TIMEOUT;
 use super::{Result, StoreError};
 
 /// How long a call waits for a batch that is about the same: a batch takes some ten milliseconds, and one

@@ -1,8 +1,6 @@
 //! Charge, task and ledger in one transaction, once for each idempotency key.
 
-use async_trait::async_trait;
-
-use super::Result;
+use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{Action, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
@@ -68,20 +66,36 @@ pub struct Continuable {
     pub upstream_id: String,
 }
 
-/// Charge, task and ledger in one transaction, once for each idempotency key.
-#[async_trait]
-pub trait Submissions: Send + Sync + 'static {
+impl Store {
     /// Charges the price of the moment and stores the task: user, key, task, unfinished task,
     /// ledger and history, all or nothing. An idempotency key younger than [`IDEMPOTENCY_KEPT`]
     /// answers with its first task before anything else is looked at; of concurrent twins one
     /// stores, the other waits and repeats.
-    async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted>;
+    pub async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
+        match &self.database {
+            Database::Postgres(store) => store.submit(task, now).await,
+            Database::Sqlite(store) => store.submit(task, now).await,
+        }
+    }
 
     /// What the user's own task can be continued with. `None`: the user has no such task.
     /// `Some(None)`: it was never accepted by an upstream.
-    async fn continuable(&self, user: UserId, task: &TaskId)
-    -> Result<Option<Option<Continuable>>>;
+    pub async fn continuable(
+        &self,
+        user: UserId,
+        task: &TaskId,
+    ) -> Result<Option<Option<Continuable>>> {
+        match &self.database {
+            Database::Postgres(store) => store.continuable(user, task).await,
+            Database::Sqlite(store) => store.continuable(user, task).await,
+        }
+    }
 
     /// Forgets at most `limit` idempotency keys made before `before`; returns how many.
-    async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64>;
+    pub async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64> {
+        match &self.database {
+            Database::Postgres(store) => store.forget_idempotency(before, limit).await,
+            Database::Sqlite(store) => store.forget_idempotency(before, limit).await,
+        }
+    }
 }

@@ -2,13 +2,11 @@
 //!
 //! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
 //! where the task is at another turn, and moves the turn on where it changes something (but for
-//! [`Turns::hold_polls`] and [`Turns::sweep`], which only say when it is overdue). What comes
+//! [`Store::hold_polls`] and [`Store::sweep`], which only say when it is overdue). What comes
 //! back names just the tasks that were changed; the others are stale, and their caller does nothing.
 //! Of a task that is named at several turns in one list one counts: the one it is at.
 
-use async_trait::async_trait;
-
-use super::Result;
+use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::task::{Action, ChannelId, Platform, Progress, RowId, Status, TaskId, Turn};
 
@@ -72,7 +70,7 @@ pub struct Begun {
 /// The upstream accepted a task.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    /// The task, at the turn that [`Turns::begin_submit`] gave.
+    /// The task, at the turn that [`Store::begin_submit`] gave.
     pub at: AtTurn,
     /// The channel that accepted it.
     pub channel: ChannelId,
@@ -158,7 +156,7 @@ pub enum End {
         /// The channel that said so, for a task that no channel had accepted before.
         channel: Option<ChannelId>,
         /// Whether it was we who gave it up while its upstream may still make it: then
-        /// [`Turns::late_tasks`] will name it.
+        /// [`Store::late_tasks`] will name it.
         given_up: bool,
     },
 }
@@ -187,14 +185,17 @@ pub struct LateTask {
     pub upstream_id: String,
 }
 
-/// What workers do: claims by turn, outcomes, the sweep.
-#[async_trait]
-pub trait Turns: Send + Sync + 'static {
+impl Store {
     /// The tasks to submit: those that are neither stale nor past their submit.
-    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>>;
+    pub async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+        match &self.database {
+            Database::Postgres(store) => store.submit_jobs(tasks).await,
+            Database::Sqlite(store) => store.submit_jobs(tasks).await,
+        }
+    }
 
     /// The same of one task.
-    async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
+    pub async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
         Ok(self.submit_jobs(&[at]).await?.pop())
     }
 
@@ -202,15 +203,20 @@ pub trait Turns: Send + Sync + 'static {
     /// the sweep may look at the tasks again. Returns those that stand now, with the turns to act for:
     /// not those that are stale, nor those of which another's intention stands already. Of a task that
     /// is named with several claims one counts, and which is told by its claim.
-    async fn begin_submits(
+    pub async fn begin_submits(
         &self,
         intentions: &[Intention],
         lease_until: Millis,
         now: Millis,
-    ) -> Result<Vec<Begun>>;
+    ) -> Result<Vec<Begun>> {
+        match &self.database {
+            Database::Postgres(store) => store.begin_submits(intentions, lease_until, now).await,
+            Database::Sqlite(store) => store.begin_submits(intentions, lease_until, now).await,
+        }
+    }
 
     /// The same of one task.
-    async fn begin_submit(
+    pub async fn begin_submit(
         &self,
         at: AtTurn,
         channel: ChannelId,
@@ -224,70 +230,115 @@ pub trait Turns: Send + Sync + 'static {
     }
 
     /// Puts unfinished tasks off until `due_at` without having asked anybody anything.
-    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>>;
+    pub async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
+        match &self.database {
+            Database::Postgres(store) => store.postpone(tasks, due_at).await,
+            Database::Sqlite(store) => store.postpone(tasks, due_at).await,
+        }
+    }
 
     /// A submit surely did not arrive: withdraws the intention, counts the attempt if `counted`
     /// (a 429 is no attempt), and notes `reason` in the history. `None` if stale.
-    async fn retry_submit(
+    pub async fn retry_submit(
         &self,
         at: AtTurn,
         counted: bool,
         reason: &str,
         due_at: Millis,
         now: Millis,
-    ) -> Result<Option<AtTurn>>;
+    ) -> Result<Option<AtTurn>> {
+        match &self.database {
+            Database::Postgres(store) => store.retry_submit(at, counted, reason, due_at, now).await,
+            Database::Sqlite(store) => store.retry_submit(at, counted, reason, due_at, now).await,
+        }
+    }
 
     /// Tasks were accepted: SUBMITTED, their channel's `used_quota` raised, in one transaction.
-    async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>>;
+    pub async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
+        match &self.database {
+            Database::Postgres(store) => store.accept(tasks, now).await,
+            Database::Sqlite(store) => store.accept(tasks, now).await,
+        }
+    }
 
     /// The tasks that `channel` has, for one poll. Only a look: the turn stays, so two who were given
-    /// the same turn both get the task, and both may ask the upstream; [`Turns::settle`] then takes
+    /// the same turn both get the task, and both may ask the upstream; [`Store::settle`] then takes
     /// what one of them was told.
-    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>>;
+    pub async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+        match &self.database {
+            Database::Postgres(store) => store.poll_jobs(channel, tasks).await,
+            Database::Sqlite(store) => store.poll_jobs(channel, tasks).await,
+        }
+    }
 
     /// Leaves polled tasks alone until `until` at least: they are not overdue before. The turn stays.
     /// For a poll that takes long, so that nobody takes it for lost.
-    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()>;
+    pub async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
+        match &self.database {
+            Database::Postgres(store) => store.hold_polls(tasks, until).await,
+            Database::Sqlite(store) => store.hold_polls(tasks, until).await,
+        }
+    }
 
     /// The outcome of a poll, in one transaction: those that wait on, and those that end. A FAILURE
     /// and its refund are written together. Returns those that wait on, in no order, and how many
     /// ended.
-    async fn settle(
+    pub async fn settle(
         &self,
         waiting: Vec<Waiting>,
         finished: Vec<Finished>,
         now: Millis,
-    ) -> Result<Settled>;
+    ) -> Result<Settled> {
+        match &self.database {
+            Database::Postgres(store) => store.settle(waiting, finished, now).await,
+            Database::Sqlite(store) => store.settle(waiting, finished, now).await,
+        }
+    }
 
     /// Unfinished tasks that were due before `due_before`, at most `limit`, each given to one caller
     /// only; they are not overdue again before `lease_until`. Their turn stays: a message that is
     /// still on its way is as good as the one to be published now. Noted in the history, once a turn.
-    async fn sweep(
+    pub async fn sweep(
         &self,
         due_before: Millis,
         lease_until: Millis,
         limit: u32,
         now: Millis,
-    ) -> Result<Vec<Overdue>>;
+    ) -> Result<Vec<Overdue>> {
+        match &self.database {
+            Database::Postgres(store) => store.sweep(due_before, lease_until, limit, now).await,
+            Database::Sqlite(store) => store.sweep(due_before, lease_until, limit, now).await,
+        }
+    }
 
     /// Tasks given up at their deadline, due for a look whether the upstream made them after all:
     /// at most `limit`, each given to one caller only. Each has a few looks, minutes apart, and is
     /// forgotten after the last.
-    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>>;
+    pub async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+        match &self.database {
+            Database::Postgres(store) => store.late_tasks(now, limit).await,
+            Database::Sqlite(store) => store.late_tasks(now, limit).await,
+        }
+    }
 
     /// Notes in the history of a task that is FAILURE that its upstream ended it after all, as
     /// `status`; once. Money stays as settled. Returns the task's last turn; `None` if there was
     /// nothing to note.
-    async fn note_late(
+    pub async fn note_late(
         &self,
         row: RowId,
         status: Status,
         data: Option<&str>,
         now: Millis,
-    ) -> Result<Option<Turn>>;
+    ) -> Result<Option<Turn>> {
+        match &self.database {
+            Database::Postgres(store) => store.note_late(row, status, data, now).await,
+            Database::Sqlite(store) => store.note_late(row, status, data, now).await,
+        }
+    }
 }
 
-/// What [`Turns::settle`] changed.
+/// What [`Store::settle`] changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The tasks that wait on, at their next turn.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::random::Random;
 use shared::store::listing::Filter;
-use shared::store::{SharedStore, StoreError};
+use shared::store::{Store, StoreError};
 use shared::task::{Action, ChannelId, Status, UserId};
 
 use crate::harness::contract;
@@ -189,7 +189,7 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
         world.payer(1_000 * SONG).await,
     ];
     let done = Arc::new(AtomicBool::new(false));
-    let folding = |store: SharedStore| {
+    let folding = |store: Store| {
         let done = done.clone();
         tokio::spawn(async move {
             while !done.load(Ordering::SeqCst) {
@@ -233,12 +233,7 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
 }
 
 /// Lists all there is, again and again: as many rows must come as the total of the same snapshot says.
-async fn look(
-    store: SharedStore,
-    users: [UserId; 2],
-    channel: ChannelId,
-    done: Arc<AtomicBool>,
-) -> u32 {
+async fn look(store: Store, users: [UserId; 2], channel: ChannelId, done: Arc<AtomicBool>) -> u32 {
     let random = Random::seeded(3);
     let mut looked = 0;
     while !done.load(Ordering::SeqCst) {

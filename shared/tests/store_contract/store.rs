@@ -28,7 +28,7 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
         .map(|_| {
             let url = url.clone();
             tokio::spawn(async move {
-                let store = store::connect(&url, 2, Plans::Kept)
+                let store = Store::open(&url, 2, Plans::Kept)
                     .await
                     .expect("the database opens");
                 store.migrate().await.expect("the tables are made");
@@ -51,7 +51,7 @@ async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(wor
     world.channel().await;
     let payer = world.payer(SONG).await;
     world.stored(&payer).await;
-    let third = store::connect(&world.database.url(), 2, Plans::Kept)
+    let third = Store::open(&world.database.url(), 2, Plans::Kept)
         .await
         .expect("the database opens");
     third.close().await;
@@ -71,7 +71,7 @@ async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(wor
 async fn a_closing_store_waits_for_work_under_way(world: &World) {
     world.channel().await;
     let payer = world.payer(50 * SONG).await;
-    let third = store::connect(&world.database.url(), 4, Plans::Kept)
+    let third = Store::open(&world.database.url(), 4, Plans::Kept)
         .await
         .expect("the database opens");
     let working: Vec<_> = (0..10)

@@ -12,7 +12,7 @@ use shared::store::books::Story;
 use shared::store::channels::{Channel, NewChannel};
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
 use shared::store::turns::{Accepted, AtTurn, End, Finished, News, PollJob, Waiting};
-use shared::store::{self, Plans, SharedStore};
+use shared::store::{Plans, Store};
 use shared::task::{Action, ChannelId, KeyId, Platform, Progress, Quota, RowId, Status};
 use shared::task::{TaskId, Turn, UserId};
 use tokio::sync::Barrier;
@@ -27,9 +27,9 @@ pub const SONG: i64 = 150_000;
 /// A database with a Store on it.
 pub struct World {
     /// The Store under test.
-    pub store: SharedStore,
+    pub store: Store,
     /// A second one on the same database, as in another process.
-    pub other: SharedStore,
+    pub other: Store,
     /// The database itself.
     pub database: Database,
     random: Random,
@@ -63,12 +63,12 @@ impl World {
     /// A Store with its tables on a new database.
     pub async fn new(database: Database) -> Self {
         let url = database.url();
-        let store = store::connect(&url, 8, Plans::Kept)
+        let store = Store::open(&url, 8, Plans::Kept)
             .await
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");
         Self {
-            other: store::connect(&url, 8, Plans::Fresh)
+            other: Store::open(&url, 8, Plans::Fresh)
                 .await
                 .expect("the database opens"),
             store,
@@ -299,7 +299,7 @@ impl World {
     }
 
     /// Does the same thing `times` times at once, from both Stores.
-    pub async fn at_once<T, F>(&self, times: usize, act: impl Fn(usize, SharedStore) -> F) -> Vec<T>
+    pub async fn at_once<T, F>(&self, times: usize, act: impl Fn(usize, Store) -> F) -> Vec<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,

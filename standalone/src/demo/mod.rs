@@ -23,7 +23,7 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
-use shared::store::{Plans, SharedStore, connect};
+use shared::store::{Plans, Store};
 use shared::task::wait::PollPace;
 use shared::task::{Platform, Quota};
 use shared::telemetry::{self, Figures};
@@ -61,7 +61,7 @@ async fn demo() -> Result<bool, Failed> {
     let random = Arc::new(Random::from_system());
     let folder = Folder::make(&random)?;
     let upstream = simulator().await?;
-    let store = connect(
+    let store = Store::open(
         &DatabaseUrl::Sqlite(folder.0.join("demo.db")),
         10,
         Plans::Kept,
@@ -155,7 +155,7 @@ async fn setup() -> std::io::Result<Setup> {
     })
 }
 
-async fn add_channel(store: &SharedStore, upstream: &Simulator) -> Result<(), Failed> {
+async fn add_channel(store: &Store, upstream: &Simulator) -> Result<(), Failed> {
     let channel = NewChannel {
         name: "demo-upstream".to_owned(),
         platform: Platform::Suno,
@@ -169,7 +169,7 @@ async fn add_channel(store: &SharedStore, upstream: &Simulator) -> Result<(), Fa
     Ok(())
 }
 
-async fn make_user(store: &SharedStore, random: &Random, url: String) -> Result<Client, Failed> {
+async fn make_user(store: &Store, random: &Random, url: String) -> Result<Client, Failed> {
     let now = SystemClock.now();
     let (token, key) = (Secret::access_token(random), Secret::api_key(random));
     let user = NewUser {
@@ -261,7 +261,7 @@ async fn print_listing(client: &Client) -> Result<(), Failed> {
 }
 
 /// Whether the books balance.
-async fn print_books(store: &SharedStore, user: i64) -> Result<bool, Failed> {
+async fn print_books(store: &Store, user: i64) -> Result<bool, Failed> {
     let users = store.users().await?;
     let user = users
         .iter()

@@ -7,7 +7,7 @@ use shared::broker::{Message, Queue, SharedBroker};
 use shared::clock::SystemClock;
 use shared::lifecycle::Stop;
 use shared::random::Random;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::task::wait::PollPace;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 32;
 const PREFETCH: u16 = 300;
 
 /// Polls the next `tasks` that come out of the queue; returns how long that took.
-pub async fn poll_all(store: &SharedStore, broker: &SharedBroker, tasks: usize) -> Duration {
+pub async fn poll_all(store: &Store, broker: &SharedBroker, tasks: usize) -> Duration {
     let context = Arc::new(context(store, broker));
     let mut consumer = broker
         .consume(Queue::Poll, PREFETCH)
@@ -54,7 +54,7 @@ pub async fn poll_all(store: &SharedStore, broker: &SharedBroker, tasks: usize) 
     took
 }
 
-fn context(store: &SharedStore, broker: &SharedBroker) -> Context {
+fn context(store: &Store, broker: &SharedBroker) -> Context {
     let clock = Arc::new(SystemClock);
     let timeout = Duration::from_secs(30);
     let suno = Suno::new(timeout, timeout, clock.clone()).expect("a client can be made");

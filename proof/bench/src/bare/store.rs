@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use shared::clock::{Clock as _, SystemClock};
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::turns::{AtTurn, News, PollJob, Waiting};
 use shared::task::{ChannelId, Progress, Status};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ pub enum Said {
 
 /// Reads and settles batches of a hundred, so many `at_once`; returns how long that took.
 pub async fn poll(
-    store: &SharedStore,
+    store: &Store,
     channel: ChannelId,
     tasks: &[AtTurn],
     at_once: usize,

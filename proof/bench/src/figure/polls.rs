@@ -8,7 +8,7 @@ use e2e::upstream::Upstream;
 use serde_json::json;
 use shared::broker::SharedBroker;
 use shared::broker::message::MOST_TASKS;
-use shared::store::{Plans, SharedStore};
+use shared::store::{Plans, Store};
 use shared::task::ChannelId;
 use tokio::time::Instant;
 
@@ -45,7 +45,7 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
     let owner = site.user("bench", "user", 1_000_000_000_000_000, "").await;
     let bench = Bench {
         broker: Arc::new(broker(&site).await),
-        store: shared::store::connect(
+        store: Store::open(
             &shared::config::DatabaseUrl::Postgres(site.database_url.clone()),
             10,
             Plans::Fresh,
@@ -75,7 +75,7 @@ struct Bench {
     channel: i64,
     owner: Client,
     broker: Arc<shared::broker::rabbitmq::RabbitMq>,
-    store: SharedStore,
+    store: Store,
     count: u32,
     /// Of the last round, by what was done.
     spent: tokio::sync::Mutex<Vec<(&'static str, Spent)>>,

@@ -3,7 +3,7 @@
 //!
 //! Tasks lie in [`blocks`] of 256, which lie in larger ones. The table `task_counts` has how many tasks
 //! of each kind are in each block; whoever changes a task notes the change in `task_changes` (a trigger
-//! does), and every second somebody folds these into the counts ([`Listing::fold`]). Counts plus noted
+//! does), and every second somebody folds these into the counts ([`Store::fold`]). Counts plus noted
 //! changes are exact in every snapshot. A listing adds up the largest blocks, goes down only into those
 //! that the page lies in, or that an end of the time range cuts, and reads the rows of some blocks of
 //! 256: [`walk`].
@@ -20,9 +20,7 @@ pub(in crate::store) const EVERYWHERE: i16 = 3;
 pub(in crate::store) mod blocks;
 pub(in crate::store) mod walk;
 
-use async_trait::async_trait;
-
-use super::Result;
+use super::{Database, Result, Store};
 use crate::task::{Action, ChannelId, Progress, Quota, RowId, Status, TaskId, UserId};
 
 /// A task as it is listed. Times are Unix seconds by our own clock; 0 means not yet.
@@ -131,17 +129,30 @@ pub struct Page {
     pub total: i64,
 }
 
-/// Tasks as clients see them.
-#[async_trait]
-pub trait Listing: Send + Sync + 'static {
+impl Store {
     /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
     /// come from one snapshot.
-    async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page>;
+    pub async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
+        match &self.database {
+            Database::Postgres(store) => store.list(filter, offset, limit).await,
+            Database::Sqlite(store) => store.list(filter, offset, limit).await,
+        }
+    }
 
     /// Folds at most `limit` noted changes into the counts, so that listings have less to add up;
     /// returns how many. Safe while others do the same: one does it, the rest return 0.
-    async fn fold(&self, limit: u32) -> Result<u64>;
+    pub async fn fold(&self, limit: u32) -> Result<u64> {
+        match &self.database {
+            Database::Postgres(store) => store.fold(limit).await,
+            Database::Sqlite(store) => store.fold(limit).await,
+        }
+    }
 
     /// Those of `tasks` that are the user's, in no order.
-    async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>>;
+    pub async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
+        match &self.database {
+            Database::Postgres(store) => store.find(user, tasks).await,
+            Database::Sqlite(store) => store.find(user, tasks).await,
+        }
+    }
 }

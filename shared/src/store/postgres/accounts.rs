@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 use tokio::time::timeout;
@@ -11,15 +10,18 @@ use tokio::time::timeout;
 use super::PostgresStore;
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
-use crate::store::accounts::{Accounts, ApiKey, Granted, KeyHolder, NewUser, User};
+use crate::store::accounts::{ApiKey, Granted, KeyHolder, NewUser, User};
 use crate::store::detach::detach;
 use crate::store::gather::to_each;
 use crate::store::{Result, StoreError, row};
 use crate::task::{KeyId, Quota, UserId, money};
 
-#[async_trait]
-impl Accounts for PostgresStore {
-    async fn create_user(&self, user: NewUser, now: Millis) -> Result<Option<UserId>> {
+impl PostgresStore {
+    pub(in crate::store) async fn create_user(
+        &self,
+        user: NewUser,
+        now: Millis,
+    ) -> Result<Option<UserId>> {
         let pool = self.pool.clone();
         detach(async move {
             let mut tx = pool.begin().await?;
@@ -35,7 +37,7 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn users(&self) -> Result<Vec<User>> {
+    pub(in crate::store) async fn users(&self) -> Result<Vec<User>> {
         let rows =
             sqlx::query("SELECT id, name, role, enabled, quota, used_quota FROM users ORDER BY id")
                 .fetch_all(&self.pool)
@@ -43,7 +45,7 @@ impl Accounts for PostgresStore {
         rows.iter().map(row::user).collect()
     }
 
-    async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
+    pub(in crate::store) async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
         let found = sqlx::query(
             "SELECT id, name, role, enabled, quota, used_quota FROM users WHERE name = $1",
         )
@@ -53,7 +55,10 @@ impl Accounts for PostgresStore {
         found.as_ref().map(row::user).transpose()
     }
 
-    async fn user_by_token(&self, token: SecretDigest) -> Result<Option<User>> {
+    pub(in crate::store) async fn user_by_token(
+        &self,
+        token: SecretDigest,
+    ) -> Result<Option<User>> {
         let found = sqlx::query(
             "SELECT id, name, role, enabled, quota, used_quota FROM users WHERE token_digest = $1",
         )
@@ -63,7 +68,12 @@ impl Accounts for PostgresStore {
         found.as_ref().map(row::user).transpose()
     }
 
-    async fn grant(&self, name: &str, quota: Quota, now: Millis) -> Result<Granted> {
+    pub(in crate::store) async fn grant(
+        &self,
+        name: &str,
+        quota: Quota,
+        now: Millis,
+    ) -> Result<Granted> {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         detach(async move {
             let mut tx = pool.begin().await?;
@@ -82,7 +92,7 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         detach(async move {
             let done = sqlx::query("UPDATE users SET enabled = $2 WHERE name = $1")
@@ -95,7 +105,11 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
+    pub(in crate::store) async fn replace_token(
+        &self,
+        name: &str,
+        token: SecretDigest,
+    ) -> Result<bool> {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         detach(async move {
             let done = sqlx::query("UPDATE users SET token_digest = $2 WHERE name = $1")
@@ -108,7 +122,7 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn create_key(
+    pub(in crate::store) async fn create_key(
         &self,
         user: UserId,
         label: &str,
@@ -135,7 +149,7 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+    pub(in crate::store) async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
         let rows = sqlx::query(
             "SELECT id AS key_id, label, enabled AS key_enabled, quota_limit,
                     used_quota AS key_used_quota
@@ -149,7 +163,7 @@ impl Accounts for PostgresStore {
         rows.iter().map(row::api_key).collect()
     }
 
-    async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
         let pool = self.pool.clone();
         detach(async move {
             let done = sqlx::query("UPDATE api_keys SET enabled = $2 WHERE id = $1")
@@ -162,7 +176,10 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
+    pub(in crate::store) async fn key_holder(
+        &self,
+        key: SecretDigest,
+    ) -> Result<Option<KeyHolder>> {
         let pool = self.pool.clone();
         let answer = |keys: Vec<SecretDigest>| async move {
             // It changes nothing, so that giving it up leaves nothing half done.

@@ -1,24 +1,22 @@
 //! The audit, and the story of one task.
 
-use async_trait::async_trait;
 use sqlx::PgPool;
 
 use super::PostgresStore;
 use crate::clock::Millis;
-use crate::store::books::{Audit, Backlog, Books, Entry, Event, Story};
+use crate::store::books::{Audit, Backlog, Entry, Event, Story};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _, STORY, TASK_COLUMNS};
 use crate::store::{Result, audit};
 use crate::task::{RowId, TaskId};
 
-#[async_trait]
-impl Books for PostgresStore {
-    async fn audit(&self) -> Result<Audit> {
+impl PostgresStore {
+    pub(in crate::store) async fn audit(&self) -> Result<Audit> {
         let pool = self.pool.clone();
         detach(async move { take_audit(&pool).await }).await
     }
 
-    async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
+    pub(in crate::store) async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
         let found = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {TASK_COLUMNS}, {STORY} WHERE t.task_id = $1"
         )))
@@ -32,13 +30,13 @@ impl Books for PostgresStore {
         row::story(&found, entries, events).map(Some)
     }
 
-    async fn unfinished(&self) -> Result<i64> {
+    pub(in crate::store) async fn unfinished(&self) -> Result<i64> {
         Ok(sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks")
             .fetch_one(&self.pool)
             .await?)
     }
 
-    async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
+    pub(in crate::store) async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
         let counted = sqlx::query(
             "SELECT count(*) FILTER (WHERE stage = 'submit') AS to_submit,
                     count(*) FILTER (WHERE stage = 'sending') AS sending,

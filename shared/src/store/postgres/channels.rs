@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::PostgresStore;
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::channels::{Channel, Channels, NewChannel, Price};
+use crate::store::channels::{Channel, NewChannel, Price};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _};
 use crate::task::ChannelId;
@@ -15,9 +13,12 @@ use crate::task::wait::{CoolDown, Rung};
 
 type Tx = sqlx::PgTransaction<'static>;
 
-#[async_trait]
-impl Channels for PostgresStore {
-    async fn create_channel(&self, channel: NewChannel, now: Millis) -> Result<Option<ChannelId>> {
+impl PostgresStore {
+    pub(in crate::store) async fn create_channel(
+        &self,
+        channel: NewChannel,
+        now: Millis,
+    ) -> Result<Option<ChannelId>> {
         let pool = self.pool.clone();
         detach(async move {
             let mut tx = pool.begin().await?;
@@ -33,7 +34,11 @@ impl Channels for PostgresStore {
         .await
     }
 
-    async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
+    pub(in crate::store) async fn put_channel(
+        &self,
+        channel: NewChannel,
+        now: Millis,
+    ) -> Result<ChannelId> {
         let pool = self.pool.clone();
         detach(async move {
             let mut tx = pool.begin().await?;
@@ -50,7 +55,7 @@ impl Channels for PostgresStore {
         .await
     }
 
-    async fn channels(&self) -> Result<Vec<Channel>> {
+    pub(in crate::store) async fn channels(&self) -> Result<Vec<Channel>> {
         let rows = sqlx::query(
             "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight,
                     used_quota, cool_until, cool_count
@@ -62,7 +67,7 @@ impl Channels for PostgresStore {
         rows.iter().map(row::channel).collect()
     }
 
-    async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
         let (pool, name) = (self.pool.clone(), name.to_owned());
         detach(async move {
             let done = sqlx::query("UPDATE channels SET enabled = $2 WHERE name = $1")
@@ -75,7 +80,7 @@ impl Channels for PostgresStore {
         .await
     }
 
-    async fn cool_down(
+    pub(in crate::store) async fn cool_down(
         &self,
         channel: ChannelId,
         kind: CoolDown,
@@ -108,7 +113,7 @@ impl Channels for PostgresStore {
         .await
     }
 
-    async fn warm_up(&self, channel: ChannelId) -> Result<()> {
+    pub(in crate::store) async fn warm_up(&self, channel: ChannelId) -> Result<()> {
         let pool = self.pool.clone();
         detach(async move {
             sqlx::query("UPDATE channels SET cool_count = 0 WHERE id = $1 AND cool_count > 0")
@@ -120,7 +125,7 @@ impl Channels for PostgresStore {
         .await
     }
 
-    async fn prices(&self) -> Result<Vec<Price>> {
+    pub(in crate::store) async fn prices(&self) -> Result<Vec<Price>> {
         let rows = sqlx::query(
             "SELECT platform, action, quota FROM prices ORDER BY platform, action DESC",
         )
@@ -129,7 +134,7 @@ impl Channels for PostgresStore {
         rows.iter().map(row::price).collect()
     }
 
-    async fn set_price(&self, price: Price) -> Result<()> {
+    pub(in crate::store) async fn set_price(&self, price: Price) -> Result<()> {
         let pool = self.pool.clone();
         detach(async move {
             sqlx::query(

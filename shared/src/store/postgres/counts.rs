@@ -13,7 +13,7 @@ const FOLDING: i64 = 0x7461_736b_666f_6c64;
 /// by once a minute at best.
 const CLEAN_UP_AFTER: u64 = 5_000;
 
-/// See [`crate::store::Listing::fold`]. `since_clean_up` counts what this program folded.
+/// See [`crate::store::Store::fold`]. `since_clean_up` counts what this program folded.
 pub(super) async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
     let mut tx = pool.begin().await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")

@@ -9,16 +9,20 @@ use super::{PostgresStore, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
 use crate::store::listing::walk::{self, Counted, Everywhere, Source};
-use crate::store::listing::{EVERYWHERE, Filter, Listing, NEWEST, Page, TaskView};
+use crate::store::listing::{EVERYWHERE, Filter, NEWEST, Page, TaskView};
 use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
 type Tx = sqlx::PgTransaction<'static>;
 
-#[async_trait]
-impl Listing for PostgresStore {
-    async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
+impl PostgresStore {
+    pub(in crate::store) async fn list(
+        &self,
+        filter: Filter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Page> {
         let pool = self.pool.clone();
         if filter.nothing {
             return Ok(Page {
@@ -45,12 +49,16 @@ impl Listing for PostgresStore {
         .await
     }
 
-    async fn fold(&self, limit: u32) -> Result<u64> {
+    pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
         let (pool, folded) = (self.pool.clone(), self.folded.clone());
         detach(async move { counts::fold(&pool, limit, &folded).await }).await
     }
 
-    async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
+    pub(in crate::store) async fn find(
+        &self,
+        user: UserId,
+        tasks: &[TaskId],
+    ) -> Result<Vec<TaskView>> {
         let names = tasks.iter().map(|task| task.as_str().to_owned());
         let rows = sqlx::query(AssertSqlSafe(format!(
             "SELECT {TASK_COLUMNS}

@@ -2,9 +2,9 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the trait of that name |
-//! | `counts` | the fold of [`super::Listing`] |
-//! | `turns` | the trait [`super::Turns`], its parts in `submit`, `polls`, `settle`, `sweep` |
+//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
+//! | `counts` | the fold of `listing` |
+//! | `turns` | the chapter `turns`, its parts in `submit`, `polls`, `settle`, `sweep` |
 //!
 //! Two facts decide most of what is written here. At READ COMMITTED an `UPDATE … WHERE turn = $n`
 //! that waited for another transaction checks its condition again on the row as that one left it:
@@ -27,17 +27,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
 use super::accounts::KeyHolder;
-use super::connect::{ACQUIRE_TIMEOUT, Plans};
 use super::deciding::Asked;
 use super::detach::detach;
 use super::gather::Gather;
+use super::options::{ACQUIRE_TIMEOUT, Plans};
 use super::submissions::Submitted;
-use super::{Result, Store, migrations};
+use super::{Result, migrations};
 use crate::secret::SecretDigest;
 
 /// After how long without use a connection may be broken.
@@ -50,7 +49,7 @@ const MOST: usize = 100;
 
 /// The Store on Postgres.
 #[derive(Debug, Clone)]
-pub struct PostgresStore {
+pub(super) struct PostgresStore {
     pool: PgPool,
     submits: Arc<Gather<Asked, Option<Submitted>>>,
     key_holders: Arc<Gather<SecretDigest, Option<KeyHolder>>>,
@@ -112,9 +111,8 @@ fn plan_cache_mode(plans: Plans) -> &'static str {
     }
 }
 
-#[async_trait]
-impl Store for PostgresStore {
-    async fn migrate(&self) -> Result<()> {
+impl PostgresStore {
+    pub(super) async fn migrate(&self) -> Result<()> {
         let patient = self.patient.clone();
         detach(async move {
             let pool = PgPoolOptions::new()
@@ -129,12 +127,12 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn ping(&self) -> Result<()> {
+    pub(super) async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
     }
 
-    async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.pool.close().await;
     }
 }

@@ -11,7 +11,7 @@ use crate::store::row::{self, good};
 use crate::store::turns::{AtTurn, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::poll_jobs`]. No task may be named twice at one turn.
+/// See [`crate::store::Store::poll_jobs`]. No task may be named twice at one turn.
 pub(super) async fn jobs(
     pool: &PgPool,
     channel: ChannelId,
@@ -38,7 +38,7 @@ pub(super) async fn jobs(
         .collect())
 }
 
-/// See [`crate::store::Turns::hold_polls`].
+/// See [`crate::store::Store::hold_polls`].
 pub(super) async fn hold(pool: &PgPool, tasks: &[AtTurn], until: Millis) -> Result<()> {
     sqlx::query(
         "UPDATE unfinished_tasks u

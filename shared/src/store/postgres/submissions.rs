@@ -8,7 +8,6 @@
 
 mod statements;
 
-use async_trait::async_trait;
 use sqlx::PgPool;
 
 use self::statements::{known, lock, store};
@@ -18,7 +17,7 @@ use crate::store::deciding::{Asked, Decision, decide};
 use crate::store::detach::detach;
 use crate::store::gather::to_each;
 use crate::store::row::Cells as _;
-use crate::store::submissions::{Continuable, NewTask, Submissions, Submitted};
+use crate::store::submissions::{Continuable, NewTask, Submitted};
 use crate::store::{Result, StoreError};
 use crate::task::{ChannelId, Quota, TaskId, UserId};
 
@@ -26,9 +25,8 @@ use crate::task::{ChannelId, Quota, TaskId, UserId};
 /// API's batch, or a refund, which is done in a moment.
 const TOGETHER: u32 = 3;
 
-#[async_trait]
-impl Submissions for PostgresStore {
-    async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
+impl PostgresStore {
+    pub(in crate::store) async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
         let store = self.clone();
         // Whole: what goes alone must not end with its caller either.
         detach(async move {
@@ -47,7 +45,7 @@ impl Submissions for PostgresStore {
         .await
     }
 
-    async fn continuable(
+    pub(in crate::store) async fn continuable(
         &self,
         user: UserId,
         task: &TaskId,
@@ -70,7 +68,11 @@ impl Submissions for PostgresStore {
         )))
     }
 
-    async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64> {
+    pub(in crate::store) async fn forget_idempotency(
+        &self,
+        before: Millis,
+        limit: u32,
+    ) -> Result<u64> {
         let pool = self.pool.clone();
         detach(async move {
             let done = sqlx::query(

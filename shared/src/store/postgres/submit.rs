@@ -9,7 +9,7 @@ use crate::store::row;
 use crate::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use crate::task::{Progress, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
+/// See [`crate::store::Store::submit_jobs`]. No task may be named twice at one turn.
 pub(super) async fn jobs(pool: &PgPool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
     // LATERAL and OFFSET: each is looked up by its id, see `polls::jobs`.
     let found = sqlx::query(
@@ -27,7 +27,7 @@ pub(super) async fn jobs(pool: &PgPool, tasks: &[AtTurn]) -> Result<Vec<SubmitJo
     found.iter().map(row::submit_job).collect()
 }
 
-/// See [`crate::store::Turns::begin_submits`].
+/// See [`crate::store::Store::begin_submits`].
 pub(super) async fn begin(
     pool: &PgPool,
     intentions: &[Intention],
@@ -94,7 +94,7 @@ pub(super) async fn begin(
         .collect())
 }
 
-/// See [`crate::store::Turns::retry_submit`].
+/// See [`crate::store::Store::retry_submit`].
 pub(super) async fn retry(
     pool: &PgPool,
     at: AtTurn,
@@ -130,7 +130,7 @@ pub(super) async fn retry(
     }))
 }
 
-/// See [`crate::store::Turns::accept`]: those that still are at their turn, their history, and what
+/// See [`crate::store::Store::accept`]: those that still are at their turn, their history, and what
 /// their channels have used.
 pub(super) async fn accept(pool: &PgPool, tasks: &[Accepted], now: Millis) -> Result<Vec<AtTurn>> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(

@@ -13,7 +13,7 @@ use crate::task::{RowId, Status, Turn};
 const LATE_LOOKS: i64 = 6;
 const LATE_LOOK_EVERY: std::time::Duration = std::time::Duration::from_mins(5);
 
-/// See [`crate::store::Turns::sweep`].
+/// See [`crate::store::Store::sweep`].
 pub(super) async fn overdue(
     pool: &PgPool,
     due_before: Millis,
@@ -59,7 +59,7 @@ pub(super) async fn overdue(
     rows.iter().map(row::overdue).collect()
 }
 
-/// See [`crate::store::Turns::postpone`].
+/// See [`crate::store::Store::postpone`].
 pub(super) async fn postpone(
     pool: &PgPool,
     tasks: &[AtTurn],
@@ -86,7 +86,7 @@ pub(super) async fn postpone(
         .collect())
 }
 
-/// See [`crate::store::Turns::late_tasks`].
+/// See [`crate::store::Store::late_tasks`].
 pub(super) async fn late(pool: &PgPool, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
     let mut tx = pool.begin().await?;
     let rows = sqlx::query(
@@ -119,7 +119,7 @@ pub(super) async fn late(pool: &PgPool, now: Millis, limit: u32) -> Result<Vec<L
     Ok(tasks)
 }
 
-/// See [`crate::store::Turns::note_late`].
+/// See [`crate::store::Store::note_late`].
 pub(super) async fn note_late(
     pool: &PgPool,
     row: RowId,

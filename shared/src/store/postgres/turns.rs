@@ -5,28 +5,25 @@
 //! then locks them by ascending id, and two batches that overlap do not wait for one another in a
 //! circle. Where the planner chooses otherwise, Postgres ends the circle and the caller does it again.
 
-use async_trait::async_trait;
-
 use super::{PostgresStore, polls, settle, submit, sweep};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::detach::detach;
 use crate::store::turns::{
     Accepted, AtTurn, Begun, Finished, Intention, LateTask, Overdue, PollJob, Settled, SubmitJob,
-    Turns, Waiting,
+    Waiting,
 };
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-#[async_trait]
-impl Turns for PostgresStore {
-    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+impl PostgresStore {
+    pub(in crate::store) async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         let mut tasks = tasks.to_vec();
         tasks.sort_unstable_by_key(|at| (at.row, at.turn));
         tasks.dedup();
         submit::jobs(&self.pool, &tasks).await
     }
 
-    async fn begin_submits(
+    pub(in crate::store) async fn begin_submits(
         &self,
         intentions: &[Intention],
         lease_until: Millis,
@@ -37,13 +34,17 @@ impl Turns for PostgresStore {
         detach(async move { submit::begin(&pool, &intentions, lease_until, now).await }).await
     }
 
-    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
+    pub(in crate::store) async fn postpone(
+        &self,
+        tasks: &[AtTurn],
+        due_at: Millis,
+    ) -> Result<Vec<AtTurn>> {
         let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| at.row);
         detach(async move { sweep::postpone(&pool, &tasks, due_at).await }).await
     }
 
-    async fn retry_submit(
+    pub(in crate::store) async fn retry_submit(
         &self,
         at: AtTurn,
         counted: bool,
@@ -55,26 +56,34 @@ impl Turns for PostgresStore {
         detach(async move { submit::retry(&pool, at, counted, &reason, due_at, now).await }).await
     }
 
-    async fn accept(&self, mut tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
+    pub(in crate::store) async fn accept(
+        &self,
+        mut tasks: Vec<Accepted>,
+        now: Millis,
+    ) -> Result<Vec<AtTurn>> {
         let pool = self.pool.clone();
         tasks.sort_by_key(|task| task.at.row);
         detach(async move { submit::accept(&pool, &tasks, now).await }).await
     }
 
-    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+    pub(in crate::store) async fn poll_jobs(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+    ) -> Result<Vec<PollJob>> {
         let mut tasks = tasks.to_vec();
         tasks.sort_unstable_by_key(|at| (at.row, at.turn));
         tasks.dedup();
         polls::jobs(&self.pool, channel, &tasks).await
     }
 
-    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
+    pub(in crate::store) async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (pool, mut tasks) = (self.pool.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| at.row);
         detach(async move { polls::hold(&pool, &tasks, until).await }).await
     }
 
-    async fn settle(
+    pub(in crate::store) async fn settle(
         &self,
         mut waiting: Vec<Waiting>,
         mut finished: Vec<Finished>,
@@ -102,7 +111,7 @@ impl Turns for PostgresStore {
         .await
     }
 
-    async fn sweep(
+    pub(in crate::store) async fn sweep(
         &self,
         due_before: Millis,
         lease_until: Millis,
@@ -114,12 +123,16 @@ impl Turns for PostgresStore {
             .await
     }
 
-    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+    pub(in crate::store) async fn late_tasks(
+        &self,
+        now: Millis,
+        limit: u32,
+    ) -> Result<Vec<LateTask>> {
         let pool = self.pool.clone();
         detach(async move { sweep::late(&pool, now, limit).await }).await
     }
 
-    async fn note_late(
+    pub(in crate::store) async fn note_late(
         &self,
         row: RowId,
         status: Status,

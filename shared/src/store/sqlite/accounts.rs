@@ -1,21 +1,23 @@
 //! Users, access tokens, API keys, grants.
 
-use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::store::Result;
-use crate::store::accounts::{Accounts, ApiKey, Granted, KeyHolder, NewUser, User};
+use crate::store::accounts::{ApiKey, Granted, KeyHolder, NewUser, User};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _};
 use crate::task::money::{self, EntryKind};
 use crate::task::{KeyId, Quota, UserId};
 
-#[async_trait]
-impl Accounts for SqliteStore {
-    async fn create_user(&self, user: NewUser, now: Millis) -> Result<Option<UserId>> {
+impl SqliteStore {
+    pub(in crate::store) async fn create_user(
+        &self,
+        user: NewUser,
+        now: Millis,
+    ) -> Result<Option<UserId>> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -32,7 +34,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn users(&self) -> Result<Vec<User>> {
+    pub(in crate::store) async fn users(&self) -> Result<Vec<User>> {
         sqlx::query(
             "SELECT id, name, role, enabled, quota, used_quota
              FROM users
@@ -45,7 +47,7 @@ impl Accounts for SqliteStore {
         .collect()
     }
 
-    async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
+    pub(in crate::store) async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
         sqlx::query(
             "SELECT id, name, role, enabled, quota, used_quota
              FROM users
@@ -59,7 +61,10 @@ impl Accounts for SqliteStore {
         .transpose()
     }
 
-    async fn user_by_token(&self, token: SecretDigest) -> Result<Option<User>> {
+    pub(in crate::store) async fn user_by_token(
+        &self,
+        token: SecretDigest,
+    ) -> Result<Option<User>> {
         sqlx::query(
             "SELECT id, name, role, enabled, quota, used_quota
              FROM users
@@ -73,7 +78,12 @@ impl Accounts for SqliteStore {
         .transpose()
     }
 
-    async fn grant(&self, name: &str, quota: Quota, now: Millis) -> Result<Granted> {
+    pub(in crate::store) async fn grant(
+        &self,
+        name: &str,
+        quota: Quota,
+        now: Millis,
+    ) -> Result<Granted> {
         let (store, name) = (self.clone(), name.to_owned());
         detach(async move {
             let mut tx = store.begin().await?;
@@ -92,7 +102,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
         let (store, name) = (self.clone(), name.to_owned());
         detach(async move {
             let mut tx = store.begin().await?;
@@ -112,7 +122,11 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
+    pub(in crate::store) async fn replace_token(
+        &self,
+        name: &str,
+        token: SecretDigest,
+    ) -> Result<bool> {
         let (store, name) = (self.clone(), name.to_owned());
         detach(async move {
             let mut tx = store.begin().await?;
@@ -132,7 +146,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn create_key(
+    pub(in crate::store) async fn create_key(
         &self,
         user: UserId,
         label: &str,
@@ -161,7 +175,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+    pub(in crate::store) async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
         sqlx::query(
             "SELECT id AS key_id, label, enabled AS key_enabled, quota_limit,
                     used_quota AS key_used_quota
@@ -177,7 +191,7 @@ impl Accounts for SqliteStore {
         .collect()
     }
 
-    async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -197,7 +211,10 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
+    pub(in crate::store) async fn key_holder(
+        &self,
+        key: SecretDigest,
+    ) -> Result<Option<KeyHolder>> {
         let found = sqlx::query(
             "SELECT u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
                     k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,

@@ -1,24 +1,22 @@
 //! The audit, and the story of one task.
 
-use async_trait::async_trait;
 use sqlx::sqlite::SqlitePool;
 
 use super::SqliteStore;
 use crate::clock::Millis;
-use crate::store::books::{Audit, Backlog, Books, Entry, Event, Story};
+use crate::store::books::{Audit, Backlog, Entry, Event, Story};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _, STORY, TASK_COLUMNS};
 use crate::store::{Result, audit};
 use crate::task::{RowId, TaskId};
 
-#[async_trait]
-impl Books for SqliteStore {
-    async fn audit(&self) -> Result<Audit> {
+impl SqliteStore {
+    pub(in crate::store) async fn audit(&self) -> Result<Audit> {
         let readers = self.readers.clone();
         detach(async move { take_audit(&readers).await }).await
     }
 
-    async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
+    pub(in crate::store) async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
         let found = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {TASK_COLUMNS}, {STORY} WHERE t.task_id = ?"
         )))
@@ -32,13 +30,13 @@ impl Books for SqliteStore {
         row::story(&found, entries, events).map(Some)
     }
 
-    async fn unfinished(&self) -> Result<i64> {
+    pub(in crate::store) async fn unfinished(&self) -> Result<i64> {
         Ok(sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks")
             .fetch_one(&self.readers)
             .await?)
     }
 
-    async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
+    pub(in crate::store) async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
         let counted = sqlx::query(
             "SELECT count(*) FILTER (WHERE stage = 'submit') AS to_submit,
                     count(*) FILTER (WHERE stage = 'sending') AS sending,

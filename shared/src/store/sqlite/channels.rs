@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::channels::{Channel, Channels, NewChannel, Price};
+use crate::store::channels::{Channel, NewChannel, Price};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _};
 use crate::task::ChannelId;
 use crate::task::wait::{CoolDown, Rung};
 
-#[async_trait]
-impl Channels for SqliteStore {
-    async fn create_channel(&self, channel: NewChannel, now: Millis) -> Result<Option<ChannelId>> {
+impl SqliteStore {
+    pub(in crate::store) async fn create_channel(
+        &self,
+        channel: NewChannel,
+        now: Millis,
+    ) -> Result<Option<ChannelId>> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -33,7 +35,11 @@ impl Channels for SqliteStore {
         .await
     }
 
-    async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
+    pub(in crate::store) async fn put_channel(
+        &self,
+        channel: NewChannel,
+        now: Millis,
+    ) -> Result<ChannelId> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -47,7 +53,7 @@ impl Channels for SqliteStore {
         .await
     }
 
-    async fn channels(&self) -> Result<Vec<Channel>> {
+    pub(in crate::store) async fn channels(&self) -> Result<Vec<Channel>> {
         sqlx::query(
             "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight,
                     used_quota, cool_until, cool_count
@@ -61,7 +67,7 @@ impl Channels for SqliteStore {
         .collect()
     }
 
-    async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
+    pub(in crate::store) async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
         let (store, name) = (self.clone(), name.to_owned());
         detach(async move {
             let mut tx = store.begin().await?;
@@ -81,7 +87,7 @@ impl Channels for SqliteStore {
         .await
     }
 
-    async fn cool_down(
+    pub(in crate::store) async fn cool_down(
         &self,
         channel: ChannelId,
         kind: CoolDown,
@@ -111,7 +117,7 @@ impl Channels for SqliteStore {
         .await
     }
 
-    async fn warm_up(&self, channel: ChannelId) -> Result<()> {
+    pub(in crate::store) async fn warm_up(&self, channel: ChannelId) -> Result<()> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -130,7 +136,7 @@ impl Channels for SqliteStore {
         .await
     }
 
-    async fn prices(&self) -> Result<Vec<Price>> {
+    pub(in crate::store) async fn prices(&self) -> Result<Vec<Price>> {
         sqlx::query(
             "SELECT platform, action, quota
              FROM prices
@@ -143,7 +149,7 @@ impl Channels for SqliteStore {
         .collect()
     }
 
-    async fn set_price(&self, price: Price) -> Result<()> {
+    pub(in crate::store) async fn set_price(&self, price: Price) -> Result<()> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;

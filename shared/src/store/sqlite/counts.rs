@@ -3,7 +3,7 @@
 use super::Tx;
 use crate::store::Result;
 
-/// See [`crate::store::Listing::fold`].
+/// See [`crate::store::Store::fold`].
 pub(super) async fn fold(tx: &mut Tx, limit: u32) -> Result<u64> {
     let (changes, last): (i64, Option<i64>) = sqlx::query_as(
         "SELECT count(*), max(id)

@@ -9,14 +9,18 @@ use super::{SqliteStore, Tx, counts};
 use crate::store::detach::detach;
 use crate::store::listing::blocks::{Level, Scope};
 use crate::store::listing::walk::{self, Counted, Everywhere, Source};
-use crate::store::listing::{EVERYWHERE, Filter, Listing, NEWEST, Page, TaskView};
+use crate::store::listing::{EVERYWHERE, Filter, NEWEST, Page, TaskView};
 use crate::store::row::{self, TASK_COLUMNS};
 use crate::store::{Result, StoreError};
 use crate::task::{TaskId, UserId};
 
-#[async_trait]
-impl Listing for SqliteStore {
-    async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
+impl SqliteStore {
+    pub(in crate::store) async fn list(
+        &self,
+        filter: Filter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Page> {
         let readers = self.readers.clone();
         if filter.nothing {
             return Ok(Page {
@@ -43,7 +47,7 @@ impl Listing for SqliteStore {
         .await
     }
 
-    async fn fold(&self, limit: u32) -> Result<u64> {
+    pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
@@ -54,7 +58,11 @@ impl Listing for SqliteStore {
         .await
     }
 
-    async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
+    pub(in crate::store) async fn find(
+        &self,
+        user: UserId,
+        tasks: &[TaskId],
+    ) -> Result<Vec<TaskView>> {
         // One parameter, whatever their number: a list as JSON.
         let names = serde_json::json!(tasks).to_string();
         let rows = sqlx::query(AssertSqlSafe(format!(

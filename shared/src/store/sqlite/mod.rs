@@ -2,9 +2,9 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the trait of that name |
-//! | `counts` | the fold of [`super::Listing`] |
-//! | `turns` | the trait [`super::Turns`], its parts in `submit`, `polls`, `settle`, `sweep` |
+//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
+//! | `counts` | the fold of `listing` |
+//! | `turns` | the chapter `turns`, its parts in `submit`, `polls`, `settle`, `sweep` |
 //! | `history` | a line of a task's history |
 //!
 //! `SQLite` has one writer at a time, whatever we do. So there is one connection that writes, and
@@ -32,19 +32,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
 
-use super::connect::ACQUIRE_TIMEOUT;
 use super::deciding::Asked;
 use super::detach::detach;
 use super::gather::Gather;
+use super::options::ACQUIRE_TIMEOUT;
 use super::submissions::Submitted;
-use super::{Result, Store, StoreError, migrations};
+use super::{Result, StoreError, migrations};
 
 /// How long a statement waits for another process to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,7 +61,7 @@ type Tx = sqlx::Transaction<'static, Sqlite>;
 
 /// The Store on one `SQLite` file.
 #[derive(Debug, Clone)]
-pub struct SqliteStore {
+pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     submits: Arc<Gather<Asked, Submitted>>,
@@ -103,9 +102,8 @@ impl SqliteStore {
     }
 }
 
-#[async_trait]
-impl Store for SqliteStore {
-    async fn migrate(&self) -> Result<()> {
+impl SqliteStore {
+    pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
         detach(async move {
             // sqlx has no lock for the migrations of SQLite: this transaction is ours.
@@ -119,14 +117,14 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn ping(&self) -> Result<()> {
+    pub(super) async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT count(*) FROM sqlite_schema")
             .execute(&self.readers)
             .await?;
         Ok(())
     }
 
-    async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.readers.close().await;
         // Last: what closes the file last also empties the log into it.
         self.writer.close().await;

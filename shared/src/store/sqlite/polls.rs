@@ -10,7 +10,7 @@ use crate::store::row::{self, good};
 use crate::store::turns::{AtTurn, News, PollJob, Waiting};
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::poll_jobs`]. No task may be named twice at one turn.
+/// See [`crate::store::Store::poll_jobs`]. No task may be named twice at one turn.
 pub(super) async fn jobs(
     readers: &SqlitePool,
     channel: ChannelId,
@@ -51,7 +51,7 @@ async fn job(
     .await?)
 }
 
-/// See [`crate::store::Turns::hold_polls`].
+/// See [`crate::store::Store::hold_polls`].
 pub(super) async fn hold(store: &SqliteStore, tasks: &[AtTurn], until: Millis) -> Result<()> {
     let mut tx = store.begin().await?;
     for at in tasks {

@@ -1,6 +1,5 @@
 //! Charge, task and ledger in one transaction, once for each idempotency key.
 
-use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{SqliteStore, Tx, history};
@@ -10,17 +9,14 @@ use crate::store::deciding::Asked;
 use crate::store::detach::detach;
 use crate::store::gather::to_each;
 use crate::store::row::{self, Cells as _};
-use crate::store::submissions::{
-    Continuable, IDEMPOTENCY_KEPT, Idempotency, NewTask, Submissions, Submitted,
-};
+use crate::store::submissions::{Continuable, IDEMPOTENCY_KEPT, Idempotency, NewTask, Submitted};
 use crate::store::turns::AtTurn;
 use crate::store::{Result, StoreError};
 use crate::task::money::{self, EntryKind};
 use crate::task::{ChannelId, Quota, RowId, Status, TaskId, Turn, UserId};
 
-#[async_trait]
-impl Submissions for SqliteStore {
-    async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
+impl SqliteStore {
+    pub(in crate::store) async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
         let store = self.clone();
         // Begun is done: its place in the queue must not go with its caller.
         detach(async move {
@@ -36,7 +32,7 @@ impl Submissions for SqliteStore {
         .await
     }
 
-    async fn continuable(
+    pub(in crate::store) async fn continuable(
         &self,
         user: UserId,
         task: &TaskId,
@@ -62,7 +58,11 @@ impl Submissions for SqliteStore {
         )))
     }
 
-    async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64> {
+    pub(in crate::store) async fn forget_idempotency(
+        &self,
+        before: Millis,
+        limit: u32,
+    ) -> Result<u64> {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;

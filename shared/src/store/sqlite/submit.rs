@@ -10,7 +10,7 @@ use crate::store::row;
 use crate::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use crate::task::{ChannelId, Progress, RowId, Status, Turn};
 
-/// See [`crate::store::Turns::submit_jobs`]. No task may be named twice at one turn.
+/// See [`crate::store::Store::submit_jobs`]. No task may be named twice at one turn.
 pub(super) async fn jobs(readers: &SqlitePool, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
     // One snapshot for all of them, and one connection.
     let mut tx = readers.begin().await?;
@@ -40,7 +40,7 @@ async fn job(connection: &mut SqliteConnection, at: AtTurn) -> Result<Option<Sql
     .await?)
 }
 
-/// See [`crate::store::Turns::begin_submits`].
+/// See [`crate::store::Store::begin_submits`].
 pub(super) async fn begin(
     store: &SqliteStore,
     intentions: &[Intention],
@@ -90,7 +90,7 @@ async fn to_sending(
     Ok(turn.map(|turn| at_turn(at.row, turn)))
 }
 
-/// See [`crate::store::Turns::retry_submit`].
+/// See [`crate::store::Store::retry_submit`].
 pub(super) async fn retry(
     store: &SqliteStore,
     at: AtTurn,
@@ -132,7 +132,7 @@ async fn withdraw(
     Ok(turn.map(|turn| at_turn(at.row, turn)))
 }
 
-/// See [`crate::store::Turns::accept`].
+/// See [`crate::store::Store::accept`].
 pub(super) async fn accept(
     store: &SqliteStore,
     tasks: &[Accepted],

@@ -16,7 +16,7 @@ use crate::task::{RowId, Status, Turn};
 const LATE_LOOKS: i64 = 6;
 const LATE_LOOK_EVERY: Duration = Duration::from_mins(5);
 
-/// See [`crate::store::Turns::sweep`].
+/// See [`crate::store::Store::sweep`].
 pub(super) async fn overdue(
     store: &SqliteStore,
     due_before: Millis,
@@ -80,7 +80,7 @@ async fn note_swept(connection: &mut SqliteConnection, task: &Overdue, now: Mill
     Ok(())
 }
 
-/// See [`crate::store::Turns::postpone`].
+/// See [`crate::store::Store::postpone`].
 pub(super) async fn postpone(
     store: &SqliteStore,
     tasks: &[AtTurn],
@@ -123,7 +123,7 @@ async fn postpone_one(
     }))
 }
 
-/// See [`crate::store::Turns::late_tasks`].
+/// See [`crate::store::Store::late_tasks`].
 pub(super) async fn late(store: &SqliteStore, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
     let mut tx = store.begin().await?;
     let tasks = count_looks(&mut tx, now, limit).await?;
@@ -170,7 +170,7 @@ async fn forget_looked_at(connection: &mut SqliteConnection) -> Result<()> {
     Ok(())
 }
 
-/// See [`crate::store::Turns::note_late`].
+/// See [`crate::store::Store::note_late`].
 pub(super) async fn note_late(
     store: &SqliteStore,
     row: RowId,

@@ -1,28 +1,25 @@
 //! What workers do: claims by turn, outcomes, the sweep. Each method runs detached; its statements
 //! are in `submit`, `polls`, `settle` and `sweep`.
 
-use async_trait::async_trait;
-
 use super::{SqliteStore, polls, settle, submit, sweep};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::detach::detach;
 use crate::store::turns::{
     Accepted, AtTurn, Begun, Finished, Intention, LateTask, Overdue, PollJob, Settled, SubmitJob,
-    Turns, Waiting,
+    Waiting,
 };
 use crate::task::{ChannelId, RowId, Status, Turn};
 
-#[async_trait]
-impl Turns for SqliteStore {
-    async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
+impl SqliteStore {
+    pub(in crate::store) async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         let (readers, mut tasks) = (self.readers.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| (at.row, at.turn));
         tasks.dedup();
         detach(async move { submit::jobs(&readers, &tasks).await }).await
     }
 
-    async fn begin_submits(
+    pub(in crate::store) async fn begin_submits(
         &self,
         intentions: &[Intention],
         lease_until: Millis,
@@ -32,12 +29,16 @@ impl Turns for SqliteStore {
         detach(async move { submit::begin(&store, &intentions, lease_until, now).await }).await
     }
 
-    async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
+    pub(in crate::store) async fn postpone(
+        &self,
+        tasks: &[AtTurn],
+        due_at: Millis,
+    ) -> Result<Vec<AtTurn>> {
         let (store, tasks) = (self.clone(), tasks.to_vec());
         detach(async move { sweep::postpone(&store, &tasks, due_at).await }).await
     }
 
-    async fn retry_submit(
+    pub(in crate::store) async fn retry_submit(
         &self,
         at: AtTurn,
         counted: bool,
@@ -49,24 +50,32 @@ impl Turns for SqliteStore {
         detach(async move { submit::retry(&store, at, counted, &reason, due_at, now).await }).await
     }
 
-    async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
+    pub(in crate::store) async fn accept(
+        &self,
+        tasks: Vec<Accepted>,
+        now: Millis,
+    ) -> Result<Vec<AtTurn>> {
         let store = self.clone();
         detach(async move { submit::accept(&store, &tasks, now).await }).await
     }
 
-    async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
+    pub(in crate::store) async fn poll_jobs(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+    ) -> Result<Vec<PollJob>> {
         let (readers, mut tasks) = (self.readers.clone(), tasks.to_vec());
         tasks.sort_unstable_by_key(|at| (at.row, at.turn));
         tasks.dedup();
         detach(async move { polls::jobs(&readers, channel, &tasks).await }).await
     }
 
-    async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
+    pub(in crate::store) async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let (store, tasks) = (self.clone(), tasks.to_vec());
         detach(async move { polls::hold(&store, &tasks, until).await }).await
     }
 
-    async fn settle(
+    pub(in crate::store) async fn settle(
         &self,
         waiting: Vec<Waiting>,
         finished: Vec<Finished>,
@@ -83,7 +92,7 @@ impl Turns for SqliteStore {
         .await
     }
 
-    async fn sweep(
+    pub(in crate::store) async fn sweep(
         &self,
         due_before: Millis,
         lease_until: Millis,
@@ -95,12 +104,16 @@ impl Turns for SqliteStore {
             .await
     }
 
-    async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+    pub(in crate::store) async fn late_tasks(
+        &self,
+        now: Millis,
+        limit: u32,
+    ) -> Result<Vec<LateTask>> {
         let store = self.clone();
         detach(async move { sweep::late(&store, now, limit).await }).await
     }
 
-    async fn note_late(
+    pub(in crate::store) async fn note_late(
         &self,
         row: RowId,
         status: Status,

@@ -18,7 +18,7 @@ use e2e::operator::Operator;
 use e2e::process::{Launch, Process};
 use e2e::programs::Program;
 use shared::config::DatabaseUrl;
-use shared::store::{Plans, SharedStore};
+use shared::store::{Plans, Store};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Effort;
@@ -62,9 +62,10 @@ impl Center {
         while store.fold(100_000).await.expect("it folds") > 0 {}
     }
 
-    async fn store(&self) -> SharedStore {
+    async fn store(&self) -> Store {
         let store =
-            shared::store::connect(&DatabaseUrl::Sqlite(self.file.clone()), 2, Plans::Kept).await;
+            Store::open(&DatabaseUrl::Sqlite(self.file.clone()), 2, Plans::Kept)
+                .await;
         store.expect("the file opens")
     }
 

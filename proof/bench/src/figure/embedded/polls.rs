@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::folder::Folder;
 use e2e::upstream::Upstream;
 use serde_json::json;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::turns::AtTurn;
 use shared::task::{ChannelId, RowId, Turn};
 use sqlx::sqlite::SqliteConnection;
@@ -73,7 +73,7 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
 }
 
 /// Every task once, one batch after the other, nothing new: tasks a second.
-async fn bare_polls(store: &SharedStore, connection: &mut SqliteConnection) -> f64 {
+async fn bare_polls(store: &Store, connection: &mut SqliteConnection) -> f64 {
     let rows: Vec<(i64, i64, i64)> =
         sqlx::query_as("SELECT id, turn, channel_id FROM unfinished_tasks ORDER BY id")
             .fetch_all(connection)

@@ -13,7 +13,7 @@ mod submitting;
 use std::time::Duration;
 
 use shared::clock::Millis;
-use shared::store::SharedStore;
+use shared::store::Store;
 use shared::store::accounts::Granted;
 use shared::store::channels::Price;
 use shared::store::turns::AtTurn;
@@ -103,7 +103,7 @@ impl<'a> Drive<'a> {
     }
 
     /// One of the two Stores, in turn: they are two processes.
-    fn store(&self) -> SharedStore {
+    fn store(&self) -> Store {
         let both = [&self.world.store, &self.world.other];
         both[self.taken % 2].clone()
     }

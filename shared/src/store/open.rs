@@ -1,0 +1,47 @@
+//! From a database's address to a Store, and the Store's life.
+
+use super::options::Plans;
+use super::postgres::PostgresStore;
+use super::sqlite::SqliteStore;
+use super::{Database, Result, Store};
+use crate::config::DatabaseUrl;
+
+impl Store {
+    /// Opens the Store at `url` with at most `connections` connections. Makes the `SQLite` file and its
+    /// folder if there is none; does not bring the tables up to date (see [`Store::migrate`]).
+    pub async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
+        let database = match url {
+            DatabaseUrl::Postgres(url) => {
+                Database::Postgres(PostgresStore::connect(url, connections, plans).await?)
+            }
+            DatabaseUrl::Sqlite(path) => {
+                Database::Sqlite(SqliteStore::connect(path, connections).await?)
+            }
+        };
+        Ok(Self { database })
+    }
+
+    /// Brings the tables up to date. Safe while other programs do the same: one does it, the rest wait.
+    pub async fn migrate(&self) -> Result<()> {
+        match &self.database {
+            Database::Postgres(store) => store.migrate().await,
+            Database::Sqlite(store) => store.migrate().await,
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        match &self.database {
+            Database::Postgres(store) => store.ping().await,
+            Database::Sqlite(store) => store.ping().await,
+        }
+    }
+
+    /// Waits for work under way and closes every connection.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Postgres(store) => store.close().await,
+            Database::Sqlite(store) => store.close().await,
+        }
+    }
+}

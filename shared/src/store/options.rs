@@ -1,0 +1,18 @@
+//! How a Store is opened.
+
+use std::time::Duration;
+
+/// How long to wait for a free connection before saying that all are busy.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When `PostgreSQL` plans a statement that a program executes again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// Once, for as long as `PostgreSQL` finds the plan good. For programs whose statements are many and
+    /// small.
+    Kept,
+    /// At each execution, by how large the tables are at that moment. For workers: one of their statements
+    /// is about some hundred tasks, so that half a millisecond of planning is little. A plan that was made
+    /// while ten tasks were unfinished reads all of them, also when they have become a hundred thousand.
+    Fresh,
+}
