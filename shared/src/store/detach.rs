@@ -1,13 +1,13 @@
-//! Units of work that a caller who goes away cannot cut in half.
+//! Runs a unit of work in its own task, so that a dropped request cannot cancel it half-way.
 
 use std::future::Future;
 
 use super::{Result, StoreError};
 
-/// Runs `work` to its end in a task of its own. Dropping the returned future does not stop it.
+/// Runs `work` to its end in a task of its own. Dropping the returned future does not stop the task.
 ///
-/// sqlx 0.9.0 can hand a connection back to its pool with a transaction still open when `begin()`
-/// is cancelled (its issue 4393): the next statement on it then "succeeds" and vanishes. Everything
+/// sqlx 0.9.0 can return a connection to its pool with a transaction still open if `begin()` is cancelled
+/// (sqlx's issue 4393): the next statement on that connection then "succeeds" and vanishes. So everything
 /// that writes goes through here, and nothing in `work` stands under a `timeout` or a `select!`.
 pub(super) async fn detach<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,19 +1,19 @@
-//! What can go wrong between us and the database.
+//! How a call of the Store fails.
 
-/// The database did not do what it was asked. Nothing that belongs together was done in part.
+/// A call of the Store failed. Its transaction is rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Every connection was in use for too long.
+    /// No connection became free within [`super::options::ACQUIRE_TIMEOUT`].
     #[error("no database connection became free in time")]
     Busy,
-    /// The database could not be reached, or went away. Of a commit under way the outcome is not
-    /// known; what changes tasks checks the turn, so doing it again is safe.
+    /// The database could not be reached, or the connection was lost. If a commit was under way, nobody
+    /// knows its outcome. A retry is safe: what changes a task checks its turn.
     #[error("the database cannot be reached: {0}")]
     Unreachable(#[source] sqlx::Error),
-    /// Another transaction was in the way (a deadlock, a lock not given in time). Do it again.
+    /// Another transaction was in the way: a deadlock, or a lock not given in time. Retry.
     #[error("another transaction was in the way: {0}")]
     Contended(#[source] sqlx::Error),
-    /// A row holds what we would never have written.
+    /// A row holds what the Store never writes.
     #[error("bad row: {table}.{column} of row {id} holds {held:?}")]
     BadRow {
         /// The table.
@@ -22,27 +22,27 @@ pub enum StoreError {
         column: &'static str,
         /// The row's number.
         id: i64,
-        /// What it holds.
+        /// What the column holds.
         held: String,
     },
-    /// The unit of work died; a bug.
+    /// The unit of work panicked: a bug.
     #[error("a unit of work panicked")]
     Died,
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// Anything else the database said.
+    /// Any other error of the database.
     #[error("the database refused: {0}")]
     Refused(#[source] sqlx::Error),
 }
 
 impl StoreError {
-    /// Whether the same thing may succeed if done again a little later.
+    /// Whether a retry a little later may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
     }
 
-    /// One for each of those who waited for the same: as passing or final as this, in its words.
+    /// A copy for another caller of the same batch: as passing or final as this error, with its text.
     #[must_use]
     pub fn alike(&self) -> Self {
         let words = || sqlx::Error::Protocol(self.to_string());
@@ -55,8 +55,8 @@ impl StoreError {
         }
     }
 
-    /// What an operator is told: what to look at, without statements and stacks. For clients it is
-    /// too much: it may name the database's host or user.
+    /// The text for an operator: what to look at, without statements and stacks. Clients must not see
+    /// this text: it may name the database's host or user.
     pub fn in_plain_words(&self) -> String {
         use sqlx::migrate::MigrateError;
         match self {
@@ -86,8 +86,8 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error;
         match &error {
             Error::PoolTimedOut => Self::Busy,
-            // A connection that ends in the middle of a word, or is not in the state that we left it in,
-            // is the connection's fault: another one will do.
+            // A connection that ends in the middle of a message, or is in another state than we left it
+            // in: another connection will do.
             Error::Io(_)
             | Error::Tls(_)
             | Error::Protocol(_)
@@ -110,17 +110,18 @@ enum Kind {
     Refusal,
 }
 
-/// What a code of the database means: five characters are of Postgres, numbers of `SQLite`.
+/// What an error code means. Codes of five characters are `PostgreSQL`'s, numbers are `SQLite`'s.
 fn kind(code: &str) -> Kind {
     match code {
-        // Serialization failure, deadlock, lock not given in time.
+        // serialization_failure, deadlock_detected, lock_not_available.
         "40001" | "40P01" | "55P03" => Kind::Contention,
-        // Read only (a standby that was not promoted yet), transaction timed out by our own setting.
+        // A standby that was not promoted yet is read-only; idle_in_transaction_session_timeout.
         "25006" | "25P03" => Kind::Outage,
-        // Connection, resources (disk full, too many connections), shutdown or cancelled, I/O.
+        // The classes: connection, resources (disk full, too many connections), operator intervention
+        // (shutdown, cancelled), system error (I/O).
         code if code.len() == 5 && ["08", "53", "57", "58"].contains(&&code[..2]) => Kind::Outage,
         code if code.len() == 5 => Kind::Refusal,
-        // The low byte is the primary code; the rest says more.
+        // The low byte is the primary code.
         code => match code.parse::<i64>().map(|code| code & 0xff) {
             // BUSY, LOCKED.
             Ok(5 | 6) => Kind::Contention,
