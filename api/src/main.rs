@@ -64,7 +64,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let url = server.url();
     let wake = Wake::start(Arc::clone(&broker));
     let routes = router(Api {
-        store: Arc::clone(&store),
+        store: store.clone(),
         broker: Arc::clone(&broker),
         wake: wake.clone(),
         clock: Arc::new(SystemClock),
@@ -81,12 +81,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
             .await
     });
     let gauges = Gauges {
-        store: Arc::clone(&store),
+        store: store.clone(),
         broker: Arc::clone(&broker),
         clock: Arc::new(SystemClock),
     };
     components.spawn("gauges", gauges.run(stop.clone()));
-    components.spawn("fold", fold::run(Arc::clone(&store), random, stop.clone()));
+    components.spawn("fold", fold::run(store.clone(), random, stop.clone()));
     start::announce(&url);
     // Requests under way have their own grace; what is beyond that hangs.
     let grace = Patience::default().grace + Duration::from_secs(5);

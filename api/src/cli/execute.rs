@@ -59,7 +59,7 @@ async fn on_configured_store(
     telemetry::init(&config.log);
     let store = start::open_store(&config.database_url, CONNECTIONS, Plans::Kept).await?;
     let desk = Desk {
-        store: store.as_ref(),
+        store: &store,
         clock: &SystemClock,
         random: &Random::from_system(),
     };

@@ -12,7 +12,7 @@ use e2e::rabbitmq::RabbitMq;
 use e2e::upstream::Upstream;
 use serde_json::Value;
 use shared::config::DatabaseUrl;
-use shared::store::Plans;
+use shared::store::{Plans, Store};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -163,7 +163,7 @@ impl Site {
     /// Folds what changed into the counts of the listings, so that nobody has to do it meanwhile.
     pub async fn fold(&self) {
         let url = DatabaseUrl::Postgres(self.database_url.clone());
-        let store = shared::store::Store::open(&url, 1, Plans::Kept).await;
+        let store = Store::open(&url, 1, Plans::Kept).await;
         let store = store.expect("PostgreSQL answers");
         while store.fold(100_000).await.expect("it folds") > 0 {}
         store.close().await;

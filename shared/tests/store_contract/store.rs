@@ -1,6 +1,6 @@
 //! The Store as a whole: tables, health, the end.
 
-use shared::store::{self, Plans, StoreError};
+use shared::store::{Plans, Store, StoreError};
 
 use crate::harness::contract;
 use crate::world::{SONG, World};

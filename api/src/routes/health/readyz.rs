@@ -28,7 +28,7 @@ struct Shape {
     ),
 )]
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let readiness = Readiness::ask(&*app.store, &*app.broker).await;
+    let readiness = Readiness::ask(&app.store, &*app.broker).await;
     let status = if readiness.is_ready() {
         StatusCode::OK
     } else {

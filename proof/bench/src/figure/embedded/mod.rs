@@ -63,9 +63,7 @@ impl Center {
     }
 
     async fn store(&self) -> Store {
-        let store =
-            Store::open(&DatabaseUrl::Sqlite(self.file.clone()), 2, Plans::Kept)
-                .await;
+        let store = Store::open(&DatabaseUrl::Sqlite(self.file.clone()), 2, Plans::Kept).await;
         store.expect("the file opens")
     }
 
