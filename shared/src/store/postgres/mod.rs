@@ -53,8 +53,8 @@ pub(super) struct PostgresStore {
     pool: PgPool,
     submits: Arc<Gather<Asked, Option<Submitted>>>,
     key_holders: Arc<Gather<SecretDigest, Option<KeyHolder>>>,
-    /// Without the limits of time: a migration may take long, and wait long for another program's.
-    patient: PgConnectOptions,
+    /// Options without time limits, for migrations: one may take long, or wait long for another program's.
+    patient: Arc<PgConnectOptions>,
     /// How many changes of tasks were folded since their table was cleaned up.
     folded: Arc<AtomicU64>,
 }
@@ -98,7 +98,7 @@ impl PostgresStore {
             pool,
             submits: Arc::new(Gather::new(PLACES, MOST)),
             key_holders: Arc::new(Gather::new(PLACES, MOST)),
-            patient,
+            patient: Arc::new(patient),
             folded: Arc::default(),
         })
     }
@@ -113,7 +113,7 @@ fn plan_cache_mode(plans: Plans) -> &'static str {
 
 impl PostgresStore {
     pub(super) async fn migrate(&self) -> Result<()> {
-        let patient = self.patient.clone();
+        let patient = (*self.patient).clone();
         detach(async move {
             let pool = PgPoolOptions::new()
                 .max_connections(1)
