@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::client::{Client, SONG};
-use e2e::upstream::Upstream;
+use harness::client::{Client, SONG};
+use harness::upstream::Upstream;
 use serde_json::{Value, json};
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::process::Process;
 use futures_util::StreamExt as _;
+use harness::process::Process;
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;

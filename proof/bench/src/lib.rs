@@ -11,7 +11,6 @@
 //! | `load` | clients that cost little |
 //! | `report` | tables, medians and spreads; as Markdown and JSON |
 //! | `spent` | where processor time went |
-//! | `usage` | what a process used: processor time, memory |
 //! | `machine` | what all of it ran on |
 
 pub mod bare;
@@ -23,4 +22,3 @@ pub mod machine;
 pub mod report;
 pub mod site;
 pub mod spent;
-pub mod usage;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::report::percentile;
+use harness::spread::percentile;
 
 /// What is asked, by how many, for how long.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use harness::spread::percentile;
 use serde::Serialize;
 
 use crate::machine::Machine;
@@ -65,19 +66,6 @@ impl Spread {
             most: rounds[rounds.len() - 1],
         }
     }
-}
-
-/// The value below which the `share` of `sorted` lies; the nearest rank.
-pub fn percentile(sorted: &[f64], share: f64) -> f64 {
-    assert!(!sorted.is_empty(), "nothing was measured");
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "ranks are small and not negative"
-    )]
-    let rank = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
-    sorted[rank - 1]
 }
 
 impl Table {
@@ -197,14 +185,6 @@ mod tests {
     fn a_spread_is_the_median_between_the_least_and_the_most() {
         let spread = Spread::of([9.0, 1.0, 5.0]);
         assert_eq!((spread.least, spread.median, spread.most), (1.0, 5.0, 9.0));
-    }
-
-    #[test]
-    fn a_percentile_is_a_value_that_was_measured() {
-        let sorted: Vec<f64> = (1..=200).map(f64::from).collect();
-        let shares = [percentile(&sorted, 0.99), percentile(&sorted, 1.0)];
-        assert_eq!(shares.map(|value| value.to_string()), ["198", "200"]);
-        assert_eq!(percentile(&[7.0], 0.5).to_string(), "7");
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use chaos::servers::Servers;
-use e2e::client::Client;
-use e2e::folder::{Folder, unique};
-use e2e::operator::Operator;
-use e2e::process::{Launch, Process};
-use e2e::programs::Program;
-use e2e::rabbitmq::RabbitMq;
-use e2e::upstream::Upstream;
+use harness::client::Client;
+use harness::database::Database;
+use harness::folder::{Folder, unique};
+use harness::operator::Operator;
+use harness::process::{Launch, Process};
+use harness::programs::Program;
+use harness::rabbitmq::RabbitMq;
+use harness::servers::Servers;
+use harness::upstream::Upstream;
 use serde_json::Value;
 use shared::config::DatabaseUrl;
 use shared::store::{Plans, Store};
@@ -63,20 +64,12 @@ impl Site {
         let folder = Folder::new();
         let name = format!("bench_{}", unique());
         let (postgres, broker) = (servers.postgres.lock().await, servers.rabbitmq.lock().await);
-        let database = postgres.options(&name);
-        let database_url = format!("postgres://postgres@{}/{name}", postgres.address());
+        let made = Database::create(&postgres.options("postgres"), "bench").await;
+        made.execute("CREATE EXTENSION pg_stat_statements").await;
+        let database = made.options();
+        let database_url = format!("postgres://postgres@{}/{}", postgres.address(), made.name());
         let amqp_url = broker.url(&broker.address());
-        execute(
-            &postgres.options("postgres"),
-            &format!("CREATE DATABASE {name}"),
-        )
-        .await;
-        execute(
-            &postgres.options(&name),
-            "CREATE EXTENSION pg_stat_statements",
-        )
-        .await;
-        let named = e2e::servers::Servers {
+        let named = harness::servers::ServerUrls {
             postgres: database.clone(),
             amqp: amqp_url.parse().expect("a URL"),
             management: broker.management(),
@@ -151,7 +144,7 @@ impl Site {
             key: text(&key["key"]),
             base: Arc::new(std::sync::Mutex::new(url.to_owned())),
             heard: Arc::default(),
-            http: e2e::client::http(),
+            http: harness::client::http(),
         }
     }
 

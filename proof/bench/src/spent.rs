@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::report::Cell;
 use crate::site::Site;
-use crate::usage::Usage;
+use harness::proc::Usage;
 
 /// Whose processor time is looked at.
 #[derive(Debug, Default)]

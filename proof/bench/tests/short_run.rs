@@ -5,7 +5,7 @@ use std::process::Command;
 
 use bench::figure::Figure;
 use clap::ValueEnum as _;
-use e2e::folder::Folder;
+use harness::folder::Folder;
 use serde_json::Value;
 
 #[test]

@@ -6,12 +6,10 @@
 //! | [`scenario`] | what is broken, and what exactly must come of it |
 //! | [`run`], [`report`] | one run of a scenario, and what is told of it |
 //! | [`site`], [`member`] | API, workers and upstreams as processes, on wires of their own |
-//! | [`servers`] | a `PostgreSQL` and a `RabbitMQ` to be killed |
-//! | [`proxy`] | the wires: delayed, cut, reset, black-holed, held at a word |
 //! | [`load`], [`monkey`] | random load, and random faults |
 //! | [`record`], [`books`], [`check`] | what clients were told, what the tables hold, and that both agree |
 //! | [`counts`] | whether listings count right |
-//! | [`metrics`], [`tally`] | figures of a process, and our own |
+//! | [`metrics`] | figures of a process |
 
 pub mod books;
 pub mod check;
@@ -20,11 +18,8 @@ pub mod load;
 pub mod member;
 pub mod metrics;
 pub mod monkey;
-pub mod proxy;
 pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod servers;
 pub mod site;
-pub mod tally;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chaos::report::Report;
 use chaos::run::Scenario;
 use chaos::scenario;
-use chaos::servers::Servers;
 use clap::Parser;
+use harness::servers::Servers;
 
 /// Breaks everything that can break, on a PostgreSQL and a RabbitMQ of its own, with real API, worker
 /// and upstream processes, and reports whether the books balance after it. Build the programs first:

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::process::{Launch, Process, Signal};
+use harness::process::{Launch, Process, Signal};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
-use crate::proxy::Proxy;
+use harness::proxy::Proxy;
 
 /// How long one may take to serve again once everything it needs is there.
 const SERVE: Duration = Duration::from_mins(2);

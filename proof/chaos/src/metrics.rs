@@ -1,6 +1,6 @@
 //! The figures of an API or a worker, as Prometheus reads them.
 
-use e2e::client::http;
+use harness::client::http;
 
 use crate::member::Member;
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use e2e::suite::caught;
 use futures_util::future::LocalBoxFuture;
+use harness::suite::caught;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::servers::Servers;
 use crate::site::{Setup, Site};
+use harness::servers::Servers;
 
 /// How much longer than its duration a scenario may take before it counts as one that hangs.
 const LONGEST: Duration = Duration::from_mins(12);

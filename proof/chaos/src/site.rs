@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::client::Client;
-use e2e::folder::{Folder, unique};
-use e2e::operator::Operator;
-use e2e::process::Launch;
-use e2e::programs::Program;
-use e2e::rabbitmq::RabbitMq;
-use e2e::upstream::Upstream;
 use futures_util::future::join_all;
+use harness::client::Client;
+use harness::database::Database;
+use harness::folder::{Folder, unique};
+use harness::operator::Operator;
+use harness::process::Launch;
+use harness::programs::Program;
+use harness::rabbitmq::RabbitMq;
+use harness::upstream::Upstream;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::member::Member;
-use crate::proxy::Proxy;
-use crate::servers::Servers;
-use crate::servers::ports::free_port;
+use harness::proxy::Proxy;
+use harness::servers::Servers;
+use harness::servers::ports::free_port;
 
 /// How a site is set up.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ pub struct Site {
     pub channels: Vec<Channel>,
     /// Its part of the broker, as its management API shows it.
     pub rabbitmq: RabbitMq,
-    database: String,
+    database: Database,
     prefix: String,
     operator: Operator,
     folder: Folder,
@@ -120,27 +120,24 @@ impl Site {
     pub async fn prepare(servers: &Arc<Servers>, setup: &Setup) -> Self {
         let folder = Folder::new();
         let name = unique();
-        let (database, prefix) = (format!("chaos_{name}"), format!("chaos_{name}"));
+        let prefix = format!("chaos_{name}");
         let (postgres, rabbitmq) = (servers.postgres.lock().await, servers.rabbitmq.lock().await);
-        execute(
-            postgres.connect("postgres").await,
-            &format!("CREATE DATABASE {database}"),
-        )
-        .await;
+        let database = Database::create(&postgres.options("postgres"), "chaos").await;
         let mut base = Launch::new(Program::Api, folder.path())
-            .env("DATABASE_URL", database_url(&postgres.address(), &database))
+            .env("DATABASE_URL", database.url())
             .env("AMQP_URL", rabbitmq.url(&rabbitmq.address()))
             .env("QUEUE_PREFIX", &prefix);
         for (name, value) in &setup.env {
             base = base.env(name, value);
         }
         let operator = Operator(base.clone());
-        let named = e2e::servers::Servers {
-            postgres: postgres.options(&database),
+        let named = harness::servers::ServerUrls {
+            postgres: database.options(),
             amqp: rabbitmq.url(&rabbitmq.address()).parse().expect("a URL"),
             management: rabbitmq.management(),
         };
         let (postgres_at, rabbitmq_at) = (postgres.address(), rabbitmq.address());
+        let url_through = |address: String| database.url_through(&address);
         let through = rabbitmq.url("");
         drop((postgres, rabbitmq));
         let member = async |program: Program, bind: &str, name: String| {
@@ -156,10 +153,7 @@ impl Site {
             let amqp = through.replacen('@', &format!("@{}", to_rabbitmq.address()), 1);
             let launch = launch
                 .env(bind, &at)
-                .env(
-                    "DATABASE_URL",
-                    database_url(&to_postgres.address(), &database),
-                )
+                .env("DATABASE_URL", url_through(to_postgres.address()))
                 .env("AMQP_URL", amqp);
             Member::new(
                 &name,
@@ -220,20 +214,21 @@ impl Site {
         &self.prefix
     }
 
-    /// The name of its database.
-    pub fn database(&self) -> &str {
-        &self.database
-    }
-
     /// A connection to its database, past every proxy, once the server answers.
     pub async fn connect(&self) -> PgConnection {
-        let postgres = self.servers.postgres.lock().await;
-        postgres.connect(&self.database).await
+        drop(self.servers.postgres.lock().await);
+        self.database.connect().await
+    }
+
+    /// The same, past the lock of who holds the server.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Executes statements behind everybody's back.
     pub async fn execute(&self, sql: &str) {
-        execute(self.connect().await, sql).await;
+        drop(self.servers.postgres.lock().await);
+        self.database.execute(sql).await;
     }
 
     /// A new user with this quota and one key; `limit` is the key's.
@@ -251,7 +246,7 @@ impl Site {
             key,
             base: Arc::new(std::sync::Mutex::new(url.unwrap_or_default())),
             heard: Arc::default(),
-            http: e2e::client::http(),
+            http: harness::client::http(),
         }
     }
 
@@ -333,25 +328,11 @@ impl Site {
         }
         self.servers.mend().await;
         self.rabbitmq.delete_all().await;
-        let postgres = self.servers.postgres.lock().await;
-        let drop_it = format!("DROP DATABASE {} WITH (FORCE)", self.database);
-        execute(postgres.connect("postgres").await, &drop_it).await;
+        let _postgres = self.servers.postgres.lock().await;
+        self.database.drop().await;
         if std::env::var_os("CHAOS_KEEP").is_some() {
             eprintln!("kept: {}", self.folder.path().display());
             std::mem::forget(self.folder);
         }
     }
-}
-
-fn database_url(address: &str, database: &str) -> String {
-    format!("postgres://postgres@{address}/{database}")
-}
-
-async fn execute(mut connection: PgConnection, sql: &str) {
-    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await;
-    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    // It may have been cut off meanwhile.
-    let _ = connection.close().await;
 }

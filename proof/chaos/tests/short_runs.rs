@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chaos::run::Scenario;
 use chaos::scenario;
-use chaos::servers::Servers;
+use harness::servers::Servers;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 /// How many gentle ones run at once: most of their time is waiting.

@@ -8,11 +8,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::client::{Client, SONG, http};
-use e2e::rabbitmq::RabbitMq;
-use e2e::stack::{Kind, Setup, Stack};
-use e2e::suite::{on, run_at_once};
-use e2e::wait::{eventually, in_time};
+use harness::client::{Client, SONG, http};
+use harness::rabbitmq::RabbitMq;
+use harness::stack::{Kind, Setup, Stack};
+use harness::suite::{on, run_at_once};
+use harness::wait::{eventually, in_time};
 use serde_json::Value;
 use tokio::time::Instant;
 

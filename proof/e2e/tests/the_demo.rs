@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::Launch;
-use e2e::programs::Program;
-use e2e::suite::{run, test};
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::Launch;
+use harness::programs::Program;
+use harness::suite::{run, test};
 
 fn main() -> ExitCode {
     let limit = Duration::from_mins(2);

@@ -7,7 +7,6 @@
 mod contract;
 mod in_process;
 mod messages;
-mod proxy;
 mod rabbitmq;
 
 /// A test a sentence of the contract, for the Broker of the module that invokes this: a `bench` gives

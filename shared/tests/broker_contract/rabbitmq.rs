@@ -6,11 +6,15 @@ mod start;
 mod topology;
 mod wire;
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use harness::folder::unique;
+use harness::proxy::Proxy;
+use harness::servers::amqp_of_environment;
 use lapin::options::{ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
@@ -21,7 +25,6 @@ use shared::secret::Secret;
 use shared::task::wait::Rung;
 
 use crate::contract::Bench;
-use crate::proxy::Proxy;
 use crate::the_whole_contract;
 
 the_whole_contract!();
@@ -69,10 +72,12 @@ impl Topology {
     /// A wire to `RabbitMQ`, and the URL of its near end.
     async fn proxy(&self) -> (Proxy, String) {
         let mut uri: AMQPUri = self.url.parse().expect("AMQP_URL should be a URL");
-        let far = format!("{}:{}", uri.authority.host, uri.authority.port);
-        let proxy = Proxy::to(far).await;
-        uri.authority.host = proxy.address.ip().to_string();
-        uri.authority.port = proxy.address.port();
+        let server = format!("{}:{}", uri.authority.host, uri.authority.port);
+        let proxy = Proxy::to(server).await;
+        proxy.record();
+        let address: SocketAddr = proxy.address().parse().expect("an address");
+        uri.authority.host = address.ip().to_string();
+        uri.authority.port = address.port();
         (proxy, uri.to_string())
     }
 
@@ -113,12 +118,9 @@ impl Topology {
 
 /// Runs a test on a topology of its own, and deletes it, however the test ends.
 async fn on_a_topology(test: impl AsyncFnOnce(&Topology)) {
-    let url = std::env::var("AMQP_URL").unwrap_or_else(|_| {
-        panic!("AMQP_URL is not set: run scripts/test, which starts a RabbitMQ for the tests")
-    });
     let topology = Topology {
-        prefix: format!("test-{}", Random::from_system().letters_and_digits(10)),
-        url,
+        prefix: format!("test-{}", unique()),
+        url: amqp_of_environment().into(),
     };
     let tested = AssertUnwindSafe(test(&topology)).catch_unwind().await;
     topology.delete().await;

@@ -3,7 +3,7 @@
 use shared::store::accounts::{Granted, NewUser, Role};
 use shared::task::{KeyId, Quota};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, only, quota};
 
 contract! {

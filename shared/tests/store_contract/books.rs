@@ -1,6 +1,6 @@
 //! The audit, and the story of one task.
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, Payer, SONG, World, failure, success};
 use shared::store::books::Backlog;
 use shared::task::{ChannelId, TaskId};

@@ -8,7 +8,7 @@ use shared::store::channels::{NewChannel, Price};
 use shared::task::wait::CoolDown;
 use shared::task::{Action, Platform};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, World, new_channel, only, quota};
 
 contract! {

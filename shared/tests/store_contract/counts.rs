@@ -8,7 +8,7 @@ use shared::store::listing::Filter;
 use shared::store::{Store, StoreError};
 use shared::task::{Action, ChannelId, Status, UserId};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, Payer, SONG, World, failure, moved, success};
 
 contract! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::clock::Millis;
 use shared::store::submissions::{IDEMPOTENCY_KEPT, Submitted};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, quota};
 
 contract! {

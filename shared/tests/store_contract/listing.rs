@@ -6,7 +6,7 @@ use shared::store::listing::{Filter, Page};
 use shared::store::submissions::NewTask;
 use shared::task::{Action, ChannelId, RowId, Status, TaskId};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, moved, quota, success};
 
 contract! {

@@ -3,7 +3,7 @@
 //! Each test is written once and runs as `sqlite::…` and as `postgres::…`. The Postgres half needs a
 //! server: `scripts/test` starts one. Without one those tests fail; they never skip.
 
-mod harness;
+mod database;
 mod world;
 
 mod accounts;

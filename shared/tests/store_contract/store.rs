@@ -2,7 +2,7 @@
 
 use shared::store::{Plans, Store, StoreError};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{SONG, World};
 
 contract! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::store::submissions::{Continuable, NewTask, Submitted};
 use shared::task::{Action, Platform, Status};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, first_turn, new_channel, quota, turn_and_due};
 
 contract! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::store::turns::{AtTurn, Settled, Waiting};
 use shared::task::{ChannelId, Progress, RowId, Status, Turn};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{Held, NOW, SONG, World, moved, next, only, turn_and_due, waiting};
 
 contract! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::store::turns::{AtTurn, End, Finished, Settled};
 use shared::task::{RowId, Status, Turn};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, given_up, moved, next, only, success, waiting};
 
 contract! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shared::store::turns::AtTurn;
 use shared::task::{Status, Turn};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, moved, success};
 
 contract! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::store::turns::{Accepted, AtTurn};
 use shared::task::{RowId, Status, Turn};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, next, only, turn_and_due};
 
 contract! {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::clock::Millis;
 use shared::task::{RowId, Status, TaskId};
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::{
     Held, NOW, Payer, SONG, World, first_turn, given_up, next, only, success, turn_and_due,
 };

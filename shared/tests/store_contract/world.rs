@@ -17,7 +17,7 @@ use shared::task::{Action, ChannelId, KeyId, Platform, Progress, Quota, RowId, S
 use shared::task::{TaskId, Turn, UserId};
 use tokio::sync::Barrier;
 
-use crate::harness::Database;
+use crate::database::Database;
 
 /// The moment it is in the tests, unless they say otherwise; no whole second.
 pub const NOW: Millis = Millis(1_760_000_000_250);

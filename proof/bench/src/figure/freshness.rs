@@ -8,8 +8,9 @@ use tokio::time::sleep;
 
 use super::Effort;
 use crate::flight::{Flight, broker};
-use crate::report::{Table, percentile};
+use crate::report::Table;
 use crate::site::Site;
+use harness::spread::percentile;
 
 /// The default pace, at its longest: what a task is polled at once it is half a minute old.
 const INTERVAL: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use super::Effort;
 use crate::flight::{Flight, broker};
 use crate::report::Table;
 use crate::site::Site;
-use crate::usage::Usage;
+use harness::proc::Usage;
 
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "20s"), ("POLL_MAX_DELAY", "20s")];
 const SHORT_ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];

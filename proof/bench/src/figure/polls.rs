@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::client::Client;
-use e2e::upstream::Upstream;
+use harness::client::Client;
+use harness::upstream::Upstream;
 use serde_json::json;
 use shared::broker::SharedBroker;
 use shared::broker::message::MOST_TASKS;

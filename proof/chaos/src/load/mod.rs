@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 use crate::record::Record;
 use crate::site::Site;
-use crate::tally::{Tally, Times};
+use harness::spread::{Tally, Times};
 use people::Person;
 
 /// Load on a site.

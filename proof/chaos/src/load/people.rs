@@ -1,6 +1,6 @@
 //! Users: rich and poor, keys with and without a limit of their own.
 
-use e2e::client::{Client, SONG};
+use harness::client::{Client, SONG};
 
 use crate::site::Site;
 

@@ -17,7 +17,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
 
 use crate::site::Site;
-use crate::tally::Tally;
+use harness::spread::Tally;
 
 /// How many faults there are at once, at most.
 const AT_ONCE: usize = 3;

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use e2e::process::Signal;
+use harness::process::Signal;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};
 
 use super::fault::Fault;
 use crate::member::Member;
-use crate::proxy::Proxy;
-use crate::proxy::gate::Words;
-use crate::servers::postgres::Postgres;
-use crate::servers::rabbitmq::RabbitMqServer;
 use crate::site::Site;
-use crate::tally::Tally;
+use harness::proxy::Proxy;
+use harness::proxy::gate::Pattern;
+use harness::servers::postgres::Postgres;
+use harness::servers::rabbitmq::RabbitMqServer;
+use harness::spread::Tally;
 
 /// How long a commit may take to come by.
 const COMMIT: Duration = Duration::from_secs(3);
@@ -44,9 +44,9 @@ pub(super) async fn strike(site: &Site, fault: Fault, mut random: StdRng, tally:
         Fault::CutWire | Fault::ResetWire | Fault::BlackHoleWire | Fault::DelayWire => {
             member_wire(fault, site, &mut random).await
         }
-        Fault::LoseCommit => lose(&[Words::up("COMMIT")], site, &mut random).await,
+        Fault::LoseCommit => lose(&[Pattern::to_server("COMMIT")], site, &mut random).await,
         Fault::LoseCommitsAnswer => {
-            let words = [Words::up("COMMIT"), Words::down("COMMIT")];
+            let words = [Pattern::to_server("COMMIT"), Pattern::from_server("COMMIT")];
             lose(&words, site, &mut random).await
         }
         Fault::ResetUpstream | Fault::BlackHoleUpstream | Fault::DelayUpstream => {
@@ -129,7 +129,7 @@ async fn end_connections(site: &Site) -> bool {
     let Ok(server) = site.servers.postgres.try_lock() else {
         return false;
     };
-    let mut connection = server.connect(site.database()).await;
+    let mut connection = site.database().connect().await;
     drop(server);
     let ended = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -167,7 +167,7 @@ async fn wire(fault: Fault, wire: &Proxy, random: &mut StdRng) {
 }
 
 /// Resets a member's connection to the database in the moment that these words pass.
-async fn lose(words: &[Words], site: &Site, random: &mut StdRng) -> bool {
+async fn lose(words: &[Pattern], site: &Site, random: &mut StdRng) -> bool {
     let member = any_member(site, random);
     let mut gate = member.postgres.hold(words);
     let reached = timeout(COMMIT, gate.reached()).await.is_ok();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::client::{Answer, Client};
-use e2e::wait::eventually;
 use futures_util::StreamExt as _;
+use harness::client::{Answer, Client};
+use harness::wait::eventually;
 use serde_json::{Value, json};
 
 use crate::check::Expected;

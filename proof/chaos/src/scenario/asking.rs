@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::client::Client;
+use harness::client::Client;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 

@@ -12,7 +12,7 @@ use crate::member::Member;
 use crate::monkey::trouble;
 use crate::run::{Run, Scenario};
 use crate::site::{Setup, Site};
-use crate::tally::Tally;
+use harness::spread::Tally;
 
 /// The scenarios.
 pub const SCENARIOS: [Scenario; 1] = [MONEY];

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::client::{Client, http};
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::{Launch, Process};
-use e2e::programs::Program;
-use e2e::upstream::Upstream;
+use harness::client::{Client, http};
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::{Launch, Process};
+use harness::programs::Program;
+use harness::upstream::Upstream;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::ConnectOptions as _;
@@ -21,7 +21,7 @@ use crate::books::{Books, Source};
 use crate::counts;
 use crate::record::Record;
 use crate::run::{Run, Scenario};
-use crate::servers::ports::free_port;
+use harness::servers::ports::free_port;
 
 /// The scenarios.
 pub const SCENARIOS: [Scenario; 1] = [Scenario {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::client::{Client, SONG};
-use e2e::process::Signal;
-use e2e::stack::{Kind, Setup, Stack};
-use e2e::suite::{on, on_both};
-use e2e::wait::eventually;
+use harness::client::{Client, SONG};
+use harness::process::Signal;
+use harness::stack::{Kind, Setup, Stack};
+use harness::suite::{on, on_both};
+use harness::wait::eventually;
 use libtest_mimic::Trial;
 
 use crate::SOON;
@@ -116,7 +116,7 @@ async fn frozen_worker(stack: &mut Stack) {
 
     let health = format!("{}/readyz", stack.workers[0].url().await);
     eventually(SOON, "the worker to be ready again", async || {
-        let answer = e2e::client::http().get(&health).send().await.ok()?;
+        let answer = harness::client::http().get(&health).send().await.ok()?;
         answer.status().is_success().then_some(())
     })
     .await;

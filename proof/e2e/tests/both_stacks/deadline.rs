@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::client::{SONG, is_terminal};
-use e2e::stack::{Setup, Stack};
-use e2e::suite::on_both;
-use e2e::wait::eventually;
+use harness::client::{SONG, is_terminal};
+use harness::stack::{Setup, Stack};
+use harness::suite::on_both;
+use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::json;
 

@@ -25,7 +25,7 @@ mod submits;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::client::Client;
+use harness::client::Client;
 use serde_json::Value;
 
 /// How long a task that takes a second or two may take until it is seen to have ended.
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         money::scenarios(),
         operations::scenarios(),
     ];
-    e2e::suite::run(scenarios.into_iter().flatten().collect())
+    harness::suite::run(scenarios.into_iter().flatten().collect())
 }
 
 /// The end of a task that must succeed.

@@ -1,9 +1,9 @@
 //! What is charged, given back, and refused.
 
-use e2e::client::SONG;
-use e2e::stack::{Setup, Stack};
-use e2e::suite::on_both;
 use futures_util::future::join_all;
+use harness::client::SONG;
+use harness::stack::{Setup, Stack};
+use harness::suite::on_both;
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn idempotency(stack: &mut Stack) {
 
     let twins = (0..8).map(|_| user.submit_once("music", &other, Some("order 2")));
     let twins = join_all(twins).await;
-    let ids: Vec<String> = twins.iter().map(e2e::client::Answer::task_id).collect();
+    let ids: Vec<String> = twins.iter().map(harness::client::Answer::task_id).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 
     success(&user, &first.task_id()).await;

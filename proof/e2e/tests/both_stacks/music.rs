@@ -2,9 +2,9 @@
 
 use std::time::UNIX_EPOCH;
 
-use e2e::client::{Client, LYRICS, SONG};
-use e2e::stack::{QUICK, Setup, Stack};
-use e2e::suite::on_both;
+use harness::client::{Client, LYRICS, SONG};
+use harness::stack::{QUICK, Setup, Stack};
+use harness::suite::on_both;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! What operators see, and what they do.
 
-use e2e::client::{SONG, http};
-use e2e::stack::{Kind, Setup, Stack};
-use e2e::suite::{on, on_both};
-use e2e::wait::eventually;
+use harness::client::{SONG, http};
+use harness::stack::{Kind, Setup, Stack};
+use harness::suite::{on, on_both};
+use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::client::{Client, SONG, is_terminal};
-use e2e::stack::{Setup, Stack};
-use e2e::suite::on_both;
+use harness::client::{Client, SONG, is_terminal};
+use harness::stack::{Setup, Stack};
+use harness::suite::on_both;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::time::Instant;

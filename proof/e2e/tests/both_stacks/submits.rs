@@ -1,8 +1,8 @@
 //! Submits that go wrong.
 
-use e2e::client::SONG;
-use e2e::stack::{QUICK, Setup, Stack};
-use e2e::suite::on_both;
+use harness::client::SONG;
+use harness::stack::{QUICK, Setup, Stack};
+use harness::suite::on_both;
 use libtest_mimic::Trial;
 
 use crate::{failure, success};

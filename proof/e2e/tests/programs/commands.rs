@@ -1,12 +1,12 @@
 //! The command line: exit codes, and what `--json` prints.
 
-use e2e::database::Database;
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::Launch;
-use e2e::programs::Program;
-use e2e::servers::Servers;
-use e2e::suite::test;
+use harness::database::Database;
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::Launch;
+use harness::programs::Program;
+use harness::servers::ServerUrls;
+use harness::suite::test;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ async fn exit_codes() {
 /// The books are broken behind everybody's back.
 async fn unbalanced() {
     let folder = Folder::new();
-    let database = Database::create(&Servers::from_environment().postgres).await;
+    let database = Database::create(&ServerUrls::from_environment().postgres, "e2e").await;
     let launch = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
     let operator = Operator(launch);
     operator
@@ -128,7 +128,7 @@ async fn unbalanced() {
 /// `api` and `task-center` answer alike.
 async fn shapes() {
     let folder = Folder::new();
-    let database = Database::create(&Servers::from_environment().postgres).await;
+    let database = Database::create(&ServerUrls::from_environment().postgres, "e2e").await;
     let api = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
     let center = Launch::new(Program::TaskCenter, folder.path());
     tokio::join!(shapes_of(Operator(api)), shapes_of(Operator(center)));

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::client::{Client, http};
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::{Launch, Process};
-use e2e::programs::Program;
-use e2e::suite::test;
-use e2e::wait::eventually;
+use harness::client::{Client, http};
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::{Launch, Process};
+use harness::programs::Program;
+use harness::suite::test;
+use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -1,10 +1,10 @@
 //! TLS.
 
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::Launch;
-use e2e::programs::Program;
-use e2e::suite::test;
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::Launch;
+use harness::programs::Program;
+use harness::suite::test;
 use libtest_mimic::Trial;
 
 use crate::LIMIT;
@@ -42,7 +42,7 @@ async fn serves_https() {
     let url = process.url().await;
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
 
-    e2e::client::http();
+    harness::client::http();
     let trusted = reqwest::Certificate::from_pem(made.cert.pem().as_bytes());
     let client = reqwest::Client::builder()
         .no_proxy()
@@ -51,7 +51,7 @@ async fn serves_https() {
         .expect("a client can be made");
     let healthy = client.get(format!("{url}/healthz")).send().await;
     assert_eq!(healthy.expect("it answers").status(), 200);
-    let stranger = e2e::client::http()
+    let stranger = harness::client::http()
         .get(format!("{url}/healthz"))
         .send()
         .await;

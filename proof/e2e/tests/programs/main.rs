@@ -25,5 +25,5 @@ fn main() -> ExitCode {
         commands::tests(),
         https::tests(),
     ];
-    e2e::suite::run(tests.into_iter().flatten().collect())
+    harness::suite::run(tests.into_iter().flatten().collect())
 }

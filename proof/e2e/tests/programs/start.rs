@@ -1,14 +1,14 @@
 //! What is printed, what must be configured, what is not there.
 
-use e2e::client::http;
-use e2e::database::Database;
-use e2e::folder::{Folder, unique};
-use e2e::operator::{Done, Operator};
-use e2e::process::Launch;
-use e2e::programs::Program;
-use e2e::servers::Servers;
-use e2e::stack::{Kind, Setup, Stack};
-use e2e::suite::{on, test};
+use harness::client::http;
+use harness::database::Database;
+use harness::folder::{Folder, unique};
+use harness::operator::{Done, Operator};
+use harness::process::Launch;
+use harness::programs::Program;
+use harness::servers::ServerUrls;
+use harness::stack::{Kind, Setup, Stack};
+use harness::suite::{on, test};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -130,8 +130,8 @@ async fn not_set() {
 }
 
 async fn not_there() {
-    let servers = Servers::from_environment();
-    let database = Database::create(&servers.postgres).await;
+    let servers = ServerUrls::from_environment();
+    let database = Database::create(&servers.postgres, "e2e").await;
     // Nobody listens on port 1.
     let nowhere = format!("postgres://user:{SECRET}@127.0.0.1:1/name");
     let silent = format!("amqp://user:{SECRET}@127.0.0.1:1/%2f");

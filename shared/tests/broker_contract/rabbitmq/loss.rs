@@ -112,7 +112,7 @@ async fn while_the_broker_is_away_publishing_fails_fast() {
 async fn a_broker_that_falls_silent_holds_nobody_up_for_longer_than_seconds() {
     on_a_topology(async |topology| {
         let (broker, proxy) = topology.behind_a_proxy().await;
-        proxy.silence();
+        proxy.black_hole();
         let since = Instant::now();
         let batch = [now(submit(1))];
         let (published, pinged) = tokio::join!(broker.publish(&batch), broker.ping());

@@ -127,11 +127,11 @@ async fn connections_and_consumers_bear_their_names() {
         let pid = std::process::id();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
         let host = host.trim();
-        assert!(proxy.heard(&format!("task-center/worker/{host}/{pid}/publish")));
-        assert!(!proxy.heard("/consume"), "nobody consumes yet");
+        assert!(proxy.recorded(&format!("task-center/worker/{host}/{pid}/publish")));
+        assert!(!proxy.recorded("/consume"), "nobody consumes yet");
         let _consumer = broker.consume(Queue::Poll, 1).await.unwrap();
-        assert!(proxy.heard(&format!("task-center/worker/{host}/{pid}/consume")));
-        assert!(proxy.heard(&format!("{}-{host}-{pid}", topology.name("poll"))));
+        assert!(proxy.recorded(&format!("task-center/worker/{host}/{pid}/consume")));
+        assert!(proxy.recorded(&format!("{}-{host}-{pid}", topology.name("poll"))));
     })
     .await;
 }

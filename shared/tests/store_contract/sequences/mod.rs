@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::harness::contract;
+use crate::database::contract;
 use crate::world::World;
 use drive::Drive;
 use step::Step;

@@ -13,10 +13,10 @@ mod polls;
 
 use std::time::Duration;
 
-use e2e::folder::Folder;
-use e2e::operator::Operator;
-use e2e::process::{Launch, Process};
-use e2e::programs::Program;
+use harness::folder::Folder;
+use harness::operator::Operator;
+use harness::process::{Launch, Process};
+use harness::programs::Program;
 use shared::config::DatabaseUrl;
 use shared::store::{Plans, Store};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ use super::Effort;
 use super::submits::{CLIENTS, SONG, people};
 use crate::load::{self, Load};
 use crate::report::{Cell, Spread, Table};
-use crate::usage::{Usage, micros_each};
+use harness::proc::{Usage, micros_each};
 
 /// How many submits of the bare statements are one transaction, in turn.
 const TOGETHER: [u32; 2] = [1, 32];

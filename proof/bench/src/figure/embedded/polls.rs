@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::folder::Folder;
-use e2e::upstream::Upstream;
+use harness::folder::Folder;
+use harness::upstream::Upstream;
 use serde_json::json;
 use shared::store::Store;
 use shared::store::turns::AtTurn;
@@ -15,7 +15,7 @@ use super::file;
 use crate::bare::store::{Said, poll};
 use crate::figure::Effort;
 use crate::report::{Cell, Spread, Table};
-use crate::usage::{Usage, micros_each};
+use harness::proc::{Usage, micros_each};
 
 /// Each task is asked about as often as we allow: so many in flight are more than one process can do.
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];

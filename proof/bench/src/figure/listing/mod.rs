@@ -11,9 +11,10 @@ use self::place::{Asked, Place};
 use self::questions::Question;
 
 use super::Effort;
-use crate::report::{Cell, Spread, Table, percentile};
+use crate::report::{Cell, Spread, Table};
 use crate::site::Site;
-use crate::usage::Usage;
+use harness::proc::Usage;
+use harness::spread::percentile;
 
 /// So many clients ask at once: as many as there are cores.
 const CLIENTS: usize = 2;

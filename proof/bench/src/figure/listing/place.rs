@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chaos::servers::Servers;
-use e2e::client::Client;
-use e2e::process::Process;
+use harness::client::Client;
+use harness::process::Process;
+use harness::servers::Servers;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::sync::Notify;

@@ -13,14 +13,14 @@ mod script;
 
 use std::time::Duration;
 
-use e2e::process::Process;
-use e2e::rabbitmq::RabbitMq;
+use harness::process::Process;
+use harness::rabbitmq::RabbitMq;
 
 use super::Effort;
 use crate::load::{self, Answers, Load};
 use crate::report::{Spread, Table};
 use crate::site::Site;
-use crate::usage::{Usage, micros_each};
+use harness::proc::{Usage, micros_each};
 use script::Script;
 
 /// How many ask at once.
@@ -116,7 +116,7 @@ impl Bench {
     /// One submit of user 0; returns the task's name.
     async fn one(&self) -> String {
         let url = format!("http://{}/suno/submit/music", self.load.address);
-        let request = e2e::client::http()
+        let request = harness::client::http()
             .post(url)
             .bearer_auth(people::secret(0))
             .header("content-type", "application/json")

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::script::Script;
-use crate::report::percentile;
 use crate::site::Site;
+use harness::spread::percentile;
 
 /// What it reached.
 #[derive(Debug)]

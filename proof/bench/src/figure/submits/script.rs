@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use e2e::wait::eventually;
+use harness::wait::eventually;
 use shared::secret::SecretDigest;
 
 use super::people;

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use e2e::client::Client;
 use futures_util::future::join_all;
+use harness::client::Client;
 use sqlx::Connection as _;
 use tokio::time::{Instant, timeout};
 
 use crate::check::{Expected, check};
-use crate::proxy::gate::{Gate, Words};
 use crate::record::{Answered, Asked, Record};
 use crate::run::{Run, Scenario};
 use crate::scenario::asking::{ask, ask_until_answered, song};
 use crate::site::{Setup, Site};
+use harness::proxy::gate::{Gate, Pattern};
 
 /// What the user is granted.
 const QUOTA: i64 = 10_000_000;
@@ -77,14 +77,17 @@ async fn by_a_slow_wire(run: &Run) {
         let bob = site.user("bob", QUOTA, None).await;
         let eve = site.user("eve", QUOTA, None).await;
         let wire = &site.apis[0].postgres;
-        let commit = [Words::up("BEGIN\0"), Words::up("COMMIT\0")];
+        let commit = [
+            Pattern::to_server("BEGIN\0"),
+            Pattern::to_server("COMMIT\0"),
+        ];
         let mut held = [(); 2].map(|()| wire.hold(&commit));
         // Of two users, who do not wait for each other.
         let waiting = join_all([asked(&ann, "Held 1"), asked(&eve, "Held 2")]);
         let others = async {
             join_all(held.iter_mut().map(Gate::reached)).await;
             let refused = refused_in_time(&bob).await;
-            held.into_iter().for_each(Gate::let_go);
+            held.into_iter().for_each(Gate::release);
             refused
         };
         let (mut all, refused) = tokio::join!(waiting, others);
@@ -149,7 +152,7 @@ async fn wait_for_waiters(site: &Site, many: i64) {
     let mut database = site.connect().await;
     let waiters = "SELECT count(*) FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    e2e::wait::eventually(TOLD, "submits to wait for the lock", async || {
+    harness::wait::eventually(TOLD, "submits to wait for the lock", async || {
         let waiters: i64 = sqlx::query_scalar(waiters)
             .fetch_one(&mut database)
             .await

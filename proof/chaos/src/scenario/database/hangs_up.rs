@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::check::check;
-use crate::proxy::gate::Words;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient, titles};
+use harness::proxy::gate::Pattern;
 
 /// For how long it does.
 const OUTAGE: Duration = Duration::from_secs(4);
@@ -29,12 +29,15 @@ async fn on_a_worker(run: &Run) {
     run.on_site(&patient(), async |site| {
         let ann = Asker::new(site, "ann").await;
         let mut tasks = ann.songs(&titles("Before", 10)).await;
-        let accepted = [Words::up("/suno/submit/music"), Words::down("HTTP/1.1 200")];
+        let accepted = [
+            Pattern::to_server("/suno/submit/music"),
+            Pattern::from_server("HTTP/1.1 200"),
+        ];
         let mut answer = site.channels[0].wire.hold(&accepted);
         tasks.push(ann.song("Rain").await);
         answer.reached().await;
         site.workers[0].postgres.cut();
-        answer.let_go();
+        answer.release();
         sleep(OUTAGE).await;
         site.workers[0].postgres.mend();
         ann.all_succeed(&tasks, SOON).await;

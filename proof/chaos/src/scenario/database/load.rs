@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e::client::Client;
 use futures_util::future::join_all;
+use harness::client::Client;
 use tokio::time::Instant;
 
 use crate::check::{Expected, check};

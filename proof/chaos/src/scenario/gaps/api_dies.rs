@@ -3,11 +3,11 @@
 
 use super::evidence::{ann, ends, stored, upstream};
 use super::{setup, words};
-use crate::proxy::Proxy;
-use crate::proxy::gate::Words;
 use crate::record::{Answered, Asked};
 use crate::run::{Run, Scenario};
 use crate::scenario::asking::ask;
+use harness::proxy::Proxy;
+use harness::proxy::gate::Pattern;
 
 /// Nothing was committed.
 pub const BEFORE_THE_COMMIT: Scenario = Scenario {
@@ -59,7 +59,7 @@ pub const BEFORE_THE_ANSWER: Scenario = Scenario {
             run,
             &Gap {
                 to_client: true,
-                words: || vec![Words::up("/suno/submit/music"), words::answered()],
+                words: || vec![Pattern::to_server("/suno/submit/music"), words::answered()],
                 stored: true,
             },
         ))
@@ -70,7 +70,7 @@ pub const BEFORE_THE_ANSWER: Scenario = Scenario {
 struct Gap {
     /// Whether the words pass between the API and its client, or the database.
     to_client: bool,
-    words: fn() -> Vec<Words>,
+    words: fn() -> Vec<Pattern>,
     /// Whether the task is there.
     stored: bool,
 }

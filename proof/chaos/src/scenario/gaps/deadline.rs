@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::process::Signal;
+use harness::process::Signal;
 use serde_json::json;
 
 use super::evidence::{ann, ends, history, upstream};
@@ -38,7 +38,7 @@ async fn races_a_success(run: &Run) {
         site.settled(LEASE).await;
         let failed = ann.task(&task).await;
         assert_eq!(failed["status"], "FAILURE", "{failed}");
-        success.let_go();
+        success.release();
         first.take().await.signal(Signal::Thaw).await;
         second.kill().await;
         maker.set_faults(json!({})).await;

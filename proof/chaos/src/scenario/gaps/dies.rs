@@ -2,8 +2,8 @@
 
 use super::evidence::{ann, ends, refuses_a_stale, upstream};
 use super::setup;
-use crate::proxy::gate::Words;
 use crate::run::Run;
+use harness::proxy::gate::Pattern;
 
 /// A wire of a worker.
 pub enum Wire {
@@ -19,7 +19,7 @@ pub struct Gap {
     /// Where the words pass.
     pub wire: Wire,
     /// The words; the last of them never arrive.
-    pub words: fn() -> Vec<Words>,
+    pub words: fn() -> Vec<Pattern>,
     /// Whether the task ends well.
     pub succeeds: bool,
     /// How often the upstream was asked for it, and accepted it.

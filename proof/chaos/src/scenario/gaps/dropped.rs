@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use e2e::client::Client;
+use harness::client::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::evidence::{ann, ends, stored, upstream};
 use super::{setup, words};
-use crate::proxy::gate::Words;
 use crate::record::{Answered, Asked};
 use crate::run::{Run, Scenario};
 use crate::scenario::asking::{ask, song};
+use harness::proxy::gate::Pattern;
 
 /// The client goes away.
 pub const IN_A_TRANSACTION: Scenario = Scenario {
@@ -30,7 +30,7 @@ pub const IN_A_TRANSACTION: Scenario = Scenario {
 };
 
 /// The moments: what they are called, and their words.
-type Moment = (&'static str, fn() -> Vec<Words>);
+type Moment = (&'static str, fn() -> Vec<Pattern>);
 const MOMENTS: [Moment; 4] = [
     ("BEGIN", || vec![words::begin()]),
     ("BEGIN's answer", || vec![words::begin(), words::begun()]),
@@ -49,7 +49,7 @@ async fn in_a_transaction(run: &Run) {
         let still = asks(&ann, "Still").await;
         other.reached().await;
         ann.song("Before").await;
-        let connections = api.postgres.taken();
+        let connections = api.postgres.accepted();
         let mut asked = Vec::new();
         for (moment, words) in MOMENTS {
             let left = format!("Left in {moment}");
@@ -57,7 +57,7 @@ async fn in_a_transaction(run: &Run) {
             let client = asks(&ann, &left).await;
             held.reached().await;
             goes_away(client).await;
-            held.let_go();
+            held.release();
             for number in 1..=3 {
                 let title = format!("{number} after {moment}");
                 ann.song(&title).await;
@@ -73,7 +73,11 @@ async fn in_a_transaction(run: &Run) {
                 answers: vec![Answered::Open, answer],
             });
         }
-        assert_eq!(api.postgres.taken(), connections, "it stayed with its one");
+        assert_eq!(
+            api.postgres.accepted(),
+            connections,
+            "it stayed with its one"
+        );
         goes_away(still).await;
         other.reset();
         // What only seemed to be committed would go with its connection.

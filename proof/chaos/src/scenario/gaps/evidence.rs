@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use e2e::client::{Client, SONG, http};
-use e2e::wait::eventually;
+use harness::client::{Client, SONG, http};
+use harness::wait::eventually;
 
 use crate::books::Sums;
 use crate::check::{Expected, check};

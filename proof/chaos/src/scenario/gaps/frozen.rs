@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use e2e::process::Signal;
+use harness::process::Signal;
 
 use super::evidence::{TOO_LATE, ann, ends, history, logs, upstream};
 use super::setup;
 use super::words;
-use crate::proxy::Proxy;
-use crate::proxy::gate::Words;
 use crate::run::{Run, Scenario};
 use crate::site::{Setup, Site};
+use harness::proxy::Proxy;
+use harness::proxy::gate::Pattern;
 
 /// It knows that the upstream accepted.
 pub const WITH_AN_ACCEPTANCE: Scenario = Scenario {
@@ -119,7 +119,7 @@ const LEASE: Duration = Duration::from_mins(2);
 async fn freeze(
     site: &Site,
     wire: &Proxy,
-    words: &[Words],
+    words: &[Pattern],
     what: impl AsyncFnOnce() -> String,
     within: Duration,
 ) -> String {
@@ -134,7 +134,7 @@ async fn freeze(
     other.serve().await;
     site.settled(within).await;
     // Whatever was held waits for it now.
-    held.let_go();
+    held.release();
     frozen.take().await.signal(Signal::Thaw).await;
     task
 }

@@ -2,10 +2,10 @@
 
 use super::evidence::{TOO_LATE, ann, ends, history, logs, stored, upstream};
 use super::{setup, words};
-use crate::proxy::gate::Words;
 use crate::record::{Answered, Asked};
 use crate::run::{Run, Scenario};
 use crate::scenario::asking::{ask, song};
+use harness::proxy::gate::Pattern;
 
 /// In an API's commit.
 pub const IN_A_SUBMIT: Scenario = Scenario {
@@ -77,7 +77,7 @@ async fn in_a_worker(run: &Run) {
         let claim = [words::claim_submit(), words::parsed(), words::execute()];
         let accept = words::accepting();
         let end = [words::end(), words::commit()];
-        let moments: [Vec<Words>; 6] = [
+        let moments: [Vec<Pattern>; 6] = [
             claim.to_vec(),
             [&claim[..], &[words::one_row()]].concat(),
             accept.to_vec(),

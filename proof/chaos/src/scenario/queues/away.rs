@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::client::http;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use harness::client::http;
 use serde_json::json;
 use tokio::time::{Instant, interval};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::rabbitmq::RabbitMq;
-use e2e::wait::eventually;
 use futures_util::future::select;
+use harness::rabbitmq::RabbitMq;
+use harness::wait::eventually;
 use tokio::time::sleep;
 
 use crate::check::{Expected, check};

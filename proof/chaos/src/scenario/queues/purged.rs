@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::wait::eventually;
+use harness::wait::eventually;
 use serde_json::json;
 
 use crate::check::check;

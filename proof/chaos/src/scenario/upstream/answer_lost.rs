@@ -2,10 +2,10 @@
 
 use super::{QUICK, SOON, prefer, seen};
 use crate::check::check;
-use crate::proxy::gate::Words;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient};
 use crate::site::Site;
+use harness::proxy::gate::Pattern;
 
 /// The words of a submit.
 const SUBMIT: &str = "/suno/submit/music";
@@ -65,8 +65,11 @@ type Lost = (String, String, (u64, u64));
 /// after the first reset the channel rests.
 async fn wires(site: &Site, ann: &Asker) -> Vec<Lost> {
     let wire = &site.channels[0].wire;
-    let mut request = wire.hold(&[Words::up(SUBMIT)]);
-    let mut answer = wire.hold(&[Words::up(SUBMIT), Words::down("HTTP/1.1 200")]);
+    let mut request = wire.hold(&[Pattern::to_server(SUBMIT)]);
+    let mut answer = wire.hold(&[
+        Pattern::to_server(SUBMIT),
+        Pattern::from_server("HTTP/1.1 200"),
+    ]);
     let first = ann.song("Reset on its way").await;
     request.reached().await;
     let second = ann.song("Reset on the way back").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::client::is_terminal;
+use harness::client::is_terminal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 

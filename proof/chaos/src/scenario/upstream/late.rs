@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::wait::eventually;
+use harness::wait::eventually;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -11,7 +11,7 @@ use crate::check::check;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient};
 use crate::site::Site;
-use e2e::client::SONG;
+use harness::client::SONG;
 
 /// Success past the deadline.
 pub const LATE: Scenario = Scenario {

@@ -1,6 +1,6 @@
 //! Upstreams that print our key, their address and their ids wherever they can.
 
-use e2e::client::http;
+use harness::client::http;
 use serde_json::Value;
 
 use super::{QUICK, SOON, refunded};
@@ -8,7 +8,7 @@ use crate::check::check;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient};
 use crate::site::Site;
-use e2e::client::{LYRICS, SONG};
+use harness::client::{LYRICS, SONG};
 
 /// The one that tells everything.
 pub const LEAKS: Scenario = Scenario {

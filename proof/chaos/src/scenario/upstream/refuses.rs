@@ -4,7 +4,7 @@ use super::{QUICK, SOON, refunded, seen};
 use crate::check::check;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient};
-use e2e::client::SONG;
+use harness::client::SONG;
 
 /// 400, 404, 422.
 pub const REFUSES: Scenario = Scenario {

@@ -1,6 +1,6 @@
 //! Statuses that nobody knows.
 
-use e2e::wait::eventually;
+use harness::wait::eventually;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use e2e::wait::eventually;
+use harness::wait::eventually;
 use tokio::time::sleep;
 
 use super::{SOON, accepted, switch};
 use crate::check::check;
 use crate::run::{Run, Scenario};
 use crate::scenario::asker::{Asker, patient, titles};
-use crate::servers::ports::free_port;
 use crate::site::Site;
+use harness::servers::ports::free_port;
 
 /// How many songs each part asks for.
 const SONGS: usize = 8;

@@ -45,6 +45,12 @@ pub struct Process {
 pub enum Signal {
     /// SIGTERM: stop in order.
     Terminate,
+    /// SIGINT: what Ctrl-C sends.
+    Interrupt,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
+    /// SIGQUIT: `PostgreSQL`'s immediate shutdown.
+    Quit,
     /// SIGKILL: no longer be.
     Kill,
     /// SIGSTOP: stand still.
@@ -58,6 +64,9 @@ impl Signal {
     pub fn name(self) -> &'static str {
         match self {
             Self::Terminate => "TERM",
+            Self::Interrupt => "INT",
+            Self::HangUp => "HUP",
+            Self::Quit => "QUIT",
             Self::Kill => "KILL",
             Self::Freeze => "STOP",
             Self::Thaw => "CONT",

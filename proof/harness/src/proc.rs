@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos::servers::daemon::tree;
+use crate::servers::daemon::tree;
 
 /// Processor time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,20 +1,21 @@
-//! Ports for servers that must come back at the same address.
+//! Ports for servers that come back at the same address.
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Below those that the kernel gives to outgoing connections, above those of services.
+/// The range of ports: below those that the kernel gives to outgoing connections, above those of
+/// services.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A port of 127.0.0.1 that nobody listens on and that was given to nobody before. No other run beside
-/// this one is given it either, though its server be down: we hold the UDP port of that number, which
-/// none of our servers wants, for as long as we live.
+/// A port of 127.0.0.1 on which nobody listens. No other process that uses this function gets the
+/// same port, even while the server on it is down: we hold the UDP port of the same number, which no
+/// server of ours needs, until we end.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    // Two runs side by side, whose ids are neighbours, begin at places that are not.
+    // Processes with neighbouring ids start far apart.
     let start = std::process::id().wrapping_mul(211) % u32::from(COUNT);
     let start = u16::try_from(start).unwrap_or_default();
     loop {

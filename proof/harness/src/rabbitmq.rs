@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::client::http;
-use crate::servers::Servers;
+use crate::servers::ServerUrls;
 
 /// The part of a broker whose names begin with one prefix.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct RabbitMq {
 
 impl RabbitMq {
     /// The part that begins with `prefix`.
-    pub fn new(servers: &Servers, prefix: &str) -> Self {
+    pub fn new(servers: &ServerUrls, prefix: &str) -> Self {
         // As it stands in the address, escapes included; the empty one is the broker's default.
         let virtual_host = match servers.amqp.path().trim_start_matches('/') {
             "" => "%2f",

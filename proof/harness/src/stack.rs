@@ -14,7 +14,7 @@ use crate::operator::Operator;
 use crate::process::{Launch, Process, Signal};
 use crate::programs::Program;
 use crate::rabbitmq::RabbitMq;
-use crate::servers::Servers;
+use crate::servers::ServerUrls;
 use crate::upstream::Upstream;
 
 /// How long a program may take to stop in order: as long as an upstream may take to answer a submit,
@@ -132,8 +132,8 @@ impl Stack {
         }
         let (mut database, mut rabbitmq) = (None, None);
         if kind == Kind::Separate {
-            let servers = Servers::from_environment();
-            let made = Database::create(&servers.postgres).await;
+            let servers = ServerUrls::from_environment();
+            let made = Database::create(&servers.postgres, "e2e").await;
             let prefix = format!("e2e_{}", unique());
             launch = launch
                 .env("DATABASE_URL", made.url())

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use chaos::proxy::Proxy;
-use chaos::proxy::gate::Words;
+use harness::proxy::Proxy;
+use harness::proxy::gate::Pattern;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -82,7 +82,7 @@ async fn it_carries_both_ways_and_an_end_of_one_way_is_not_the_end_of_the_other(
     client.shutdown().await.expect("it is open");
     hear(&mut client, "two").await;
     assert_eq!(end(&mut client).await, Ok(()));
-    assert_eq!(proxy.taken(), 1);
+    assert_eq!(proxy.accepted(), 1);
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_server_that_is_not_there_is_a_reset() {
 async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
     let (proxy, mut told) = echo().await;
     let (mut held, mut other) = (connect(&proxy).await, connect(&proxy).await);
-    let mut gate = proxy.hold(&[Words::up("BEGIN"), Words::up("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server("BEGIN"), Pattern::to_server("COMMIT")]);
     say(&mut other, "COMMIT").await;
     hear(&mut other, "COMMIT").await;
     say(&mut held, "BEGIN").await;
@@ -191,7 +191,7 @@ async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
     silence(&mut held).await;
     say(&mut other, "more").await;
     hear(&mut other, "more").await;
-    gate.let_go();
+    gate.release();
     hear(&mut held, "COMMIT").await;
     let mut all = Vec::new();
     while let Ok(words) = told.try_recv() {
@@ -204,7 +204,7 @@ async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
 async fn a_gate_in_the_answer_lets_the_question_through() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Words::up("ask"), Words::down("ask")]);
+    let mut gate = proxy.hold(&[Pattern::to_server("ask"), Pattern::from_server("ask")]);
     say(&mut client, "ask").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     assert_eq!(told.recv().await.as_deref(), Some("ask"));
@@ -217,7 +217,7 @@ async fn a_gate_in_the_answer_lets_the_question_through() {
 async fn what_a_gate_resets_never_arrives_and_the_next_connection_is_carried() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Words::up("two")]);
+    let mut gate = proxy.hold(&[Pattern::to_server("two")]);
     say(&mut client, "one").await;
     hear(&mut client, "one").await;
     say(&mut client, "two").await;
@@ -235,12 +235,12 @@ async fn what_a_gate_resets_never_arrives_and_the_next_connection_is_carried() {
 async fn a_gate_holds_although_its_client_is_gone_and_what_it_held_can_still_arrive() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Words::up("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server("COMMIT")]);
     say(&mut client, "COMMIT").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     drop(client);
     assert!(timeout(MOMENT, told.recv()).await.is_err());
-    gate.let_go();
+    gate.release();
     let arrived = timeout(LONG, told.recv()).await.expect("it arrives");
     assert_eq!(arrived.as_deref(), Some("COMMIT"));
 }
@@ -249,12 +249,12 @@ async fn a_gate_holds_although_its_client_is_gone_and_what_it_held_can_still_arr
 async fn a_gate_that_nobody_waits_for_any_more_lets_go() {
     let (proxy, _told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Words::up("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server("COMMIT")]);
     say(&mut client, "COMMIT").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     drop(gate);
     hear(&mut client, "COMMIT").await;
-    drop(proxy.hold(&[Words::up("never waited for")]));
+    drop(proxy.hold(&[Pattern::to_server("never waited for")]));
     say(&mut client, "never waited for").await;
     hear(&mut client, "never waited for").await;
 }

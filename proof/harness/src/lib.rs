@@ -1,0 +1,42 @@
+//! Starts every server, program, proxy and client of the tests and measurements. It knows the
+//! programs by their command line, their HTTP and their queues, and none of their code.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`servers`] | `PostgreSQL` and `RabbitMQ`: private ones, or the addresses of given ones |
+//! | [`database`] | a database for one test |
+//! | [`rabbitmq`] | what an operator sees in `RabbitMQ`'s management API |
+//! | [`proxy`] | a TCP proxy that delays, cuts, resets, swallows, and stops at chosen bytes |
+//! | [`programs`], [`process`] | our programs, and a process of one of them |
+//! | [`proc`] | the processor time and memory of a process |
+//! | [`stack`] | the programs of one scenario, started, killed, stopped, and started again |
+//! | [`upstream`] | the simulated upstream, what it counted and what it can be told |
+//! | [`operator`] | the command line |
+//! | [`client`] | a user with an access token and an API key, over HTTP |
+//! | [`suite`] | scenarios as tests: run side by side, each within a time |
+//! | [`spread`] | counters, durations and percentiles |
+//! | [`folder`], [`wait`] | a folder that is removed when dropped; waiting for a condition |
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `E2E_TASKS` | how many tasks the big run takes (300) |
+//! | `E2E_RUST_LOG` | `RUST_LOG` of the programs (`info`) |
+//! | `E2E_KEEP` | if set, the folders with all logs stay |
+//!
+//! The harness panics where a test would: its panics are what a failed test prints.
+
+pub mod client;
+pub mod database;
+pub mod folder;
+pub mod operator;
+pub mod proc;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod rabbitmq;
+pub mod servers;
+pub mod spread;
+pub mod stack;
+pub mod suite;
+pub mod upstream;
+pub mod wait;

@@ -1,0 +1,84 @@
+//! Private `PostgreSQL` and `RabbitMQ` servers, and the addresses of servers that already run.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`postgres`], [`rabbitmq`] | one private server each: started, killed, frozen, started again |
+//! | [`daemon`] | the process of a server with all processes below it |
+//! | [`ports`] | ports that a server keeps over a restart |
+//! | `urls` | the addresses of both servers |
+
+pub mod daemon;
+pub mod ports;
+pub mod postgres;
+pub mod rabbitmq;
+mod urls;
+
+use tokio::sync::Mutex;
+
+use crate::folder::Folder;
+use postgres::Postgres;
+use rabbitmq::RabbitMqServer;
+pub use urls::{ServerUrls, amqp_of_environment, postgres_of_environment};
+
+/// Both servers, in a folder that is removed with them. Whoever breaks one holds its lock meanwhile.
+#[derive(Debug)]
+pub struct Servers {
+    /// The database server.
+    pub postgres: Mutex<Postgres>,
+    /// The broker.
+    pub rabbitmq: Mutex<RabbitMqServer>,
+    folder: Folder,
+}
+
+impl Servers {
+    /// Starts both. Installs what is missing, where that is allowed.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts both, `PostgreSQL` with these settings, each `name=value`.
+    pub async fn with(postgres: &'static [&'static str]) -> Self {
+        let folder = folder();
+        let (postgres, rabbitmq) = tokio::join!(
+            Postgres::start(folder.path(), postgres),
+            RabbitMqServer::start(folder.path())
+        );
+        Self {
+            postgres: Mutex::new(postgres),
+            rabbitmq: Mutex::new(rabbitmq),
+            folder,
+        }
+    }
+
+    /// The folder of their logs.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Ends both, whatever state they are in.
+    pub async fn take_down(&self) {
+        self.postgres.lock().await.discard().await;
+        self.rabbitmq.lock().await.kill().await;
+    }
+
+    /// Starts the servers that do not run.
+    pub async fn mend(&self) {
+        // Everybody who needs both locks takes them in this order.
+        let mut postgres = self.postgres.lock().await;
+        let mut rabbitmq = self.rabbitmq.lock().await;
+        if !postgres.is_up() {
+            postgres.run().await;
+        }
+        if !rabbitmq.is_up() {
+            rabbitmq.run().await;
+        }
+    }
+}
+
+/// A folder for servers, which the user `postgres` can pass through.
+pub fn folder() -> Folder {
+    let folder = Folder::new();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+    std::fs::set_permissions(folder.path(), open).expect("the folder is ours");
+    folder
+}
