@@ -16,9 +16,9 @@ use shared::task::Platform;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{CoolDown, PollPace};
 
-use crate::channels::ChannelBook;
-use crate::platform::{self, Trouble};
+use crate::channels::ChannelCache;
 use crate::together::Together;
+use crate::upstream::{Trouble, Upstream};
 
 /// How a worker works. Set by the operator: contract, section 6.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +58,9 @@ pub struct Context {
     /// How to work.
     pub settings: Settings,
     /// The channels, as of a second ago at most.
-    pub channels: ChannelBook,
+    pub channels: ChannelCache,
     /// The Suno dialect.
-    pub suno: Arc<dyn platform::Platform>,
+    pub suno: Arc<dyn Upstream>,
     /// When to stop.
     pub stop: Stop,
     /// What submits have in common.
@@ -97,7 +97,7 @@ impl Context {
     }
 
     /// Who talks to channels of this platform.
-    pub fn platform(&self, platform: Platform) -> &dyn platform::Platform {
+    pub fn platform(&self, platform: Platform) -> &dyn Upstream {
         match platform {
             Platform::Suno => &*self.suno,
         }

@@ -5,39 +5,31 @@
 //! publish what comes next, acknowledge. Whoever dies on the way leaves a message that is delivered
 //! again, or a task whose `due_at` passes, and the sweep finds it.
 //!
-//! | file | what it does |
+//! | module | what it does |
 //! |---|---|
-//! | [`run`](mod@run) | the parts of a worker, started and stopped |
-//! | [`context`] | what they share |
-//! | [`submit`] | one message, one submit |
-//! | [`poll`] | one batch, one poll |
-//! | [`ask`](mod@ask) | asking a channel about tasks of ours |
-//! | [`merge`] | messages of one channel into batches of up to a hundred |
-//! | [`sweep`], [`late`] | what was forgotten on the way; what came after all |
-//! | [`together`] | the same work of many callers as one |
-//! | [`schedule`] | what comes next, published in batches, then acknowledged |
-//! | [`channels`], [`choose`] | which channels there are, their room, and which one to take |
-//! | [`platform`] | what every upstream can do |
-//! | [`suno`] | the Suno dialect |
-//! | [`FIGURES`] | what is counted |
+//! | [`run`](mod@run) | starts and stops the parts of a worker |
+//! | [`context`] | what these parts share |
+//! | [`submit`] | submits one task for one message |
+//! | [`poll`] | merges messages into batches, and polls one batch |
+//! | [`maintenance`] | the sweep, and results that come after the deadline |
+//! | [`schedule`] | publishes what follows in batches, then acknowledges |
+//! | [`channels`] | which channels there are, how much each may carry, and which one to take |
+//! | [`upstream`] | what every upstream can do, and one folder for each platform |
+//! | [`together`] | batches the same work of many callers |
+//! | [`FIGURES`] | what a worker counts |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 
-pub mod ask;
 pub mod channels;
-pub mod choose;
 pub mod context;
 mod figures;
 pub mod health;
-pub mod late;
-pub mod merge;
-pub mod platform;
+pub mod maintenance;
 pub mod poll;
 pub mod run;
 pub mod schedule;
 pub mod submit;
-pub mod suno;
-pub mod sweep;
 pub mod together;
+pub mod upstream;
 
 pub use context::Settings;
 pub use figures::FIGURES;

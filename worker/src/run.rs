@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue, SharedBroker};
 use shared::clock::SharedClock;
-use shared::lifecycle::Stop;
+use shared::lifecycle::{Stop, rethrow};
 use shared::random::Random;
 use shared::store::Store;
 use shared::store::turns::AtTurn;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::channels::ChannelBook;
+use crate::channels::ChannelCache;
 use crate::context::{Context, Settings, Submits};
 use crate::figures::start_at_zero;
-use crate::schedule::{Held, Schedule, schedule};
+use crate::maintenance::{late_results, sweep};
+use crate::poll::batching;
+use crate::schedule::{PendingAcks, Schedule, schedule};
 use crate::submit::submit;
-use crate::suno::Suno;
-use crate::{late, merge, sweep};
+use crate::upstream::suno::Suno;
 
 /// How many submits a worker holds: those under way at every channel, and those that wait for their
 /// poll to be published.
@@ -48,7 +49,7 @@ impl Worker {
             clock.clone(),
         )?;
         let context = Context {
-            channels: ChannelBook::new(store.clone(), clock.clone()),
+            channels: ChannelCache::new(store.clone(), clock.clone()),
             store,
             broker,
             clock,
@@ -79,9 +80,9 @@ impl Worker {
         // Ends when the other parts, which hand in what is to be published, have ended.
         parts.spawn(scheduled.run(context.clone()));
         parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
-        parts.spawn(merge::run(context.clone(), polls, schedule));
+        parts.spawn(batching::run(context.clone(), polls, schedule));
         parts.spawn(sweep::run(context.clone()));
-        parts.spawn(late::run(context.clone()));
+        parts.spawn(late_results::run(context.clone()));
         started();
         // A part that ends early takes the worker down, but not the submits that others have under
         // way: those are waited for, as at any stop.
@@ -131,15 +132,6 @@ async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, sch
     rethrow(died);
 }
 
-/// A panic goes on where the work was started: no worker that limps.
-pub(crate) fn rethrow(died: Option<JoinError>) {
-    if let Some(died) = died
-        && died.is_panic()
-    {
-        std::panic::resume_unwind(died.into_panic());
-    }
-}
-
 async fn take(context: &Context, delivery: Delivery, schedule: &Schedule) {
     let Message::Submit(at) = delivery.message else {
         tracing::error!("a message of polls came out of the queue of submits; parked");
@@ -158,7 +150,7 @@ async fn take_submit(context: &Context, at: AtTurn, delivery: Delivery, schedule
     match submit(context, at).await {
         Ok(next) => {
             schedule
-                .then(next.into_iter().collect(), Held::new(vec![delivery]))
+                .schedule_after(next.into_iter().collect(), PendingAcks::new(vec![delivery]))
                 .await;
         }
         // The database is away and we are stopping: somebody else takes it.

@@ -44,7 +44,7 @@ const FULL: usize = 4096;
 
 /// What comes next for one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum FollowUp {
     /// It is submitted, after a delay or at once.
     Submit {
         /// The task.
@@ -63,7 +63,7 @@ pub enum Next {
     },
 }
 
-impl Next {
+impl FollowUp {
     fn delay(&self) -> Option<Rung> {
         match self {
             Self::Submit { delay, .. } | Self::Poll { delay, .. } => *delay,
@@ -73,9 +73,9 @@ impl Next {
 
 /// Deliveries to be acknowledged once everything that follows from them is published.
 #[derive(Debug, Clone, Default)]
-pub struct Held(Arc<std::sync::Mutex<Vec<Delivery>>>);
+pub struct PendingAcks(Arc<std::sync::Mutex<Vec<Delivery>>>);
 
-impl Held {
+impl PendingAcks {
     /// Holds `deliveries`.
     pub fn new(deliveries: Vec<Delivery>) -> Self {
         Self(Arc::new(std::sync::Mutex::new(deliveries)))
@@ -93,10 +93,10 @@ impl Held {
 
 /// Where what comes next is handed in.
 #[derive(Debug, Clone)]
-pub struct Schedule(mpsc::Sender<(Vec<Next>, Held)>);
+pub struct Schedule(mpsc::Sender<(Vec<FollowUp>, PendingAcks)>);
 
 /// Where it comes out.
-pub struct Scheduled(mpsc::Receiver<(Vec<Next>, Held)>);
+pub struct Scheduled(mpsc::Receiver<(Vec<FollowUp>, PendingAcks)>);
 
 /// Both ends.
 pub fn schedule() -> (Schedule, Scheduled) {
@@ -106,7 +106,7 @@ pub fn schedule() -> (Schedule, Scheduled) {
 
 impl Schedule {
     /// Publishes `next` at the next tick, then acknowledges `held`.
-    pub async fn then(&self, next: Vec<Next>, held: Held) {
+    pub async fn schedule_after(&self, next: Vec<FollowUp>, held: PendingAcks) {
         if next.is_empty() {
             return held.published();
         }
@@ -118,7 +118,7 @@ impl Schedule {
 impl Scheduled {
     /// Publishes tick by tick until every [`Schedule`] is dropped, and the rest then.
     pub async fn run(mut self, context: Arc<Context>) {
-        let mut waiting: Vec<(Next, Held)> = Vec::new();
+        let mut waiting: Vec<(FollowUp, PendingAcks)> = Vec::new();
         let mut open = true;
         while open {
             let tick = next_tick(context.now());
@@ -157,16 +157,16 @@ fn falls_on(tick: Millis, beat: Duration) -> bool {
     i64::try_from(beat.as_millis()).is_ok_and(|beat| tick.0 % beat == 0)
 }
 
-async fn publish(context: &Context, entries: Vec<(Next, Held)>) {
-    let (next, held): (Vec<Next>, Vec<Held>) = entries.into_iter().unzip();
+async fn publish(context: &Context, entries: Vec<(FollowUp, PendingAcks)>) {
+    let (next, held): (Vec<FollowUp>, Vec<PendingAcks>) = entries.into_iter().unzip();
     publish_now(context, next).await;
     // Published or not: what could not be is overdue soon, and the sweep publishes it.
-    held.into_iter().for_each(Held::published);
+    held.into_iter().for_each(PendingAcks::published);
 }
 
 /// Publishes `next` in as few messages as there can be, confirmed. `false`: it failed, which is
 /// logged; the sweep makes up for it.
-pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = Next>) -> bool {
+pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = FollowUp>) -> bool {
     let messages = messages(next);
     if messages.is_empty() {
         return true;
@@ -181,18 +181,18 @@ pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = Next>
 }
 
 /// The fewest messages that say `next`.
-fn messages(next: impl IntoIterator<Item = Next>) -> Vec<Outgoing> {
+fn messages(next: impl IntoIterator<Item = FollowUp>) -> Vec<Outgoing> {
     let mut messages = Vec::new();
     let mut polls: BTreeMap<(ChannelId, Option<Rung>), Vec<AtTurn>> = BTreeMap::new();
     for next in next {
         match next {
-            Next::Submit { at, delay } => {
+            FollowUp::Submit { at, delay } => {
                 messages.push(Outgoing {
                     message: Message::Submit(at),
                     delay,
                 });
             }
-            Next::Poll { channel, at, delay } => {
+            FollowUp::Poll { channel, at, delay } => {
                 polls.entry((channel, delay)).or_default().push(at);
             }
         }
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn tasks_of_one_channel_and_one_delay_travel_together() {
-        let poll = |row: i64, channel: i64, delay: Rung| Next::Poll {
+        let poll = |row: i64, channel: i64, delay: Rung| FollowUp::Poll {
             channel: ChannelId(channel),
             at: AtTurn {
                 row: RowId(row),

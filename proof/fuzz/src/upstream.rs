@@ -4,10 +4,10 @@ use reqwest::StatusCode;
 use shared::clock::Millis;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Progress, Status};
-use worker::platform::{FetchOutcome, SubmitOutcome};
-use worker::suno::answer::Envelope;
-use worker::suno::client::{self, Body, Reply};
-use worker::suno::outcome::{of_fetch, of_submit};
+use worker::upstream::suno::answer::Envelope;
+use worker::upstream::suno::client::{self, Body, Reply};
+use worker::upstream::suno::outcome::{of_fetch, of_submit};
+use worker::upstream::{FetchOutcome, SubmitOutcome};
 
 /// 2024-05-20T07:55:49Z.
 const NOW: Millis = Millis(1_716_191_749_000);

@@ -23,6 +23,15 @@ pub struct ComponentDied {
     pub reason: String,
 }
 
+/// Continues the panic of a task that panicked, in the task that waited for it.
+pub fn rethrow(died: Option<JoinError>) {
+    if let Some(died) = died
+        && died.is_panic()
+    {
+        std::panic::resume_unwind(died.into_panic());
+    }
+}
+
 /// The long-lived parts of a process: the server, the consumers, the sweep. Dropped, it aborts them.
 #[derive(Debug, Default)]
 pub struct Components {

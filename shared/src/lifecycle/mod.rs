@@ -10,6 +10,6 @@ pub mod components;
 pub mod signals;
 pub mod stop;
 
-pub use components::{ComponentDied, Components};
+pub use components::{ComponentDied, Components, rethrow};
 pub use signals::stop_on_signals;
 pub use stop::Stop;

@@ -10,8 +10,8 @@ use shared::task::wait::{CoolDown, Rung, retry_rung};
 use super::Decision;
 use crate::context::Context;
 use crate::figures::count_end;
-use crate::platform::{SubmitOutcome, Trouble};
-use crate::schedule::{Next, due_at};
+use crate::schedule::{FollowUp, due_at};
+use crate::upstream::{SubmitOutcome, Trouble};
 
 pub(super) const UNKNOWN: &str = "it is not known whether the upstream received the task, and it is \
                                   not sent twice; the quota was given back";
@@ -85,7 +85,7 @@ impl Sent<'_> {
         };
         tracing::info!(task = %job.task_id, turn = next.turn.0, channel = %channel.name,
             "the upstream accepted the task");
-        Ok(Some(Next::Poll {
+        Ok(Some(FollowUp::Poll {
             channel: channel.id,
             at: next,
             delay: Some(rung),
@@ -138,7 +138,7 @@ impl Sent<'_> {
             tracing::info!(task = %job.task_id, turn = again.turn.0, channel = %channel.name, what,
                 attempts, seconds = rung.seconds(), "a submit did not arrive; it is tried again");
         }
-        Ok(again.map(|at| Next::Submit {
+        Ok(again.map(|at| FollowUp::Submit {
             at,
             delay: Some(rung),
         }))

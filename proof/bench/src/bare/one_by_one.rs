@@ -12,11 +12,11 @@ use shared::task::wait::PollPace;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use worker::Settings;
-use worker::channels::ChannelBook;
+use worker::channels::ChannelCache;
 use worker::context::{Context, Submits};
 use worker::poll::poll;
 use worker::schedule::publish_now;
-use worker::suno::Suno;
+use worker::upstream::suno::Suno;
 
 /// How many tasks are worked on at once.
 const AT_ONCE: usize = 32;
@@ -60,7 +60,7 @@ fn context(store: &Store, broker: &SharedBroker) -> Context {
     let suno = Suno::new(timeout, timeout, clock.clone()).expect("a client can be made");
     let seldom = Duration::from_mins(5);
     Context {
-        channels: ChannelBook::new(store.clone(), clock.clone()),
+        channels: ChannelCache::new(store.clone(), clock.clone()),
         store: store.clone(),
         broker: broker.clone(),
         clock,

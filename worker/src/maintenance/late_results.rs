@@ -9,9 +9,9 @@ use shared::store::turns::LateTask;
 use shared::task::ChannelId;
 use shared::task::scrub::Scrub;
 
-use crate::ask::ask;
 use crate::context::Context;
 use crate::figures::count_late_result;
+use crate::poll::fetch::fetch;
 
 /// How many tasks one look asks for.
 const AT_ONCE: u32 = 100;
@@ -60,7 +60,7 @@ async fn look_at(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
         return;
     }
     let ids = tasks.iter().map(|task| task.upstream_id.clone()).collect();
-    let answer = ask(context, channel, vec![ids]).await;
+    let answer = fetch(context, channel, vec![ids]).await;
     let scrub = Scrub::default().and(channel.key.expose());
     for task in tasks {
         let Some(observation) = answer.known.get(&task.upstream_id) else {

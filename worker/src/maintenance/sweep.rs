@@ -12,7 +12,7 @@ use shared::store::turns::{AtTurn, Overdue};
 
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};
-use crate::schedule::{Next, publish_now};
+use crate::schedule::{FollowUp, publish_now};
 
 /// How often each worker sweeps.
 const EVERY: Duration = Duration::from_secs(5);
@@ -153,14 +153,14 @@ async fn give_back(context: &Context, taken: &[AtTurn], due_at: Millis) {
 /// The database is away.
 struct Away;
 
-fn next(overdue: Overdue) -> Next {
+fn next(overdue: Overdue) -> FollowUp {
     match overdue.poll_at {
-        Some(channel) => Next::Poll {
+        Some(channel) => FollowUp::Poll {
             channel,
             at: overdue.at,
             delay: None,
         },
-        None => Next::Submit {
+        None => FollowUp::Submit {
             at: overdue.at,
             delay: None,
         },

@@ -19,7 +19,7 @@ use shared::clock::SharedClock;
 use shared::store::channels::Channel;
 use shared::task::Action;
 
-use crate::platform::{FetchOutcome, Platform, SubmitOutcome};
+use crate::upstream::{FetchOutcome, SubmitOutcome, Upstream};
 use client::{Client, Reply};
 
 /// The most of an answer to a submit that is read: 1 MiB.
@@ -50,7 +50,7 @@ impl Suno {
 }
 
 #[async_trait]
-impl Platform for Suno {
+impl Upstream for Suno {
     async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome {
         let path = match action {
             Action::Song => "/suno/submit/music",

@@ -1,5 +1,8 @@
 //! One batch, one poll: one look at its tasks, one fetch, one transaction.
 
+pub mod batching;
+pub mod fetch;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -12,20 +15,20 @@ use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
 use shared::task::{ChannelId, Status, TaskId};
 
-use crate::ask::{Answer, ask};
-use crate::channels::Room;
+use crate::channels::Permit;
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{Turns, Work, count_end, count_turns, record_lateness};
-use crate::schedule::{LONGEST_BEAT, Next, due_at};
+use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
+use fetch::{Answer, fetch};
 
 /// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn. The `room` that
 /// it was given at the channel is free for others as soon as the answer is here and may be written.
 pub async fn poll(
     context: &Context,
     channel: ChannelId,
-    room: Option<Room>,
+    room: Option<Permit>,
     tasks: &[AtTurn],
-) -> Result<Vec<Next>, StoreError> {
+) -> Result<Vec<FollowUp>, StoreError> {
     let channels = context
         .ask_store("read the channels", || context.channels.all())
         .await?;
@@ -91,7 +94,7 @@ const HOLD_AFTER: Duration = Duration::from_secs(5);
 /// not, the sweep is told to leave the tasks alone for as long as it may take.
 async fn ask_and_hold(context: &Context, channel: &Channel, jobs: &[PollJob]) -> Answer {
     let _under_way = context.channels.fetching(channel.id);
-    let asking = ask(context, channel, groups(jobs));
+    let asking = fetch(context, channel, groups(jobs));
     tokio::pin!(asking);
     tokio::select! {
         answer = &mut asking => return answer,
@@ -269,7 +272,7 @@ impl Batch<'_> {
     }
 
     /// Writes all outcomes in one transaction; returns what comes next.
-    async fn settle(&self, outcomes: Vec<Outcome>) -> Result<Vec<Next>, StoreError> {
+    async fn settle(&self, outcomes: Vec<Outcome>) -> Result<Vec<FollowUp>, StoreError> {
         let mut waiting = Vec::new();
         let mut finished = Vec::new();
         let mut ends = Vec::new();
@@ -298,7 +301,7 @@ impl Batch<'_> {
                 note_end(task, name);
             }
         }
-        let next = settled.waiting.into_iter().map(|at| Next::Poll {
+        let next = settled.waiting.into_iter().map(|at| FollowUp::Poll {
             channel: self.channel.id,
             at,
             delay: rungs.get(&at.row).copied(),

@@ -8,7 +8,7 @@ use shared::task::wait::CoolDown;
 
 use super::answer::Envelope;
 use super::client::{Body, Reply};
-use crate::platform::{FetchOutcome, SubmitOutcome, Trouble};
+use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
 
 /// The dialect's codes by which an upstream says that it does not know an id.
 const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];

@@ -11,11 +11,11 @@ use shared::store::turns::{AtTurn, Begun, Intention, SubmitJob};
 use shared::task::wait::Rung;
 use tracing::field::display;
 
-use crate::channels::Room;
-use crate::choose::{Choice, choose};
+use crate::channels::Permit;
+use crate::channels::choice::{Choice, choose};
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{Turns, Work, count_turns, record_lateness};
-use crate::schedule::{Next, due_at};
+use crate::schedule::{FollowUp, due_at};
 use outcome::{Sent, UNKNOWN, fail};
 
 /// How long a message is held while every channel is full, before it goes back to wait in a queue.
@@ -24,7 +24,7 @@ const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// What becomes of a message: what to publish next, if anything.
-pub type Decision = Result<Option<Next>, StoreError>;
+pub type Decision = Result<Option<FollowUp>, StoreError>;
 
 /// Submits the task, if it still is at its turn.
 pub async fn submit(context: &Context, at: AtTurn) -> Decision {
@@ -49,7 +49,7 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         return fail(context, &job, at, reason, None).await;
     }
     match find_room(context, &job).await? {
-        Found::Room(channel, room) => {
+        Found::Permit(channel, room) => {
             let decision = send(context, &job, &channel).await;
             drop(room);
             decision
@@ -79,7 +79,7 @@ async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>,
 }
 
 enum Found {
-    Room(Box<Channel>, Room),
+    Permit(Box<Channel>, Permit),
     Wait(Duration),
 }
 
@@ -111,7 +111,7 @@ async fn find_room(context: &Context, job: &SubmitJob) -> Result<Found, StoreErr
         if let Some((id, room)) = context.channels.take_submit_room(&order)
             && let Some(channel) = channels.iter().find(|channel| channel.id == id)
         {
-            return Ok(Found::Room(Box::new(channel.clone()), room));
+            return Ok(Found::Permit(Box::new(channel.clone()), room));
         }
         let waited = now.since(started);
         if job.pinned.is_some() || waited > LONGEST_WAIT_FOR_ROOM || context.stop.is_requested() {
@@ -136,7 +136,7 @@ async fn put_off(context: &Context, job: &SubmitJob, wait: Duration) -> Decision
         seconds = rung.seconds(),
         "no channel has room, or all rest: the task waits"
     );
-    Ok(put_off.first().map(|at| Next::Submit {
+    Ok(put_off.first().map(|at| FollowUp::Submit {
         at: *at,
         delay: Some(rung),
     }))

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use shared::broker::message::MOST_TASKS;
 use shared::broker::{Consumer, Delivery, Message};
+use shared::lifecycle::rethrow;
 use shared::store::turns::AtTurn;
 use shared::task::ChannelId;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::channels::Room;
+use super::poll;
+use crate::channels::Permit;
 use crate::context::Context;
-use crate::poll::poll;
-use crate::run::rethrow;
-use crate::schedule::{Held, Next, Schedule, due_at};
+use crate::schedule::{FollowUp, PendingAcks, Schedule, due_at};
 use shared::task::wait::Rung;
 
 /// How long the first message of a batch waits for more of its channel. What is due at one tick
@@ -156,7 +156,7 @@ fn start_ripe(
 async fn work(
     context: &Context,
     channel: ChannelId,
-    room: Room,
+    room: Permit,
     tasks: Vec<AtTurn>,
     deliveries: Vec<Delivery>,
     schedule: &Schedule,
@@ -166,7 +166,11 @@ async fn work(
         .instrument(span)
         .await
     {
-        Ok(next) => schedule.then(next, Held::new(deliveries)).await,
+        Ok(next) => {
+            schedule
+                .schedule_after(next, PendingAcks::new(deliveries))
+                .await
+        }
         Err(error) if error.is_passing() => drop(deliveries),
         Err(error) => {
             for at in tasks {
@@ -193,10 +197,12 @@ async fn put_off(
         .await;
     // Nothing was asked of anybody: dropped, the messages go back to their queue.
     let Ok(put_off) = put_off else { return };
-    let next = put_off.into_iter().map(|at| Next::Poll {
+    let next = put_off.into_iter().map(|at| FollowUp::Poll {
         channel,
         at,
         delay: Some(rung),
     });
-    schedule.then(next.collect(), Held::new(deliveries)).await;
+    schedule
+        .schedule_after(next.collect(), PendingAcks::new(deliveries))
+        .await;
 }

@@ -1,5 +1,7 @@
 //! Which channels there are, as of a second ago at most, and how much room this worker has at each.
 
+pub mod choice;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +25,7 @@ const FETCHES: usize = 8;
 const SETTLES: usize = 8;
 
 /// Which channels there are.
-pub struct ChannelBook {
+pub struct ChannelCache {
     store: Store,
     clock: SharedClock,
     known: Mutex<Known>,
@@ -68,7 +70,7 @@ impl Pace {
 
 /// A fetch that is under way.
 pub struct Fetching<'a> {
-    book: &'a ChannelBook,
+    book: &'a ChannelCache,
     channel: ChannelId,
     number: u64,
 }
@@ -83,13 +85,13 @@ impl Drop for Fetching<'_> {
     }
 }
 
-/// Room for one call at a channel; whoever waits for room is told when it is dropped.
-pub struct Room {
+/// Permit for one call at a channel; whoever waits for room is told when it is dropped.
+pub struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
 }
 
-impl Room {
+impl Permit {
     fn take(places: Arc<Semaphore>, freed: &Arc<Notify>) -> Option<Self> {
         let permit = places.try_acquire_owned().ok()?;
         Some(Self {
@@ -99,7 +101,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Permit {
     fn drop(&mut self) {
         // First the room, then the word of it.
         self.permit = None;
@@ -107,7 +109,7 @@ impl Drop for Room {
     }
 }
 
-impl ChannelBook {
+impl ChannelCache {
     /// A book that knows nothing yet.
     pub fn new(store: Store, clock: SharedClock) -> Self {
         Self {
@@ -167,18 +169,18 @@ impl ChannelBook {
         self.change(channel, |channel| channel.cool_count = 0);
     }
 
-    /// Room for a submit at the first of `order` that has some.
-    pub fn take_submit_room(&self, order: &[ChannelId]) -> Option<(ChannelId, Room)> {
+    /// Permit for a submit at the first of `order` that has some.
+    pub fn take_submit_room(&self, order: &[ChannelId]) -> Option<(ChannelId, Permit)> {
         order.iter().find_map(|channel| {
             let places = self.rooms(*channel, |rooms| Arc::clone(&rooms.submits));
-            Some((*channel, Room::take(places, &self.submit_ended)?))
+            Some((*channel, Permit::take(places, &self.submit_ended)?))
         })
     }
 
-    /// Room for a fetch at the channel, if there is any.
-    pub fn take_fetch_room(&self, channel: ChannelId) -> Option<Room> {
+    /// Permit for a fetch at the channel, if there is any.
+    pub fn take_fetch_room(&self, channel: ChannelId) -> Option<Permit> {
         let places = self.rooms(channel, |rooms| Arc::clone(&rooms.fetches));
-        Room::take(places, &self.fetch_ended)
+        Permit::take(places, &self.fetch_ended)
     }
 
     /// Waits until a batch of polls may be written; what is returned is dropped when it is.

@@ -6,7 +6,7 @@ use shared::store::channels::Channel;
 use shared::task::step::Observation;
 
 use crate::context::Context;
-use crate::platform::{FetchOutcome, Trouble};
+use crate::upstream::{FetchOutcome, Trouble};
 
 /// What a channel said of the tasks it was asked about.
 #[derive(Default)]
@@ -28,7 +28,7 @@ const MOST_CALLS: u32 = 24;
 /// that do it stand alone: an upstream that answers 404 for a whole batch because of one id hurts
 /// nobody but that one. Begins no call later than `UPSTREAM_FETCH_TIMEOUT` after the first, so that
 /// all of it takes at most twice that.
-pub async fn ask(context: &Context, channel: &Channel, groups: Vec<Vec<String>>) -> Answer {
+pub async fn fetch(context: &Context, channel: &Channel, groups: Vec<Vec<String>>) -> Answer {
     let mut answer = Answer::default();
     let until = context.now().after(context.settings.fetch_timeout);
     let mut calls = 0;

@@ -1,5 +1,7 @@
 //! What every upstream can do. The next platform is a folder beside `suno`.
 
+pub mod suno;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -67,7 +69,7 @@ impl Trouble {
 /// What every upstream can do. Neither method takes longer than its timeout, and neither panics
 /// whatever the upstream answers.
 #[async_trait]
-pub trait Platform: Send + Sync + 'static {
+pub trait Upstream: Send + Sync + 'static {
     /// Hands a request (JSON) to the channel, once.
     async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome;
 
