@@ -100,7 +100,7 @@ pub async fn put_environment_channel(
 ) -> Result<(), StartError> {
     let channel = NewChannel {
         name: "default".to_owned(),
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         base_url: suno.base_url.to_string(),
         key: suno.key.clone(),
         priority: 0,

@@ -33,7 +33,7 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
     .await?;
     let channel = NewChannel {
         name: NAME.to_owned(),
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         base_url: simulator.base_url(),
         key: Secret::new(""),
         priority: 0,

@@ -12,15 +12,14 @@ use shared::random::Random;
 use shared::store::channels::Channel;
 use shared::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use shared::store::{Store, StoreError};
-use shared::task::Platform;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{CoolDown, PollPace};
 
 use crate::channels::ChannelCache;
 use crate::together::Together;
-use crate::upstream::{Trouble, Upstream};
+use crate::upstream::{Trouble, Upstreams};
 
-/// How a worker works. Set by the operator: contract, section 6.
+/// How a worker works, as its operator configured it (contract, section 6).
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`.
@@ -34,7 +33,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// As configured.
+    /// The settings in `config`.
     pub fn of(config: &Config) -> Self {
         Self {
             pace: config.poll,
@@ -47,84 +46,100 @@ impl Settings {
 
 /// What the parts of a worker share.
 pub struct Context {
-    /// The truth.
-    pub store: Store,
-    /// What wakes us.
-    pub broker: SharedBroker,
-    /// The time.
-    pub clock: SharedClock,
-    /// Chance.
-    pub random: Arc<Random>,
-    /// How to work.
-    pub settings: Settings,
-    /// The channels, as of a second ago at most.
-    pub channels: ChannelCache,
-    /// The Suno dialect.
-    pub suno: Arc<dyn Upstream>,
-    /// When to stop.
-    pub stop: Stop,
-    /// What submits have in common.
-    pub submits: Submits,
+    pub(crate) store: Store,
+    pub(crate) broker: SharedBroker,
+    pub(crate) clock: SharedClock,
+    pub(crate) random: Arc<Random>,
+    pub(crate) settings: Settings,
+    pub(crate) channels: ChannelCache,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) stop: Stop,
+    pub(crate) submits: Submits,
 }
 
-/// What many submits that are under way at once do in one go each.
+/// The database work of submits, each kind in batches.
 #[derive(Default)]
-pub struct Submits {
-    /// The tasks are read.
+pub(crate) struct Submits {
+    /// Reads the tasks.
     pub read: Together<AtTurn, SubmitJob>,
-    /// The intentions are recorded.
+    /// Records the intentions.
     pub begin: Together<Intention, Begun>,
-    /// What upstreams accepted is recorded.
+    /// Records what upstreams accepted.
     pub accept: Together<Accepted, AtTurn>,
 }
 
-/// How much longer than an upstream call may take a claimed turn is left alone: time to write the
-/// outcome, even where the database has to be waited for.
+/// How much longer than an upstream call a lease lasts, so that the outcome can be written even if the
+/// database is slow.
 pub const LEASE_SLACK: Duration = Duration::from_secs(15);
 
-/// The shortest rest that a channel may ask for itself.
-const LEAST_REST: Duration = Duration::from_secs(1);
-/// How long the database is left alone between two tries.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest of these pauses: an outcome is written this long after the database is back at the
-/// latest, give or take a third.
+/// An upstream that asks for a shorter rest than this gets ours.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// The first pause between two tries of a database call.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest of these pauses: a worker writes an outcome at most this long, give or take a third,
+/// after the database is back.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Context {
-    /// The moment it is now.
-    pub fn now(&self) -> Millis {
+    /// What a worker on this database and this broker shares. `Err`: no HTTP client could be made.
+    pub fn new(
+        store: Store,
+        broker: SharedBroker,
+        clock: SharedClock,
+        random: Arc<Random>,
+        settings: Settings,
+        stop: Stop,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            channels: ChannelCache::new(store.clone(), clock.clone()),
+            upstreams: Upstreams::new(
+                settings.submit_timeout,
+                settings.fetch_timeout,
+                clock.clone(),
+            )?,
+            store,
+            broker,
+            clock,
+            random,
+            settings,
+            stop,
+            submits: Submits::default(),
+        })
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Millis {
         self.clock.now()
     }
 
-    /// Who talks to channels of this platform.
-    pub fn platform(&self, platform: Platform) -> &dyn Upstream {
-        match platform {
-            Platform::Suno => &*self.suno,
-        }
-    }
-
-    /// Asks the Store, again and again while the database is away, until a stop is asked for: what
-    /// was only asked, or claimed, somebody else can ask and claim. `Err`, too, for what would fail
-    /// again in the same way.
-    pub async fn ask_store<T, F>(&self, what: &str, work: impl Fn() -> F) -> Result<T, StoreError>
+    /// Calls the Store, again and again while the database is away, until a stop is requested: another
+    /// worker can do what was only read or claimed here. `Err`, too, if another try would fail in the
+    /// same way.
+    pub(crate) async fn ask_store<T, F>(
+        &self,
+        what: &str,
+        work: impl Fn() -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.until_done(what, work, || self.stop.is_requested())
-            .await
+        self.retry(what, work, || self.stop.is_requested()).await
     }
 
-    /// Writes an outcome of an upstream call, again and again while the database is away, however
-    /// long that is: it is known nowhere else. A stop ends it only with its grace. `Err` for what
-    /// would fail again in the same way.
-    pub async fn persist<T, F>(&self, what: &str, work: impl Fn() -> F) -> Result<T, StoreError>
+    /// Writes the outcome of an upstream call, again and again while the database is away, also during
+    /// a stop: nobody else knows the outcome. `Err` if another try would fail in the same way.
+    pub(crate) async fn persist<T, F>(
+        &self,
+        what: &str,
+        work: impl Fn() -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.until_done(what, work, || false).await
+        self.retry(what, work, || false).await
     }
 
-    async fn until_done<T, F>(
+    async fn retry<T, F>(
         &self,
         what: &str,
         work: impl Fn() -> F,
@@ -145,14 +160,14 @@ impl Context {
             }
             metrics::counter!("task_center_database_retries_total").increment(1);
             tracing::warn!(%error, what, failures, "the database is asked again soon");
-            let wait = growing(LEAST_PAUSE, 2.0, LONGEST_PAUSE, failures);
+            let wait = growing(SHORTEST_PAUSE, 2.0, LONGEST_PAUSE, failures);
             tokio::time::sleep(jittered(wait, 0.3, &self.random)).await;
             failures += 1;
         }
     }
 
-    /// Cools a channel down, for every worker; returns until when.
-    pub async fn cool_down(&self, channel: &Channel, trouble: &Trouble) -> Millis {
+    /// Cools a channel down for all workers. Returns when the cool-down ends.
+    pub(crate) async fn cool_down(&self, channel: &Channel, trouble: &Trouble) -> Millis {
         let now = self.now();
         let kind = match trouble.kind {
             CoolDown::Trouble => "trouble",
@@ -161,8 +176,7 @@ impl Context {
         metrics::counter!("task_center_cool_downs_total",
             "channel" => channel.name.clone(), "kind" => kind)
         .increment(1);
-        // An upstream that asks for no wait at all gets ours.
-        let asked = trouble.retry_after.filter(|asked| *asked >= LEAST_REST);
+        let asked = trouble.retry_after.filter(|asked| *asked >= SHORTEST_REST);
         let until = self
             .ask_store("cool a channel down", || {
                 self.store.cool_down(channel.id, trouble.kind, asked, now)
@@ -185,8 +199,8 @@ impl Context {
         until
     }
 
-    /// A channel answered well.
-    pub async fn warm_up(&self, channel: &Channel) {
+    /// Ends a channel's row of cool-downs: it answered well.
+    pub(crate) async fn warm_up(&self, channel: &Channel) {
         if channel.cool_count == 0 {
             return;
         }

@@ -1,4 +1,4 @@
-//! What a worker counts, for `GET /metrics`.
+//! The metrics of a worker, for `GET /metrics`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use metrics::{counter, histogram};
 use shared::task::Status;
 use shared::telemetry::Figure::{self, Counter, Histogram};
 
-/// Every figure of a worker, and what it says; beside [`shared::gauges::FIGURES`].
+/// The metrics of a worker, beside those of [`shared::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[
     Counter(
         "task_center_turns_total",
@@ -65,9 +65,7 @@ pub const FIGURES: &[Figure] = &[
 /// The two kinds of work on a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Work {
-    /// It is submitted.
     Submit,
-    /// It is polled.
     Poll,
 }
 
@@ -80,19 +78,18 @@ impl Work {
     }
 }
 
-/// What became of the turns that messages named.
+/// What a worker found at the turns that messages named.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Turns {
-    /// They were ours to act for.
+    /// The task was at that turn, and the worker acted.
     Claimed,
-    /// Another had acted for them already.
+    /// The task was at another turn already.
     Stale,
-    /// Their worker died between sending a submit and recording its outcome.
+    /// A worker had died between sending the submit and recording its outcome.
     Orphaned,
 }
 
-/// Makes the counters whose labels are known beforehand start at 0: the first parked message after
-/// a start is to show as a rise, not as a figure that came out of nowhere.
+/// Starts all counters with known labels at 0, so that the first event after a start shows as a rise.
 pub(crate) fn start_at_zero() {
     for work in [Work::Submit, Work::Poll] {
         count_turns(work, Turns::Claimed, 0);
@@ -125,7 +122,7 @@ pub(crate) fn record_lateness(work: Work, late: Duration) {
     histogram!("task_center_lateness_seconds", "work" => work.as_str()).record(late.as_secs_f64());
 }
 
-/// A task ended, and was refunded with it if it failed.
+/// Counts a task that ended; a failed task was refunded.
 pub(crate) fn count_end(status: Status) {
     counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(1);
     if status == Status::Failure {
@@ -133,7 +130,7 @@ pub(crate) fn count_end(status: Status) {
     }
 }
 
-/// One look of the sweep; `None` if the database did not answer.
+/// Counts one sweep; `None` if the database did not answer.
 pub(crate) fn count_sweep(found: Option<usize>) {
     let result = match found {
         Some(0) => "nothing",

@@ -18,17 +18,17 @@ use shared::store::Store;
 use shared::telemetry::Figures;
 use tokio::net::TcpListener;
 
-/// What the three stand on.
+/// What the three endpoints report on.
 pub struct Health {
     /// The database.
     pub store: Store,
     /// The broker.
     pub broker: SharedBroker,
-    /// The figures.
+    /// The metrics.
     pub figures: Figures,
 }
 
-/// Binds `WORKER_BIND`; port 0 takes a free one.
+/// Binds `WORKER_BIND`; port 0 binds any free port.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
@@ -39,7 +39,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// Serves the three on `listener` until a stop is asked for.
+/// Serves the three endpoints on `listener` until a stop is requested.
 pub async fn serve(health: Health, listener: TcpListener, stop: Stop) -> io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))

@@ -1,9 +1,9 @@
-//! What a message makes happen: submit, poll, and the sweep. Talks to upstreams; serves no clients.
+//! The worker: submits tasks to upstreams, polls them, and sweeps. It serves no clients.
 //!
-//! The order of work is always: look at the turn in the database (a submit, which must not happen
-//! twice, claims it), call the upstream outside any transaction, write the outcome in one transaction,
-//! publish what comes next, acknowledge. Whoever dies on the way leaves a message that is delivered
-//! again, or a task whose `due_at` passes, and the sweep finds it.
+//! The order of work is always the same. A worker reads the task's turn in the database, and claims it
+//! if it is a submit, which must not happen twice. It calls the upstream outside any transaction, writes
+//! the outcome in one transaction, publishes the follow-up, and acknowledges. If a worker dies on the
+//! way, its message is delivered again, or the task becomes overdue and the sweep finds it.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -13,14 +13,16 @@
 //! | [`poll`] | merges messages into batches, and polls one batch |
 //! | [`maintenance`] | the sweep, and results that come after the deadline |
 //! | [`schedule`] | publishes what follows in batches, then acknowledges |
-//! | [`channels`] | which channels there are, how much each may carry, and which one to take |
+//! | [`channels`] | the channels, their slots, and the choice of one |
+//! | `ended` | settles a batch, and announces each task that ended in it |
 //! | [`upstream`] | what every upstream can do, and one folder for each platform |
 //! | [`together`] | batches the same work of many callers |
-//! | [`FIGURES`] | what a worker counts |
+//! | [`FIGURES`] | the metrics of a worker |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 
 pub mod channels;
 pub mod context;
+mod ended;
 mod figures;
 pub mod health;
 pub mod maintenance;

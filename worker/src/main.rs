@@ -1,4 +1,4 @@
-//! `worker`: the queue side, as many as you like.
+//! The program `worker`: the queue side. Any number of them may run.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ use shared::telemetry::{self, Figures};
 use worker::health::{self, Health};
 use worker::{Settings, Worker};
 
-/// The command line of `worker`: nothing but help.
+/// The command line of `worker`, which has no arguments.
 #[derive(Parser)]
 #[command(version, about = ABOUT)]
 struct Cli {}
@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
     let config = match Config::from_environment(Program::Worker) {
         Ok(config) => config,
         Err(mistakes) => {
-            // A stderr that is gone is no reason to panic.
+            // Nobody may be reading stderr.
             let _ = writeln!(io::stderr(), "error: {mistakes}");
             return ExitCode::FAILURE;
         }

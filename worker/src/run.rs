@@ -1,4 +1,4 @@
-//! The parts of a worker, started and stopped.
+//! Starts and stops the parts of a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,17 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::channels::ChannelCache;
-use crate::context::{Context, Settings, Submits};
+use crate::context::{Context, Settings};
 use crate::figures::start_at_zero;
 use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
 use crate::schedule::{PendingAcks, Schedule, schedule};
 use crate::submit::submit;
-use crate::upstream::suno::Suno;
 
-/// How many submits a worker holds: those under way at every channel, and those that wait for their
-/// poll to be published.
+/// The most submit messages that a worker holds: submits under way at all channels, and submits whose
+/// first poll is not published yet.
 const SUBMIT_PREFETCH: u16 = 500;
-/// How many poll messages a worker holds, each of up to a hundred tasks.
+/// The most poll messages that a worker holds, each of up to a hundred tasks.
 const POLL_PREFETCH: u16 = 300;
 
 /// A worker.
@@ -34,7 +32,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker on this database and this broker.
+    /// A worker on this database and this broker. `Err`: no HTTP client could be made.
     pub fn new(
         store: Store,
         broker: SharedBroker,
@@ -43,30 +41,15 @@ impl Worker {
         settings: Settings,
         stop: Stop,
     ) -> Result<Self, reqwest::Error> {
-        let suno = Suno::new(
-            settings.submit_timeout,
-            settings.fetch_timeout,
-            clock.clone(),
-        )?;
-        let context = Context {
-            channels: ChannelCache::new(store.clone(), clock.clone()),
-            store,
-            broker,
-            clock,
-            random,
-            settings,
-            suno: Arc::new(suno),
-            stop,
-            submits: Submits::default(),
-        };
+        let context = Context::new(store, broker, clock, random, settings, stop)?;
         Ok(Self {
             context: Arc::new(context),
         })
     }
 
-    /// Works until a stop is asked for, then finishes what it has begun: an upstream that has a
-    /// submit is waited for, because a submit without an answer is never sent again. `started` is
-    /// called once both queues are consumed.
+    /// Works until a stop is requested, then finishes what it has begun. It waits for upstreams to answer
+    /// submits, because a submit without an answer is never sent again. Calls `started` once both queues
+    /// are consumed. `Err`: a part of the worker ended early.
     pub async fn run(self, started: impl FnOnce()) -> Result<(), BrokerError> {
         let Self { context } = self;
         start_at_zero();
@@ -77,15 +60,14 @@ impl Worker {
         let polls = context.broker.consume(Queue::Poll, POLL_PREFETCH).await?;
         let (schedule, scheduled) = schedule();
         let mut parts = JoinSet::new();
-        // Ends when the other parts, which hand in what is to be published, have ended.
+        // Ends when the other parts, which hand in follow-ups, have ended.
         parts.spawn(scheduled.run(context.clone()));
         parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
         parts.spawn(batching::run(context.clone(), polls, schedule));
         parts.spawn(sweep::run(context.clone()));
         parts.spawn(late_results::run(context.clone()));
         started();
-        // A part that ends early takes the worker down, but not the submits that others have under
-        // way: those are waited for, as at any stop.
+        // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
         let mut died = None;
         let mut early = false;
         while let Some(part) = parts.join_next().await {
@@ -138,8 +120,8 @@ async fn take(context: &Context, delivery: Delivery, schedule: &Schedule) {
         delivery.park();
         return;
     };
-    // Every line about the task says which it is and at which turn; its name as soon as that is
-    // known. At the level of errors, so that no filter on the log takes it off a line.
+    // Every log line about the task names it, its row and its turn. The span is at level ERROR, so that
+    // no filter takes it off a line.
     let span = tracing::error_span!("submit", task = Empty, row = at.row.0, turn = at.turn.0);
     take_submit(context, at, delivery, schedule)
         .instrument(span)
@@ -153,7 +135,7 @@ async fn take_submit(context: &Context, at: AtTurn, delivery: Delivery, schedule
                 .schedule_after(next.into_iter().collect(), PendingAcks::new(vec![delivery]))
                 .await;
         }
-        // The database is away and we are stopping: somebody else takes it.
+        // The database is away, and this worker stops: another worker takes the task.
         Err(error) if error.is_passing() => delivery.requeue(),
         Err(error) => {
             tracing::error!(%error, "no worker can do this; parked");
@@ -162,7 +144,7 @@ async fn take_submit(context: &Context, at: AtTurn, delivery: Delivery, schedule
     }
 }
 
-/// How long a worker may take to stop: as long as an upstream may take to answer a submit, and some.
+/// How long a worker may take to stop: the longest wait for the answer to a submit, and 10 s more.
 pub fn grace(settings: Settings) -> Duration {
     settings.submit_timeout + Duration::from_secs(10)
 }

@@ -1,10 +1,9 @@
-//! What comes next: published in batches, confirmed, and only then acknowledged.
+//! Publishes the follow-ups of submits and polls in batches, and acknowledges what they follow from.
 //!
-//! Polls are published at the ticks of a common beat rather than each at once. The tasks of one
-//! channel and one delay that gather between two ticks, from every submit and every batch, travel in
-//! one message, and because every rung of the ladder is whole beats long they all come out of the
-//! waiting queues together again. That is what keeps it near one fetch call a hundred tasks however
-//! the tasks came in, at the price of half a beat's delay.
+//! Polls are published at the ticks of a common beat. All tasks of one channel and one delay that were
+//! handed in between two ticks travel in one message. Every rung of the ladder is whole beats long, so
+//! these tasks also leave the waiting queues together. So a fetch call carries close to a hundred tasks,
+//! at the price of half a beat's delay.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +19,13 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 
-/// The shortest beat, which the others are multiples of.
+/// The shortest beat; the others are multiples of it.
 const TICK: Duration = Duration::from_millis(500);
 
 /// The longest beat.
 pub const LONGEST_BEAT: Duration = Duration::from_secs(1);
 
-/// The longest that publishing with this delay waits for others.
+/// The longest wait of a follow-up with this delay for its tick.
 pub fn beat(delay: Option<Rung>) -> Duration {
     match delay.map_or(0, Rung::seconds) {
         0..5 => TICK,
@@ -34,31 +33,31 @@ pub fn beat(delay: Option<Rung>) -> Duration {
     }
 }
 
-/// When a task is due that is published now with this delay.
+/// When a task is due whose follow-up is handed in now with this delay.
 pub fn due_at(now: Millis, delay: Rung) -> Millis {
     now.after(delay.duration() + beat(Some(delay)))
 }
 
-/// At so many entries a tick comes early.
+/// This many follow-ups make a tick come early.
 const FULL: usize = 4096;
 
-/// What comes next for one task.
+/// What is published next for one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FollowUp {
-    /// It is submitted, after a delay or at once.
+    /// The task is to be submitted.
     Submit {
         /// The task.
         at: AtTurn,
-        /// The delay.
+        /// The delay; `None` for none.
         delay: Option<Rung>,
     },
-    /// It is polled.
+    /// The task is to be polled.
     Poll {
-        /// At this channel.
+        /// The channel that has it.
         channel: ChannelId,
         /// The task.
         at: AtTurn,
-        /// After this delay.
+        /// The delay; `None` for none.
         delay: Option<Rung>,
     },
 }
@@ -71,17 +70,17 @@ impl FollowUp {
     }
 }
 
-/// Deliveries to be acknowledged once everything that follows from them is published.
+/// Deliveries to be acknowledged once all their follow-ups are published. Each follow-up holds a clone.
 #[derive(Debug, Clone, Default)]
 pub struct PendingAcks(Arc<std::sync::Mutex<Vec<Delivery>>>);
 
 impl PendingAcks {
-    /// Holds `deliveries`.
+    /// Deliveries without follow-ups yet.
     pub fn new(deliveries: Vec<Delivery>) -> Self {
         Self(Arc::new(std::sync::Mutex::new(deliveries)))
     }
 
-    /// Acknowledges, if nothing else that follows from them is still to be published.
+    /// Acknowledges the deliveries, if this is the last clone.
     fn published(self) {
         if let Some(deliveries) = Arc::into_inner(self.0) {
             for delivery in deliveries.into_inner().unwrap_or_default() {
@@ -91,11 +90,11 @@ impl PendingAcks {
     }
 }
 
-/// Where what comes next is handed in.
+/// The end where follow-ups are handed in.
 #[derive(Debug, Clone)]
 pub struct Schedule(mpsc::Sender<(Vec<FollowUp>, PendingAcks)>);
 
-/// Where it comes out.
+/// The end that publishes them.
 pub struct Scheduled(mpsc::Receiver<(Vec<FollowUp>, PendingAcks)>);
 
 /// Both ends.
@@ -105,18 +104,18 @@ pub fn schedule() -> (Schedule, Scheduled) {
 }
 
 impl Schedule {
-    /// Publishes `next` at the next tick, then acknowledges `held`.
-    pub async fn schedule_after(&self, next: Vec<FollowUp>, held: PendingAcks) {
+    /// Publishes `next` at the next tick, then acknowledges `acks`.
+    pub async fn schedule_after(&self, next: Vec<FollowUp>, acks: PendingAcks) {
         if next.is_empty() {
-            return held.published();
+            return acks.published();
         }
-        // Fails only when the worker is gone: then `held` goes back to its queue.
-        let _ = self.0.send((next, held)).await;
+        // Fails only if the publishing end is gone: then the deliveries go back to their queue.
+        let _ = self.0.send((next, acks)).await;
     }
 }
 
 impl Scheduled {
-    /// Publishes tick by tick until every [`Schedule`] is dropped, and the rest then.
+    /// Publishes at each tick until every [`Schedule`] is dropped, then publishes the rest.
     pub async fn run(mut self, context: Arc<Context>) {
         let mut waiting: Vec<(FollowUp, PendingAcks)> = Vec::new();
         let mut open = true;
@@ -128,8 +127,8 @@ impl Scheduled {
             while open && !early {
                 tokio::select! {
                     entry = self.0.recv() => match entry {
-                        Some((next, held)) => {
-                            waiting.extend(next.into_iter().map(|next| (next, held.clone())));
+                        Some((next, acks)) => {
+                            waiting.extend(next.into_iter().map(|next| (next, acks.clone())));
                             early = waiting.len() >= FULL;
                         }
                         None => open = false,
@@ -147,7 +146,7 @@ impl Scheduled {
     }
 }
 
-/// The first whole tick after `now`, by the clock that all workers share more or less.
+/// The first tick after `now`. All workers have about the same ticks, because their clocks do.
 fn next_tick(now: Millis) -> Millis {
     let tick = i64::try_from(TICK.as_millis()).unwrap_or(1);
     Millis((now.0.div_euclid(tick) + 1) * tick)
@@ -158,14 +157,14 @@ fn falls_on(tick: Millis, beat: Duration) -> bool {
 }
 
 async fn publish(context: &Context, entries: Vec<(FollowUp, PendingAcks)>) {
-    let (next, held): (Vec<FollowUp>, Vec<PendingAcks>) = entries.into_iter().unzip();
+    let (next, acks): (Vec<FollowUp>, Vec<PendingAcks>) = entries.into_iter().unzip();
     publish_now(context, next).await;
-    // Published or not: what could not be is overdue soon, and the sweep publishes it.
-    held.into_iter().for_each(PendingAcks::published);
+    // Also if it failed: these tasks are overdue soon, and the sweep publishes for them.
+    acks.into_iter().for_each(PendingAcks::published);
 }
 
-/// Publishes `next` in as few messages as there can be, confirmed. `false`: it failed, which is
-/// logged; the sweep makes up for it.
+/// Publishes `next` in as few messages as possible, each confirmed. `false`: publishing failed, which is
+/// logged; the sweep publishes again.
 pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = FollowUp>) -> bool {
     let messages = messages(next);
     if messages.is_empty() {
@@ -180,7 +179,7 @@ pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = Follo
     published.is_ok()
 }
 
-/// The fewest messages that say `next`.
+/// The fewest messages that carry `next`.
 fn messages(next: impl IntoIterator<Item = FollowUp>) -> Vec<Outgoing> {
     let mut messages = Vec::new();
     let mut polls: BTreeMap<(ChannelId, Option<Rung>), Vec<AtTurn>> = BTreeMap::new();

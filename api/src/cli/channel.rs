@@ -36,7 +36,7 @@ pub struct Create {
     #[arg(long, default_value = "", hide_default_value = true, value_parser = upstream_key)]
     key: Secret,
     /// The platform it serves
-    #[arg(long, default_value_t = Platform::Suno, value_parser = super::platform())]
+    #[arg(long, default_value_t = Platform::SUNO, value_parser = super::platform())]
     platform: Platform,
     /// Channels of the highest priority are used first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
@@ -68,7 +68,7 @@ struct Made<'a> {
 struct Listed<'a> {
     id: ChannelId,
     name: &'a str,
-    platform: &'static str,
+    platform: &'a str,
     base_url: &'a str,
     enabled: bool,
     priority: i32,

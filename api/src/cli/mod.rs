@@ -157,7 +157,7 @@ fn state(enabled: bool) -> &'static str {
 
 /// Reads a platform's name; the help lists them all.
 fn platform() -> impl TypedValueParser<Value = Platform> {
-    PossibleValuesParser::new(Platform::ALL.map(Platform::as_str))
+    PossibleValuesParser::new(Platform::known().map(|platform| platform.to_string()))
         .try_map(|text| text.parse::<Platform>())
 }
 

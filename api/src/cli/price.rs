@@ -29,14 +29,14 @@ pub enum Command {
 }
 
 fn action() -> impl TypedValueParser<Value = Action> {
-    PossibleValuesParser::new(Action::ALL.map(Action::as_str))
+    PossibleValuesParser::new(Action::known().iter().map(ToString::to_string))
         .try_map(|text| text.parse::<Action>())
 }
 
 #[derive(Serialize)]
-struct Listed {
-    platform: &'static str,
-    action: &'static str,
+struct Listed<'a> {
+    platform: &'a str,
+    action: &'a str,
     quota: Quota,
 }
 
@@ -64,12 +64,12 @@ impl Command {
 
 async fn list(desk: Desk<'_>) -> Result<Answer, Refusal> {
     let prices = desk.store.prices().await?;
-    let json: Vec<Listed> = prices.iter().map(listed).collect();
+    let json: Vec<Listed<'_>> = prices.iter().map(listed).collect();
     let rows: Vec<[String; 3]> = prices.iter().map(row).collect();
     Answer::new(table(["PLATFORM", "ACTION", "QUOTA"], &rows), &json)
 }
 
-fn listed(price: &Price) -> Listed {
+fn listed(price: &Price) -> Listed<'_> {
     Listed {
         platform: price.platform.as_str(),
         action: price.action.as_str(),

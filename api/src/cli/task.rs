@@ -34,7 +34,7 @@ struct Shown<'a> {
     username: &'a str,
     channel_id: ChannelId,
     quota: Quota,
-    action: &'static str,
+    action: &'a str,
     status: &'static str,
     fail_reason: &'a str,
     submit_time: i64,

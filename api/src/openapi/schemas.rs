@@ -10,7 +10,7 @@ pub(crate) fn text() -> Schema {
 }
 
 /// One of these words.
-fn one_of(words: impl IntoIterator<Item = &'static str>) -> Schema {
+pub(crate) fn one_of<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(words))
@@ -51,12 +51,7 @@ pub(crate) fn status() -> Schema {
 
 /// An action, as the listings print it.
 pub(crate) fn action() -> Schema {
-    one_of(Action::ALL.map(Action::as_str))
-}
-
-/// An action, as the upstream's dialect prints it.
-pub(crate) fn upstream_action() -> Schema {
-    one_of(Action::ALL.map(Action::upstream_name))
+    one_of(Action::known().iter().map(Action::as_str))
 }
 
 /// Unix seconds by our own clock; 0 means not yet.

@@ -56,7 +56,7 @@ async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     operator.says(&["migrate"]);
     let simulator = NewChannel {
         name: "simulator".to_owned(),
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         base_url: "http://127.0.0.1:9".to_owned(),
         key: Secret::new(""),
         priority: 0,

@@ -130,7 +130,7 @@ impl World {
     pub async fn channel(&self, name: &str) -> ChannelId {
         let channel = NewChannel {
             name: name.to_owned(),
-            platform: Platform::Suno,
+            platform: Platform::SUNO,
             base_url: "http://upstream.invalid".to_owned(),
             key: Secret::new("upstream-key"),
             priority: 0,

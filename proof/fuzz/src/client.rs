@@ -1,7 +1,7 @@
 use api::routes::suno::request::Request;
 use api::routes::task::filter::Asked;
 use api::routes::task::query::Query;
-use shared::task::Action;
+use shared::task::Platform;
 
 /// A query string: pages stay within their bounds, and no text reaches a database that cannot hold it.
 pub fn query(bytes: &[u8]) {
@@ -20,7 +20,7 @@ pub fn query(bytes: &[u8]) {
 
 /// The body of a submit: what is taken is forwarded as JSON that is taken again, and means the same.
 pub fn body(bytes: &[u8]) {
-    for action in Action::ALL {
+    for action in Platform::SUNO.actions() {
         let Ok(mut request) = Request::parse(action, bytes) else {
             continue;
         };

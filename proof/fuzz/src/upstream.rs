@@ -4,8 +4,8 @@ use reqwest::StatusCode;
 use shared::clock::Millis;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Progress, Status};
+use worker::upstream::http::{self, Body, Reply};
 use worker::upstream::suno::answer::Envelope;
-use worker::upstream::suno::client::{self, Body, Reply};
 use worker::upstream::suno::outcome::{of_fetch, of_submit};
 use worker::upstream::{FetchOutcome, SubmitOutcome};
 
@@ -108,7 +108,7 @@ pub fn retry_after(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let wait = client::retry_after(text, NOW);
+    let wait = http::retry_after(text, NOW);
     if let Ok(seconds) = text.parse::<u32>() {
         assert_eq!(wait, Some(Duration::from_secs(seconds.into())));
     }

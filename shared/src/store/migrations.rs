@@ -30,6 +30,11 @@ const POSTGRES: &[Source] = &[
         "history",
         include_str!("../../../migrations/postgres/0004_history.sql"),
     ),
+    (
+        5,
+        "actions",
+        include_str!("../../../migrations/postgres/0005_actions.sql"),
+    ),
 ];
 
 const SQLITE: &[Source] = &[
@@ -52,6 +57,11 @@ const SQLITE: &[Source] = &[
         4,
         "history",
         include_str!("../../../migrations/sqlite/0004_history.sql"),
+    ),
+    (
+        5,
+        "actions",
+        include_str!("../../../migrations/sqlite/0005_actions.sql"),
     ),
 ];
 

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`id`] | the types of the numbers and names that must not be mixed up |
-//! | [`action`] | platforms and actions |
+//! | [`platform`] | platforms and actions, and what a task costs by default |
 //! | [`status`] | the seven statuses and the table of transitions |
 //! | [`progress`] | from what the upstream says to a percentage that never falls |
 //! | [`step`] | from what the upstream says to what becomes of the task |
@@ -11,9 +11,9 @@
 //! | [`wait`] | the ladder of delays; when a task is looked at next |
 //! | [`scrub`] | our secrets kept out of what upstreams say |
 
-pub mod action;
 pub mod id;
 pub mod money;
+pub mod platform;
 pub mod progress;
 pub mod scrub;
 pub mod status;
@@ -23,8 +23,8 @@ pub mod wait;
 #[cfg(test)]
 mod properties;
 
-pub use action::{Action, Platform};
 pub use id::{ChannelId, KeyId, RowId, TaskId, Turn, UserId};
 pub use money::Quota;
+pub use platform::{Action, Platform};
 pub use progress::Progress;
 pub use status::Status;

@@ -39,6 +39,12 @@ impl TryFrom<i64> for Quota {
     }
 }
 
+impl From<u32> for Quota {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
 impl From<Quota> for i64 {
     fn from(quota: Quota) -> Self {
         quota.0

@@ -55,7 +55,7 @@ async fn a_channel_reads_back_whole(world: &World) {
     let channel = only(world.store.channels().await.expect("it reads"));
     assert_eq!(
         (channel.id, channel.name.as_str(), channel.platform),
-        (id, "a", Platform::Suno)
+        (id, "a", Platform::SUNO)
     );
     assert_eq!(
         (channel.base_url.as_str(), channel.key.expose()),
@@ -423,17 +423,17 @@ async fn prices_start_as_the_contract_says(world: &World) {
         .iter()
         .map(|p| (p.platform, p.action, p.quota.get()))
         .collect();
-    let suno = Platform::Suno;
+    let suno = Platform::SUNO;
     assert_eq!(
         prices,
-        [(suno, Action::Song, 150_000), (suno, Action::Lyrics, 5_000)]
+        [(suno, Action::SONG, 150_000), (suno, Action::LYRICS, 5_000)]
     );
 }
 
 async fn a_price_that_is_set_stays(world: &World) {
     let price = Price {
-        platform: Platform::Suno,
-        action: Action::Lyrics,
+        platform: Platform::SUNO,
+        action: Action::LYRICS,
         quota: quota(6),
     };
     world.store.set_price(price).await.expect("it is set");

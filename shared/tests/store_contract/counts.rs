@@ -83,7 +83,7 @@ fn a_filter(random: &Random, users: &[UserId], channels: &[ChannelId]) -> Filter
         channel_id: any(random, channels),
         platform: any(random, &["suno".to_owned()]),
         status: any(random, &STATUSES),
-        action: any(random, &[Action::Song, Action::Lyrics]),
+        action: any(random, &[Action::SONG, Action::LYRICS]),
         start_timestamp: bounded(moment(random.unit())),
         end_timestamp: bounded(moment(random.unit())),
         ..Filter::default()

@@ -1,11 +1,13 @@
 //! Runs one test body over every Store, each time on a database of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 
 use harness::database::Database as PostgresDatabase;
 use harness::folder::Folder;
 use harness::servers::postgres_of_environment;
 use shared::config::DatabaseUrl;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
@@ -65,18 +67,46 @@ impl Database {
         }
     }
 
+    /// Makes the tables as a program did that knew the migrations up to number `last`.
+    pub async fn migrate_to(&self, last: i64) {
+        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+        let dialect = match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        };
+        let migrator = Migrator::new(migrations.join(dialect)).await;
+        let mut migrator = migrator.expect("the migrations read");
+        migrator
+            .migrations
+            .to_mut()
+            .retain(|one| one.version <= last);
+        match self {
+            Self::Sqlite(_) => migrator.run(&mut self.sqlite_connection().await).await,
+            Self::Postgres(database) => migrator.run(&mut database.connect().await).await,
+        }
+        .expect("the tables are made");
+    }
+
     /// Executes statements past the Store.
     pub async fn execute(&self, sql: &str) {
+        let done = self.try_to_execute(sql).await;
+        done.expect("the statements are right");
+    }
+
+    /// Executes statements past the Store that the database may refuse.
+    pub async fn try_to_execute(&self, sql: &str) -> sqlx::Result<()> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
             Self::Sqlite(_) => {
                 let mut connection = self.sqlite_connection().await;
-                sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-                    .execute(&mut connection)
-                    .await
-                    .expect("the statements are right");
-                connection.close().await.expect("it closes");
+                sql.execute(&mut connection).await?;
+                connection.close().await
             }
-            Self::Postgres(database) => database.execute(sql).await,
+            Self::Postgres(database) => {
+                let mut connection = database.connect().await;
+                sql.execute(&mut connection).await?;
+                connection.close().await
+            }
         }
     }
 
@@ -100,10 +130,14 @@ impl Database {
         let DatabaseUrl::Sqlite(path) = self.url() else {
             unreachable!("it is SQLite");
         };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).expect("the folder is made");
+        }
         // Without foreign keys: a test that breaks the ledger on purpose may break everything.
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .foreign_keys(false);
+            .foreign_keys(false)
+            .create_if_missing(true);
         options.connect().await.expect("the file opens")
     }
 

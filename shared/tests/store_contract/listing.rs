@@ -98,7 +98,7 @@ async fn a_listed_task_is_told_whole(world: &World) {
     );
     assert_eq!(
         (item.channel_id, item.quota, item.action),
-        (channel, quota(SONG), Action::Song)
+        (channel, quota(SONG), Action::SONG)
     );
     assert_eq!(
         (item.status, item.progress.percent()),
@@ -136,7 +136,7 @@ async fn three(world: &World) -> Three {
     let running = world.accepted(&one, first).await.at.row;
 
     let lyrics = NewTask {
-        action: Action::Lyrics,
+        action: Action::LYRICS,
         ..world.song(&one)
     };
     let at = crate::world::first_turn(world.store_task(lyrics).await);
@@ -219,8 +219,8 @@ async fn each_filter_lets_through_what_it_says(world: &World) {
         (by(|f| f.status = Some(Status::Submitted)), vec![running]),
         (by(|f| f.status = Some(Status::Failure)), vec![failed]),
         (by(|f| f.status = Some(Status::Queued)), vec![]),
-        (by(|f| f.action = Some(Action::Song)), vec![others, running]),
-        (by(|f| f.action = Some(Action::Lyrics)), vec![failed]),
+        (by(|f| f.action = Some(Action::SONG)), vec![others, running]),
+        (by(|f| f.action = Some(Action::LYRICS)), vec![failed]),
     ];
     assert_lists(world, cases).await;
 }
@@ -265,14 +265,14 @@ async fn filters_combine(world: &World) {
         channel_id: Some(channel),
         platform: Some("suno".to_owned()),
         status: Some(Status::Failure),
-        action: Some(Action::Lyrics),
+        action: Some(Action::LYRICS),
         start_timestamp: Some(start),
         end_timestamp: Some(start),
         ..Filter::default()
     };
     assert_eq!(rows(&list(world, every.clone()).await), [failed]);
     let none = Filter {
-        action: Some(Action::Song),
+        action: Some(Action::SONG),
         ..every.clone()
     };
     assert_eq!(list(world, none).await.total, 0);
@@ -283,7 +283,7 @@ async fn filters_combine(world: &World) {
     assert_eq!(list(world, none).await.total, 0);
     let own_song = Filter {
         user_id: Some(one.user),
-        action: Some(Action::Song),
+        action: Some(Action::SONG),
         ..Filter::default()
     };
     assert_eq!(rows(&list(world, own_song).await), [running]);

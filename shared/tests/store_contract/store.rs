@@ -1,13 +1,17 @@
 //! The Store as a whole: tables, health, the end.
 
+use shared::store::channels::Price;
+use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
+use shared::task::Action;
 
 use crate::database::contract;
-use crate::world::{SONG, World};
+use crate::world::{NOW, SONG, World, quota};
 
 contract! {
     tables_that_are_up_to_date_stay_as_they_are,
     many_programs_that_start_at_once_make_the_tables_once,
+    programs_of_the_version_before_go_on_while_any_action_is_allowed,
     a_database_that_answers_says_so,
     a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has,
     a_closing_store_waits_for_work_under_way,
@@ -41,6 +45,52 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
         one.await.expect("it starts");
     }
     fresh.remove().await;
+}
+
+/// Migration 5: the database does not know the actions any more.
+async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world: &World) {
+    let database = world.database.sibling().await;
+    database.migrate_to(4).await;
+    let world = World::without_migration(database).await;
+    let payer = world.payer(3 * SONG).await;
+    world.channel().await;
+    let (_, before) = world.stored(&payer).await;
+    let changes = "SELECT count(*) FROM task_changes";
+    assert_eq!(world.database.number(changes).await, 1);
+
+    world.other.migrate().await.expect("the tables are changed");
+
+    // The program that was there before.
+    let (_, after) = world.stored(&payer).await;
+    assert_eq!(world.database.number(changes).await, 2);
+    for task in [before, after] {
+        assert_eq!(world.story(&task).await.task.action, Action::SONG);
+    }
+    // The program that came.
+    let video: Action = "video".parse().expect("it is a name");
+    let task = NewTask {
+        action: video,
+        ..world.song(&payer)
+    };
+    let name = task.task_id.clone();
+    world
+        .other
+        .set_price(Price {
+            platform: task.platform,
+            action: video,
+            quota: quota(SONG),
+        })
+        .await
+        .expect("it has a price");
+    let stored = world.other.submit(task, NOW).await;
+    assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
+    assert_eq!(world.story(&name).await.task.action, video);
+    // The other constraints stand.
+    let wrong = "UPDATE tasks SET progress = 100";
+    let refused = world.database.try_to_execute(wrong).await;
+    assert!(refused.is_err());
+    world.assert_balanced().await;
+    world.close().await.remove().await;
 }
 
 async fn a_database_that_answers_says_so(world: &World) {

@@ -61,7 +61,7 @@ async fn a_submit_charges_and_stores_the_task(world: &World) {
         (view.username, view.platform),
         (payer.name, "suno".to_owned())
     );
-    assert_eq!((view.action, view.status), (Action::Song, Status::NotStart));
+    assert_eq!((view.action, view.status), (Action::SONG, Status::NotStart));
     assert_eq!(
         (view.quota.get(), view.channel_id.0, view.progress.percent()),
         (SONG, 0, 0)
@@ -101,7 +101,7 @@ async fn what_is_stored_is_what_a_worker_reads(world: &World) {
         (job.at, &job.task_id, job.request.as_str()),
         (at, &task, request)
     );
-    assert_eq!((job.platform, job.action), (Platform::Suno, Action::Song));
+    assert_eq!((job.platform, job.action), (Platform::SUNO, Action::SONG));
     assert_eq!((job.pinned, job.last_channel), (Some(channel), None));
     assert_eq!(
         (job.attempts, job.intention, job.deadline),
@@ -238,7 +238,7 @@ async fn lyrics_have_a_price_of_their_own(world: &World) {
     world.channel().await;
     let payer = world.payer(5_000).await;
     let lyrics = NewTask {
-        action: Action::Lyrics,
+        action: Action::LYRICS,
         ..world.song(&payer)
     };
     world.store_task(lyrics).await;

@@ -62,16 +62,21 @@ pub struct Held {
 impl World {
     /// A Store with its tables on a new database.
     pub async fn new(database: Database) -> Self {
+        let world = Self::without_migration(database).await;
+        world.store.migrate().await.expect("the tables are made");
+        world
+    }
+
+    /// A Store on a database as it is.
+    pub async fn without_migration(database: Database) -> Self {
         let url = database.url();
-        let store = Store::open(&url, 8, Plans::Kept)
-            .await
-            .expect("the database opens");
-        store.migrate().await.expect("the tables are made");
+        let connect = async |plans| {
+            let store = Store::open(&url, 8, plans).await;
+            store.expect("the database opens")
+        };
         Self {
-            other: Store::open(&url, 8, Plans::Fresh)
-                .await
-                .expect("the database opens"),
-            store,
+            store: connect(Plans::Kept).await,
+            other: connect(Plans::Fresh).await,
             database,
             random: Random::seeded(1),
             names: AtomicUsize::new(0),
@@ -155,8 +160,8 @@ impl World {
             task_id: TaskId::random(&self.random),
             user: payer.user,
             key: payer.key,
-            platform: Platform::Suno,
-            action: Action::Song,
+            platform: Platform::SUNO,
+            action: Action::SONG,
             request: r#"{"prompt":"la la la"}"#.to_owned(),
             input: "la la la".to_owned(),
             pinned: None,
@@ -331,7 +336,7 @@ impl World {
 pub fn new_channel(name: &str) -> NewChannel {
     NewChannel {
         name: name.to_owned(),
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         base_url: format!("http://{name}.example"),
         key: Secret::new("a channel's key"),
         priority: 0,

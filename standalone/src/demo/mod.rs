@@ -158,7 +158,7 @@ async fn setup() -> std::io::Result<Setup> {
 async fn add_channel(store: &Store, upstream: &Simulator) -> Result<(), Failed> {
     let channel = NewChannel {
         name: "demo-upstream".to_owned(),
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         base_url: upstream.base_url(),
         key: Secret::new("demo-upstream-key"),
         priority: 0,

@@ -1,26 +1,24 @@
-//! Which channel to take: pure.
+//! Which channel takes a submit: pure.
 
 use shared::clock::Millis;
 use shared::store::channels::Channel;
 use shared::task::{ChannelId, Platform};
 
-/// What a submit can be sent to now.
+/// Which channels may take a submit now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The channels that may take it, best first.
+    /// These channels may take it, best first.
     Take(Vec<ChannelId>),
-    /// All that could are cooling down, the first until this moment.
+    /// All channels that could take it are cooling down; the first is free at this time.
     Cooling(Millis),
-    /// None is enabled.
+    /// No channel that could take it is enabled.
     Nobody,
 }
 
-/// The channels that may take a task of `platform` at `now`: enabled, not cooling down, of the
-/// highest priority first, and among equals in an order that is drawn by weight. `pinned` is the
-/// only one for a continuation. For a task that failed to
-/// arrive before, `avoid` (the channel that failed it) comes last, and before it those that had
-/// trouble of late: each channel that is well gets its try. `chance` gives numbers
-/// from 0 up to 1.
+/// Chooses among the channels of `platform` that are enabled and not cooling down at `now`: the highest
+/// priority first, and equals in an order drawn by weight. A continuation can only go to the channel
+/// `pinned`. For a task that did not arrive before, channels with trouble of late come after all others,
+/// and `avoid`, the channel that failed the task, comes last. `chance` draws from 0 up to 1.
 pub fn choose(
     channels: &[Channel],
     platform: Platform,
@@ -40,7 +38,7 @@ pub fn choose(
     let mut free: Vec<(&Channel, f64)> = able
         .into_iter()
         .filter(|channel| channel.cool_until <= now)
-        // The k-th smallest of -ln(chance)/weight is the k-th drawn by weight without return.
+        // Sorted by -ln(chance)/weight, the channels are a draw by weight without replacement.
         .map(|channel| {
             (
                 channel,
@@ -76,7 +74,7 @@ mod tests {
         Channel {
             id: ChannelId(id),
             name: format!("c{id}"),
-            platform: Platform::Suno,
+            platform: Platform::SUNO,
             base_url: String::new(),
             key: Secret::new(""),
             enabled: true,
@@ -93,7 +91,7 @@ mod tests {
         let random = Random::seeded(3);
         choose(
             channels,
-            Platform::Suno,
+            Platform::SUNO,
             pinned.map(ChannelId),
             avoid.map(ChannelId),
             Millis(1000),
@@ -114,7 +112,7 @@ mod tests {
         let random = Random::seeded(9);
         let firsts = (0..4000)
             .filter(|_| {
-                let choice = choose(&channels, Platform::Suno, None, None, Millis(1), || {
+                let choice = choose(&channels, Platform::SUNO, None, None, Millis(1), || {
                     random.unit()
                 });
                 matches!(choice, Choice::Take(order) if order[0] == ChannelId(1))

@@ -1,4 +1,4 @@
-//! Which channels there are, as of a second ago at most, and how much room this worker has at each.
+//! The channels, at most a second old, and how many calls this worker may have under way at each.
 
 pub mod choice;
 
@@ -13,87 +13,88 @@ use shared::task::ChannelId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// How old the list of channels may be.
-const FRESH: Duration = Duration::from_secs(1);
-/// How many submits a worker has under way at one channel: sockets that mostly wait, for up to
-/// minutes where an upstream answers a lyrics submit only once the lyrics are done.
+/// How old the cached list of channels may be.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// The most submits that a worker has under way at one channel. Their sockets mostly wait: an upstream
+/// may answer a lyrics submit only after minutes, when the lyrics are done.
 const SUBMITS: usize = 64;
-/// How many fetches, each of up to a hundred tasks.
-const FETCHES: usize = 8;
-/// How many batches of polls a worker writes at once, of all channels: below what `DATABASE_MAX_CONNECTIONS`
-/// is as a rule, so that other work finds a connection.
+/// The most fetches, each of up to a hundred tasks, that a worker has under way at one channel.
+const FETCHES: u32 = 8;
+/// The most batches of polls that a worker writes at once: fewer than `DATABASE_MAX_CONNECTIONS` usually
+/// allows, so that other work finds a connection.
 const SETTLES: usize = 8;
 
-/// Which channels there are.
+/// The channels, and the slots that this worker has at each.
 pub struct ChannelCache {
     store: Store,
     clock: SharedClock,
-    known: Mutex<Known>,
-    asking: tokio::sync::Mutex<()>,
-    rooms: Mutex<HashMap<ChannelId, Rooms>>,
+    cached: Mutex<Cached>,
+    reading: tokio::sync::Mutex<()>,
+    slots: Mutex<HashMap<ChannelId, Slots>>,
     submit_ended: Arc<Notify>,
     fetch_ended: Arc<Notify>,
     settles: Semaphore,
 }
 
 #[derive(Default)]
-struct Known {
-    at: Option<Millis>,
+struct Cached {
+    read_at: Option<Millis>,
     channels: Arc<Vec<Channel>>,
 }
 
-struct Rooms {
+/// The slots of one channel.
+struct Slots {
     submits: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
-    pace: Pace,
+    times: FetchTimes,
 }
 
-/// How fast a channel answers.
+/// How fast a channel answers fetches.
 #[derive(Default)]
-struct Pace {
-    /// A fetch of late: an average in which the last ones count most.
+struct FetchTimes {
+    /// A moving average, in which each new fetch weighs an eighth.
     usual: Duration,
-    /// When those under way began.
+    /// When each fetch that is under way began.
     under_way: HashMap<u64, Instant>,
     begun: u64,
 }
 
-impl Pace {
-    /// How long `batches` that stand before a channel will wait there.
+impl FetchTimes {
+    /// How long a queue of `batches` will wait for the channel.
     fn wait_of(&self, batches: usize, now: Instant) -> Duration {
         let oldest = self.under_way.values().min();
         let so_far = oldest.map_or(Duration::ZERO, |began| now.duration_since(*began));
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
-        self.usual.max(so_far) * batches / u32::try_from(FETCHES).unwrap_or(1)
+        self.usual.max(so_far) * batches / FETCHES
     }
 }
 
-/// A fetch that is under way.
+/// A fetch that is under way; it ends when this is dropped.
 pub struct Fetching<'a> {
-    book: &'a ChannelCache,
+    cache: &'a ChannelCache,
     channel: ChannelId,
     number: u64,
 }
 
 impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        self.book.rooms(self.channel, |rooms| {
-            if let Some(began) = rooms.pace.under_way.remove(&self.number) {
-                rooms.pace.usual = (rooms.pace.usual * 7 + began.elapsed()) / 8;
+        self.cache.slots(self.channel, |slots| {
+            if let Some(began) = slots.times.under_way.remove(&self.number) {
+                slots.times.usual = (slots.times.usual * 7 + began.elapsed()) / 8;
             }
         });
     }
 }
 
-/// Permit for one call at a channel; whoever waits for room is told when it is dropped.
+/// A slot for one call at a channel. Dropped, it frees the slot and wakes a task that waits for one.
 pub struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
 }
 
 impl Permit {
-    fn take(places: Arc<Semaphore>, freed: &Arc<Notify>) -> Option<Self> {
-        let permit = places.try_acquire_owned().ok()?;
+    fn acquire(slots: Arc<Semaphore>, freed: &Arc<Notify>) -> Option<Self> {
+        let permit = slots.try_acquire_owned().ok()?;
         Some(Self {
             permit: Some(permit),
             freed: Arc::clone(freed),
@@ -103,60 +104,62 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // First the room, then the word of it.
+        // The slot must be free before anybody is told.
         self.permit = None;
         self.freed.notify_one();
     }
 }
 
 impl ChannelCache {
-    /// A book that knows nothing yet.
+    /// An empty cache.
     pub fn new(store: Store, clock: SharedClock) -> Self {
         Self {
             store,
             clock,
-            known: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
-            rooms: Mutex::default(),
+            cached: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            slots: Mutex::default(),
             submit_ended: Arc::default(),
             fetch_ended: Arc::default(),
             settles: Semaphore::new(SETTLES),
         }
     }
 
-    /// Every channel, as of a second ago at most, or as last known while the database is away.
+    /// All channels, at most a second old, or older while the database is away.
     pub async fn all(&self) -> Result<Arc<Vec<Channel>>, StoreError> {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
-        // One asks; the others wait for what it learns.
-        let _asking = self.asking.lock().await;
+        // One caller reads; the others wait for what it reads.
+        let _reading = self.reading.lock().await;
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
         let now = self.clock.now();
         let read = self.store.channels().await;
-        let mut known = self.known();
+        let mut cached = self.cached();
         match read {
             Ok(channels) => {
-                *known = Known {
-                    at: Some(now),
+                *cached = Cached {
+                    read_at: Some(now),
                     channels: Arc::new(channels),
                 };
-                Ok(known.channels.clone())
+                Ok(cached.channels.clone())
             }
-            Err(error) if error.is_passing() && known.at.is_some() => Ok(known.channels.clone()),
+            Err(error) if error.is_passing() && cached.read_at.is_some() => {
+                Ok(cached.channels.clone())
+            }
             Err(error) => Err(error),
         }
     }
 
     fn fresh(&self) -> Option<Arc<Vec<Channel>>> {
-        let known = self.known();
-        let age = self.clock.now().since(known.at?);
-        (age < FRESH).then(|| known.channels.clone())
+        let cached = self.cached();
+        let age = self.clock.now().since(cached.read_at?);
+        (age < MAX_AGE).then(|| cached.channels.clone())
     }
 
-    /// A channel cools down until then: known here before the next reading.
+    /// Notes that a channel cools down until `until`, before the next read says so.
     pub fn note_cooling(&self, channel: ChannelId, until: Millis) {
         self.change(channel, |channel| {
             channel.cool_until = channel.cool_until.max(until);
@@ -164,64 +167,66 @@ impl ChannelCache {
         });
     }
 
-    /// A channel answered well again.
+    /// Notes that a channel answered well again.
     pub fn note_warm(&self, channel: ChannelId) {
         self.change(channel, |channel| channel.cool_count = 0);
     }
 
-    /// Permit for a submit at the first of `order` that has some.
-    pub fn take_submit_room(&self, order: &[ChannelId]) -> Option<(ChannelId, Permit)> {
+    /// A slot for a submit, at the first of `order` that has a free one.
+    pub fn submit_permit(&self, order: &[ChannelId]) -> Option<(ChannelId, Permit)> {
         order.iter().find_map(|channel| {
-            let places = self.rooms(*channel, |rooms| Arc::clone(&rooms.submits));
-            Some((*channel, Permit::take(places, &self.submit_ended)?))
+            let slots = self.slots(*channel, |slots| Arc::clone(&slots.submits));
+            Some((*channel, Permit::acquire(slots, &self.submit_ended)?))
         })
     }
 
-    /// Permit for a fetch at the channel, if there is any.
-    pub fn take_fetch_room(&self, channel: ChannelId) -> Option<Permit> {
-        let places = self.rooms(channel, |rooms| Arc::clone(&rooms.fetches));
-        Permit::take(places, &self.fetch_ended)
+    /// A slot for a fetch at the channel, if one is free.
+    pub fn fetch_permit(&self, channel: ChannelId) -> Option<Permit> {
+        let slots = self.slots(channel, |slots| Arc::clone(&slots.fetches));
+        Permit::acquire(slots, &self.fetch_ended)
     }
 
-    /// Waits until a batch of polls may be written; what is returned is dropped when it is.
-    pub async fn take_settle_room(&self) -> Option<SemaphorePermit<'_>> {
+    /// Waits for a slot to write a batch of polls.
+    pub async fn settle_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.settles.acquire().await.ok()
     }
 
-    /// A fetch begins at the channel, and is under way until what is returned is dropped.
+    /// Begins to time a fetch at the channel.
     pub fn fetching(&self, channel: ChannelId) -> Fetching<'_> {
-        let number = self.rooms(channel, |rooms| {
-            let pace = &mut rooms.pace;
-            pace.begun += 1;
-            pace.under_way.insert(pace.begun, Instant::now());
-            pace.begun
+        let number = self.slots(channel, |slots| {
+            let times = &mut slots.times;
+            times.begun += 1;
+            times.under_way.insert(times.begun, Instant::now());
+            times.begun
         });
         Fetching {
-            book: self,
+            cache: self,
             channel,
             number,
         }
     }
 
-    /// How long so many batches will wait for the channel to answer those before them, by how long it
-    /// takes of late. What this worker itself takes does not count: waiting elsewhere would not help.
+    /// How long a queue of `batches` will wait for the channel, by how fast it answers of late. The
+    /// time that this worker itself takes does not count: to wait elsewhere would not help.
     pub fn wait_of(&self, channel: ChannelId, batches: usize) -> Duration {
-        self.rooms(channel, |rooms| rooms.pace.wait_of(batches, Instant::now()))
+        self.slots(channel, |slots| {
+            slots.times.wait_of(batches, Instant::now())
+        })
     }
 
-    /// Waits until a submit somewhere ended, at most `longest`.
+    /// Waits until a submit ends, at any channel, for at most `longest`.
     pub async fn submit_ended(&self, longest: Duration) {
         let _ = tokio::time::timeout(longest, self.submit_ended.notified()).await;
     }
 
-    /// Waits until a fetch somewhere ended.
+    /// Waits until a fetch ends, at any channel.
     pub async fn fetch_ended(&self) {
         self.fetch_ended.notified().await;
     }
 
     fn change(&self, id: ChannelId, change: impl FnOnce(&mut Channel)) {
-        let mut known = self.known();
-        if let Some(channel) = Arc::make_mut(&mut known.channels)
+        let mut cached = self.cached();
+        if let Some(channel) = Arc::make_mut(&mut cached.channels)
             .iter_mut()
             .find(|channel| channel.id == id)
         {
@@ -229,16 +234,16 @@ impl ChannelCache {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> std::sync::MutexGuard<'_, Cached> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rooms<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Rooms) -> T) -> T {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        take(rooms.entry(channel).or_insert_with(|| Rooms {
+    fn slots<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Slots) -> T) -> T {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        take(slots.entry(channel).or_insert_with(|| Slots {
             submits: Arc::new(Semaphore::new(SUBMITS)),
-            fetches: Arc::new(Semaphore::new(FETCHES)),
-            pace: Pace::default(),
+            fetches: Arc::new(Semaphore::new(FETCHES as usize)),
+            times: FetchTimes::default(),
         }))
     }
 }
@@ -250,14 +255,14 @@ mod tests {
     #[test]
     fn batches_wait_as_long_as_those_before_them_take() {
         let now = Instant::now();
-        let mut pace = Pace {
+        let mut times = FetchTimes {
             usual: Duration::from_millis(80),
-            ..Pace::default()
+            ..FetchTimes::default()
         };
-        assert_eq!(pace.wait_of(100, now), Duration::from_secs(1));
-        // One that hangs says more than those that came back.
-        pace.under_way.insert(1, now);
+        assert_eq!(times.wait_of(100, now), Duration::from_secs(1));
+        // A fetch that hangs counts more than the average.
+        times.under_way.insert(1, now);
         let later = now + Duration::from_secs(4);
-        assert_eq!(pace.wait_of(100, later), Duration::from_secs(50));
+        assert_eq!(times.wait_of(100, later), Duration::from_secs(50));
     }
 }

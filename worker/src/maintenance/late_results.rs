@@ -1,5 +1,5 @@
-//! What came after all: tasks that were given up at their deadline are looked at a few times more.
-//! A late result is noted in the history; the money stays as settled.
+//! Asks a few times more about tasks that were given up at their deadline. A late result is noted in
+//! the task's history; the money stays as settled.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::context::Context;
 use crate::figures::count_late_result;
 use crate::poll::fetch::fetch;
 
-/// How many tasks one look asks for.
+/// The most tasks that one round asks about.
 const AT_ONCE: u32 = 100;
 
-/// How often each worker looks.
+/// The pause between two rounds of a worker.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Looks until a stop is asked for.
+/// Runs rounds until a stop is requested.
 pub async fn run(context: Arc<Context>) {
     loop {
         tokio::select! {
             () = context.stop.requested() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        look(&context).await;
+        round(&context).await;
     }
 }
 
-/// Looks at the late tasks that are due.
-async fn look(context: &Context) {
+/// Asks about the late tasks that are due.
+async fn round(context: &Context) {
     let tasks = match context.store.late_tasks(context.now(), AT_ONCE).await {
         Ok(tasks) => tasks,
         Err(error) => {
@@ -44,23 +44,26 @@ async fn look(context: &Context) {
         by_channel.entry(task.channel).or_default().push(task);
     }
     for (channel, tasks) in by_channel {
-        look_at(context, channel, &tasks).await;
+        ask(context, channel, &tasks).await;
     }
 }
 
-/// A refusal or a failure is no matter here: there are more looks to come.
-async fn look_at(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
+/// Asks a channel about its late tasks. Whatever fails is ignored: more rounds follow.
+async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
     let Ok(channels) = context.channels.all().await else {
         return;
     };
     let Some(channel) = channels.iter().find(|known| known.id == channel) else {
         return;
     };
+    let Some(driver) = context.upstreams.driver(channel.platform) else {
+        return;
+    };
     if channel.cool_until > context.now() {
         return;
     }
     let ids = tasks.iter().map(|task| task.upstream_id.clone()).collect();
-    let answer = fetch(context, channel, vec![ids]).await;
+    let answer = fetch(context, driver, channel, vec![ids]).await;
     let scrub = Scrub::default().and(channel.key.expose());
     for task in tasks {
         let Some(observation) = answer.known.get(&task.upstream_id) else {

@@ -1,5 +1,5 @@
-//! The sweep: whatever was forgotten on the way is found here. A queue that was purged, a broker
-//! that was down, a worker that died between commit and publish: all of it is a short delay.
+//! The sweep finds overdue tasks and publishes for them again. It turns a purged queue, a broker that
+//! was down, and a worker that died between commit and publish into a short delay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,25 @@ use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};
 use crate::schedule::{FollowUp, publish_now};
 
-/// How often each worker sweeps.
+/// The pause between two sweeps of a worker.
 const EVERY: Duration = Duration::from_secs(5);
-/// How long past its `due_at` a task is left to the message that is on its way.
+/// How long past its `due_at` a task is left alone, because its message may be on its way.
 const GRACE: Duration = Duration::from_secs(10);
-/// For how long a task that was swept is left alone, at least. Its message was lost only if the
-/// broker lost it, or whoever swept died before it was published.
+/// The shortest time that a swept task is left alone. Its new message is lost only if the broker loses
+/// it, or if the worker that swept died before it published.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// The same at most: its message may stand in a long queue, where more copies of it help nobody.
-const AGAIN_AFTER_AT_MOST: Duration = Duration::from_mins(10);
-/// How many messages a second are taken from a long queue, at the least.
+/// The longest time that a swept task is left alone. Its message may stand in a long queue, where more
+/// copies do not help.
+const LONGEST_AGAIN_AFTER: Duration = Duration::from_mins(10);
+/// How many messages a second the workers take from a long queue, at least.
 const TAKEN_A_SECOND: u64 = 100;
-/// How many tasks one statement takes.
+/// The most tasks that one statement takes.
 const AT_ONCE: u32 = 1000;
-/// How many old idempotency keys one round forgets.
+/// The most old idempotency keys that one sweep deletes.
 const FORGET_AT_ONCE: u32 = 1000;
 
-/// Sweeps until a stop is asked for. Where the broker keeps nothing over a restart, nothing can be
-/// on its way yet: the first sweep has no grace then.
+/// Sweeps until a stop is requested. If the broker loses its messages in a restart, no message can be on
+/// its way yet, so the first sweep has no grace.
 pub async fn run(context: Arc<Context>) {
     let mut grace = if context.broker.is_durable() {
         GRACE
@@ -40,10 +41,10 @@ pub async fn run(context: Arc<Context>) {
     };
     loop {
         if sweep(&context, grace).await.is_err() {
-            let_outcomes_first(&context).await;
+            await_outcomes(&context).await;
         }
         grace = GRACE;
-        forget(&context).await;
+        delete_old_keys(&context).await;
         let pause = jittered(EVERY, 0.2, &context.random);
         tokio::select! {
             () = context.stop.requested() => return,
@@ -52,10 +53,9 @@ pub async fn run(context: Arc<Context>) {
     }
 }
 
-/// The database was away, and leases may have run out meanwhile. Workers that hold the outcome of a
-/// submit must write it before the sweep takes them for dead: it waits until the database answers,
-/// and then as long as they may take.
-async fn let_outcomes_first(context: &Context) {
+/// Waits until the database is back, and then as long as workers may take to write their outcomes. Leases
+/// may have run out while the database was away, and the sweep would take those workers for dead.
+async fn await_outcomes(context: &Context) {
     while !context.stop.is_requested() && context.store.ping().await.is_err() {
         tokio::time::sleep(EVERY).await;
     }
@@ -65,8 +65,8 @@ async fn let_outcomes_first(context: &Context) {
     }
 }
 
-/// Publishes for what is overdue. `Err`: the database is away. While the broker is away nothing is
-/// taken: what is taken and cannot be published would be left alone for [`AGAIN_AFTER`].
+/// Publishes for overdue tasks. `Err`: the database is away. While the broker is away no task is taken:
+/// a task that is taken and not published would be left alone for [`AGAIN_AFTER`].
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
     let Some(again_after) = again_after(context).await else {
         return context.store.ping().await.map_err(|_| Away);
@@ -106,14 +106,14 @@ async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
     Ok(())
 }
 
-/// When what is swept now may be swept again, by how many messages stand before it. `None`: the
-/// broker does not answer, and takes no messages; what is overdue stays so until it does.
+/// When a task that is swept now may be swept again, by how many messages stand before its own. `None`:
+/// the broker does not answer.
 async fn again_after(context: &Context) -> Option<Duration> {
     if let Err(error) = context.broker.ping().await {
         tracing::warn!(%error, "the sweep waits for the broker");
         return None;
     }
-    // Unknown while a queue is missing; that must not stop the sweep.
+    // The depths are unknown while a queue is missing; that must not stop the sweep.
     let depths = context.broker.depths().await.unwrap_or_default();
     let work = Queue::ALL.map(Queue::as_str);
     let waiting = depths
@@ -122,11 +122,10 @@ async fn again_after(context: &Context) -> Option<Duration> {
         .map(|depth| depth.messages)
         .sum::<u64>();
     let served = Duration::from_secs(waiting / TAKEN_A_SECOND);
-    Some((AGAIN_AFTER + served).min(AGAIN_AFTER_AT_MOST))
+    Some((AGAIN_AFTER + served).min(LONGEST_AGAIN_AFTER))
 }
 
-/// A line and the figures of one task that was found. The lines are few where all is well; after an
-/// outage there are as many as there are tasks, and each is one that was late.
+/// Logs and counts one task that was found.
 fn note(task: &Overdue, now: Millis) {
     let work = task.poll_at.map_or(Work::Submit, |_| Work::Poll);
     let overdue = now.since(task.due_at);
@@ -140,9 +139,8 @@ fn note(task: &Overdue, now: Millis) {
     );
 }
 
-/// What was taken and could not be published is as overdue as before, for the next round. Whatever was
-/// published all the same is stale by that. An intention without an outcome cannot be given back: it
-/// is left alone for its time.
+/// Makes tasks that were taken and not published overdue again, for the next sweep. Messages that were
+/// published all the same are stale then. An intention without an outcome cannot be given back.
 async fn give_back(context: &Context, taken: &[AtTurn], due_at: Millis) {
     if let Err(error) = context.store.postpone(taken, due_at).await {
         tracing::warn!(%error, tasks = taken.len(),
@@ -167,7 +165,7 @@ fn next(overdue: Overdue) -> FollowUp {
     }
 }
 
-async fn forget(context: &Context) {
+async fn delete_old_keys(context: &Context) {
     let before = context.now().before(IDEMPOTENCY_KEPT);
     if let Err(error) = context
         .store

@@ -1,4 +1,4 @@
-//! Messages of one channel into batches of up to a hundred tasks.
+//! Merges the messages of one channel into batches of up to a hundred tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use shared::broker::{Consumer, Delivery, Message};
 use shared::lifecycle::rethrow;
 use shared::store::turns::AtTurn;
 use shared::task::ChannelId;
+use shared::task::wait::Rung;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -17,37 +18,38 @@ use super::poll;
 use crate::channels::Permit;
 use crate::context::Context;
 use crate::schedule::{FollowUp, PendingAcks, Schedule, due_at};
-use shared::task::wait::Rung;
 
-/// How long the first message of a batch waits for more of its channel. What is due at one tick
-/// comes out of the waiting queues within some milliseconds.
+/// How long the first message of a batch waits for more. Messages that were published at the same tick
+/// come out of the waiting queues within some milliseconds.
 const WINDOW: Duration = Duration::from_millis(50);
-/// How many messages of one channel may wait for room at it, however slow it is.
+/// This many messages may always wait for a slot at one channel.
 const MOST_WAITING: usize = 32;
-/// More may wait as long as the channel answers so fast that the last is asked about within this. Else
-/// they go back to the waiting queues, so that a channel that hangs never holds all the messages this
-/// worker may have. A channel that answers well is never why messages wait: this worker is, and to put
-/// them off would only be more work for it.
+/// More messages may wait while the channel is so fast that the last one is asked about within this
+/// time. Otherwise they go back to the waiting queues, so that a channel that hangs cannot fill the
+/// prefetch of this worker. Behind a fast channel, messages only wait for this worker itself, and to put
+/// them off would be more work for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Messages of one channel, not worked on yet.
+/// Messages of one channel that are not in a batch yet.
 #[derive(Default)]
-struct Pile {
+struct Buffer {
     messages: Vec<(Vec<AtTurn>, Delivery)>,
     tasks: usize,
-    /// When the window of the oldest closes.
+    /// When the oldest message has waited for [`WINDOW`].
     ripe_at: Option<Instant>,
 }
 
-impl Pile {
+/// A batch: its tasks, and the deliveries that named them.
+type Batch = (Vec<AtTurn>, Vec<Delivery>);
+
+impl Buffer {
     fn add(&mut self, tasks: Vec<AtTurn>, delivery: Delivery) {
         self.ripe_at.get_or_insert_with(|| Instant::now() + WINDOW);
         self.tasks += tasks.len();
         self.messages.push((tasks, delivery));
     }
 
-    /// Whether more of it waits for its channel than may.
-    fn is_too_much(&self, channel: ChannelId, context: &Context) -> bool {
+    fn is_too_full(&self, channel: ChannelId, context: &Context) -> bool {
         self.messages.len() > MOST_WAITING
             && context.channels.wait_of(channel, self.tasks / MOST_TASKS) > LONGEST_WAIT
     }
@@ -56,8 +58,8 @@ impl Pile {
         self.tasks >= MOST_TASKS || self.ripe_at.is_some_and(|ripe_at| ripe_at <= now)
     }
 
-    /// Whole messages, oldest first, as many as fit into one call.
-    fn take_batch(&mut self) -> (Vec<AtTurn>, Vec<Delivery>) {
+    /// Takes whole messages, oldest first, as many as fit into one call.
+    fn take_batch(&mut self) -> Batch {
         let mut fits = 0;
         let mut tasks = 0;
         for (more, _) in &self.messages {
@@ -68,50 +70,49 @@ impl Pile {
             fits += 1;
         }
         self.tasks -= tasks;
-        let taken = self.messages.drain(..fits);
-        let (tasks, deliveries): (Vec<_>, Vec<_>) = taken.unzip();
+        let (tasks, deliveries): (Vec<_>, Vec<_>) = self.messages.drain(..fits).unzip();
         if self.messages.is_empty() {
             self.ripe_at = None;
         }
         let mut tasks = tasks.concat();
-        // One task twice in a batch: the database would pick one of the two turns for us.
+        // Of a task that is named twice, the later turn counts: it is the one that may be current.
         tasks.sort_by_key(|at| (at.row, std::cmp::Reverse(at.turn)));
         tasks.dedup_by_key(|at| at.row);
         (tasks, deliveries)
     }
 }
 
-/// Polls what comes out of the queue until a stop is asked for, then finishes what it has begun.
+/// Polls what comes out of the queue until a stop is requested, then finishes the batches under way.
 pub async fn run(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {
-    let mut piles: HashMap<ChannelId, Pile> = HashMap::new();
+    let mut buffers: HashMap<ChannelId, Buffer> = HashMap::new();
     let mut batches: JoinSet<()> = JoinSet::new();
     loop {
         tokio::select! {
             () = context.stop.requested() => break,
             delivery = consumer.next() => match delivery {
-                Some(delivery) => pile_up(&mut piles, delivery),
+                Some(delivery) => add(&mut buffers, delivery),
                 None => break,
             },
             Some(ended) = batches.join_next(), if !batches.is_empty() => rethrow(ended.err()),
-            () = context.channels.fetch_ended(), if !piles.is_empty() => {}
-            // A pile ripens while nothing else happens.
-            () = tokio::time::sleep(WINDOW), if !piles.is_empty() => {}
+            () = context.channels.fetch_ended(), if !buffers.is_empty() => {}
+            // A buffer may ripen while nothing else happens.
+            () = tokio::time::sleep(WINDOW), if !buffers.is_empty() => {}
         }
-        start_ripe(&context, &mut piles, &mut batches, &schedule);
+        start_batches(&context, &mut buffers, &mut batches, &schedule);
     }
     consumer.stop().await;
-    // Dropped, what was not begun goes back to its queue.
-    drop(piles);
+    // Dropped, these deliveries go back to their queue.
+    drop(buffers);
     while let Some(ended) = batches.join_next().await {
         rethrow(ended.err());
     }
 }
 
-fn pile_up(piles: &mut HashMap<ChannelId, Pile>, delivery: Delivery) {
+fn add(buffers: &mut HashMap<ChannelId, Buffer>, delivery: Delivery) {
     match &delivery.message {
         Message::Poll { channel, tasks } => {
             let (channel, tasks) = (*channel, tasks.clone());
-            piles.entry(channel).or_default().add(tasks, delivery);
+            buffers.entry(channel).or_default().add(tasks, delivery);
         }
         Message::Submit(at) => {
             tracing::error!(
@@ -124,52 +125,47 @@ fn pile_up(piles: &mut HashMap<ChannelId, Pile>, delivery: Delivery) {
     }
 }
 
-fn start_ripe(
+fn start_batches(
     context: &Arc<Context>,
-    piles: &mut HashMap<ChannelId, Pile>,
+    buffers: &mut HashMap<ChannelId, Buffer>,
     batches: &mut JoinSet<()>,
     schedule: &Schedule,
 ) {
     let now = Instant::now();
-    for (channel, pile) in piles.iter_mut() {
-        while pile.is_ripe(now) {
-            let Some(room) = context.channels.take_fetch_room(*channel) else {
+    for (&channel, buffer) in buffers.iter_mut() {
+        while buffer.is_ripe(now) {
+            let Some(permit) = context.channels.fetch_permit(channel) else {
                 break;
             };
-            let (tasks, deliveries) = pile.take_batch();
-            let (context, schedule, channel) = (context.clone(), schedule.clone(), *channel);
-            batches.spawn(async move {
-                work(&context, channel, room, tasks, deliveries, &schedule).await;
-            });
+            let batch = buffer.take_batch();
+            let (context, schedule) = (context.clone(), schedule.clone());
+            batches.spawn(async move { work(&context, channel, permit, batch, &schedule).await });
         }
-        while pile.is_too_much(*channel, context) {
-            let (tasks, deliveries) = pile.take_batch();
-            let (context, schedule, channel) = (context.clone(), schedule.clone(), *channel);
-            batches.spawn(async move {
-                put_off(&context, channel, tasks, deliveries, &schedule).await;
-            });
+        while buffer.is_too_full(channel, context) {
+            let batch = buffer.take_batch();
+            let (context, schedule) = (context.clone(), schedule.clone());
+            batches.spawn(async move { put_off(&context, channel, batch, &schedule).await });
         }
     }
-    piles.retain(|_, pile| !pile.messages.is_empty());
+    buffers.retain(|_, buffer| !buffer.messages.is_empty());
 }
 
 async fn work(
     context: &Context,
     channel: ChannelId,
-    room: Permit,
-    tasks: Vec<AtTurn>,
-    deliveries: Vec<Delivery>,
+    permit: Permit,
+    (tasks, deliveries): Batch,
     schedule: &Schedule,
 ) {
     let span = tracing::error_span!("poll", channel_id = channel.0, tasks = tasks.len());
-    match poll(context, channel, Some(room), &tasks)
+    match poll(context, channel, Some(permit), &tasks)
         .instrument(span)
         .await
     {
         Ok(next) => {
             schedule
                 .schedule_after(next, PendingAcks::new(deliveries))
-                .await
+                .await;
         }
         Err(error) if error.is_passing() => drop(deliveries),
         Err(error) => {
@@ -182,20 +178,19 @@ async fn work(
     }
 }
 
-/// The channel has no room: its tasks wait a little, in the queues and not here.
+/// Sends the tasks of a batch back to a waiting queue, because the channel has no free slot.
 async fn put_off(
     context: &Context,
     channel: ChannelId,
-    tasks: Vec<AtTurn>,
-    deliveries: Vec<Delivery>,
+    (tasks, deliveries): Batch,
     schedule: &Schedule,
 ) {
-    let rung = Rung::nearest(Duration::from_secs(5));
+    let rung = Rung::nearest(LONGEST_WAIT);
     let due_at = due_at(context.now(), rung);
     let put_off = context
         .ask_store("put polls off", || context.store.postpone(&tasks, due_at))
         .await;
-    // Nothing was asked of anybody: dropped, the messages go back to their queue.
+    // Dropped, the deliveries go back to their queue; the upstream was not called.
     let Ok(put_off) = put_off else { return };
     let next = put_off.into_iter().map(|at| FollowUp::Poll {
         channel,

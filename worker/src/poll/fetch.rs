@@ -1,4 +1,4 @@
-//! Asking a channel about tasks of ours: in one call, unless it refuses the ids as a whole.
+//! Asks a channel about tasks: in one call, unless the channel refuses the ids as a whole.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,29 +6,34 @@ use shared::store::channels::Channel;
 use shared::task::step::Observation;
 
 use crate::context::Context;
-use crate::upstream::{FetchOutcome, Trouble};
+use crate::upstream::{Driver, FetchOutcome, Trouble};
 
-/// What a channel said of the tasks it was asked about.
+/// What a channel said about the tasks it was asked about.
 #[derive(Default)]
 pub struct Answer {
-    /// What it said, by its own names.
+    /// What the channel said, by upstream id.
     pub known: HashMap<String, Observation>,
-    /// The names that it was asked about and answered. One that is here and not in `known` was left
-    /// out, or refused; one that is not here was not asked about in the end.
+    /// The upstream ids that the channel answered. An id in here and not in `known` was left out, or
+    /// refused; an id that is not in here was not asked about in the end.
     pub answered: HashSet<String>,
-    /// What went wrong, if anything did. Nothing was asked after that.
+    /// What went wrong, if anything did. No call was made after that.
     pub trouble: Option<Trouble>,
 }
 
-/// The most calls for one answer: enough to find one bad id among a hundred, and not so many that a
-/// wrong address, which refuses everything, is asked for ever.
+/// The most calls for one answer: enough to find one bad id among a hundred, and a bound for a wrong
+/// address, which refuses everything.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own. A group that is refused is halved until the ids
-/// that do it stand alone: an upstream that answers 404 for a whole batch because of one id hurts
-/// nobody but that one. Begins no call later than `UPSTREAM_FETCH_TIMEOUT` after the first, so that
-/// all of it takes at most twice that.
-pub async fn fetch(context: &Context, channel: &Channel, groups: Vec<Vec<String>>) -> Answer {
+/// Asks about each of `groups` in a call of its own. A group that is refused is halved until the bad ids
+/// stand alone, so that an upstream that answers 404 for a whole batch because of one id harms only the
+/// task with that id. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first, so that all
+/// calls together take at most twice that.
+pub async fn fetch(
+    context: &Context,
+    driver: Driver<'_>,
+    channel: &Channel,
+    groups: Vec<Vec<String>>,
+) -> Answer {
     let mut answer = Answer::default();
     let until = context.now().after(context.settings.fetch_timeout);
     let mut calls = 0;
@@ -39,16 +44,12 @@ pub async fn fetch(context: &Context, channel: &Channel, groups: Vec<Vec<String>
             break;
         }
         calls += 1;
-        match context
-            .platform(channel.platform)
-            .fetch(channel, &group)
-            .await
-        {
+        match driver.fetch(channel, &group).await {
             FetchOutcome::Answered(known) => {
                 answer.known.extend(known);
                 answer.answered.extend(group);
             }
-            // Alone, or no more calls to spend: left out this time.
+            // The id stands alone, or no call is left: it counts as left out of this answer.
             FetchOutcome::IdsRefused if group.len() == 1 || calls >= MOST_CALLS => {
                 answer.answered.extend(group);
             }

@@ -1,4 +1,9 @@
-//! One batch, one poll: one look at its tasks, one fetch, one transaction.
+//! One batch, one poll: one read of its tasks, one fetch, one transaction.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`batching`] | merges messages into batches |
+//! | [`fetch`] | asks a channel about tasks |
 
 pub mod batching;
 pub mod fetch;
@@ -6,27 +11,40 @@ pub mod fetch;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
 use shared::store::turns::{AtTurn, End, Finished, News, PollJob, Waiting};
+use shared::task::ChannelId;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
-use shared::task::{ChannelId, Status, TaskId};
 
 use crate::channels::Permit;
 use crate::context::{Context, LEASE_SLACK};
-use crate::figures::{Turns, Work, count_end, count_turns, record_lateness};
+use crate::ended::{self, Ending};
+use crate::figures::{Turns, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
+use crate::upstream::Driver;
 use fetch::{Answer, fetch};
 
-/// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn. The `room` that
-/// it was given at the channel is free for others as soon as the answer is here and may be written.
+/// How long a fetch may run before its tasks are held: well below the grace of the sweep.
+const HOLD_AFTER: Duration = Duration::from_secs(5);
+/// How long after its last rest a fetch alone shows that a channel is well again.
+const WELL_AFTER: Duration = Duration::from_mins(1);
+/// The rest of tasks whose platform this worker has no driver for: another worker may take them then.
+const NO_DRIVER: Duration = Duration::from_secs(30);
+/// The most polls in a row without an answer that a task gets at its deadline, so that one 429, or an
+/// upstream that restarts, does not decide.
+const LAST_TRIES: u32 = 5;
+
+/// Polls those of `tasks` (at most a hundred, all at `channel`) that still are at their turn. Frees
+/// `permit`, the slot at the channel, as soon as the answer is here and may be written.
 pub async fn poll(
     context: &Context,
     channel: ChannelId,
-    room: Option<Permit>,
+    permit: Option<Permit>,
     tasks: &[AtTurn],
 ) -> Result<Vec<FollowUp>, StoreError> {
     let channels = context
@@ -42,7 +60,7 @@ pub async fn poll(
         }
         return Ok(Vec::new());
     };
-    let claimed_at = context.now();
+    let read_at = context.now();
     let jobs = context
         .ask_store("read the tasks of a poll", || {
             context.store.poll_jobs(channel.id, tasks)
@@ -50,28 +68,37 @@ pub async fn poll(
         .await?;
     count_turns(Work::Poll, Turns::Claimed, jobs.len());
     count_turns(Work::Poll, Turns::Stale, tasks.len() - jobs.len());
-    record_latenesses(&jobs, claimed_at);
+    record_latenesses(&jobs, read_at);
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    // At its deadline a task gets its last poll, whatever the channel is doing.
-    let cooling = channel.cool_until > claimed_at;
-    let (asked, resting): (Vec<PollJob>, Vec<PollJob>) = jobs
-        .into_iter()
-        .partition(|job| !cooling || job.deadline <= claimed_at);
-    let answer = ask_and_hold(context, channel, &asked).await;
-    // A fetch says nothing of how a submit would do: it only ends a row of rests long after the last.
-    let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
-    if answer.trouble.is_none() && !asked.is_empty() && long_well {
-        context.warm_up(channel).await;
+    let mut rest_until = channel.cool_until;
+    let mut answer = Answer::default();
+    let (mut asked, mut resting) = (Vec::new(), Vec::new());
+    if let Some(driver) = context.upstreams.driver(channel.platform) {
+        // At its deadline a task gets its last poll, even if the channel rests.
+        let cooling = channel.cool_until > read_at;
+        (asked, resting) = jobs
+            .into_iter()
+            .partition(|job| !cooling || job.deadline <= read_at);
+        answer = fetch_and_hold(context, driver, channel, &asked).await;
+        // A fetch does not show how a submit would do, so it ends a row of rests only long after.
+        let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
+        if answer.trouble.is_none() && !asked.is_empty() && long_well {
+            context.warm_up(channel).await;
+        }
+        if let Some(trouble) = &answer.trouble {
+            rest_until = context.cool_down(channel, trouble).await;
+        }
+    } else {
+        tracing::warn!(platform = %channel.platform, channel = %channel.name,
+            "this worker has no driver for the channel's platform");
+        rest_until = rest_until.max(read_at.after(NO_DRIVER));
+        resting = jobs;
     }
-    let rest_until = match &answer.trouble {
-        Some(trouble) => context.cool_down(channel, trouble).await,
-        None => channel.cool_until,
-    };
-    // Not before: answers that nobody can write must not gather.
-    let _settling = context.channels.take_settle_room().await;
-    drop(room);
+    // The slot is freed only now, so that answers that cannot be written yet do not pile up.
+    let _settling = context.channels.settle_permit().await;
+    drop(permit);
     let batch = Batch {
         context,
         channel,
@@ -86,18 +113,19 @@ pub async fn poll(
     batch.settle(outcomes.collect()).await
 }
 
-/// How long a poll may be under way before its tasks are held: well below what the sweep leaves a task
-/// to the message that is on its way.
-const HOLD_AFTER: Duration = Duration::from_secs(5);
-
-/// Asks. Most answers are back in a moment, and then nothing had to be written before; where one is
-/// not, the sweep is told to leave the tasks alone for as long as it may take.
-async fn ask_and_hold(context: &Context, channel: &Channel, jobs: &[PollJob]) -> Answer {
+/// Fetches. Most answers come in a moment, and nothing is written before. While an answer is late, its
+/// tasks are held, so that the sweep leaves them alone for as long as the fetch may take.
+async fn fetch_and_hold(
+    context: &Context,
+    driver: Driver<'_>,
+    channel: &Channel,
+    jobs: &[PollJob],
+) -> Answer {
     let _under_way = context.channels.fetching(channel.id);
-    let asking = fetch(context, channel, groups(jobs));
-    tokio::pin!(asking);
+    let fetching = fetch(context, driver, channel, groups(jobs));
+    tokio::pin!(fetching);
     tokio::select! {
-        answer = &mut asking => return answer,
+        answer = &mut fetching => return answer,
         () = tokio::time::sleep(HOLD_AFTER) => {}
     }
     let hold = async {
@@ -108,13 +136,10 @@ async fn ask_and_hold(context: &Context, channel: &Channel, jobs: &[PollJob]) ->
             tracing::warn!(%error, "tasks could not be held; they may be polled twice");
         }
     };
-    tokio::join!(asking, hold).0
+    tokio::join!(fetching, hold).0
 }
 
-/// How long after its last rest a channel counts as well again by its fetches alone.
-const WELL_AFTER: Duration = Duration::from_mins(1);
-
-/// What the sweep found was put off by it, and was measured there: only what came by itself counts.
+/// Records how late these polls are, but not of tasks that the sweep found: the sweep measured those.
 fn record_latenesses(jobs: &[PollJob], now: Millis) {
     for job in jobs {
         if job.due_at.since(now) <= LONGEST_BEAT {
@@ -123,12 +148,8 @@ fn record_latenesses(jobs: &[PollJob], now: Millis) {
     }
 }
 
-/// The most polls in a row without an answer that a task gets at its deadline: one that hits a 429, or
-/// an upstream that restarts, must not decide.
-const LAST_TRIES: u32 = 5;
-
-/// The ids to ask about: those that were missing last time in a call of their own, so that one that
-/// makes an upstream refuse a whole batch does so to few others.
+/// The ids to ask about, in two calls: an id that was missing last time may make an upstream refuse a
+/// whole batch, so those ids go in a call of their own.
 fn groups(jobs: &[PollJob]) -> Vec<Vec<String>> {
     let (missing, others): (Vec<&PollJob>, Vec<&PollJob>) =
         jobs.iter().partition(|job| job.missing > 0);
@@ -136,10 +157,10 @@ fn groups(jobs: &[PollJob]) -> Vec<Vec<String>> {
     vec![ids(missing), ids(others)]
 }
 
-/// What becomes of one task.
+/// The outcome of a poll for one task.
 enum Outcome {
     Waits(Waiting, Rung),
-    Ends(Finished, TaskId),
+    Ends(Ending),
 }
 
 struct Batch<'a> {
@@ -147,7 +168,7 @@ struct Batch<'a> {
     channel: &'a Channel,
     now: Millis,
     rest_until: Millis,
-    /// One draw for the whole batch: what travels together stays together.
+    /// One draw for the whole batch, so that its tasks stay together.
     chance: f64,
 }
 
@@ -163,8 +184,7 @@ impl Batch<'_> {
             }
             tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
                 missing = job.missing + 1, "the upstream left this task out of its answer");
-            let rung = self.pace(job);
-            return Outcome::Waits(self.waits(job, rung, job.missing + 1, None), rung);
+            return self.waits(job, job.missing + 1, None);
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
             return give_up(
@@ -175,23 +195,19 @@ impl Batch<'_> {
         self.rest(job, u32::from(at_deadline))
     }
 
-    /// The task was asked about and answered.
+    /// The outcome for a task that the upstream said something about.
     fn observed(&self, job: &PollJob, observation: Observation) -> Outcome {
         let known = Known {
             status: job.status,
             progress: job.progress,
             digest: job.digest,
         };
+        // The addresses in a result are what the client paid for; only our key is hidden there.
         let only_key = Scrub::default().and(self.channel.key.expose());
-        let data = |data: Option<Box<serde_json::value::RawValue>>| {
-            data.map(|data| only_key.json(data.get()))
-        };
+        let scrubbed = |data: Option<Box<RawValue>>| data.map(|data| only_key.json(data.get()));
         match observation.step(known) {
-            Step::Succeeded { data: result } => ends(job, End::Success, data(result)),
-            Step::Failed {
-                reason,
-                data: result,
-            } => {
+            Step::Succeeded { data } => ends(job, End::Success, scrubbed(data)),
+            Step::Failed { reason, data } => {
                 let scrub =
                     Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
                 let reason = match scrub.reason(&reason) {
@@ -203,105 +219,82 @@ impl Batch<'_> {
                     channel: None,
                     given_up: false,
                 };
-                ends(job, end, data(result))
+                ends(job, end, scrubbed(data))
             }
             _ if job.deadline <= self.now => give_up(
                 job,
                 "the upstream did not finish the task before its deadline",
             ),
-            Step::Same => {
-                let rung = self.pace(job);
-                Outcome::Waits(self.waits(job, rung, 0, None), rung)
-            }
+            Step::Same => self.waits(job, 0, None),
             Step::Moved {
                 status,
                 progress,
-                data: result,
+                data,
                 digest,
             } => {
+                tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
+                    %status, %progress, "the task moved");
                 let news = News {
                     status,
                     progress,
-                    data: data(result),
+                    data: scrubbed(data),
                     digest,
                 };
-                tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
-                    status = %news.status, progress = %news.progress, "the task moved");
-                let rung = self.pace(job);
-                Outcome::Waits(self.waits(job, rung, 0, Some(news)), rung)
+                self.waits(job, 0, Some(news))
             }
         }
     }
 
-    /// The task waits until its channel is well; no poll is counted, and `missed` of its last tries.
+    /// The task was polled, and waits for its next poll.
+    fn waits(&self, job: &PollJob, missing: u32, news: Option<News>) -> Outcome {
+        let polls = job.polls + 1;
+        let left = job.deadline.since(self.now);
+        let rung = self.context.settings.pace.rung(polls, left, self.chance);
+        self.waits_for(job, rung, polls, missing, news)
+    }
+
+    /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last
+    /// tries are.
     fn rest(&self, job: &PollJob, missed: u32) -> Outcome {
         let left = job.deadline.since(self.now);
         let rest = self.rest_until.since(self.now).max(Duration::from_secs(1));
         let rung = Rung::at_least(rest).min(Rung::at_least(left));
-        let due_at = due_at(self.now, rung);
-        let (polls, missing) = (job.polls, job.missing + missed);
-        Outcome::Waits(
-            Waiting {
-                at: job.at,
-                due_at,
-                polls,
-                missing,
-                news: None,
-            },
-            rung,
-        )
+        self.waits_for(job, rung, job.polls, job.missing + missed, None)
     }
 
-    fn pace(&self, job: &PollJob) -> Rung {
-        let left = job.deadline.since(self.now);
-        self.context
-            .settings
-            .pace
-            .rung(job.polls + 1, left, self.chance)
-    }
-
-    fn waits(&self, job: &PollJob, rung: Rung, missing: u32, news: Option<News>) -> Waiting {
-        let due_at = due_at(self.now, rung);
-        Waiting {
+    fn waits_for(
+        &self,
+        job: &PollJob,
+        rung: Rung,
+        polls: u32,
+        missing: u32,
+        news: Option<News>,
+    ) -> Outcome {
+        let waiting = Waiting {
             at: job.at,
-            due_at,
-            polls: job.polls + 1,
+            due_at: due_at(self.now, rung),
+            polls,
             missing,
             news,
-        }
+        };
+        Outcome::Waits(waiting, rung)
     }
 
-    /// Writes all outcomes in one transaction; returns what comes next.
+    /// Writes all outcomes in one transaction; returns the next polls.
     async fn settle(&self, outcomes: Vec<Outcome>) -> Result<Vec<FollowUp>, StoreError> {
-        let mut waiting = Vec::new();
-        let mut finished = Vec::new();
-        let mut ends = Vec::new();
-        let mut rungs = HashMap::new();
+        let (mut waiting, mut endings, mut rungs) = (Vec::new(), Vec::new(), HashMap::new());
         for outcome in outcomes {
             match outcome {
                 Outcome::Waits(task, rung) => {
                     rungs.insert(task.at.row, rung);
                     waiting.push(task);
                 }
-                Outcome::Ends(task, name) => {
-                    finished.push(task);
-                    ends.push(name);
-                }
+                Outcome::Ends(ending) => endings.push(ending),
             }
         }
-        let store = &self.context.store;
-        let settled = self
-            .context
-            .persist("settle a poll", || {
-                store.settle(waiting.clone(), finished.clone(), self.now)
-            })
-            .await?;
-        for (task, name) in finished.iter().zip(&ends) {
-            if settled.finished.contains(&task.at.row) {
-                note_end(task, name);
-            }
-        }
-        let next = settled.waiting.into_iter().map(|at| FollowUp::Poll {
+        let waiting =
+            ended::settle(self.context, "settle a poll", waiting, endings, self.now).await?;
+        let next = waiting.into_iter().map(|at| FollowUp::Poll {
             channel: self.channel.id,
             at,
             delay: rungs.get(&at.row).copied(),
@@ -320,20 +313,12 @@ fn give_up(job: &PollJob, reason: &str) -> Outcome {
 }
 
 fn ends(job: &PollJob, end: End, data: Option<String>) -> Outcome {
-    let finished = Finished {
-        at: job.at,
-        end,
-        data,
-    };
-    Outcome::Ends(finished, job.task_id.clone())
-}
-
-fn note_end(task: &Finished, name: &TaskId) {
-    let (status, reason) = match &task.end {
-        End::Success => (Status::Success, ""),
-        End::Failure { reason, .. } => (Status::Failure, reason.as_str()),
-    };
-    count_end(status);
-    tracing::info!(task = %name, row = task.at.row.0, turn = task.at.turn.0, %status, reason,
-        "the task ended");
+    Outcome::Ends(Ending {
+        task_id: job.task_id.clone(),
+        finished: Finished {
+            at: job.at,
+            end,
+            data,
+        },
+    })
 }

@@ -1,5 +1,5 @@
-//! One message, one submit: the task is read, given a channel with room, and sent. What its outcome
-//! means stands in `submit/outcome.rs`.
+//! One message, one submit: reads the task, finds a channel with a free slot, and sends the task once.
+//! [`outcome`] says what the answer means.
 
 mod outcome;
 
@@ -16,14 +16,17 @@ use crate::channels::choice::{Choice, choose};
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{Turns, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
+use crate::upstream::Driver;
 use outcome::{Sent, UNKNOWN, fail};
 
-/// How long a message is held while every channel is full, before it goes back to wait in a queue.
-const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_mins(1);
-/// How often it looks again in that time, at least.
-const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
+/// The longest time that a message is held while all channels are full; then it goes back to a queue.
+const LONGEST_HOLD: Duration = Duration::from_mins(1);
+/// The longest pause between two looks for a free slot in that time.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// The wait of a task that no channel, or no driver of this worker, can take now.
+const NO_CHANNEL: Duration = Duration::from_secs(30);
 
-/// What becomes of a message: what to publish next, if anything.
+/// What to publish next for a message, if anything.
 pub type Decision = Result<Option<FollowUp>, StoreError>;
 
 /// Submits the task, if it still is at its turn.
@@ -48,30 +51,34 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         let reason = "no channel could take the task before its deadline";
         return fail(context, &job, at, reason, None).await;
     }
-    match find_room(context, &job).await? {
-        Found::Permit(channel, room) => {
-            let decision = send(context, &job, &channel).await;
-            drop(room);
+    let Some(driver) = context.upstreams.driver(job.platform) else {
+        tracing::warn!(platform = %job.platform, "this worker has no driver for the task's platform");
+        return put_off(context, &job, NO_CHANNEL).await;
+    };
+    match find_slot(context, &job).await? {
+        Found::Slot(channel, permit) => {
+            let decision = send(context, &job, &channel, driver).await;
+            drop(permit);
             decision
         }
         Found::Wait(wait) => put_off(context, &job, wait).await,
     }
 }
 
-/// The task, read together with those that others submit now.
+/// Reads the task, in a batch with other submits.
 async fn read(context: &Context, at: AtTurn) -> Result<Option<SubmitJob>, StoreError> {
     let is_of = |at: &AtTurn, job: &SubmitJob| job.at == *at;
     let read = |tasks: Vec<AtTurn>| async move { context.store.submit_jobs(&tasks).await };
     context.submits.read.serve(at, is_of, read).await
 }
 
-/// The intention, recorded together with those of others.
+/// Records the intention to send, in a batch with other submits.
 async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>, StoreError> {
     let is_of =
         |one: &Intention, begun: &Begun| begun.at.row == one.at.row && begun.claim == one.claim;
     let begin = |intentions: Vec<Intention>| async move {
         let now = context.now();
-        // Twice the slack of a poll: what is lost here is lost for good.
+        // Twice the slack of a poll: a submit whose lease runs out ends its task.
         let lease = now.after(context.settings.submit_timeout + 2 * LEASE_SLACK);
         context.store.begin_submits(&intentions, lease, now).await
     };
@@ -79,49 +86,41 @@ async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>,
 }
 
 enum Found {
-    Permit(Box<Channel>, Permit),
+    Slot(Box<Channel>, Permit),
     Wait(Duration),
 }
 
-/// A channel that may take the task and has room. A task that any channel could take waits here for
-/// room: that is what holds back the queue. A continuation goes back to wait, so that its one full
-/// channel does not hold back the others.
-async fn find_room(context: &Context, job: &SubmitJob) -> Result<Found, StoreError> {
+/// Finds a channel that may take the task and has a free slot. A task that any channel could take waits
+/// here for a slot, which holds back the queue. A continuation goes back to a queue, so that its one
+/// full channel does not hold back tasks of the others.
+async fn find_slot(context: &Context, job: &SubmitJob) -> Result<Found, StoreError> {
     let started = context.now();
+    let avoid = job.last_channel.filter(|_| job.attempts > 0);
     loop {
         let channels = context
             .ask_store("read the channels", || context.channels.all())
             .await?;
         let now = context.now();
-        let avoid = if job.attempts > 0 {
-            job.last_channel
-        } else {
-            None
-        };
         let chance = || context.random.unit();
         let order = match choose(&channels, job.platform, job.pinned, avoid, now, chance) {
             Choice::Take(order) => order,
             Choice::Cooling(until) => return Ok(Found::Wait(until.since(now))),
-            Choice::Nobody => {
-                return Ok(Found::Wait(
-                    Rung::at_least(Duration::from_secs(30)).duration(),
-                ));
-            }
+            Choice::Nobody => return Ok(Found::Wait(NO_CHANNEL)),
         };
-        if let Some((id, room)) = context.channels.take_submit_room(&order)
+        if let Some((id, permit)) = context.channels.submit_permit(&order)
             && let Some(channel) = channels.iter().find(|channel| channel.id == id)
         {
-            return Ok(Found::Permit(Box::new(channel.clone()), room));
+            return Ok(Found::Slot(Box::new(channel.clone()), permit));
         }
         let waited = now.since(started);
-        if job.pinned.is_some() || waited > LONGEST_WAIT_FOR_ROOM || context.stop.is_requested() {
+        if job.pinned.is_some() || waited > LONGEST_HOLD || context.stop.is_requested() {
             return Ok(Found::Wait(Rung::SHORTEST.duration()));
         }
-        context.channels.submit_ended(LOOK_FOR_ROOM_EVERY).await;
+        context.channels.submit_ended(LONGEST_LOOK).await;
     }
 }
 
-/// Puts the task off without having asked anybody.
+/// Sends the task back to a waiting queue; no upstream was called.
 async fn put_off(context: &Context, job: &SubmitJob, wait: Duration) -> Decision {
     let now = context.now();
     let rung = Rung::at_least(wait).min(Rung::at_least(job.deadline.since(now)));
@@ -142,18 +141,20 @@ async fn put_off(context: &Context, job: &SubmitJob, wait: Duration) -> Decision
     }))
 }
 
-/// Sends the task, once, its intention recorded before.
-async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision {
-    let claim = context.random.number();
+/// Records the intention to send the task, sends it once, and settles the outcome.
+async fn send(
+    context: &Context,
+    job: &SubmitJob,
+    channel: &Channel,
+    driver: Driver<'_>,
+) -> Decision {
+    let intention = Intention {
+        at: job.at,
+        channel: channel.id,
+        claim: context.random.number(),
+    };
     let claimed = context
-        .ask_store("claim a submit", || {
-            let intention = Intention {
-                at: job.at,
-                channel: channel.id,
-                claim,
-            };
-            begin(context, intention)
-        })
+        .ask_store("claim a submit", || begin(context, intention))
         .await?;
     let Some(Begun { at, .. }) = claimed else {
         count_turns(Work::Submit, Turns::Stale, 1);
@@ -162,15 +163,13 @@ async fn send(context: &Context, job: &SubmitJob, channel: &Channel) -> Decision
     count_turns(Work::Submit, Turns::Claimed, 1);
     tracing::debug!(task = %job.task_id, turn = at.turn.0, channel = %channel.name, "sending the task");
     record_lateness(Work::Submit, context.now().since(job.due_at));
-    let outcome = context
-        .platform(job.platform)
-        .submit(channel, job.action, &job.request)
-        .await;
+    let outcome = driver.submit(channel, job.action, &job.request).await;
     let sent = Sent {
         context,
         job,
         at,
         channel,
+        driver,
     };
     sent.settle(outcome).await
 }

@@ -1,31 +1,32 @@
-//! What the outcome of a submit means for its task: it is polled, tried again, or ends.
+//! What the outcome of a submit means for its task: a poll, another try, or the end.
 
-use serde_json::Value;
 use shared::store::channels::Channel;
 use shared::store::turns::{Accepted, AtTurn, End, Finished, SubmitJob};
-use shared::task::Status;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{CoolDown, Rung, retry_rung};
 
 use super::Decision;
 use crate::context::Context;
-use crate::figures::count_end;
+use crate::ended::{Ending, settle};
 use crate::schedule::{FollowUp, due_at};
-use crate::upstream::{SubmitOutcome, Trouble};
+use crate::upstream::{Driver, SubmitOutcome, Trouble};
 
+/// The reason of a task whose submit may or may not have arrived.
 pub(super) const UNKNOWN: &str = "it is not known whether the upstream received the task, and it is \
                                   not sent twice; the quota was given back";
 
-/// A task that was sent, at the turn that its intention gave.
+/// A task that was sent.
 pub(super) struct Sent<'a> {
     pub context: &'a Context,
     pub job: &'a SubmitJob,
+    /// The task, at the turn that its intention gave.
     pub at: AtTurn,
     pub channel: &'a Channel,
+    pub driver: Driver<'a>,
 }
 
 impl Sent<'_> {
-    /// Writes the outcome down before anything else: it is known nowhere but here.
+    /// Writes the outcome, before anything else is done: only this worker knows it.
     pub async fn settle(self, outcome: SubmitOutcome) -> Decision {
         match outcome {
             SubmitOutcome::Accepted(upstream_id) => {
@@ -38,11 +39,11 @@ impl Sent<'_> {
                     empty if empty.is_empty() => "the upstream refused the task".to_owned(),
                     reason => reason,
                 };
-                fail(self.context, self.job, self.at, &reason, Some(self.channel)).await
+                self.fail(&reason).await
             }
             SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble).await,
             SubmitOutcome::Unknown(what) => {
-                let next = fail(self.context, self.job, self.at, UNKNOWN, Some(self.channel)).await;
+                let next = self.fail(UNKNOWN).await;
                 let trouble = Trouble::broken("unknown", what);
                 self.context.cool_down(self.channel, &trouble).await;
                 next
@@ -56,6 +57,7 @@ impl Sent<'_> {
             job,
             at,
             channel,
+            ..
         } = self;
         let now = context.now();
         let left = job.deadline.since(now);
@@ -76,8 +78,8 @@ impl Sent<'_> {
             })
             .await?;
         let Some(next) = polling else {
-            // Either a first try did record it, and its answer was lost: then the sweep goes on with
-            // it. Or somebody took this worker for dead, and ended the task.
+            // Either a first try recorded the task and its answer was lost: then the sweep finds the
+            // task. Or another worker took this one for dead, and ended the task.
             tracing::error!(task = %job.task_id, turn = at.turn.0, channel = %channel.name,
                 upstream_id = accepted.upstream_id,
                 "the upstream accepted a task that is at another turn by now");
@@ -92,26 +94,27 @@ impl Sent<'_> {
         }))
     }
 
-    /// The task is tried again: on a channel that is well if there is one, else on one that rests
-    /// now, when that is likely to be well.
+    /// Schedules another try: soon if another channel is well, else when this channel may be well.
     async fn not_arrived(&self, trouble: Trouble) -> Decision {
         let Self {
             context,
             job,
             at,
             channel,
+            ..
         } = self;
         let until = context.cool_down(channel, &trouble).await;
         let now = context.now();
         let elsewhere = self.another_is_well().await;
-        // "Not now" is no attempt; nor is a channel that refuses us while another may serve the task.
+        // "Not now" does not count as an attempt. Nor does a channel that refuses our key, while
+        // another channel may take the task.
         let refused = trouble.kind == CoolDown::Refusal;
         let counted = !(trouble.busy || refused && elsewhere);
         let attempts = job.attempts + u32::from(counted);
         if counted && attempts >= context.settings.submit_attempts {
             let said = self.scrub().reason(&trouble.said);
             let reason = format!("no channel could take the task in {attempts} attempts: {said}");
-            return fail(context, job, *at, &reason, Some(channel)).await;
+            return self.fail(&reason).await;
         }
         let rested = Rung::at_least(until.since(now));
         let rung = match (elsewhere, trouble.busy) {
@@ -144,7 +147,7 @@ impl Sent<'_> {
         }))
     }
 
-    /// Whether another channel, with no trouble of its own of late, may take the task now.
+    /// Whether another channel, with no trouble of late, may take the task now.
     async fn another_is_well(&self) -> bool {
         let now = self.context.now();
         let channels = self.context.channels.all().await.unwrap_or_default();
@@ -156,18 +159,21 @@ impl Sent<'_> {
                 .any(|other| other.cool_until <= now && other.cool_count == 0)
     }
 
-    /// Hides the channel's secrets, and what the upstream calls the task that this one continues.
+    async fn fail(&self, reason: &str) -> Decision {
+        fail(self.context, self.job, self.at, reason, Some(self.channel)).await
+    }
+
+    /// Hides the channel's secrets, and the upstream's id of the task that this one continues.
     fn scrub(&self) -> Scrub {
         let scrub = Scrub::channel(&self.channel.base_url, &self.channel.key);
-        let request: Value = serde_json::from_str(&self.job.request).unwrap_or_default();
-        match request["task_id"].as_str() {
-            Some(continued) => scrub.and(continued),
+        match self.driver.continued_id(&self.job.request) {
+            Some(continued) => scrub.and(&continued),
             None => scrub,
         }
     }
 }
 
-/// FAILURE, and the refund with it.
+/// Ends the task as FAILURE, and refunds it.
 pub(super) async fn fail(
     context: &Context,
     job: &SubmitJob,
@@ -175,26 +181,26 @@ pub(super) async fn fail(
     reason: &str,
     channel: Option<&Channel>,
 ) -> Decision {
-    let now = context.now();
     let end = End::Failure {
         reason: reason.to_owned(),
         channel: channel.map(|channel| channel.id),
         given_up: false,
     };
-    let finished = Finished {
-        at,
-        end,
-        data: None,
+    let ending = Ending {
+        task_id: job.task_id.clone(),
+        finished: Finished {
+            at,
+            end,
+            data: None,
+        },
     };
-    let settled = context
-        .persist("end a task", || {
-            context.store.settle(vec![], vec![finished.clone()], now)
-        })
-        .await?;
-    if !settled.finished.is_empty() {
-        count_end(Status::Failure);
-        tracing::info!(task = %job.task_id, turn = at.turn.0, reason,
-            "the task failed and was refunded");
-    }
+    settle(
+        context,
+        "end a task",
+        Vec::new(),
+        vec![ending],
+        context.now(),
+    )
+    .await?;
     Ok(None)
 }

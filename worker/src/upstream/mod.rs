@@ -1,33 +1,50 @@
-//! What every upstream can do. The next platform is a folder beside `suno`.
+//! What every upstream can do, and one folder for each platform.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`suno`] | the driver of the platform `suno` |
+//! | [`http`] | one HTTP call, bounded in time and size |
+//!
+//! `docs/upstreams.md` lists what another platform takes.
 
+pub mod http;
 pub mod suno;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use metrics::{counter, histogram};
+use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
-use shared::task::Action;
 use shared::task::step::Observation;
 use shared::task::wait::CoolDown;
+use shared::task::{Action, Platform};
+
+use http::Http;
+
+/// The driver of each platform. Another platform is one line here.
+fn drivers(http: Http) -> Vec<Box<dyn Upstream>> {
+    vec![Box::new(suno::Suno::new(http))]
+}
 
 /// How a submit ended, as far as we can know.
 #[derive(Debug)]
 pub enum SubmitOutcome {
-    /// The upstream has it, under this name.
+    /// The upstream accepted the task, and gave it this id.
     Accepted(String),
-    /// The upstream refused the request itself: no other try would help. Its words, as they came.
+    /// The upstream refused the request itself, in these words, unscrubbed: no retry would help.
     Refused(String),
-    /// It surely did not arrive: it may be tried again, here or elsewhere.
+    /// The request did not arrive: it may be retried, on this channel or another.
     NotArrived(Trouble),
-    /// It may have arrived: it must never be sent again. What happened, for an operator.
+    /// The request may have arrived: it must never be sent again. The text is for an operator.
     Unknown(String),
 }
 
 /// How a fetch ended.
 #[derive(Debug)]
 pub enum FetchOutcome {
-    /// What the upstream said of the ids it knows. Those it left out are missing.
+    /// What the upstream said about the ids it knows. The ids it left out are missing.
     Answered(HashMap<String, Observation>),
     /// The upstream refused the ids as a whole, perhaps because of one of them.
     IdsRefused,
@@ -38,22 +55,22 @@ pub enum FetchOutcome {
 /// What is wrong with a channel.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    /// How it cools down.
+    /// How the channel cools down.
     pub kind: CoolDown,
-    /// Whether the upstream only said "not now" (429): no attempt of the task is counted then.
+    /// Whether the upstream only said "not now" (429): then no attempt of the task is counted.
     pub busy: bool,
-    /// For how long the upstream asked us to stay away.
+    /// How long the upstream asked us to stay away.
     pub retry_after: Option<Duration>,
-    /// What happened, in a word, for the figures.
+    /// What happened, as the label `outcome` of `task_center_upstream_calls_total`.
     pub outcome: &'static str,
     /// What happened, for an operator.
     pub what: String,
-    /// What happened, for the client: nothing of ours beyond the upstream's own words.
+    /// What happened, for the client: only what the upstream said itself.
     pub said: String,
 }
 
 impl Trouble {
-    /// The channel is out of order: no connection, no whole answer, or none that reads.
+    /// The channel is out of order: no connection, no whole answer, or an answer that does not read.
     pub fn broken(outcome: &'static str, what: String) -> Self {
         Self {
             kind: CoolDown::Trouble,
@@ -66,13 +83,102 @@ impl Trouble {
     }
 }
 
-/// What every upstream can do. Neither method takes longer than its timeout, and neither panics
-/// whatever the upstream answers.
+/// The driver of a platform. No call takes longer than its timeout, and none panics, whatever the
+/// upstream answers.
 #[async_trait]
 pub trait Upstream: Send + Sync + 'static {
-    /// Hands a request (JSON) to the channel, once.
+    /// The platform whose channels this driver calls.
+    fn platform(&self) -> Platform;
+
+    /// Sends a request (JSON) to the channel, once.
     async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome;
 
-    /// Asks the channel about at most a hundred of its tasks, by its own names for them.
+    /// Asks the channel about at most a hundred tasks, by the ids that the upstream gave them.
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
+
+    /// The upstream's id of the task that `request` continues: clients must not see it.
+    fn continued_id(&self, request: &str) -> Option<String>;
+}
+
+/// The drivers of all platforms that this worker can call.
+pub struct Upstreams {
+    drivers: BTreeMap<Platform, Box<dyn Upstream>>,
+    clock: SharedClock,
+}
+
+impl Upstreams {
+    /// All drivers, with these bounds on a whole call.
+    pub fn new(
+        submit_timeout: Duration,
+        fetch_timeout: Duration,
+        clock: SharedClock,
+    ) -> Result<Self, reqwest::Error> {
+        let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
+        let drivers = drivers(http)
+            .into_iter()
+            .map(|driver| (driver.platform(), driver));
+        Ok(Self {
+            drivers: drivers.collect(),
+            clock,
+        })
+    }
+
+    /// The driver of `platform`. `None`: only a newer worker has one.
+    pub fn driver(&self, platform: Platform) -> Option<Driver<'_>> {
+        let upstream = &**self.drivers.get(&platform)?;
+        let clock = &*self.clock;
+        Some(Driver { upstream, clock })
+    }
+}
+
+/// A driver whose calls are counted and timed.
+#[derive(Clone, Copy)]
+pub struct Driver<'a> {
+    upstream: &'a dyn Upstream,
+    clock: &'a dyn Clock,
+}
+
+impl Driver<'_> {
+    /// See [`Upstream::submit`].
+    pub async fn submit(self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome {
+        let started = self.clock.now();
+        let outcome = self.upstream.submit(channel, action, request).await;
+        let label = match &outcome {
+            SubmitOutcome::Accepted(_) => "ok",
+            SubmitOutcome::Refused(_) => "refused",
+            SubmitOutcome::NotArrived(trouble) => trouble.outcome,
+            SubmitOutcome::Unknown(_) => "unknown",
+        };
+        self.count(channel, "submit", label, started);
+        outcome
+    }
+
+    /// See [`Upstream::fetch`].
+    pub async fn fetch(self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
+        let started = self.clock.now();
+        let outcome = self.upstream.fetch(channel, upstream_ids).await;
+        let label = match &outcome {
+            FetchOutcome::Answered(_) => "ok",
+            FetchOutcome::IdsRefused => "refused",
+            FetchOutcome::Failed(trouble) => trouble.outcome,
+        };
+        self.count(channel, "fetch", label, started);
+        counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())
+            .increment(upstream_ids.len() as u64);
+        outcome
+    }
+
+    /// See [`Upstream::continued_id`].
+    pub fn continued_id(self, request: &str) -> Option<String> {
+        self.upstream.continued_id(request)
+    }
+
+    fn count(self, channel: &Channel, call: &'static str, outcome: &'static str, started: Millis) {
+        counter!("task_center_upstream_calls_total",
+            "channel" => channel.name.clone(), "call" => call, "outcome" => outcome)
+        .increment(1);
+        histogram!("task_center_upstream_call_seconds",
+            "channel" => channel.name.clone(), "call" => call)
+        .record(self.clock.now().since(started).as_secs_f64());
+    }
 }

@@ -5,8 +5,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::store::listing::TaskView;
-use shared::task::TaskId;
+use shared::task::{Action, Platform, TaskId};
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
 use crate::openapi::schemas;
 use crate::routes::task::page::result;
@@ -37,8 +38,8 @@ pub(crate) fn success(data: impl Serialize) -> Response {
 pub struct Task<'a> {
     #[schema(schema_with = schemas::task_id)]
     task_id: &'a TaskId,
-    #[schema(schema_with = schemas::upstream_action)]
-    action: &'static str,
+    #[schema(schema_with = dialect_actions)]
+    action: String,
     #[schema(schema_with = schemas::status)]
     status: &'static str,
     fail_reason: &'a str,
@@ -54,11 +55,23 @@ pub struct Task<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// An action as the Suno dialect prints it: `MUSIC`, `LYRICS`.
+fn dialect_action(action: Action) -> String {
+    match action {
+        Action::SONG => "MUSIC".to_owned(),
+        other => other.as_str().to_ascii_uppercase(),
+    }
+}
+
+fn dialect_actions() -> Schema {
+    schemas::one_of(Platform::SUNO.actions().map(dialect_action))
+}
+
 impl<'a> From<&'a TaskView> for Task<'a> {
     fn from(task: &'a TaskView) -> Self {
         Self {
             task_id: &task.task_id,
-            action: task.action.upstream_name(),
+            action: dialect_action(task.action),
             status: task.status.as_str(),
             fail_reason: &task.fail_reason,
             submit_time: task.submit_time,

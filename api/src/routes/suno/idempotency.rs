@@ -61,7 +61,7 @@ mod tests {
             let key = HeaderValue::from_bytes(key).expect("it is a header");
             headers.append(IDEMPOTENCY_KEY, key);
         }
-        Ok(of_request(&headers, Action::Song, b"{}")?.map(|found| found.key))
+        Ok(of_request(&headers, Action::SONG, b"{}")?.map(|found| found.key))
     }
 
     #[test]
@@ -89,9 +89,9 @@ mod tests {
             let found = of_request(&headers, action, body).expect("the key is good");
             found.map(|found| found.request)
         };
-        let first = request(Action::Song, b"{}");
-        assert_eq!(first, request(Action::Song, b"{}"));
-        assert_ne!(first, request(Action::Song, b"{ }"));
-        assert_ne!(first, request(Action::Lyrics, b"{}"));
+        let first = request(Action::SONG, b"{}");
+        assert_eq!(first, request(Action::SONG, b"{}"));
+        assert_ne!(first, request(Action::SONG, b"{ }"));
+        assert_ne!(first, request(Action::LYRICS, b"{}"));
     }
 }

@@ -98,11 +98,11 @@ impl Request {
         fields.optional::<f64>("continue_at", Wanted::Number)?;
 
         match action {
-            Action::Lyrics if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
-            Action::Song if prompt.is_none() && description.is_none() && clip.is_none() => {
+            Action::LYRICS if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
+            Action::SONG if prompt.is_none() && description.is_none() && clip.is_none() => {
                 return Err(ApiError::SongWithoutPrompt);
             }
-            Action::Song | Action::Lyrics => {}
+            _ => {}
         }
         let mut request = Self {
             fields,
@@ -110,7 +110,7 @@ impl Request {
             task_id,
             is_continuation: clip.is_some(),
         };
-        if action == Action::Song && model.is_none() {
+        if action == Action::SONG && model.is_none() {
             request.fields.set("mv", DEFAULT_MODEL)?;
         }
         Ok(request)
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn song(body: &str) -> Result<Request> {
-        Request::parse(Action::Song, body.as_bytes())
+        Request::parse(Action::SONG, body.as_bytes())
     }
 
     fn refused(action: Action, body: &str) -> ApiError {
@@ -211,7 +211,7 @@ mod tests {
                 Ok(r#"{"mv":"chirp-v3-0","prompt":"p"}"#)
             );
         }
-        let lyrics = Request::parse(Action::Lyrics, br#"{"prompt":"p"}"#);
+        let lyrics = Request::parse(Action::LYRICS, br#"{"prompt":"p"}"#);
         let forwarded = lyrics.and_then(|request| request.to_json());
         assert_eq!(forwarded.as_deref(), Ok(r#"{"prompt":"p"}"#));
     }
@@ -244,13 +244,13 @@ mod tests {
             r#"{"prompt":null}"#,
             r#"{"prompt":" \n","tags":"pop"}"#,
         ] {
-            assert_eq!(refused(Action::Lyrics, body), ApiError::LyricsWithoutPrompt);
-            assert_eq!(refused(Action::Song, body), ApiError::SongWithoutPrompt);
+            assert_eq!(refused(Action::LYRICS, body), ApiError::LyricsWithoutPrompt);
+            assert_eq!(refused(Action::SONG, body), ApiError::SongWithoutPrompt);
         }
         let described = r#"{"gpt_description_prompt":"d"}"#;
         assert!(song(described).is_ok());
         assert_eq!(
-            refused(Action::Lyrics, described),
+            refused(Action::LYRICS, described),
             ApiError::LyricsWithoutPrompt
         );
     }
@@ -269,21 +269,21 @@ mod tests {
             for value in ["1", "true", "[]", "{}", r#""\ud800""#] {
                 let body = format!(r#"{{"prompt":"p","{name}":{value}}}"#);
                 let expected = ApiError::Field(name, Wanted::Text);
-                assert_eq!(refused(Action::Song, &body), expected);
+                assert_eq!(refused(Action::SONG, &body), expected);
             }
             let body = format!(r#"{{"prompt":"p","{name}":"a\u0000"}}"#);
             let expected = ApiError::Field(name, Wanted::TextWithoutNul);
-            assert_eq!(refused(Action::Song, &body), expected);
+            assert_eq!(refused(Action::SONG, &body), expected);
         }
         for value in ["1", r#""true""#, "[]"] {
             let body = format!(r#"{{"prompt":"p","make_instrumental":{value}}}"#);
             let expected = ApiError::Field("make_instrumental", Wanted::Flag);
-            assert_eq!(refused(Action::Song, &body), expected);
+            assert_eq!(refused(Action::SONG, &body), expected);
         }
         for value in [r#""1""#, "true", "1e999"] {
             let body = format!(r#"{{"prompt":"p","continue_at":{value}}}"#);
             let expected = ApiError::Field("continue_at", Wanted::Number);
-            assert_eq!(refused(Action::Song, &body), expected);
+            assert_eq!(refused(Action::SONG, &body), expected);
         }
     }
 
@@ -297,10 +297,10 @@ mod tests {
     #[test]
     fn what_is_no_object_and_what_is_no_json_are_told_apart() {
         for body in ["[]", "null", "7", r#""x""#] {
-            assert_eq!(refused(Action::Song, body), ApiError::NotAnObject);
+            assert_eq!(refused(Action::SONG, body), ApiError::NotAnObject);
         }
         for body in ["", "{", r#"{"a":1,}"#, "{}x", "\u{feff}{}", r#"{"a":01}"#] {
-            let broken = refused(Action::Song, body);
+            let broken = refused(Action::SONG, body);
             assert!(matches!(broken, ApiError::BrokenJson { .. }), "{body}");
         }
     }

@@ -103,7 +103,8 @@ pub(crate) async fn submit(
 ) -> Result<Response> {
     let action = action
         .ok()
-        .and_then(|Path(name)| Action::from_client(&name));
+        .and_then(|Path(name)| Action::from_client(&name))
+        .filter(|action| Platform::SUNO.actions().any(|known| known == *action));
     let action = action.ok_or(ApiError::InvalidAction)?;
     let body = body::read(&headers, body).await?;
     let idempotency = idempotency::of_request(&headers, action, &body)?;
@@ -117,7 +118,7 @@ pub(crate) async fn submit(
         task_id: TaskId::random(&app.random),
         user: user.id,
         key: key.id,
-        platform: Platform::Suno,
+        platform: Platform::SUNO,
         action,
         request: request.to_json()?,
         input: request.input,
@@ -164,7 +165,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
                 row,
                 turn: Turn::FIRST,
             });
-            metrics::counter!(observe::CHARGES, "action" => action.as_str()).increment(1);
+            metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
             tracing::info!(row = row.0, %action, "stored a task");
             ("stored", Ok(name))
         }
@@ -174,7 +175,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
         Ok(Submitted::QuotaNotEnough) => ("quota_not_enough", Err(ApiError::QuotaNotEnough)),
         Err(error) => ("failed", Err(error.into())),
     };
-    metrics::counter!(observe::SUBMITS, "action" => action.as_str(), "outcome" => outcome)
+    metrics::counter!(observe::SUBMITS, "action" => action.to_string(), "outcome" => outcome)
         .increment(1);
     answer
 }

@@ -135,7 +135,7 @@ mod tests {
     fn an_action_in_any_case_is_found_and_an_unknown_one_matches_nothing() {
         for name in ["song", "music", "MUSIC"] {
             let filter = asked(&format!("action={name}")).expect("good").filter;
-            assert_eq!((filter.action, filter.nothing), (Some(Action::Song), false));
+            assert_eq!((filter.action, filter.nothing), (Some(Action::SONG), false));
         }
         let filter = asked("action=video").expect("good").filter;
         assert_eq!((filter.action, filter.nothing), (None, true));

@@ -67,7 +67,7 @@ struct Item<'a> {
     #[schema(schema_with = schemas::count)]
     quota: Quota,
     #[schema(schema_with = schemas::action)]
-    action: &'static str,
+    action: &'a str,
     #[schema(schema_with = schemas::status)]
     status: &'static str,
     /// Why it failed; empty unless it did.

@@ -12,11 +12,9 @@ use shared::task::wait::PollPace;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use worker::Settings;
-use worker::channels::ChannelCache;
-use worker::context::{Context, Submits};
+use worker::context::Context;
 use worker::poll::poll;
 use worker::schedule::publish_now;
-use worker::upstream::suno::Suno;
 
 /// How many tasks are worked on at once.
 const AT_ONCE: usize = 32;
@@ -55,27 +53,24 @@ pub async fn poll_all(store: &Store, broker: &SharedBroker, tasks: usize) -> Dur
 }
 
 fn context(store: &Store, broker: &SharedBroker) -> Context {
-    let clock = Arc::new(SystemClock);
     let timeout = Duration::from_secs(30);
-    let suno = Suno::new(timeout, timeout, clock.clone()).expect("a client can be made");
     let seldom = Duration::from_mins(5);
-    Context {
-        channels: ChannelCache::new(store.clone(), clock.clone()),
-        store: store.clone(),
-        broker: broker.clone(),
-        clock,
-        random: Arc::new(Random::from_system()),
-        settings: Settings {
-            pace: PollPace {
-                initial: seldom,
-                max: seldom,
-            },
-            submit_attempts: 5,
-            submit_timeout: timeout,
-            fetch_timeout: timeout,
+    let settings = Settings {
+        pace: PollPace {
+            initial: seldom,
+            max: seldom,
         },
-        suno: Arc::new(suno),
-        stop: Stop::new(),
-        submits: Submits::default(),
-    }
+        submit_attempts: 5,
+        submit_timeout: timeout,
+        fetch_timeout: timeout,
+    };
+    Context::new(
+        store.clone(),
+        broker.clone(),
+        Arc::new(SystemClock),
+        Arc::new(Random::from_system()),
+        settings,
+        Stop::new(),
+    )
+    .expect("a client can be made")
 }

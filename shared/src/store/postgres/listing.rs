@@ -139,7 +139,7 @@ impl Question<'_> {
         sqlx::query(AssertSqlSafe(sql))
             .bind(self.filter.channel_id.map(|channel| channel.0))
             .bind(self.filter.platform.clone())
-            .bind(self.filter.action.map(crate::task::Action::as_str))
+            .bind(self.filter.action.as_ref().map(crate::task::Action::as_str))
             .bind(status)
     }
 

@@ -1,5 +1,5 @@
-//! What an upstream's JSON says. Upstreams are not trusted: whatever does not read is left out, and
-//! nothing here fails as a whole because of a part.
+//! Reads an upstream's JSON. Upstreams are not trusted: a part that does not read is left out, and the
+//! rest is kept.
 
 use std::collections::HashMap;
 
@@ -8,39 +8,39 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::task::step::Observation;
 
-/// An answer to anything.
+/// The answer to a submit or a fetch.
 #[derive(Deserialize)]
 pub struct Envelope<'a> {
-    /// `success`, or what went wrong.
+    /// `success`, or the code of an error.
     #[serde(default)]
     code: Value,
-    /// What went wrong, for people.
+    /// The error, for people.
     #[serde(default)]
     message: Value,
-    /// The rest.
+    /// The result.
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads an answer; `None` for HTML, nothing, or anything else that is no JSON object.
+    /// Reads an answer; `None` if the body is not a JSON object.
     pub fn read(body: &'a [u8]) -> Option<Self> {
-        // serde would take an array for the fields in their order.
+        // serde would read an array as the fields in their order.
         let is_object = body.trim_ascii_start().starts_with(b"{");
         is_object.then(|| serde_json::from_slice(body).ok())?
     }
 
-    /// Whether the upstream says that it did what it was asked.
+    /// Whether the upstream did what it was asked.
     pub fn is_success(&self) -> bool {
         self.code.as_str() == Some("success")
     }
 
-    /// The code, empty if it is no text.
+    /// The code; empty if it is not a text.
     pub fn code(&self) -> &str {
         self.code.as_str().unwrap_or_default()
     }
 
-    /// What the upstream says to people; the code if it says nothing.
+    /// The message for people; the code if there is no message.
     pub fn message(&self) -> String {
         match self.message.as_str() {
             Some(message) if !message.trim().is_empty() => message.to_owned(),
@@ -48,7 +48,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The upstream's name for a task it accepted.
+    /// The upstream's id of a task that it accepted.
     pub fn accepted_id(&self) -> Option<String> {
         let id = match serde_json::from_str(self.data?.get()).ok()? {
             Value::String(id) => id,
@@ -59,8 +59,8 @@ impl<'a> Envelope<'a> {
         sane.then_some(id)
     }
 
-    /// What the upstream says of its tasks; only those in `asked`, each once. No data is an empty
-    /// list: some print it so when they know none of the ids. `None` for what is no list.
+    /// What the upstream says about each task in `asked`; the first mention of a task counts. `None` if
+    /// the data is not a list. No data is an empty list: some upstreams print none if they know no id.
     pub fn tasks(&self, asked: &[String]) -> Option<HashMap<String, Observation>> {
         let Some(data) = self.data.map(RawValue::get) else {
             return Some(HashMap::new());
@@ -101,7 +101,7 @@ impl RawTask<'_> {
             status: self.status.as_str().and_then(|status| status.parse().ok()),
             fail_reason: self.fail_reason.as_str().unwrap_or_default().to_owned(),
             progress: percent(&self.progress),
-            // A result is an array of clips or an object of lyrics; anything else is none.
+            // A result is an array of clips or an object of lyrics.
             data: self
                 .data
                 .filter(|data| data.get().starts_with(['[', '{']))

@@ -1,116 +1,68 @@
-//! The Suno dialect (`suno-upstream.md`), shared by the open Suno-API server and by gateways such as
-//! ours.
+//! The driver of the platform `suno` (`suno-upstream.md`): the open Suno-API server, and gateways that
+//! speak the same dialect.
 //!
-//! | file | what it does |
+//! | module | what it does |
 //! |---|---|
-//! | [`client`] | one HTTP call, bounded in time and size, and what its failure means |
-//! | [`answer`] | what an upstream's JSON says |
-//! | [`outcome`] | from an HTTP answer to what it means for the task and the channel |
+//! | [`answer`] | reads an upstream's JSON |
+//! | [`outcome`] | says what an HTTP answer means for the task and the channel |
 
 pub mod answer;
-pub mod client;
 pub mod outcome;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use serde_json::json;
-use shared::clock::SharedClock;
+use serde_json::{Value, json};
 use shared::store::channels::Channel;
-use shared::task::Action;
+use shared::task::{Action, Platform};
 
-use crate::upstream::{FetchOutcome, SubmitOutcome, Upstream};
-use client::{Client, Reply};
+use super::http::Http;
+use super::{FetchOutcome, SubmitOutcome, Upstream};
 
-/// The most of an answer to a submit that is read: 1 MiB.
+/// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
-/// The most of an answer to a fetch of up to a hundred tasks: 16 MiB.
+/// The most bytes that are read of the answer to a fetch of up to a hundred tasks: 16 MiB.
 const LARGEST_FETCH_ANSWER: usize = 16 << 20;
 
-/// Talks to channels of the platform `suno`.
+/// The driver of the platform `suno`.
 pub struct Suno {
-    submits: Client,
-    fetches: Client,
-    clock: SharedClock,
+    http: Http,
 }
 
 impl Suno {
-    /// With the longest waits for whole answers.
-    pub fn new(
-        submit_timeout: Duration,
-        fetch_timeout: Duration,
-        clock: SharedClock,
-    ) -> Result<Self, reqwest::Error> {
-        Ok(Self {
-            submits: Client::fresh_connections(submit_timeout)?,
-            fetches: Client::kept_connections(fetch_timeout)?,
-            clock,
-        })
+    /// A driver that calls through `http`.
+    pub fn new(http: Http) -> Self {
+        Self { http }
     }
 }
 
 #[async_trait]
 impl Upstream for Suno {
+    fn platform(&self) -> Platform {
+        Platform::SUNO
+    }
+
     async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome {
         let path = match action {
-            Action::Song => "/suno/submit/music",
-            Action::Lyrics => "/suno/submit/lyrics",
+            Action::SONG => "/suno/submit/music",
+            Action::LYRICS => "/suno/submit/lyrics",
+            other => return SubmitOutcome::Refused(format!("suno makes no {other}")),
         };
-        let started = self.clock.now();
-        let reply = self
-            .submits
-            .post(
-                channel,
-                path,
-                request.to_owned(),
-                LARGEST_SUBMIT_ANSWER,
-                started,
-            )
-            .await;
-        let outcome = outcome::of_submit(reply);
-        let word = match &outcome {
-            SubmitOutcome::Accepted(_) => "ok",
-            SubmitOutcome::Refused(_) => "refused",
-            SubmitOutcome::NotArrived(trouble) => trouble.outcome,
-            SubmitOutcome::Unknown(_) => "unknown",
-        };
-        self.count(channel, "submit", word, started);
-        outcome
+        let request = request.to_owned();
+        let submit = self
+            .http
+            .submit(channel, path, request, LARGEST_SUBMIT_ANSWER);
+        outcome::of_submit(submit.await)
     }
 
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
-        let body = json!({ "ids": upstream_ids }).to_string();
-        let started = self.clock.now();
-        let reply: Reply = self
-            .fetches
-            .post(channel, "/suno/fetch", body, LARGEST_FETCH_ANSWER, started)
-            .await;
-        let outcome = outcome::of_fetch(reply, upstream_ids);
-        let word = match &outcome {
-            FetchOutcome::Answered(_) => "ok",
-            FetchOutcome::IdsRefused => "refused",
-            FetchOutcome::Failed(trouble) => trouble.outcome,
-        };
-        self.count(channel, "fetch", word, started);
-        metrics::counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())
-            .increment(upstream_ids.len() as u64);
-        outcome
+        let request = json!({ "ids": upstream_ids }).to_string();
+        let fetch = self
+            .http
+            .fetch(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
+        outcome::of_fetch(fetch.await, upstream_ids)
     }
-}
 
-impl Suno {
-    fn count(
-        &self,
-        channel: &Channel,
-        call: &'static str,
-        outcome: &'static str,
-        started: shared::clock::Millis,
-    ) {
-        metrics::counter!("task_center_upstream_calls_total",
-            "channel" => channel.name.clone(), "call" => call, "outcome" => outcome)
-        .increment(1);
-        metrics::histogram!("task_center_upstream_call_seconds",
-            "channel" => channel.name.clone(), "call" => call)
-        .record(self.clock.now().since(started).as_secs_f64());
+    fn continued_id(&self, request: &str) -> Option<String> {
+        let request: Value = serde_json::from_str(request).ok()?;
+        request["task_id"].as_str().map(str::to_owned)
     }
 }

@@ -1,5 +1,5 @@
-//! From an HTTP answer to what it means for the task and the channel (`suno-upstream.md`, the table
-//! of misbehaviour).
+//! What an HTTP answer means for the task and the channel (`suno-upstream.md`, the table of
+//! misbehaviour).
 
 use std::time::Duration;
 
@@ -7,64 +7,64 @@ use reqwest::StatusCode;
 use shared::task::wait::CoolDown;
 
 use super::answer::Envelope;
-use super::client::{Body, Reply};
+use crate::upstream::http::{Body, Reply};
 use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
 
-/// The dialect's codes by which an upstream says that it does not know an id.
+/// The codes of the dialect by which an upstream says that it does not know an id.
 const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
 
-/// What an answer says before its body is read.
+/// What an HTTP status or a code of the dialect means.
 enum Class {
     /// 2xx: the body decides.
     Fine,
-    /// The request itself is refused.
+    /// The upstream refuses the request itself.
     Refused,
     /// The channel is at fault.
     Channel(Trouble),
 }
 
-fn class(status: StatusCode, retry_after: Option<Duration>) -> Class {
-    let trouble = |kind, busy, outcome| {
-        Class::Channel(Trouble {
-            kind,
-            busy,
-            retry_after,
-            outcome,
-            what: format!("it answered with status {}", status.as_u16()),
-            said: format!("the upstream answered with status {}", status.as_u16()),
-        })
-    };
-    match status.as_u16() {
-        200..=299 => Class::Fine,
-        408 | 425 | 429 => trouble(CoolDown::Trouble, true, "busy"),
-        401..=403 | 407 => trouble(CoolDown::Refusal, false, "unauthorized"),
-        // A redirect, or a path that takes no POST: the address is not an upstream's.
-        300..=399 | 405 => trouble(CoolDown::Refusal, false, "misdirected"),
-        400..=499 => Class::Refused,
-        _ => trouble(CoolDown::Trouble, false, "error"),
-    }
+/// A fault of the channel: how it cools down, whether it is only busy, and the label for the metrics.
+type Fault = (CoolDown, bool, &'static str);
+
+const BUSY: Fault = (CoolDown::Trouble, true, "busy");
+const ERROR: Fault = (CoolDown::Trouble, false, "error");
+const UNAUTHORIZED: Fault = (CoolDown::Refusal, false, "unauthorized");
+/// The address is not an upstream's.
+const MISDIRECTED: Fault = (CoolDown::Refusal, false, "misdirected");
+
+/// The channel's fault, which it answered with `what`.
+fn fault((kind, busy, outcome): Fault, what: &str, retry_after: Option<Duration>) -> Class {
+    Class::Channel(Trouble {
+        kind,
+        busy,
+        retry_after,
+        outcome,
+        what: format!("it answered with {what}"),
+        said: format!("the upstream answered with {what}"),
+    })
 }
 
-/// What the dialect's own error codes mean where a status of 200 carries them.
-fn class_of_code(code: &str) -> Class {
-    let trouble = |kind, busy, outcome| {
-        Class::Channel(Trouble {
-            kind,
-            busy,
-            retry_after: None,
-            outcome,
-            what: format!("it answered with code {code}"),
-            said: format!("the upstream answered with code {code}"),
-        })
+fn class(status: StatusCode, retry_after: Option<Duration>) -> Class {
+    let kind = match status.as_u16() {
+        200..=299 => return Class::Fine,
+        408 | 425 | 429 => BUSY,
+        401..=403 | 407 => UNAUTHORIZED,
+        300..=399 | 405 => MISDIRECTED,
+        400..=499 => return Class::Refused,
+        _ => ERROR,
     };
-    match code {
-        "internal_error" | "no_available_channel" => trouble(CoolDown::Trouble, false, "error"),
-        "too_many_requests" | "rate_limit_exceeded" => trouble(CoolDown::Trouble, true, "busy"),
-        "invalid_token" | "user_disabled" | "key_disabled" | "quota_not_enough" => {
-            trouble(CoolDown::Refusal, false, "unauthorized")
-        }
-        _ => Class::Refused,
-    }
+    fault(kind, &format!("status {}", status.as_u16()), retry_after)
+}
+
+/// What an error code of the dialect means in an answer with status 200.
+fn class_of_code(code: &str) -> Class {
+    let kind = match code {
+        "internal_error" | "no_available_channel" => ERROR,
+        "too_many_requests" | "rate_limit_exceeded" => BUSY,
+        "invalid_token" | "user_disabled" | "key_disabled" | "quota_not_enough" => UNAUTHORIZED,
+        _ => return Class::Refused,
+    };
+    fault(kind, &format!("code {code}"), None)
 }
 
 /// What the answer to a submit means.
@@ -75,9 +75,7 @@ pub fn of_submit(reply: Reply) -> SubmitOutcome {
             body,
             retry_after,
         } => (status, body, retry_after),
-        Reply::NotConnected(why) => {
-            return SubmitOutcome::NotArrived(no_connection(&why));
-        }
+        Reply::NotConnected(why) => return SubmitOutcome::NotArrived(no_connection(&why)),
         Reply::NoAnswer(why) => return SubmitOutcome::Unknown(why),
     };
     let envelope = body.whole().and_then(Envelope::read);
@@ -113,7 +111,7 @@ pub fn of_fetch(reply: Reply, asked: &[String]) -> FetchOutcome {
             retry_after,
         } => (status, body, retry_after),
         Reply::NotConnected(why) => return FetchOutcome::Failed(no_connection(&why)),
-        Reply::NoAnswer(why) => return FetchOutcome::Failed(broken(&why)),
+        Reply::NoAnswer(why) => return broken(why),
     };
     let envelope = body.whole().and_then(Envelope::read);
     let message = envelope.as_ref().map(Envelope::message);
@@ -121,17 +119,17 @@ pub fn of_fetch(reply: Reply, asked: &[String]) -> FetchOutcome {
         Class::Channel(trouble) => FetchOutcome::Failed(with_message(trouble, message)),
         Class::Refused => FetchOutcome::IdsRefused,
         Class::Fine => match envelope {
-            // Perhaps because of one task: fewer at once, then that one alone, tell.
+            // One task's result may be huge: smaller groups find it.
             None if matches!(body, Body::TooLarge) => FetchOutcome::IdsRefused,
-            None => FetchOutcome::Failed(broken("it answered with what is no answer")),
+            None => broken("it answered with what is no answer".to_owned()),
             Some(envelope) if envelope.is_success() => match envelope.tasks(asked) {
                 Some(tasks) => FetchOutcome::Answered(tasks),
-                None => FetchOutcome::Failed(broken("it answered without a list of tasks")),
+                None => broken("it answered without a list of tasks".to_owned()),
             },
             Some(envelope) => match class_of_code(envelope.code()) {
                 Class::Channel(trouble) => FetchOutcome::Failed(with_message(trouble, message)),
                 _ if IDS_REFUSED.contains(&envelope.code()) => FetchOutcome::IdsRefused,
-                _ => FetchOutcome::Failed(broken(&format!("it answered {}", envelope.message()))),
+                _ => broken(format!("it answered {}", envelope.message())),
             },
         },
     }
@@ -141,8 +139,8 @@ fn no_connection(why: &str) -> Trouble {
     Trouble::broken("no_connection", format!("no connection: {why}"))
 }
 
-fn broken(why: &str) -> Trouble {
-    Trouble::broken("broken", why.to_owned())
+fn broken(why: String) -> FetchOutcome {
+    FetchOutcome::Failed(Trouble::broken("broken", why))
 }
 
 fn with_message(trouble: Trouble, message: Option<String>) -> Trouble {

@@ -61,7 +61,7 @@ impl<'a> Drive<'a> {
                 used: 0,
             });
         }
-        for (action, quota) in [(Action::Song, 100), (Action::Lyrics, 7)] {
+        for (action, quota) in [(Action::SONG, 100), (Action::LYRICS, 7)] {
             drive.set_price(action, quota).await;
         }
         drive
@@ -229,7 +229,7 @@ impl<'a> Drive<'a> {
     async fn set_price(&mut self, action: Action, amount: i64) {
         self.oracle.prices.insert(action.as_str(), amount);
         let price = Price {
-            platform: Platform::Suno,
+            platform: Platform::SUNO,
             action,
             quota: quota(amount),
         };

@@ -1,0 +1,190 @@
+//! Platforms and actions.
+//!
+//! Both are names and not enums: a program reads, lists and counts tasks of a platform that only a
+//! newer program can submit to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Quota;
+
+/// The longest name, in bytes.
+const LONGEST: usize = 16;
+
+/// 1 to [`LONGEST`] of `a` to `z`, `0` to `9`, `-` and `_`; the rest of the array is 0.
+type Name = [u8; LONGEST];
+
+/// `None` for a text that is no name.
+const fn name(text: &str) -> Option<Name> {
+    let bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > LONGEST {
+        return None;
+    }
+    let mut name = [0; LONGEST];
+    let mut at = 0;
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') {
+            return None;
+        }
+        name[at] = bytes[at];
+        at += 1;
+    }
+    Some(name)
+}
+
+/// The text is no name of a platform or an action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not 1 to 16 of a-z, 0-9, - and _")]
+pub struct NotAName(pub String);
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Name);
+
+        impl $type {
+            const fn new(text: &str) -> Self {
+                match name(text) {
+                    Some(name) => Self(name),
+                    None => panic!("this is no name"),
+                }
+            }
+
+            /// The name in the API, the command line and the database.
+            pub fn as_str(&self) -> &str {
+                let end = self.0.iter().position(|byte| *byte == 0);
+                // Only ASCII gets in.
+                str::from_utf8(&self.0[..end.unwrap_or(LONGEST)]).unwrap_or_default()
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NotAName;
+
+            fn from_str(text: &str) -> Result<Self, NotAName> {
+                name(text).map(Self).ok_or_else(|| NotAName(text.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+name!(
+    /// Who makes the music.
+    Platform
+);
+name!(
+    /// What is made.
+    Action
+);
+
+/// Every platform that this program knows, with each of its actions and the price of one task until
+/// an operator sets another.
+///
+/// Another platform is a line here, a folder in `worker/src/upstream` and a line in its `drivers()`.
+pub const PLATFORMS: &[(Platform, &[(Action, u32)])] = &[(
+    Platform::SUNO,
+    &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
+)];
+
+impl Platform {
+    /// Suno, and every gateway that speaks its dialect.
+    pub const SUNO: Self = Self::new("suno");
+
+    /// Every platform that this program knows.
+    pub fn known() -> impl Iterator<Item = Self> {
+        PLATFORMS.iter().map(|(platform, _)| *platform)
+    }
+
+    /// What the platform makes; nothing if this program does not know it.
+    pub fn actions(self) -> impl Iterator<Item = Action> {
+        PLATFORMS
+            .iter()
+            .filter(move |(platform, _)| *platform == self)
+            .flat_map(|(_, prices)| prices.iter().map(|(action, _)| *action))
+    }
+}
+
+impl Action {
+    /// A song: `song` in the listings, `music` in the relay's paths.
+    pub const SONG: Self = Self::new("song");
+    /// The words of a song.
+    pub const LYRICS: Self = Self::new("lyrics");
+
+    /// The actions of all platforms that this program knows, each once.
+    pub fn known() -> Vec<Self> {
+        let mut actions: Vec<Self> = Vec::new();
+        for action in Platform::known().flat_map(Platform::actions) {
+            if !actions.contains(&action) {
+                actions.push(action);
+            }
+        }
+        actions
+    }
+
+    /// The known action that a client means, in any case: `music` is another name of `song`.
+    pub fn from_client(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let text = if text == "music" { "song" } else { &text };
+        Self::known()
+            .into_iter()
+            .find(|action| action.as_str() == text)
+    }
+}
+
+/// What each task costs until an operator sets another price.
+pub fn default_prices() -> impl Iterator<Item = (Platform, Action, Quota)> {
+    PLATFORMS.iter().flat_map(|(platform, prices)| {
+        let price = |(action, quota): &(Action, u32)| (*platform, *action, Quota::from(*quota));
+        prices.iter().map(price)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn song_and_music_are_one_action_in_any_case() {
+        for text in ["song", "music", "MUSIC", "Song"] {
+            assert_eq!(Action::from_client(text), Some(Action::SONG), "{text}");
+        }
+        assert_eq!(Action::from_client("LYRICS"), Some(Action::LYRICS));
+        assert_eq!(Action::from_client("video"), None);
+    }
+
+    #[test]
+    fn names_read_back() {
+        for action in Action::known() {
+            assert_eq!(action.as_str().parse(), Ok(action));
+        }
+        for platform in Platform::known() {
+            assert_eq!(platform.as_str().parse(), Ok(platform));
+        }
+        let longest = "a-name_of_16-or0";
+        assert_eq!(
+            longest.parse::<Action>().map(|action| action.to_string()),
+            Ok(longest.to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_no_name_does_not_read() {
+        for text in ["", "Suno", "su no", "a-name-of-17-or-0", "a\0", "ü"] {
+            let refused = text.parse::<Platform>();
+            assert_eq!(refused, Err(NotAName(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The one place where a task ends: what is settled here is announced here, after the commit.
+
+use shared::clock::Millis;
+use shared::store::StoreError;
+use shared::store::turns::{AtTurn, End, Finished, Waiting};
+use shared::task::{Status, TaskId};
+
+use crate::context::Context;
+use crate::figures::count_end;
+
+/// A task that is to end.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// The public id.
+    pub task_id: TaskId,
+    /// The task at the turn that the caller acts for, and how it ends.
+    pub finished: Finished,
+}
+
+/// Writes the outcome of a batch in one transaction, again and again while the database is away, and
+/// announces each task that ended in it. Returns the tasks that still wait, at their next turns; tasks
+/// at another turn are stale, and are left out.
+pub async fn settle(
+    context: &Context,
+    what: &str,
+    waiting: Vec<Waiting>,
+    endings: Vec<Ending>,
+    now: Millis,
+) -> Result<Vec<AtTurn>, StoreError> {
+    let finished: Vec<Finished> = endings.iter().map(|end| end.finished.clone()).collect();
+    let store = &context.store;
+    let settled = context
+        .persist(what, || {
+            store.settle(waiting.clone(), finished.clone(), now)
+        })
+        .await?;
+    for ending in &endings {
+        if settled.finished.contains(&ending.finished.at.row) {
+            announce(ending);
+        }
+    }
+    Ok(settled.waiting)
+}
+
+/// Logs and counts a task that has ended. A failed task was refunded in the same transaction.
+fn announce(ending: &Ending) {
+    let Ending { task_id, finished } = ending;
+    let AtTurn { row, turn } = finished.at;
+    match &finished.end {
+        End::Success => {
+            count_end(Status::Success);
+            tracing::info!(task = %task_id, row = row.0, turn = turn.0,
+                status = %Status::Success, reason = "", "the task ended");
+        }
+        End::Failure { reason, .. } => {
+            count_end(Status::Failure);
+            tracing::info!(task = %task_id, row = row.0, turn = turn.0,
+                status = %Status::Failure, reason, "the task failed and was refunded");
+        }
+    }
+}

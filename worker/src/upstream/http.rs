@@ -1,0 +1,213 @@
+//! One HTTP call to an upstream, bounded in time and size, and what its failure means.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{StatusCode, redirect};
+use shared::clock::{Millis, SharedClock};
+use shared::store::channels::Channel;
+
+/// The longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// The whole body.
+    Whole(Vec<u8>),
+    /// The body was cut off, or came too slowly.
+    Torn,
+    /// The body has more bytes than the caller wanted to read.
+    TooLarge,
+}
+
+impl Body {
+    /// The bytes, if all of them arrived.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Torn | Self::TooLarge => None,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Reply {
+    /// The upstream answered.
+    Answer {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The body.
+        body: Body,
+        /// What `Retry-After` says.
+        retry_after: Option<Duration>,
+    },
+    /// No connection was made, so the request did not arrive. The text is for an operator.
+    NotConnected(String),
+    /// The request went out and no answer came: it may have arrived. The text is for an operator.
+    NoAnswer(String),
+}
+
+/// The HTTP clients that all drivers share.
+#[derive(Clone)]
+pub struct Http {
+    submits: reqwest::Client,
+    fetches: reqwest::Client,
+    clock: SharedClock,
+}
+
+impl Http {
+    /// Clients with these bounds on a whole call.
+    pub fn new(
+        submit_timeout: Duration,
+        fetch_timeout: Duration,
+        clock: SharedClock,
+    ) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder;
+        // The upstream may close a kept connection just as a request goes out on it. Nobody could then
+        // tell whether a submit arrived, so each submit opens a connection. A fetch can be repeated.
+        let submits = builder().pool_max_idle_per_host(0);
+        let fetches = builder().pool_idle_timeout(Duration::from_mins(1));
+        Ok(Self {
+            submits: build(submits, submit_timeout)?,
+            fetches: build(fetches, fetch_timeout)?,
+            clock,
+        })
+    }
+
+    /// Posts a submit, JSON, to the channel, and reads at most `largest` bytes of the answer.
+    pub async fn submit(
+        &self,
+        channel: &Channel,
+        path: &str,
+        body: String,
+        largest: usize,
+    ) -> Reply {
+        self.post(&self.submits, channel, path, body, largest).await
+    }
+
+    /// Posts a fetch, JSON, to the channel, and reads at most `largest` bytes of the answer.
+    pub async fn fetch(
+        &self,
+        channel: &Channel,
+        path: &str,
+        body: String,
+        largest: usize,
+    ) -> Reply {
+        self.post(&self.fetches, channel, path, body, largest).await
+    }
+
+    async fn post(
+        &self,
+        client: &reqwest::Client,
+        channel: &Channel,
+        path: &str,
+        body: String,
+        largest: usize,
+    ) -> Reply {
+        let sent = client
+            .post(format!("{}{path}", channel.base_url))
+            .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send()
+            .await;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                return Reply::NotConnected(causes(&error));
+            }
+            Err(error) => return Reply::NoAnswer(causes(&error)),
+        };
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| retry_after(value, self.clock.now()));
+        let body = read(response, largest).await;
+        Reply::Answer {
+            status,
+            body,
+            retry_after,
+        }
+    }
+}
+
+fn build(
+    builder: reqwest::ClientBuilder,
+    timeout: Duration,
+) -> Result<reqwest::Client, reqwest::Error> {
+    // reqwest asks for the process's TLS backend; an error means that one is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder
+        // At most half of the time, so that a slow connect ends as "not connected" and not as "no
+        // answer", which would end a submit.
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
+        .timeout(timeout)
+        // A redirect would carry the request, and the key, to an address the operator did not name.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("task-center/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Reads the body; the client's timeout covers it.
+async fn read(mut response: reqwest::Response, largest: usize) -> Body {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > largest => return Body::TooLarge,
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Body::Whole(body),
+            Err(_) => return Body::Torn,
+        }
+    }
+}
+
+/// The wait that a `Retry-After` header asks for: seconds, or a date.
+pub fn retry_after(value: &str, now: Millis) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let at = httpdate::parse_http_date(value.trim()).ok()?;
+    let at = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let at = Millis(i64::try_from(at.as_millis()).ok()?);
+    Some(at.since(now))
+}
+
+/// The causes of an error, in one line. reqwest's own message holds the address, which must not be
+/// logged, so only its causes are taken.
+fn causes(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    if error.is_timeout() {
+        causes.push("timed out".to_owned());
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    if causes.is_empty() {
+        "the connection failed".to_owned()
+    } else {
+        causes.join(": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_reads_as_seconds_or_as_a_date() {
+        let now = Millis(784_111_777_000);
+        assert_eq!(retry_after("120", now), Some(Duration::from_mins(2)));
+        let date = retry_after("Sun, 06 Nov 1994 08:50:00 GMT", now);
+        assert_eq!(date, Some(Duration::from_secs(23)));
+        let past = retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now);
+        assert_eq!(past, Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}
