@@ -46,16 +46,14 @@ pub async fn settle(
 fn announce(ending: &Ending) {
     let Ending { task_id, finished } = ending;
     let AtTurn { row, turn } = finished.at;
-    match &finished.end {
-        End::Success => {
-            count_end(Status::Success);
-            tracing::info!(task = %task_id, row = row.0, turn = turn.0,
-                status = %Status::Success, reason = "", "the task ended");
-        }
-        End::Failure { reason, .. } => {
-            count_end(Status::Failure);
-            tracing::info!(task = %task_id, row = row.0, turn = turn.0,
-                status = %Status::Failure, reason, "the task failed and was refunded");
-        }
-    }
+    let (status, reason, message) = match &finished.end {
+        End::Success => (Status::Success, "", "the task ended"),
+        End::Failure { reason, .. } => (
+            Status::Failure,
+            reason.as_str(),
+            "the task failed and was refunded",
+        ),
+    };
+    count_end(status);
+    tracing::info!(task = %task_id, row = row.0, turn = turn.0, %status, reason, "{message}");
 }

@@ -80,7 +80,7 @@ impl Work {
 
 /// What a worker found at the turns that messages named.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Turns {
+pub(crate) enum TurnState {
     /// The task was at that turn, and the worker acted.
     Claimed,
     /// The task was at another turn already.
@@ -92,11 +92,11 @@ pub(crate) enum Turns {
 /// Starts all counters with known labels at 0, so that the first event after a start shows as a rise.
 pub(crate) fn start_at_zero() {
     for work in [Work::Submit, Work::Poll] {
-        count_turns(work, Turns::Claimed, 0);
-        count_turns(work, Turns::Stale, 0);
+        count_turns(work, TurnState::Claimed, 0);
+        count_turns(work, TurnState::Stale, 0);
         count_swept(work, 0);
     }
-    count_turns(Work::Submit, Turns::Orphaned, 0);
+    count_turns(Work::Submit, TurnState::Orphaned, 0);
     for status in [Status::Success, Status::Failure] {
         counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(0);
         counter!("task_center_late_results_total", "status" => status.as_str()).increment(0);
@@ -108,11 +108,11 @@ pub(crate) fn start_at_zero() {
     counter!("task_center_database_retries_total").increment(0);
 }
 
-pub(crate) fn count_turns(work: Work, turns: Turns, many: usize) {
-    let turn = match turns {
-        Turns::Claimed => "claimed",
-        Turns::Stale => "stale",
-        Turns::Orphaned => "orphaned",
+pub(crate) fn count_turns(work: Work, state: TurnState, many: usize) {
+    let turn = match state {
+        TurnState::Claimed => "claimed",
+        TurnState::Stale => "stale",
+        TurnState::Orphaned => "orphaned",
     };
     counter!("task_center_turns_total", "work" => work.as_str(), "turn" => turn)
         .increment(many as u64);

@@ -157,7 +157,7 @@ fn state(enabled: bool) -> &'static str {
 
 /// Reads a platform's name; the help lists them all.
 fn platform() -> impl TypedValueParser<Value = Platform> {
-    PossibleValuesParser::new(Platform::known().map(|platform| platform.to_string()))
+    PossibleValuesParser::new(Platform::known().map(Platform::as_str))
         .try_map(|text| text.parse::<Platform>())
 }
 

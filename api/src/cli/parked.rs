@@ -7,7 +7,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use shared::broker::Queue;
-use shared::broker::parking::{Look, Parked, PutBack};
+use shared::broker::parking::{Parked, ParkedPage, Requeued};
 use shared::broker::rabbitmq::Parking;
 use shared::clock::Millis;
 
@@ -21,7 +21,7 @@ const A_FEW: u64 = 20;
 /// What can be done with parked messages.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look at the oldest; they stay where they are
+    /// ParkedPage at the oldest; they stay where they are
     List {
         /// How many, at most
         #[arg(long, default_value_t = A_FEW, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -113,17 +113,17 @@ struct Done {
 impl Command {
     pub(super) async fn answer(self, parking: &Parking) -> Result<Answer, Refusal> {
         match self {
-            Self::List { limit } => looked(&parking.look(limit).await?),
-            Self::Requeue { how_many } => put_back(parking.put_back(how_many.most()).await?),
+            Self::List { limit } => looked(&parking.page(limit).await?),
+            Self::Requeue { how_many } => put_back(parking.requeue(how_many.most()).await?),
             Self::Drop { exactly } => {
                 let most = HowMany::from(exactly).most();
-                dropped(&parking.forget(most).await?)
+                dropped(&parking.delete(most).await?)
             }
         }
     }
 }
 
-fn looked(look: &Look) -> Result<Answer, Refusal> {
+fn looked(look: &ParkedPage) -> Result<Answer, Refusal> {
     let json = Looked {
         parked: look.parked,
         messages: look.messages.iter().map(listed).collect(),
@@ -137,8 +137,8 @@ fn looked(look: &Look) -> Result<Answer, Refusal> {
     Answer::new(format!("{title}\n{}", rows(&look.messages)), &json)
 }
 
-fn put_back(done: PutBack) -> Result<Answer, Refusal> {
-    let PutBack {
+fn put_back(done: Requeued) -> Result<Answer, Refusal> {
+    let Requeued {
         requeued,
         unknown,
         left,
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_look_says_where_from_why_how_often_and_when() {
-        let look = Look {
+        let look = ParkedPage {
             parked: 7,
             messages: vec![parked()],
         };
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn messages_that_nobody_knows_a_queue_for_are_a_no() {
-        let done = PutBack {
+        let done = Requeued {
             requeued: 2,
             unknown: 1,
             left: 4,

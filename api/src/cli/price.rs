@@ -29,7 +29,7 @@ pub enum Command {
 }
 
 fn action() -> impl TypedValueParser<Value = Action> {
-    PossibleValuesParser::new(Action::known().iter().map(ToString::to_string))
+    PossibleValuesParser::new(Action::known().into_iter().map(Action::as_str))
         .try_map(|text| text.parse::<Action>())
 }
 

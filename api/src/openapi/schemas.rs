@@ -51,7 +51,7 @@ pub(crate) fn status() -> Schema {
 
 /// An action, as the listings print it.
 pub(crate) fn action() -> Schema {
-    one_of(Action::known().iter().map(Action::as_str))
+    one_of(Action::known().into_iter().map(Action::as_str))
 }
 
 /// Unix seconds by our own clock; 0 means not yet.

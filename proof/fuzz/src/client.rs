@@ -20,7 +20,7 @@ pub fn query(bytes: &[u8]) {
 
 /// The body of a submit: what is taken is forwarded as JSON that is taken again, and means the same.
 pub fn body(bytes: &[u8]) {
-    for action in Platform::SUNO.actions() {
+    for action in Platform::SUNO.actions().copied() {
         let Ok(mut request) = Request::parse(action, bytes) else {
             continue;
         };

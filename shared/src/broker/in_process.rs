@@ -1,8 +1,8 @@
-//! Queues inside the process, for `task-center` on its own.
+//! Queues inside the process, for `task-center` without `RabbitMQ`.
 //!
-//! They hold what a process holds: after a restart they are empty, and the sweep fills them again
-//! from the database. Otherwise they behave as [`super::rabbitmq`] does: the same waits, prefetch,
-//! redelivery and parking, by tokio's time, so that a test can move it.
+//! After a restart the queues are empty, and the sweep fills them again from the database. Otherwise they
+//! behave as [`super::rabbitmq`] does: the same waits, prefetch, redelivery and parking. They use tokio's
+//! time, so that a test can move it.
 
 mod queues;
 
@@ -20,7 +20,7 @@ use super::{
     Broker, BrokerError, Consumer, Delivery, Depth, Outgoing, Queue, Receipt, Result, Verdict,
 };
 
-/// The default of `QUEUE_PREFIX`: nobody else shares these queues, so nobody needs another.
+/// The default of `QUEUE_PREFIX`; nothing else shares these queues, so no other is needed.
 const PREFIX: &str = "task";
 
 /// A Broker in process.
@@ -28,14 +28,14 @@ const PREFIX: &str = "task";
 pub struct InProcess {
     shared: Arc<Shared>,
     closed: AtomicBool,
-    /// The consumers that were started here and have to end here.
+    /// The consumers started here, which `close` ends.
     consumers: Mutex<Vec<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     queues: Mutex<Queues>,
-    /// Told of everything that may let a consumer go on.
+    /// Notified of each change that may let a consumer go on.
     changed: Notify,
 }
 
@@ -56,7 +56,7 @@ impl InProcess {
         Self::on(Arc::default())
     }
 
-    /// A second Broker on the same queues, as a second connection to one broker would be.
+    /// A second Broker on the same queues, like a second connection to one `RabbitMQ`.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::on(Arc::clone(&self.shared))
@@ -166,7 +166,7 @@ impl InProcessConsumer {
 impl Consumer for InProcessConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
-            // Listens before it looks, so that nothing happens in between unnoticed.
+            // Registers before it looks, so that no change in between is missed.
             let mut changed = pin!(self.shared.changed.notified());
             changed.as_mut().enable();
             match self

@@ -1,4 +1,4 @@
-//! The messages, as an operator reads them in the `RabbitMQ` UI (contract, section 7).
+//! The messages, and their JSON, which an operator can read in the `RabbitMQ` UI (contract, section 7).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,18 +7,18 @@ use crate::task::{ChannelId, RowId, Turn};
 
 use super::Queue;
 
-/// The most tasks in one poll message: what an upstream answers in one call.
+/// The most tasks in one poll message: as many as an upstream answers in one call.
 pub const MOST_TASKS: usize = 100;
 
-/// "Look at this now." Holds ids, never secrets or prompts.
+/// "Look at these tasks now." A message holds ids, never secrets or prompts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// A task is to be submitted: `{"v":1,"submit":{"id":17,"turn":0}}`.
+    /// Submit a task: `{"v":1,"submit":{"id":17,"turn":0}}`.
     Submit(AtTurn),
-    /// Tasks of one channel are to be polled:
+    /// Poll tasks of one channel:
     /// `{"v":1,"poll":{"channel":3,"tasks":[{"id":17,"turn":4}]}}`.
     Poll {
-        /// The channel that has them.
+        /// The channel that accepted the tasks.
         channel: ChannelId,
         /// The tasks, at most [`MOST_TASKS`].
         tasks: Vec<AtTurn>,
@@ -26,7 +26,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// The queue it goes to.
+    /// The queue that the message goes to.
     pub fn queue(&self) -> Queue {
         match self {
             Self::Submit(_) => Queue::Submit,
@@ -66,8 +66,8 @@ impl Message {
     }
 }
 
-/// The row and the turn of the task that a message names which does not read, as far as it has them
-/// where ours do: for the log. Of a batch, those of its first task.
+/// The row and the turn of the first task in an unreadable message, as far as they can be found: for the
+/// log.
 pub(super) fn named(json: &[u8]) -> (Option<i64>, Option<i64>) {
     let json: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
     let task = match &json["submit"] {
@@ -77,16 +77,16 @@ pub(super) fn named(json: &[u8]) -> (Option<i64>, Option<i64>) {
     (task["id"].as_i64(), task["turn"].as_i64())
 }
 
-/// Why something in a queue is no message of ours.
+/// Why a body is not a message of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAMessage {
-    /// It does not read.
+    /// The body does not read.
     #[error("it does not read as a message: {0}")]
     Unreadable(String),
-    /// It is of a version that we don't know.
+    /// The message is of another version.
     #[error("its version is {0}, and this program reads version {VERSION}")]
     Version(u32),
-    /// It names more tasks than an upstream answers at once.
+    /// The message names more than [`MOST_TASKS`].
     #[error("it names {0} tasks, and the most is {MOST_TASKS}")]
     TooManyTasks(usize),
 }

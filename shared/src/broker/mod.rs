@@ -1,16 +1,16 @@
 //! The Broker: messages out, messages in.
 //!
-//! The traits here are the contract; [`rabbitmq`] and [`in_process`] fulfil it, and
-//! `tests/broker_contract.rs` runs every sentence of it over both. A message only says "look at
-//! this task now": one that is lost, late, doubled or out of order costs time, never money or a
-//! task, because the database is the truth (`design.md`).
+//! The traits here are the contract. `tests/broker_contract/` has a test for each sentence, and runs it
+//! over both implementations, [`rabbitmq`] and [`in_process`]. A message only says "look at this task
+//! now". A message that is lost, late, doubled or out of order costs time, but never money or a task,
+//! because the database is the truth (`docs/design.md`).
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`message`] | the messages, as an operator reads them in the `RabbitMQ` UI |
-//! | [`parking`] | messages that no worker can handle, as an operator looks at them |
-//! | [`rabbitmq`] | queues that outlive us |
-//! | [`in_process`] | queues that don't: after a restart the sweep fills them again |
+//! | [`message`] | the messages, and their JSON |
+//! | [`parking`] | messages that no worker can handle, as an operator sees them |
+//! | [`rabbitmq`] | queues that outlive the process |
+//! | [`in_process`] | queues in the process: after a restart the sweep fills them again |
 
 pub mod in_process;
 pub mod message;
@@ -29,14 +29,14 @@ use crate::task::wait::Rung;
 /// What every method of the Broker returns.
 pub type Result<T> = std::result::Result<T, BrokerError>;
 
-/// A Broker that many hold.
+/// A Broker with many owners.
 pub type SharedBroker = Arc<dyn Broker>;
 
-/// How often a message may come back to its queue before it goes to `<prefix>.parking`: it is
-/// delivered once more than this at most.
+/// How often a message may return to its queue; the next return sends it to `<prefix>.parking`. So it is
+/// delivered at most once more than this.
 pub const DELIVERY_LIMIT: u32 = 20;
 
-/// The two queues that are worked on: `<prefix>.submit` and `<prefix>.poll`.
+/// The two work queues: `<prefix>.submit` and `<prefix>.poll`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
     /// Tasks to be submitted to an upstream.
@@ -46,10 +46,10 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// Both.
+    /// Both queues.
     pub const ALL: [Self; 2] = [Self::Submit, Self::Poll];
 
-    /// Its routing key, and the last part of its name.
+    /// The routing key, and the last part of the queue's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Submit => "submit",
@@ -63,36 +63,36 @@ impl Queue {
 pub struct Outgoing {
     /// The message.
     pub message: Message,
-    /// How long it waits before it is delivered; `None` for not at all.
+    /// How long the message waits before it is delivered; `None` for no wait.
     pub delay: Option<Rung>,
 }
 
 /// What can go wrong between us and the broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// It cannot be reached, or went away. Of a publish under way the outcome is not known:
-    /// publishing again is safe.
+    /// The broker cannot be reached, or the connection was lost. The outcome of a publish under way is
+    /// unknown; to publish again is safe.
     #[error("the broker cannot be reached: {0}")]
     Unreachable(String),
     /// No queue took the message: the queue is missing or full, or the broker is short of memory or
     /// disk.
     #[error("the broker did not take a message: {0}")]
     NotTaken(String),
-    /// It refused us: wrong credentials, no such virtual host, or a queue of ours exists with other
-    /// arguments. Trying again does not help; somebody has to change something.
+    /// The broker refused: wrong credentials, no such virtual host, or a queue of ours exists with other
+    /// arguments. A retry does not help; an operator must change something.
     #[error("the broker refused: {0}")]
     Refused(String),
-    /// It was closed by us.
+    /// This process closed the broker.
     #[error("the broker was closed")]
     Closed,
 }
 
-/// A queue's name and figures.
+/// A queue and how many messages it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Depth {
-    /// Its whole name, `task.poll` say.
+    /// The whole name, such as `task.poll`.
     pub queue: String,
-    /// How many messages are ready in it.
+    /// How many messages are ready.
     pub messages: u64,
 }
 
@@ -109,20 +109,20 @@ pub trait Broker: Send + Sync + 'static {
     /// Whether messages outlive this process.
     fn is_durable(&self) -> bool;
 
-    /// Publishes all of `messages`, each confirmed. `Ok`: each is in a queue, durably if the broker
-    /// is durable. `Err`: any number of them may be. Never waits longer than some seconds: while the
-    /// broker is away this is an error, and the sweep makes up for it.
+    /// Publishes all of `messages`, each confirmed. `Ok`: each is in a queue, durably if the broker is
+    /// durable. `Err`: any number of them may be in a queue. Takes a few seconds at most: while the broker
+    /// is away it fails, and the sweep publishes again later.
     async fn publish(&self, messages: &[Outgoing]) -> Result<()>;
 
-    /// Starts to receive from `queue`, holding at most `prefetch` unacknowledged messages at a
-    /// time. Goes on by itself, for ever, after the broker restarts, the channel closes, or the
-    /// queue is deleted (which is then declared again).
+    /// Starts to receive from `queue`, with at most `prefetch` unacknowledged messages at a time. The
+    /// consumer recovers by itself when the broker restarts, the channel closes, or the queue is deleted
+    /// (which is then declared again).
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>>;
 
     /// Whether the broker answers now.
     async fn ping(&self) -> Result<()>;
 
-    /// How many messages each of our queues holds, the waiting and the parking ones included.
+    /// How many messages each of our queues holds, including the waiting queues and the parking queue.
     async fn depths(&self) -> Result<Vec<Depth>>;
 
     /// Stops every consumer, waits for acknowledgements to be sent, and closes the connections.
@@ -133,18 +133,17 @@ pub trait Broker: Send + Sync + 'static {
 /// Messages in.
 #[async_trait]
 pub trait Consumer: Send {
-    /// The next message. `None`: the consumer was stopped, by [`Consumer::stop`] or
-    /// [`Broker::close`]. Messages that no worker can read (not our JSON, another version) never
-    /// come out here: they go to `<prefix>.parking`. Cancel-safe: a future that is dropped has not
-    /// taken a message.
+    /// The next message. `None`: the consumer was stopped, by [`Consumer::stop`] or [`Broker::close`].
+    /// Messages that no worker can read (not our JSON, another version) go to `<prefix>.parking` and are
+    /// never returned here. Cancel-safe: a future that is dropped has not taken a message.
     async fn next(&mut self) -> Option<Delivery>;
 
-    /// Takes no new messages. Those delivered can still be acknowledged.
+    /// Takes no new messages. Delivered messages can still be acknowledged.
     async fn stop(&mut self);
 }
 
-/// A message that was delivered. It must be ended by one of [`Delivery::ack`], [`Delivery::requeue`]
-/// and [`Delivery::park`]; one that is dropped without is requeued.
+/// A message that was delivered, until [`Delivery::ack`], [`Delivery::requeue`] or [`Delivery::park`]
+/// settles it. A delivery that is dropped is requeued.
 #[derive(Debug)]
 pub struct Delivery {
     /// The message.
@@ -154,35 +153,35 @@ pub struct Delivery {
     receipt: Receipt,
 }
 
-/// How a delivery ended.
+/// How a delivery is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Done with; the queue forgets it.
+    /// Done: the queue deletes the message.
     Ack,
-    /// Not done; delivered again, up to the delivery limit.
+    /// Not done: the message is delivered again, up to the delivery limit.
     Requeue,
-    /// Nobody can do it: to `<prefix>.parking`.
+    /// No worker can do it: the message goes to `<prefix>.parking`.
     Park,
 }
 
-/// Tells the consumer that a delivery came from how it ended, once.
+/// Reports a delivery's verdict to its consumer, once.
 pub(crate) struct Receipt(Option<Box<dyn FnOnce(Verdict) + Send>>);
 
 impl Receipt {
-    pub(crate) fn new(tell: impl FnOnce(Verdict) + Send + 'static) -> Self {
-        Self(Some(Box::new(tell)))
+    pub(crate) fn new(report: impl FnOnce(Verdict) + Send + 'static) -> Self {
+        Self(Some(Box::new(report)))
     }
 
-    fn tell(&mut self, verdict: Verdict) {
-        if let Some(tell) = self.0.take() {
-            tell(verdict);
+    fn settle(&mut self, verdict: Verdict) {
+        if let Some(report) = self.0.take() {
+            report(verdict);
         }
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        self.tell(Verdict::Requeue);
+        self.settle(Verdict::Requeue);
     }
 }
 
@@ -201,18 +200,18 @@ impl Delivery {
         }
     }
 
-    /// It is done with. Does not wait: acknowledgements are sent in bulk, milliseconds later.
+    /// The message is done. Does not wait: acknowledgements are sent in batches, milliseconds later.
     pub fn ack(mut self) {
-        self.receipt.tell(Verdict::Ack);
+        self.receipt.settle(Verdict::Ack);
     }
 
-    /// It is not done; the broker delivers it again, a bounded number of times, then parks it.
+    /// The message is not done: the broker delivers it again, a bounded number of times, then parks it.
     pub fn requeue(mut self) {
-        self.receipt.tell(Verdict::Requeue);
+        self.receipt.settle(Verdict::Requeue);
     }
 
-    /// Nobody can do it: it goes to `<prefix>.parking`, where an operator sees it.
+    /// No worker can do the message: it goes to `<prefix>.parking`, where an operator sees it.
     pub fn park(mut self) {
-        self.receipt.tell(Verdict::Park);
+        self.receipt.settle(Verdict::Park);
     }
 }

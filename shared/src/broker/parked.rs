@@ -1,14 +1,14 @@
-//! The figure of messages that we sent to `<prefix>.parking`: each is for an operator to look at.
+//! Counts the messages that this process sent to `<prefix>.parking`.
 
 use super::Queue;
 
-/// Why a message was parked by us. What the broker parks by itself, past the delivery limit, shows
-/// in the depth of the queue only.
+/// Why this process parked a message. Messages that the broker parks itself, past the delivery limit,
+/// only show in the depth of the queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Why {
-    /// It does not read as a message of ours.
+    /// The body is not a message of ours.
     Unreadable,
-    /// A worker said that nobody can do it.
+    /// A worker called [`super::Delivery::park`].
     Refused,
 }
 
@@ -21,14 +21,14 @@ impl Why {
     }
 }
 
-/// Makes the figure start at 0, for whoever consumes from `queue`.
+/// Starts the counters of `queue` at 0.
 pub(super) fn start_at_zero(queue: Queue) {
     for why in [Why::Unreadable, Why::Refused] {
         counter(queue, why).increment(0);
     }
 }
 
-/// Counts one in `task_center_parked_messages_total`.
+/// Counts one message in `task_center_parked_messages_total`.
 pub(super) fn count(queue: Queue, why: Why) {
     counter(queue, why).increment(1);
 }

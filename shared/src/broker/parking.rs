@@ -1,50 +1,49 @@
-//! Messages that no worker can handle, as an operator looks at them. What can be done with them is
-//! in [`super::rabbitmq::Parking`]; queues in process keep none that anybody could put back.
+//! Messages that no worker can handle, as an operator sees them. [`super::rabbitmq::Parking`] reads,
+//! requeues and deletes them; queues in process do not offer that.
 
 use super::{Message, Queue};
 
 /// A message in `<prefix>.parking`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// The queue that it is to go back to; `None` if nobody knows: it did not come from a queue of
-    /// ours, and does not read as a message of ours.
+    /// The queue that the message would go back to. `None` if it is not known: the message did not come
+    /// from a queue of ours, and does not read as a message of ours.
     pub queue: Option<Queue>,
-    /// Why the broker moved it here: `rejected` (a worker could not read it, or do it) or
-    /// `delivery_limit` (it came back too often); `None` if it was put here by hand.
+    /// Why the broker parked the message: `rejected` (a worker could not read or do it) or
+    /// `delivery_limit` (it came back too often); `None` if an operator put it there.
     pub reason: Option<String>,
-    /// How often it was moved here.
+    /// How often the message was parked.
     pub times: u64,
-    /// When, in Unix seconds, it was moved here last; `None` if it was put here by hand.
+    /// When the message was parked last, in Unix seconds; `None` if an operator put it there.
     pub at: Option<i64>,
-    /// What no worker can read about it; `None` if it reads well.
+    /// Why no worker can read the message; `None` if it can be read.
     pub problem: Option<String>,
-    /// The message as it is. What is no UTF-8 in it is replaced.
+    /// The body, with what is not UTF-8 replaced.
     pub body: String,
 }
 
-/// The oldest of the parked messages.
+/// The oldest parked messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// How many there are.
+pub struct ParkedPage {
+    /// How many messages are parked.
     pub parked: u64,
-    /// The oldest of them.
+    /// The oldest of them, in their order.
     pub messages: Vec<Parked>,
 }
 
-/// What became of messages that were to be put back.
+/// What became of parked messages that were to be requeued.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PutBack {
+pub struct Requeued {
     /// How many are in their queue again.
     pub requeued: u64,
-    /// How many nobody knows a queue for: they stay parked.
+    /// How many stay parked because their queue is not known.
     pub unknown: u64,
-    /// How many are parked still, those included.
+    /// How many are still parked, including the unknown ones.
     pub left: u64,
 }
 
 impl Parked {
-    /// The message with this body that came by this routing key: it keeps the one of its queue on
-    /// its way here.
+    /// The message with this body and this routing key, which is the one of the queue it came from.
     pub(super) fn read(body: &[u8], routing_key: &str) -> Self {
         let message = Message::from_json(body);
         let by_key = Queue::ALL

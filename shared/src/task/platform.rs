@@ -104,16 +104,16 @@ impl Platform {
     pub const SUNO: Self = Self::new("suno");
 
     /// Every platform that this program knows.
-    pub fn known() -> impl Iterator<Item = Self> {
-        PLATFORMS.iter().map(|(platform, _)| *platform)
+    pub fn known() -> impl Iterator<Item = &'static Self> {
+        PLATFORMS.iter().map(|(platform, _)| platform)
     }
 
     /// What the platform makes; nothing if this program does not know it.
-    pub fn actions(self) -> impl Iterator<Item = Action> {
+    pub fn actions(self) -> impl Iterator<Item = &'static Action> {
         PLATFORMS
             .iter()
             .filter(move |(platform, _)| *platform == self)
-            .flat_map(|(_, prices)| prices.iter().map(|(action, _)| *action))
+            .flat_map(|(_, prices)| prices.iter().map(|(action, _)| action))
     }
 }
 
@@ -124,9 +124,9 @@ impl Action {
     pub const LYRICS: Self = Self::new("lyrics");
 
     /// The actions of all platforms that this program knows, each once.
-    pub fn known() -> Vec<Self> {
-        let mut actions: Vec<Self> = Vec::new();
-        for action in Platform::known().flat_map(Platform::actions) {
+    pub fn known() -> Vec<&'static Self> {
+        let mut actions = Vec::new();
+        for action in Platform::known().flat_map(|platform| platform.actions()) {
             if !actions.contains(&action) {
                 actions.push(action);
             }
@@ -141,6 +141,7 @@ impl Action {
         Self::known()
             .into_iter()
             .find(|action| action.as_str() == text)
+            .copied()
     }
 }
 
@@ -168,10 +169,10 @@ mod tests {
     #[test]
     fn names_read_back() {
         for action in Action::known() {
-            assert_eq!(action.as_str().parse(), Ok(action));
+            assert_eq!(action.as_str().parse(), Ok(*action));
         }
         for platform in Platform::known() {
-            assert_eq!(platform.as_str().parse(), Ok(platform));
+            assert_eq!(platform.as_str().parse(), Ok(*platform));
         }
         let longest = "a-name_of_16-or0";
         assert_eq!(

@@ -24,7 +24,7 @@ use shared::task::wait::Rung;
 use crate::channels::Permit;
 use crate::context::{Context, LEASE_SLACK};
 use crate::ended::{self, Ending};
-use crate::figures::{Turns, Work, count_turns, record_lateness};
+use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
 use crate::upstream::Driver;
 use fetch::{Answer, fetch};
@@ -66,36 +66,36 @@ pub async fn poll(
             context.store.poll_jobs(channel.id, tasks)
         })
         .await?;
-    count_turns(Work::Poll, Turns::Claimed, jobs.len());
-    count_turns(Work::Poll, Turns::Stale, tasks.len() - jobs.len());
+    count_turns(Work::Poll, TurnState::Claimed, jobs.len());
+    count_turns(Work::Poll, TurnState::Stale, tasks.len() - jobs.len());
     record_latenesses(&jobs, read_at);
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let mut rest_until = channel.cool_until;
-    let mut answer = Answer::default();
-    let (mut asked, mut resting) = (Vec::new(), Vec::new());
-    if let Some(driver) = context.upstreams.driver(channel.platform) {
-        // At its deadline a task gets its last poll, even if the channel rests.
-        let cooling = channel.cool_until > read_at;
-        (asked, resting) = jobs
-            .into_iter()
-            .partition(|job| !cooling || job.deadline <= read_at);
-        answer = fetch_and_hold(context, driver, channel, &asked).await;
-        // A fetch does not show how a submit would do, so it ends a row of rests only long after.
-        let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
-        if answer.trouble.is_none() && !asked.is_empty() && long_well {
-            context.warm_up(channel).await;
-        }
-        if let Some(trouble) = &answer.trouble {
-            rest_until = context.cool_down(channel, trouble).await;
-        }
-    } else {
-        tracing::warn!(platform = %channel.platform, channel = %channel.name,
-            "this worker has no driver for the channel's platform");
-        rest_until = rest_until.max(read_at.after(NO_DRIVER));
-        resting = jobs;
+    let driver = context.upstreams.driver(channel.platform);
+    let cooling = channel.cool_until > read_at;
+    // At its deadline a task gets its last poll, even if the channel rests.
+    let (asked, resting): (Vec<PollJob>, Vec<PollJob>) = jobs
+        .into_iter()
+        .partition(|job| driver.is_some() && (!cooling || job.deadline <= read_at));
+    let answer = match driver {
+        Some(driver) => fetch_and_hold(context, driver, channel, &asked).await,
+        None => Answer::default(),
+    };
+    // A fetch does not show how a submit would do, so it ends a row of rests only long after.
+    let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
+    if answer.trouble.is_none() && !asked.is_empty() && long_well {
+        context.warm_up(channel).await;
     }
+    let rest_until = match (&answer.trouble, driver) {
+        (Some(trouble), _) => context.cool_down(channel, trouble).await,
+        (None, Some(_)) => channel.cool_until,
+        (None, None) => {
+            tracing::warn!(platform = %channel.platform, channel = %channel.name,
+                "this worker has no driver for the channel's platform");
+            read_at.after(NO_DRIVER)
+        }
+    };
     // The slot is freed only now, so that answers that cannot be written yet do not pile up.
     let _settling = context.channels.settle_permit().await;
     drop(permit);

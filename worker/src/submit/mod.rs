@@ -14,7 +14,7 @@ use tracing::field::display;
 use crate::channels::Permit;
 use crate::channels::choice::{Choice, choose};
 use crate::context::{Context, LEASE_SLACK};
-use crate::figures::{Turns, Work, count_turns, record_lateness};
+use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
 use crate::upstream::Driver;
 use outcome::{Sent, UNKNOWN, fail};
@@ -35,13 +35,13 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         .ask_store("read a task to submit", || read(context, at))
         .await?;
     let Some(job) = job else {
-        count_turns(Work::Submit, Turns::Stale, 1);
+        count_turns(Work::Submit, TurnState::Stale, 1);
         tracing::debug!("a stale message; nothing to do");
         return Ok(None);
     };
     tracing::Span::current().record("task", display(&job.task_id));
     if job.intention {
-        count_turns(Work::Submit, Turns::Orphaned, 1);
+        count_turns(Work::Submit, TurnState::Orphaned, 1);
         tracing::warn!(
             "a worker died between sending this task and recording the answer; it is not sent again"
         );
@@ -157,10 +157,10 @@ async fn send(
         .ask_store("claim a submit", || begin(context, intention))
         .await?;
     let Some(Begun { at, .. }) = claimed else {
-        count_turns(Work::Submit, Turns::Stale, 1);
+        count_turns(Work::Submit, TurnState::Stale, 1);
         return Ok(None);
     };
-    count_turns(Work::Submit, Turns::Claimed, 1);
+    count_turns(Work::Submit, TurnState::Claimed, 1);
     tracing::debug!(task = %job.task_id, turn = at.turn.0, channel = %channel.name, "sending the task");
     record_lateness(Work::Submit, context.now().since(job.due_at));
     let outcome = driver.submit(channel, job.action, &job.request).await;

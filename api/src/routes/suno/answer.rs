@@ -64,7 +64,7 @@ fn dialect_action(action: Action) -> String {
 }
 
 fn dialect_actions() -> Schema {
-    schemas::one_of(Platform::SUNO.actions().map(dialect_action))
+    schemas::one_of(Platform::SUNO.actions().copied().map(dialect_action))
 }
 
 impl<'a> From<&'a TaskView> for Task<'a> {

@@ -104,7 +104,7 @@ pub(crate) async fn submit(
     let action = action
         .ok()
         .and_then(|Path(name)| Action::from_client(&name))
-        .filter(|action| Platform::SUNO.actions().any(|known| known == *action));
+        .filter(|action| Platform::SUNO.actions().any(|known| known == action));
     let action = action.ok_or(ApiError::InvalidAction)?;
     let body = body::read(&headers, body).await?;
     let idempotency = idempotency::of_request(&headers, action, &body)?;

@@ -1,4 +1,4 @@
-//! The queues themselves: no lock, no task, no clock. Whoever asks says what time it is.
+//! The queues themselves, without locks, tasks or a clock: the caller passes the time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,56 +7,57 @@ use tokio::time::Instant;
 use crate::broker::{DELIVERY_LIMIT, Depth, Message, Outgoing, Queue, Verdict};
 use crate::task::wait::Rung;
 
-/// How many parked messages are kept for an operator to look at; the oldest go first.
+/// The most parked messages that are kept; the oldest are dropped first.
 const MOST_PARKED: usize = 1_000;
 
-/// A message in a queue, and how often it came back.
+/// A message in a queue, and how often it was returned.
 #[derive(Debug)]
 struct Queued {
     message: Message,
     returns: u32,
 }
 
-/// A message that was delivered and not ended yet.
+/// A message that was delivered and is not settled yet.
 #[derive(Debug)]
-struct Held {
+struct Unsettled {
     consumer: u64,
     queued: Queued,
 }
 
+/// A consumer.
 #[derive(Debug)]
-struct Taker {
+struct Subscriber {
     queue: Queue,
     prefetch: usize,
     held: usize,
     stopped: bool,
 }
 
-/// What a consumer finds when it asks for a message.
+/// What a consumer gets when it asks for a message.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// A message, and the number to end it by.
+    /// A message, and the number to settle it by.
     Message {
         id: u64,
         message: Message,
         redelivered: bool,
     },
-    /// Nothing now; something that waits is due then, if anything waits.
+    /// No message now; the next waiting one is due at this time, if any waits.
     Nothing(Option<Instant>),
     /// The consumer was stopped.
     Stopped,
 }
 
-/// Every queue, and who holds what.
+/// All queues, and the unsettled messages of each consumer.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     submit: VecDeque<Queued>,
     poll: VecDeque<Queued>,
-    /// Each rung has one wait, so its messages become due in the order they came.
+    /// All messages of a rung wait equally long, so they become due in the order they came.
     waiting: BTreeMap<Rung, VecDeque<(Instant, Message)>>,
     parking: VecDeque<Message>,
-    held: HashMap<u64, Held>,
-    takers: HashMap<u64, Taker>,
+    unsettled: HashMap<u64, Unsettled>,
+    subscribers: HashMap<u64, Subscriber>,
     last_id: u64,
 }
 
@@ -73,36 +74,37 @@ impl Queues {
         }
     }
 
-    /// A new consumer's number.
+    /// Starts a consumer; returns its number.
     pub(super) fn start(&mut self, queue: Queue, prefetch: u16) -> u64 {
         let id = self.new_id();
-        let taker = Taker {
+        let subscriber = Subscriber {
             queue,
             prefetch: usize::from(prefetch.max(1)),
             held: 0,
             stopped: false,
         };
-        self.takers.insert(id, taker);
+        self.subscribers.insert(id, subscriber);
         id
     }
 
     pub(super) fn stop(&mut self, consumer: u64) {
-        if let Some(taker) = self.takers.get_mut(&consumer) {
-            taker.stopped = true;
+        if let Some(subscriber) = self.subscribers.get_mut(&consumer) {
+            subscriber.stopped = true;
         }
     }
 
-    /// Forgets a consumer that nobody will ask for again. What it handed out can still be ended.
+    /// Removes a consumer. Messages that it delivered can still be settled.
     pub(super) fn forget(&mut self, consumer: u64) {
-        self.takers.remove(&consumer);
+        self.subscribers.remove(&consumer);
     }
 
-    /// Puts everything a consumer holds back into its queue, in order. To end it later does nothing.
+    /// Returns all unsettled messages of a consumer to their queue, in order. To settle them later does
+    /// nothing.
     pub(super) fn give_back(&mut self, consumer: u64) {
         let mut ids: Vec<u64> = self
-            .held
+            .unsettled
             .iter()
-            .filter(|(_, held)| held.consumer == consumer)
+            .filter(|(_, one)| one.consumer == consumer)
             .map(|(id, _)| *id)
             .collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
@@ -113,27 +115,27 @@ impl Queues {
 
     pub(super) fn take(&mut self, consumer: u64, now: Instant) -> Taken {
         self.wake(now);
-        let Some(taker) = self.takers.get_mut(&consumer) else {
+        let Some(subscriber) = self.subscribers.get_mut(&consumer) else {
             return Taken::Stopped;
         };
-        if taker.stopped {
+        if subscriber.stopped {
             return Taken::Stopped;
         }
-        if taker.held >= taker.prefetch {
-            return Taken::Nothing(None); // an ended message will wake it
+        if subscriber.held >= subscriber.prefetch {
+            return Taken::Nothing(None); // a settled message will wake it
         }
-        let queue = match taker.queue {
+        let queue = match subscriber.queue {
             Queue::Submit => &mut self.submit,
             Queue::Poll => &mut self.poll,
         };
         let Some(queued) = queue.pop_front() else {
             return Taken::Nothing(self.next_due());
         };
-        taker.held += 1;
+        subscriber.held += 1;
         let id = self.new_id();
         let message = queued.message.clone();
         let redelivered = queued.returns > 0;
-        self.held.insert(id, Held { consumer, queued });
+        self.unsettled.insert(id, Unsettled { consumer, queued });
         Taken::Message {
             id,
             message,
@@ -141,17 +143,17 @@ impl Queues {
         }
     }
 
-    /// Ends a delivery. One that was ended before, or given back, stays as it is.
+    /// Settles a delivery, unless it was settled or given back before.
     pub(super) fn end(&mut self, id: u64, verdict: Verdict) {
-        let Some(Held {
+        let Some(Unsettled {
             consumer,
             mut queued,
-        }) = self.held.remove(&id)
+        }) = self.unsettled.remove(&id)
         else {
             return;
         };
-        if let Some(taker) = self.takers.get_mut(&consumer) {
-            taker.held -= 1;
+        if let Some(subscriber) = self.subscribers.get_mut(&consumer) {
+            subscriber.held -= 1;
         }
         match verdict {
             Verdict::Ack => {}
@@ -184,7 +186,7 @@ impl Queues {
         .collect()
     }
 
-    /// Moves what waited long enough to where it is worked on.
+    /// Moves messages that waited long enough to their work queue.
     fn wake(&mut self, now: Instant) {
         let mut due = Vec::new();
         for rung in self.waiting.values_mut() {

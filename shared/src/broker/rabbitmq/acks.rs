@@ -1,55 +1,55 @@
 //! Which acknowledgements to send.
 //!
-//! One `multiple` acknowledgement ends all that were delivered up to it, which costs the broker a
-//! tenth of ending them one by one. But what is done is rarely all of it: a submit may take minutes
-//! while hundreds after it are done, and must not hold back the prefetch window of the others. So the
-//! unbroken run of finished deliveries goes as one, and what is finished beyond a gap goes singly.
+//! One `multiple` acknowledgement settles all deliveries up to its tag, at a tenth of what single ones
+//! cost the broker. But there are gaps: a submit may take minutes while hundreds of later deliveries are
+//! done, and must not hold back the prefetch window. So the unbroken run of settled deliveries is
+//! acknowledged at once, and those beyond a gap singly.
 
 use std::collections::BTreeSet;
 
 use crate::broker::Verdict;
 
-/// An acknowledgement to send. `UpTo` must be sent after every `Requeue` and `Park` that came with
-/// it, because it would acknowledge those too.
+/// An acknowledgement to send. `UpTo` must be sent after each `Requeue` and `Park` that was taken with
+/// it, because it would acknowledge those, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// Back to its queue.
+    /// The message goes back to its queue.
     Requeue(u64),
-    /// To the parking queue.
+    /// The message goes to the parking queue.
     Park(u64),
-    /// Done, and with it all before.
+    /// This message, and all unsettled ones before it, are done.
     UpTo(u64),
-    /// Done.
+    /// This message is done.
     One(u64),
 }
 
-/// The deliveries of one channel that the broker waits for us to end. A channel numbers its
-/// deliveries 1, 2, 3 … (delivery tags).
+/// The deliveries of one channel that the broker waits to see settled. A channel numbers its deliveries
+/// 1, 2, 3 … (delivery tags).
 #[derive(Debug, Default)]
 pub(super) struct Acks {
-    /// Delivered last.
+    /// The last delivery.
     last: u64,
-    /// Every delivery up to this one is ended and told.
-    told: u64,
-    /// Ended singly beyond `told`.
-    told_beyond: BTreeSet<u64>,
-    /// Acknowledged, and not told yet.
+    /// All deliveries up to this one are settled and sent.
+    sent: u64,
+    /// Deliveries beyond `sent` that were settled singly.
+    sent_beyond: BTreeSet<u64>,
+    /// Done, and not sent yet.
     done: BTreeSet<u64>,
-    /// Rejected, and not told yet.
+    /// Rejected, and not sent yet.
     rejected: Vec<Frame>,
 }
 
 impl Acks {
-    /// A delivery came.
+    /// Notes a delivery.
     pub(super) fn delivered(&mut self, tag: u64) {
         self.last = self.last.max(tag);
     }
 
-    /// A delivery ended. A tag that never came, or ended before, is ignored.
-    pub(super) fn ended(&mut self, tag: u64, verdict: Verdict) {
-        let open = self.told < tag
+    /// Notes a verdict. A tag that never came, or was settled before, is ignored.
+    pub(super) fn settled(&mut self, tag: u64, verdict: Verdict) {
+        let open = self.sent < tag
             && tag <= self.last
-            && !self.told_beyond.contains(&tag)
+            && !self.sent_beyond.contains(&tag)
             && !self.done.contains(&tag);
         if !open {
             return;
@@ -64,36 +64,36 @@ impl Acks {
     }
 
     fn reject(&mut self, tag: u64, frame: Frame) {
-        self.told_beyond.insert(tag);
+        self.sent_beyond.insert(tag);
         self.rejected.push(frame);
     }
 
-    /// How many ended and were not told yet.
-    pub(super) fn untold(&self) -> usize {
+    /// How many are settled and not sent yet.
+    pub(super) fn unsent(&self) -> usize {
         self.done.len() + self.rejected.len()
     }
 
-    /// How many came and did not end yet.
+    /// How many are not settled yet.
     pub(super) fn open(&self) -> u64 {
-        let ended = self.told_beyond.len() + self.done.len();
-        (self.last - self.told).saturating_sub(u64::try_from(ended).unwrap_or(u64::MAX))
+        let settled = self.sent_beyond.len() + self.done.len();
+        (self.last - self.sent).saturating_sub(u64::try_from(settled).unwrap_or(u64::MAX))
     }
 
-    /// What to send now, in this order; it counts as sent.
+    /// Takes what to send now, in this order.
     pub(super) fn take(&mut self) -> Vec<Frame> {
         let mut frames = std::mem::take(&mut self.rejected);
         let mut run = Vec::new();
         loop {
-            let next = self.told + 1;
+            let next = self.sent + 1;
             if self.done.remove(&next) {
                 run.push(next);
-            } else if !self.told_beyond.remove(&next) {
+            } else if !self.sent_beyond.remove(&next) {
                 break;
             }
-            self.told = next;
+            self.sent = next;
         }
-        // The tag of a `multiple` must itself be open at the broker, so it is the last one done and
-        // not the last of the run.
+        // The tag of a `multiple` must itself be open at the broker, so it is the last acknowledged one
+        // and not the last of the run.
         match run.as_slice() {
             [] => {}
             [one] => frames.push(Frame::One(*one)),
@@ -101,7 +101,7 @@ impl Acks {
         }
         let beyond = std::mem::take(&mut self.done);
         frames.extend(beyond.iter().copied().map(Frame::One));
-        self.told_beyond.extend(beyond);
+        self.sent_beyond.extend(beyond);
         frames
     }
 }
@@ -120,7 +120,7 @@ mod tests {
 
     fn ack(acks: &mut Acks, tags: impl IntoIterator<Item = u64>) {
         for tag in tags {
-            acks.ended(tag, Verdict::Ack);
+            acks.settled(tag, Verdict::Ack);
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let mut acks = delivered(100);
         ack(&mut acks, (1..=100).rev());
         assert_eq!(acks.take(), [Frame::UpTo(100)]);
-        assert_eq!((acks.untold(), acks.open()), (0, 0));
+        assert_eq!((acks.unsent(), acks.open()), (0, 0));
     }
 
     #[test]
@@ -155,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rejected_is_told_before_the_run_that_passes_over_it() {
+    fn what_is_rejected_is_sent_before_the_run_that_passes_over_it() {
         let mut acks = delivered(4);
         ack(&mut acks, [1, 3, 4]);
-        acks.ended(2, Verdict::Park);
+        acks.settled(2, Verdict::Park);
         assert_eq!(acks.take(), [Frame::Park(2), Frame::UpTo(4)]);
     }
 
@@ -166,8 +166,8 @@ mod tests {
     fn a_run_ends_at_a_tag_that_is_still_open_at_the_broker() {
         let mut acks = delivered(4);
         ack(&mut acks, [1, 2]);
-        acks.ended(3, Verdict::Requeue);
-        acks.ended(4, Verdict::Requeue);
+        acks.settled(3, Verdict::Requeue);
+        acks.settled(4, Verdict::Requeue);
         assert_eq!(
             acks.take(),
             [Frame::Requeue(3), Frame::Requeue(4), Frame::UpTo(2)]
@@ -176,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_ends_once() {
+    fn a_delivery_is_settled_once() {
         let mut acks = delivered(3);
         ack(&mut acks, [1, 1]);
-        acks.ended(1, Verdict::Requeue);
-        acks.ended(2, Verdict::Park);
+        acks.settled(1, Verdict::Requeue);
+        acks.settled(2, Verdict::Park);
         ack(&mut acks, [2]);
         ack(&mut acks, [99]);
         assert_eq!(acks.take(), [Frame::Park(2), Frame::One(1)]);
@@ -190,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn every_delivery_is_told_exactly_once_in_any_order() {
+    fn every_delivery_is_settled_exactly_once_in_any_order() {
         let random = crate::random::Random::seeded(11);
         let mut acks = Acks::default();
         let mut open: Vec<u64> = Vec::new();
-        let mut told = BTreeSet::new();
+        let mut sent = BTreeSet::new();
         let mut last = 0;
         for _ in 0..5_000 {
             match random.below(4) {
@@ -211,21 +211,21 @@ mod tests {
                         1 => Verdict::Park,
                         _ => Verdict::Ack,
                     };
-                    acks.ended(open.swap_remove(at), verdict);
+                    acks.settled(open.swap_remove(at), verdict);
                 }
                 _ => {
                     for frame in acks.take() {
                         match frame {
                             Frame::Requeue(tag) | Frame::Park(tag) | Frame::One(tag) => {
-                                assert!(told.insert(tag), "{tag} was told twice");
+                                assert!(sent.insert(tag), "{tag} was settled twice");
                             }
                             Frame::UpTo(tag) => {
-                                assert!(!told.contains(&tag), "{tag} is not open at the broker");
-                                told.extend(1..=tag);
+                                assert!(!sent.contains(&tag), "{tag} is not open at the broker");
+                                sent.extend(1..=tag);
                             }
                         }
                     }
-                    assert!(open.iter().all(|tag| !told.contains(tag)));
+                    assert!(open.iter().all(|tag| !sent.contains(tag)));
                     assert_eq!(acks.open(), u64::try_from(open.len()).unwrap_or(0));
                 }
             }

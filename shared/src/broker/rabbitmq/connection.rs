@@ -1,4 +1,4 @@
-//! One connection: opened within a time, named, with a heartbeat.
+//! Opens one connection: within a time limit, named, with a heartbeat.
 
 use std::fmt;
 use std::io;
@@ -18,11 +18,11 @@ use super::names::{Process, Role};
 use crate::broker::{BrokerError, Result};
 use crate::secret::Secret;
 
-/// Seconds between heartbeats unless the URL says otherwise: a broker that is gone without a word is
-/// noticed within twice that.
+/// Seconds between heartbeats, unless the URL says otherwise. A broker that vanished is noticed within
+/// twice that.
 const HEARTBEAT: u16 = 10;
 
-/// The longest wait for a connection, greetings included.
+/// The longest wait for a connection, including its handshake.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Opens connections to one broker.
@@ -33,7 +33,7 @@ pub(super) struct Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.target()) // the URI has a password in it
+        f.write_str(&self.target()) // the URI holds a password
     }
 }
 
@@ -49,7 +49,7 @@ impl Connector {
         &self.process
     }
 
-    /// Where we connect to, without credentials.
+    /// The address, without credentials.
     pub(super) fn target(&self) -> String {
         let AMQPUri {
             scheme,
@@ -63,14 +63,14 @@ impl Connector {
         )
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub(super) async fn open(&self, role: Role) -> Result<Connection> {
         let doing = format!("connecting to {}", self.target());
         let runtime = lapin::runtime::default_runtime();
         let properties = ConnectionProperties::default()
             .with_connection_name(self.process.connection(role).into());
-        let plug = Plug::default();
-        let socket_plug = plug.clone();
+        let handle = SocketHandle::default();
+        let socket_handle = handle.clone();
         let opening = Connection::connector(
             self.uri.clone(),
             runtime.map_err(|error| broker_error(&doing, &error))?,
@@ -82,7 +82,7 @@ impl Connector {
                 if let AsyncTcpStream::Plain(socket) = &stream {
                     let socket = socket.get_ref();
                     socket.set_nodelay(true)?; // or a confirm waits for Nagle, 40 ms
-                    socket_plug.hold(socket)?;
+                    socket_handle.hold(socket)?;
                 }
                 Ok(match uri.scheme {
                     AMQPScheme::AMQP => stream,
@@ -97,45 +97,45 @@ impl Connector {
         if let Ok(opened) = timeout(CONNECT, opening).await {
             return opened.map_err(|error| broker_error(&doing, &error));
         }
-        plug.pull();
+        handle.shut_down();
         Err(no_answer(CONNECT, &doing))
     }
 }
 
-/// Pulls the plug of a connection that takes too long to open: lapin would wait for ever, with a
-/// thread, for a broker that accepts and never greets.
+/// Shuts down the socket of a connection that takes too long to open. Otherwise lapin would wait for
+/// ever, with a thread, for a broker that accepts a connection and never answers.
 #[derive(Clone, Default)]
-struct Plug(Arc<Mutex<Socket>>);
+struct SocketHandle(Arc<Mutex<Socket>>);
 
 #[derive(Default)]
 enum Socket {
     #[default]
     NotYet,
     Open(OwnedFd),
-    Pulled,
+    ShutDown,
 }
 
-impl Plug {
-    /// Remembers the socket; an error if it came too late.
+impl SocketHandle {
+    /// Keeps the socket; an error if the time is over.
     fn hold(&self, socket: &impl AsFd) -> io::Result<()> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*held, Socket::Pulled) {
+        if matches!(*held, Socket::ShutDown) {
             return Err(io::ErrorKind::TimedOut.into());
         }
         *held = Socket::Open(socket.as_fd().try_clone_to_owned()?);
         Ok(())
     }
 
-    fn pull(&self) {
+    fn shut_down(&self) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Socket::Open(socket) = std::mem::replace(&mut *held, Socket::Pulled) {
-            // An error means that it is closed already.
+        if let Socket::Open(socket) = std::mem::replace(&mut *held, Socket::ShutDown) {
+            // An error means that the socket is closed already.
             let _ = TcpStream::from(socket).shutdown(Shutdown::Both);
         }
     }
 }
 
-/// The URL as lapin takes it. The error never holds the URL: there is a password in it.
+/// The URL as lapin takes it. The error never holds the URL, which holds a password.
 fn parse(url: &Secret) -> Result<AMQPUri> {
     let mut uri: AMQPUri = url.expose().parse().map_err(|_| {
         BrokerError::Refused(
@@ -143,7 +143,7 @@ fn parse(url: &Secret) -> Result<AMQPUri> {
                 .to_owned(),
         )
     })?;
-    // lapin takes an IPv6 address for no host at all, and would connect to localhost.
+    // lapin ignores an IPv6 address, and would connect to localhost.
     if let Some(address) = ipv6(url.expose()) {
         address.clone_into(&mut uri.authority.host);
     }

@@ -1,4 +1,4 @@
-//! Messages in, as a worker sees them. What happens behind is in [`super::subscription`].
+//! The worker's end of a subscription. [`super::subscription`] is the other end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,21 +10,21 @@ use tokio::time::timeout;
 
 use crate::broker::{Consumer, Delivery};
 
-/// The longest that the broker may take to stop delivering. What comes later goes back.
+/// The longest wait for the broker to stop delivering. Later deliveries go back to their queue.
 const STOP: Duration = Duration::from_secs(5);
 
-/// How far a subscription is on its way to its end.
+/// The phases of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// It receives.
+    /// It receives messages.
     Running,
-    /// It takes no new messages, and waits for those delivered to be ended.
+    /// It takes no new messages, and waits until the delivered ones are settled.
     Stopping,
-    /// It tells what was ended, and gives back the rest.
+    /// It sends its acknowledgements, and the other messages go back to their queue.
     Closing,
 }
 
-/// Moves a subscription on, never back.
+/// Moves a subscription to a later phase; never to an earlier one.
 pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) {
     phase.send_if_modified(|phase| {
         let later = to > *phase;
@@ -35,7 +35,7 @@ pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) {
     });
 }
 
-/// A delivery, and which life of the channel it came in.
+/// A delivery, and the epoch of the channel session that it came in.
 pub(super) struct Received {
     pub(super) epoch: u64,
     pub(super) delivery: Delivery,
@@ -44,10 +44,10 @@ pub(super) struct Received {
 /// The worker's end of a subscription.
 pub(super) struct RabbitMqConsumer {
     pub(super) received: mpsc::UnboundedReceiver<Received>,
-    /// The life of the channel now. What came in an earlier one was delivered anew since.
+    /// The current epoch. Deliveries of earlier ones are delivered again.
     pub(super) epoch: Arc<AtomicU64>,
     pub(super) phase: Arc<watch::Sender<Phase>>,
-    /// True once nothing new is delivered.
+    /// Whether the broker has stopped delivering.
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -56,7 +56,7 @@ impl Consumer for RabbitMqConsumer {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             let received = self.received.recv().await?;
-            // To drop it here gives it back, or does nothing if it is of an earlier life.
+            // Dropped here, a delivery goes back to its queue; one of an earlier epoch does nothing.
             let current = received.epoch == self.epoch.load(Ordering::SeqCst);
             if current && *self.phase.borrow() == Phase::Running {
                 return Some(received.delivery);
@@ -68,7 +68,7 @@ impl Consumer for RabbitMqConsumer {
         advance(&self.phase, Phase::Stopping);
         self.received.close();
         while self.received.try_recv().is_ok() {}
-        // A sender that is gone stopped, too.
+        // A subscription that is gone has stopped, too.
         let _ = timeout(STOP, self.stopped.wait_for(|stopped| *stopped)).await;
         while self.received.try_recv().is_ok() {}
     }

@@ -1,4 +1,4 @@
-//! What lapin's errors mean to those who use a Broker.
+//! What lapin's errors mean to a Broker.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use lapin::ErrorKind;
 
 use crate::broker::{BrokerError, Result};
 
-/// AMQP reply codes that no patience helps with: access refused, not found, locked, precondition
-/// failed, not allowed.
+/// AMQP reply codes that no retry helps with: access refused, not found, locked, precondition failed, not
+/// allowed.
 const REFUSALS: [u16; 5] = [403, 404, 405, 406, 530];
 
-/// AMQP's reply code for a queue or exchange that is not there.
+/// The AMQP reply code for a missing queue or exchange.
 const NOT_FOUND: u16 = 404;
 
-/// The error as a Broker's, with what we were doing.
+/// Translates the error; `doing` says what failed.
 pub(super) fn broker_error(doing: &str, error: &lapin::Error) -> BrokerError {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) if REFUSALS.contains(&amqp.get_id()) => {
@@ -24,12 +24,12 @@ pub(super) fn broker_error(doing: &str, error: &lapin::Error) -> BrokerError {
     }
 }
 
-/// Whether the broker says that a queue or exchange is not there.
+/// Whether a queue or exchange is missing.
 pub(super) fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == NOT_FOUND)
 }
 
-/// What `asked` comes to, if it comes within `limit`.
+/// Waits at most `limit` for `asked`; `doing` says what it does.
 pub(super) async fn within<T>(
     limit: Duration,
     doing: &str,
@@ -41,7 +41,7 @@ pub(super) async fn within<T>(
     }
 }
 
-/// The broker did not answer in time.
+/// The error of an answer that did not come within `limit`.
 pub(super) fn no_answer(limit: Duration, doing: &str) -> BrokerError {
     BrokerError::Unreachable(format!("{doing}: no answer within {limit:?}"))
 }

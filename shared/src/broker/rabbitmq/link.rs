@@ -1,8 +1,8 @@
-//! A connection that comes back.
+//! A connection that is opened again when it is lost.
 //!
-//! lapin's own recovery stays off: it replays what it remembers and hides that anything happened,
-//! but what was under way (a confirm, a prefetched message) is lost with the connection, and those
-//! who wait for it have to know. So a connection here lives once; a [`Link`] opens the next one.
+//! lapin's own recovery is off. It replays what it remembers and hides the loss, but a confirm or a
+//! prefetched message that was under way is lost with the connection, and its owner must know. So a
+//! [`Link`] opens a new connection instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,34 +20,34 @@ use crate::backoff::{growing, jittered};
 use crate::broker::{BrokerError, Result};
 use crate::random::Random;
 
-/// The first wait before a connection is tried again, and the most between two tries.
+/// The first and the longest wait between two tries to connect.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const MOST_WAIT: Duration = Duration::from_secs(5);
 
-/// A connection that lived this long starts the row of waits anew.
+/// The loss of a connection that lived longer than this begins with [`FIRST_WAIT`] again.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// How often we look whether the connection stands, besides being told.
+/// The pause between two checks of the connection, beside its events.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long a connection may take to be closed in order.
+/// The longest wait for a connection to close in order.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// The wait before try number `failures` (from 0) to get something back from the broker.
+/// The wait before retry number `failures` (from 0).
 pub(super) fn wait_again(failures: u32, random: &Random) -> Duration {
     jittered(growing(FIRST_WAIT, 2.0, MOST_WAIT, failures), 0.5, random)
 }
 
-/// What everything that talks to one broker shares.
+/// What all parts that talk to one broker share.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(super) struct BrokerContext {
     pub(super) connector: Connector,
     pub(super) names: Names,
     pub(super) random: Arc<Random>,
 }
 
-impl Site {
-    /// A connection on which everything is declared.
+impl BrokerContext {
+    /// Opens a connection, and declares the topology on it.
     pub(super) async fn open(&self, role: Role) -> Result<Connection> {
         let connection = self.connector.open(role).await?;
         topology::declare(&connection, &self.names).await?;
@@ -55,16 +55,16 @@ impl Site {
     }
 }
 
-/// How the connection is.
+/// The state of the connection.
 #[derive(Debug, Clone)]
 enum State {
     Up(Arc<Connection>),
-    /// Not there, and why.
+    /// Lost, and why.
     Down(String),
     Closed,
 }
 
-/// A connection that comes back after it was lost, until it is closed.
+/// A connection that is opened again when it is lost, until [`Link::close`].
 #[derive(Debug)]
 pub(super) struct Link {
     role: Role,
@@ -74,13 +74,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Keeps `connection`, and its successors, up.
-    pub(super) fn keep(site: Arc<Site>, role: Role, connection: Connection) -> Self {
+    /// Watches `connection`, and replaces it when it is lost.
+    pub(super) fn keep(context: Arc<BrokerContext>, role: Role, connection: Connection) -> Self {
         let first = Arc::new(connection);
         let (state_in, state) = watch::channel(State::Up(Arc::clone(&first)));
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper {
-            site,
+            context,
             role,
             state: state_in,
             stopped,
@@ -94,7 +94,7 @@ impl Link {
         }
     }
 
-    /// The connection, or at once why there is none.
+    /// The connection; `Err` at once if there is none now.
     pub(super) fn connection(&self) -> Result<Arc<Connection>> {
         match &*self.state.borrow() {
             State::Up(connection) if connection.status().connected() => Ok(Arc::clone(connection)),
@@ -107,7 +107,7 @@ impl Link {
         }
     }
 
-    /// The connection as soon as there is one; an error only once the link was closed.
+    /// Waits for the connection. `Err`: the link was closed.
     pub(super) async fn connected(&self) -> Result<Arc<Connection>> {
         let mut state = self.state.clone();
         let state = state
@@ -124,11 +124,11 @@ impl Link {
         }
     }
 
-    /// Closes the connection, for good.
+    /// Closes the connection for good.
     pub(super) async fn close(&self) {
         self.stop.send_replace(true);
         if let Some(task) = self.task.lock().await.take() {
-            // It can only fail by a panic, which was reported where it happened.
+            // Only a panic can fail it, and that was reported already.
             let _ = task.await;
         }
     }
@@ -136,7 +136,7 @@ impl Link {
 
 /// The task behind a [`Link`].
 struct Keeper {
-    site: Arc<Site>,
+    context: Arc<BrokerContext>,
     role: Role,
     state: watch::Sender<State>,
     stopped: watch::Receiver<bool>,
@@ -166,7 +166,7 @@ impl Keeper {
         }
     }
 
-    /// Why the connection was lost; `None` if we are to stop.
+    /// Waits until the connection is lost, and returns why; `None` if the link is to stop.
     async fn until_lost(&mut self, connection: &Connection) -> Option<String> {
         let mut events = Box::pin(connection.events_listener());
         let mut look = interval(LOOK);
@@ -187,17 +187,17 @@ impl Keeper {
                 },
                 _ = look.tick() => {}
             }
-            // An error may be one channel's only.
+            // An error may concern only one channel.
             if !connection.status().connected() {
                 return Some(why);
             }
         }
     }
 
-    /// The next connection; `None` if we are to stop.
+    /// Opens the next connection; `None` if the link is to stop.
     async fn reconnect(&mut self, failures: &mut u32) -> Option<Connection> {
         loop {
-            let wait = wait_again(*failures, &self.site.random);
+            let wait = wait_again(*failures, &self.context.random);
             *failures = failures.saturating_add(1);
             tokio::select! {
                 () = stop(&mut self.stopped) => return None,
@@ -205,7 +205,7 @@ impl Keeper {
             }
             let opened = tokio::select! {
                 () = stop(&mut self.stopped) => return None,
-                opened = self.site.open(self.role) => opened,
+                opened = self.context.open(self.role) => opened,
             };
             match opened {
                 Ok(connection) => return Some(connection),
@@ -231,7 +231,7 @@ impl Keeper {
     }
 }
 
-/// Waits until we are to stop. A sender that is gone says so too.
+/// Waits for a stop. A sender that is gone means a stop, too.
 async fn stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

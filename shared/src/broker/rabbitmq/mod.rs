@@ -1,29 +1,34 @@
-//! The Broker on `RabbitMQ`: queues that outlive us (`docs/rabbitmq.md`).
+//! The Broker on `RabbitMQ` (`docs/rabbitmq.md`).
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `names` | exchanges, queues, connections and consumers, as an operator reads them |
-//! | `topology` | what is declared, and with which arguments |
-//! | `proof` | that each queue takes messages, proven at the start |
-//! | `connection` | one connection, opened within a time |
-//! | `link` | a connection that comes back |
-//! | `publisher`, `healer` | messages out, confirmed; what was deleted is declared again |
-//! | `consumer`, `subscription` | messages in |
-//! | `life`, `acks` | acknowledgements in bulk, within one life of a channel |
+//! | `names` | the names of exchanges, queues, connections and consumers |
+//! | `topology` | declares exchanges and queues |
+//! | `proof` | proves at the start that each queue takes messages |
+//! | `channel` | opens and closes channels |
+//! | `connection` | opens one connection, within a time limit |
+//! | `link` | a connection that is opened again when it is lost |
+//! | `publisher` | publishes messages, each confirmed |
+//! | `healer` | declares again what was deleted |
+//! | `consumer` | the worker's end of a subscription |
+//! | `subscription` | the task that receives, and subscribes again when that ends |
+//! | `session` | one channel of a subscription, until it closes |
+//! | `acks` | which acknowledgements to send |
 //! | [`Parking`] | the parking queue, for an operator |
-//! | `error` | what lapin's errors mean |
+//! | `error` | what lapin's errors mean to a Broker |
 
 mod acks;
+mod channel;
 mod connection;
 mod consumer;
 mod error;
 mod healer;
-mod life;
 mod link;
 mod names;
 mod parking;
 mod proof;
 mod publisher;
+mod session;
 mod subscription;
 mod topology;
 
@@ -41,7 +46,7 @@ use tokio::time::timeout;
 use self::connection::Connector;
 use self::consumer::{Phase, RabbitMqConsumer, advance};
 use self::error::no_answer;
-use self::link::{Link, Site};
+use self::link::{BrokerContext, Link};
 use self::names::{Names, Process, Role};
 pub use self::parking::Parking;
 use self::publisher::Publisher;
@@ -50,23 +55,23 @@ use super::{Broker, BrokerError, Consumer, Depth, Outgoing, Queue, Result};
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// The longest that a consumer may take to start.
+/// The longest wait for a consumer to start.
 const START: Duration = Duration::from_secs(15);
 
-/// The longest that the depths of all queues may take.
+/// The longest wait for the depths of all queues.
 const DEPTHS: Duration = Duration::from_secs(5);
 
-/// The longest that consumers may take to tell what was ended.
+/// The longest wait for a consumer to send its acknowledgements.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Where the broker is, and who we are to it.
+/// Where the broker is, and the names that this process uses there.
 #[derive(Debug, Clone)]
 pub struct RabbitMqOptions {
     /// `amqp://` or `amqps://`, virtual host included.
     pub url: Secret,
     /// The first part of every queue and exchange name.
     pub prefix: String,
-    /// What connections are named after: `api`, `worker` or `task-center`.
+    /// The program in the names of connections: `api`, `worker` or `task-center`.
     pub program: &'static str,
     /// For the jitter of waits.
     pub random: Arc<Random>,
@@ -74,10 +79,10 @@ pub struct RabbitMqOptions {
 
 /// The Broker on `RabbitMQ`.
 pub struct RabbitMq {
-    site: Arc<Site>,
+    context: Arc<BrokerContext>,
     publishing: Arc<Link>,
     publisher: Publisher,
-    /// Opened by the first consumer: the API has none.
+    /// Opened by the first consumer; the API has none.
     consuming: Mutex<Option<Arc<Link>>>,
     subscriptions: Mutex<Subscriptions>,
     closed: AtomicBool,
@@ -85,7 +90,7 @@ pub struct RabbitMq {
 
 #[derive(Default)]
 struct Subscriptions {
-    /// How many there were of each queue so far.
+    /// How many were started for each queue.
     started: HashMap<Queue, u32>,
     running: Vec<Running>,
 }
@@ -96,9 +101,9 @@ struct Running {
 }
 
 impl RabbitMq {
-    /// Connects, declares the topology, and proves that each queue takes messages. Whatever fails in
-    /// that is an error, for the caller to end the process with: its supervisor starts it again.
-    /// Afterwards nothing is final: what is lost comes back, with growing waits, for ever.
+    /// Connects, declares the topology, and proves that each queue takes messages. If any of that fails,
+    /// the caller should end the process, so that its supervisor starts it again. Afterwards, connections
+    /// and consumers that are lost come back by themselves, with growing waits.
     pub async fn connect(options: RabbitMqOptions) -> Result<Self> {
         let RabbitMqOptions {
             url,
@@ -106,19 +111,19 @@ impl RabbitMq {
             program,
             random,
         } = options;
-        let site = Arc::new(Site {
+        let context = Arc::new(BrokerContext {
             connector: Connector::new(&url, Process::this(program))?,
             names: Names::new(prefix),
             random,
         });
-        let connection = site.connector.open(Role::Publish).await?;
-        let depths = topology::declare(&connection, &site.names).await?;
-        proof::prove(&connection, &site.names, &depths).await?;
-        tracing::info!(target = %site.connector.target(), "connected to the broker");
-        let link = Arc::new(Link::keep(Arc::clone(&site), Role::Publish, connection));
+        let connection = context.connector.open(Role::Publish).await?;
+        let depths = topology::declare(&connection, &context.names).await?;
+        proof::prove(&connection, &context.names, &depths).await?;
+        tracing::info!(target = %context.connector.target(), "connected to the broker");
+        let link = Arc::new(Link::keep(Arc::clone(&context), Role::Publish, connection));
         Ok(Self {
-            publisher: Publisher::new(Arc::clone(&site), Arc::clone(&link)),
-            site,
+            publisher: Publisher::new(Arc::clone(&context), Arc::clone(&link)),
+            context,
             publishing: link,
             consuming: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -133,8 +138,8 @@ impl RabbitMq {
         if let Some(link) = &*consuming {
             return Ok(Arc::clone(link));
         }
-        let connection = self.site.open(Role::Consume).await?;
-        let link = Link::keep(Arc::clone(&self.site), Role::Consume, connection);
+        let connection = self.context.open(Role::Consume).await?;
+        let link = Link::keep(Arc::clone(&self.context), Role::Consume, connection);
         Ok(Arc::clone(consuming.insert(Arc::new(link))))
     }
 
@@ -160,7 +165,7 @@ impl Broker for RabbitMq {
     async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Box<dyn Consumer>> {
         let link = self.consuming().await?;
         let (received_in, received) = mpsc::unbounded_channel();
-        let (tell, ended) = mpsc::unbounded_channel();
+        let (settle, settled) = mpsc::unbounded_channel();
         let (phase_in, phase) = watch::channel(Phase::Running);
         let (stopped_in, stopped) = watch::channel(false);
         let (started_in, started) = oneshot::channel();
@@ -171,16 +176,16 @@ impl Broker for RabbitMq {
         self.ensure_open()?;
         let number = subscriptions.started.entry(queue).or_default();
         *number += 1;
-        let name = self.site.names.queue(queue);
+        let name = self.context.names.queue(queue);
         let subscription = Subscription {
-            tag: self.site.connector.process().consumer(&name, *number),
-            site: Arc::clone(&self.site),
+            tag: self.context.connector.process().consumer(&name, *number),
+            context: Arc::clone(&self.context),
             link,
             queue,
             prefetch: prefetch.max(1), // to the broker 0 means no bound
             received: received_in,
-            tell,
-            ended,
+            settle,
+            settled,
             epoch: Arc::clone(&epoch),
             phase,
             stopped: stopped_in,
@@ -219,11 +224,11 @@ impl Broker for RabbitMq {
 
     async fn depths(&self) -> Result<Vec<Depth>> {
         self.ensure_open()?;
-        // One that publishes gets no answers while the broker is short of memory.
+        // While the broker is short of memory, it answers nothing on the publishing connection.
         let consuming = self.consuming.lock().await.clone();
         let link = consuming.unwrap_or_else(|| Arc::clone(&self.publishing));
         let connection = link.connection()?;
-        let asked = topology::depths(&connection, &self.site.names);
+        let asked = topology::depths(&connection, &self.context.names);
         let depths = timeout(DEPTHS, asked).await;
         depths.unwrap_or_else(|_| Err(no_answer(DEPTHS, "asking for the depths of queues")))
     }
@@ -249,8 +254,8 @@ impl Broker for RabbitMq {
 impl fmt::Debug for RabbitMq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RabbitMq")
-            .field("target", &self.site.connector.target())
-            .field("names", &self.site.names)
+            .field("target", &self.context.connector.target())
+            .field("names", &self.context.names)
             .finish_non_exhaustive()
     }
 }

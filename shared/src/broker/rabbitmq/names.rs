@@ -1,4 +1,5 @@
-//! What an operator reads in the `RabbitMQ` UI (contract, section 7).
+//! The names of exchanges, queues, connections and consumers, which an operator reads in the `RabbitMQ`
+//! UI (contract, section 7).
 
 use std::fmt;
 
@@ -18,23 +19,23 @@ impl Names {
         }
     }
 
-    /// The direct exchange that everything to be worked on passes through.
+    /// The direct exchange in front of the work queues.
     pub(super) fn work(&self) -> String {
         format!("{}.work", self.prefix)
     }
 
-    /// A queue that is worked on.
+    /// A work queue.
     pub(super) fn queue(&self, queue: Queue) -> String {
         format!("{}.{}", self.prefix, queue.as_str())
     }
 
-    /// A waiting queue, and the exchange in front of it: so the routing key stays free to say where
-    /// the message goes after its wait.
+    /// A waiting queue, and the exchange of the same name in front of it. With an exchange of its own, the
+    /// routing key can say where the message goes after its wait.
     pub(super) fn delay(&self, rung: Rung) -> String {
         format!("{}.delay.{}s", self.prefix, rung.seconds())
     }
 
-    /// The exchange of messages that no worker can handle.
+    /// The exchange in front of the parking queue.
     pub(super) fn dead(&self) -> String {
         format!("{}.dead", self.prefix)
     }
@@ -44,7 +45,7 @@ impl Names {
         format!("{}.parking", self.prefix)
     }
 
-    /// Every queue.
+    /// All queues.
     pub(super) fn queues(&self) -> Vec<String> {
         let work = [Queue::Submit, Queue::Poll].map(|queue| self.queue(queue));
         let waiting = Rung::LADDER.map(|rung| self.delay(rung));
@@ -55,7 +56,8 @@ impl Names {
     }
 }
 
-/// What a connection is for: acknowledgements must go out while publishing is blocked.
+/// What a connection is for. The two are apart because acknowledgements must go out while publishing is
+/// blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Publish,
@@ -71,7 +73,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Who we are: a program, on a host, as a process.
+/// This process: its program, host and process id.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     program: &'static str,
@@ -96,8 +98,7 @@ impl Process {
         )
     }
 
-    /// `<queue>-<host>-<pid>`, for the first consumer of a queue; the others have their number after
-    /// it.
+    /// `<queue>-<host>-<pid>`; from the second consumer of a queue on with `-<number>` after it.
     pub(super) fn consumer(&self, queue: &str, number: u32) -> String {
         let name = format!("{queue}-{}-{}", self.host, self.pid);
         match number {
@@ -107,7 +108,7 @@ impl Process {
     }
 }
 
-/// The host's name, by the kernel or by the environment.
+/// The host's name, from the kernel or from the environment.
 fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()

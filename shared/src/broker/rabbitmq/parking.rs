@@ -1,111 +1,105 @@
-//! `<prefix>.parking`, for an operator: looked at, put back, dropped.
+//! The parking queue for an operator: lists, requeues and deletes its messages.
 //!
-//! A connection of its own that declares nothing: a wrong `QUEUE_PREFIX` finds no queue, and makes
-//! none. What is held while somebody looks goes back when its channel closes, whether we close it or
-//! die: to the head of the queue, in its order. Rejected to be requeued it would go to the tail, as
-//! long as the queue has no delivery limit (tried on 3.10).
+//! The connection declares nothing, so that a wrong `QUEUE_PREFIX` finds no queue and makes none. Messages
+//! that are held while an operator looks go back when the channel closes, even if the process dies: to the
+//! head of the queue, in their order. To reject them instead would send them to the tail, because the
+//! queue has no delivery limit (seen on 3.10).
 
 use futures_util::future::try_join_all;
 use lapin::message::BasicGetMessage;
-use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
-};
+use lapin::options::{BasicAckOptions, BasicGetOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
-use std::time::Duration;
 
+use super::RabbitMqOptions;
+use super::channel::{self, ANSWER, mandatory};
 use super::connection::Connector;
 use super::error::{broker_error, within};
 use super::names::{Names, Process, Role};
 use super::proof::is_probe;
-use super::{RabbitMqOptions, topology};
-use crate::broker::parking::{Look, Parked, PutBack};
+use crate::broker::parking::{Parked, ParkedPage, Requeued};
 use crate::broker::{BrokerError, Result};
 
-/// The longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// How many messages are put back, or dropped, at once. A broker's channel passes 32 acknowledgements
-/// on to a quorum queue and keeps those beyond until these are written; what it still keeps when it
-/// closes is lost, and the messages come back (tried on 3.10).
+/// The most messages that are requeued or deleted at once. A broker's channel passes 32 acknowledgements on
+/// to a quorum queue, and keeps more until these are written. Those that it keeps when it closes are
+/// lost, and their messages come back (seen on 3.10).
 const AT_ONCE: usize = 25;
 
-/// A message that was given back so often is published anew when it was looked at: a broker may
-/// count that, and from 4.0 on it drops what came back 20 times.
+/// A message that went back this often is published again after it was listed: `RabbitMQ` counts that, and
+/// from 4.0 on drops a message that went back 20 times.
 const RENEW_AT: i64 = 10;
 
-/// Where the broker says how often a message was given back.
+/// The header in which the broker counts how often a message went back.
 const RETURNS: &str = "x-delivery-count";
 
-/// The queue of messages that no worker can handle.
+/// The parking queue.
 pub struct Parking {
     connection: Connection,
     names: Names,
 }
 
 impl Parking {
-    /// Connects, and makes sure that there is a parking queue.
+    /// Connects. `Err`, too, if there is no parking queue.
     pub async fn open(options: RabbitMqOptions) -> Result<Self> {
         let connector = Connector::new(&options.url, Process::this(options.program))?;
         let parking = Self {
             connection: connector.open(Role::Publish).await?,
             names: Names::new(options.prefix),
         };
-        let hands = parking.hands().await?;
-        hands.depth().await?;
-        hands.let_go().await;
+        let channel = parking.channel().await?;
+        channel.depth().await?;
+        channel.close().await;
         Ok(parking)
     }
 
-    /// The oldest messages, at most `most`. They stay where they are.
-    pub async fn look(&self, most: u64) -> Result<Look> {
-        let hands = self.hands().await?;
-        let parked = hands.depth().await?;
-        let held = hands.take(most).await?;
+    /// The oldest messages, at most `most`. They stay parked.
+    pub async fn page(&self, most: u64) -> Result<ParkedPage> {
+        let channel = self.channel().await?;
+        let parked = channel.depth().await?;
+        let held = channel.take(most).await?;
         let messages = held.iter().map(read).collect();
-        hands.renew(held).await?;
-        hands.let_go().await;
-        Ok(Look { parked, messages })
+        channel.renew(held).await?;
+        channel.close().await;
+        Ok(ParkedPage { parked, messages })
     }
 
-    /// Puts the oldest messages, at most `most` of those that are there now, back into the queues
-    /// that they came from. Each is confirmed there before it goes from here: whoever dies on the
-    /// way may have doubled some, and a doubled message does nothing.
-    pub async fn put_back(&self, most: u64) -> Result<PutBack> {
-        let hands = self.hands().await?;
-        let parked = hands.depth().await?;
-        let mut done = PutBack::default();
+    /// Requeues the oldest messages, at most `most` of those that are parked now. Each is confirmed in its
+    /// queue before it is deleted here, so a process that dies may double some; a doubled message does no
+    /// harm.
+    pub async fn requeue(&self, most: u64) -> Result<Requeued> {
+        let channel = self.channel().await?;
+        let parked = channel.depth().await?;
+        let mut done = Requeued::default();
         let mut unknown = Vec::new();
         let mut left = most.min(parked);
         while left > 0 {
-            let held = hands.take(left.min(AT_ONCE as u64)).await?;
+            let held = channel.take(left.min(AT_ONCE as u64)).await?;
             if held.is_empty() {
-                break; // somebody else was here
+                break; // another operator took the rest
             }
             left = left.saturating_sub(count(&held));
             let (go, stay): (Vec<_>, Vec<_>) = held
                 .into_iter()
                 .partition(|message| read(message).queue.is_some());
-            hands.to_their_queues(&go).await?;
+            channel.to_their_queues(&go).await?;
             done.requeued += count(&go);
-            // Held to the end: let go now, they would come again.
+            // Held to the end: given back now, they would be taken again.
             unknown.extend(stay);
         }
         done.unknown = count(&unknown);
         done.left = parked.saturating_sub(done.requeued);
-        hands.renew(unknown).await?;
-        hands.let_go().await;
+        channel.renew(unknown).await?;
+        channel.close().await;
         Ok(done)
     }
 
-    /// Drops the oldest messages, at most `most` of those that are there now; returns them.
-    pub async fn forget(&self, most: u64) -> Result<Vec<Parked>> {
-        let hands = self.hands().await?;
-        let mut left = most.min(hands.depth().await?);
+    /// Deletes the oldest messages, at most `most` of those that are parked now; returns them.
+    pub async fn delete(&self, most: u64) -> Result<Vec<Parked>> {
+        let channel = self.channel().await?;
+        let mut left = most.min(channel.depth().await?);
         let mut dropped = Vec::new();
         while left > 0 {
-            let held = hands.take(left.min(AT_ONCE as u64)).await?;
+            let held = channel.take(left.min(AT_ONCE as u64)).await?;
             if held.is_empty() {
                 break;
             }
@@ -113,7 +107,7 @@ impl Parking {
             acknowledge(&held).await?;
             dropped.extend(held.iter().map(read));
         }
-        hands.let_go().await;
+        channel.close().await;
         Ok(dropped)
     }
 
@@ -125,50 +119,35 @@ impl Parking {
         }
     }
 
-    async fn hands(&self) -> Result<Hands<'_>> {
-        let channel = within(ANSWER, "opening a channel", async {
-            let channel = self.connection.create_channel().await?;
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
-            Ok(channel)
-        })
-        .await?;
+    async fn channel(&self) -> Result<ParkingChannel<'_>> {
+        let channel = channel::open_confirming(&self.connection).await?;
         let names = &self.names;
-        Ok(Hands { channel, names })
+        Ok(ParkingChannel { channel, names })
     }
 }
 
-/// What holds messages: a channel.
-struct Hands<'a> {
+/// A channel that holds messages while they are listed, requeued or deleted.
+struct ParkingChannel<'a> {
     channel: Channel,
     names: &'a Names,
 }
 
-impl Hands<'_> {
-    /// Sends the acknowledgements; what was not acknowledged goes back.
-    async fn let_go(self) {
-        topology::close(&self.channel).await;
+impl ParkingChannel<'_> {
+    /// Closes the channel: messages that are not acknowledged go back.
+    async fn close(self) {
+        channel::close(&self.channel).await;
     }
 
     async fn depth(&self) -> Result<u64> {
         let queue = self.names.parking();
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
         let doing = format!(
             "asking for queue {queue} (the first start of an api or a worker makes it; is \
              QUEUE_PREFIX theirs?)"
         );
-        let asked =
-            self.channel
-                .queue_declare(queue.as_str().into(), options, FieldTable::default());
-        let there = within(ANSWER, &doing, asked).await?;
-        Ok(u64::from(there.message_count()))
+        channel::depth(&self.channel, &queue, &doing).await
     }
 
-    /// Takes messages out, at most `most`; they are ours until they are acknowledged or given back.
+    /// Takes at most `most` messages; the channel holds them until they are acknowledged or it closes.
     async fn take(&self, most: u64) -> Result<Vec<BasicGetMessage>> {
         let queue = self.names.parking();
         let doing = format!("reading queue {queue}");
@@ -181,7 +160,7 @@ impl Hands<'_> {
                 break;
             };
             if is_probe(&message.properties) {
-                // Of a program that starts this very moment; it does not miss it.
+                // Sent by a program that is starting, which does not need it back.
                 acknowledge(&[message]).await?;
             } else {
                 held.push(message);
@@ -199,8 +178,7 @@ impl Hands<'_> {
         acknowledge(messages).await
     }
 
-    /// Publishes anew, to the parking queue, what was given back so often that the next time may be
-    /// its last.
+    /// Publishes messages again, to the parking queue, that went back at least [`RENEW_AT`] times.
     async fn renew(&self, messages: Vec<BasicGetMessage>) -> Result<()> {
         let worn: Vec<BasicGetMessage> = messages
             .into_iter()
@@ -223,8 +201,8 @@ impl Hands<'_> {
             .map(|(message, exchange, key)| self.send(message, exchange, key));
         let confirmed = async { try_join_all(try_join_all(sent).await?).await };
         for confirmation in within(ANSWER, "putting messages back", confirmed).await? {
-            // lapin hangs a returned message on some confirm of its channel: which one was not taken
-            // is not known, and none of them goes from here.
+            // lapin attaches a returned message to some confirm of its channel, so it is not known which
+            // message was not taken: all of them stay parked.
             if !matches!(confirmation, Confirmation::Ack(None)) {
                 return Err(BrokerError::NotTaken(
                     "a message could not be put back: its queue is missing, full, or has no \
@@ -243,15 +221,11 @@ impl Hands<'_> {
         exchange: &str,
         key: &str,
     ) -> lapin::Result<lapin::PublisherConfirm> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
         self.channel
             .basic_publish(
                 exchange.into(),
                 key.into(),
-                options,
+                mandatory(),
                 &message.data,
                 copied(&message.properties),
             )
@@ -268,7 +242,7 @@ async fn acknowledge(messages: &[BasicGetMessage]) -> Result<()> {
     Ok(())
 }
 
-/// The message as an operator reads it.
+/// The message as an operator sees it.
 fn read(message: &BasicGetMessage) -> Parked {
     let parked = Parked::read(&message.data, message.routing_key.as_str());
     let Some(last) = last_death(&message.properties) else {
@@ -282,7 +256,7 @@ fn read(message: &BasicGetMessage) -> Parked {
     }
 }
 
-/// What the broker wrote down when it moved a message the last time: the first of `x-death`.
+/// What the broker noted when it parked the message last: the first entry of `x-death`.
 fn last_death(properties: &BasicProperties) -> Option<&FieldTable> {
     let headers = properties.headers().as_ref()?;
     match headers.inner().get("x-death")? {
@@ -294,7 +268,7 @@ fn last_death(properties: &BasicProperties) -> Option<&FieldTable> {
     }
 }
 
-/// How often a message was given back.
+/// How often the message went back.
 fn returns(message: &BasicGetMessage) -> i64 {
     let headers = message.properties.headers().as_ref();
     headers
@@ -302,8 +276,8 @@ fn returns(message: &BasicGetMessage) -> i64 {
         .unwrap_or(0)
 }
 
-/// The properties of a copy: those of the message, without what the broker counts anew. `x-death`
-/// stays, so that one can see how often a message was parked.
+/// The properties of a copy: those of the message, without the count of returns. `x-death` stays, so that
+/// an operator sees how often the message was parked.
 fn copied(properties: &BasicProperties) -> BasicProperties {
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
     let mut kept = FieldTable::default();

@@ -1,50 +1,45 @@
-//! Proves that each queue takes messages.
+//! Proves at the start that each queue takes messages.
 //!
-//! A quorum queue whose broker was killed in the moment of its declaration can come back without a
-//! leader: it can be "declared" again, and never confirms anything. So at the start each queue gets a
-//! probe, and must confirm it. From a queue that was empty the probe is taken back; from one that
-//! holds messages it comes to a worker in its turn, who knows a probe when it sees one. Programs that
-//! start together see each other's probes and leave their own: in a waiting queue those soon expire.
+//! A quorum queue whose broker was killed while it was declared can come back without a leader: it can be
+//! declared again, and never confirms a message. So at the start each queue gets a probe, and must confirm
+//! it. The probe is taken back from a queue that was empty; in a queue with messages, a worker gets it in
+//! its turn and acknowledges it. Programs that start together may take each other's probes and leave
+//! their own; in a waiting queue these soon expire.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::time::{Instant, sleep};
 
+use super::channel::{self, ANSWER, mandatory};
 use super::error::{broker_error, within};
 use super::names::Names;
 use super::publisher::properties;
-use super::topology;
 use crate::broker::{BrokerError, Depth, Queue, Result};
 use crate::task::wait::Rung;
 
-/// The longest that the broker may take for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// The longest that a queue may refuse. One whose leader is still to be elected, as after its
-/// declaration or a restart of the broker, refuses what comes; on a slow disk that takes seconds.
+/// The longest time that a queue may refuse. A queue refuses while it elects a leader, after its
+/// declaration or a restart of the broker; on a slow disk that takes seconds.
 const ELECTION: Duration = Duration::from_secs(30);
 
-/// The wait before a queue that refused is asked again.
+/// The wait before a queue that refused gets another probe.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The `type` property of a probe.
 const PROBE: &str = "probe";
 
-/// What an operator reads, should one ever come to see it.
+/// The body of a probe, for an operator who finds one.
 const BODY: &[u8] = br#"{"v":1,"probe":true}"#;
 
-/// How long a probe stays in a waiting queue that has nothing else, at most: milliseconds.
+/// The longest time that a probe stays in a waiting queue that has nothing else, in milliseconds.
 const EXPIRATION: &str = "5000";
 
-/// How many messages we look at, at most, to find our probe again.
+/// The most messages that are looked at to find the probe again.
 const LOOKS: usize = 5;
 
-/// Whether a message is a probe: to be acknowledged and forgotten.
+/// Whether a message is a probe, which is to be acknowledged.
 pub(super) fn is_probe(properties: &BasicProperties) -> bool {
     properties
         .kind()
@@ -52,35 +47,28 @@ pub(super) fn is_probe(properties: &BasicProperties) -> bool {
         .is_some_and(|kind| kind.as_str() == PROBE)
 }
 
-/// Proves that every queue takes messages, or says which does not. `depths` is what the declaration
-/// told.
+/// Proves that all queues take messages; the error names the queue that does not. `depths` is what the
+/// declaration returned.
 pub(super) async fn prove(connection: &Connection, names: &Names, depths: &[Depth]) -> Result<()> {
-    let channel = within(ANSWER, "opening a channel", async {
-        let channel = connection.create_channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        Ok(channel)
-    })
-    .await?;
+    let channel = channel::open_confirming(connection).await?;
     let probes: Vec<Probe> = probes(names, depths).collect();
     let proven = join_all(probes.iter().map(|probe| probe.send(&channel))).await;
     proven.into_iter().collect::<Result<()>>()?;
     for probe in probes.iter().filter(|probe| probe.was_empty) {
         probe.take_back(&channel).await?;
     }
-    topology::close(&channel).await;
+    channel::close(&channel).await;
     Ok(())
 }
 
-/// A way to a queue.
+/// A probe of one queue.
 struct Probe {
     queue: String,
     exchange: String,
     routing_key: &'static str,
     was_empty: bool,
-    /// Whether it may leave the queue by itself: then it comes to the poll queue. Out of a queue of work
-    /// it would come to parking.
+    /// Whether the probe expires. From a waiting queue it goes to the poll queue then; from a work queue it
+    /// would go to the parking queue.
     expires: bool,
 }
 
@@ -100,7 +88,7 @@ fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Pro
         expires: true,
         ..probe(names.delay(rung), names.delay(rung), Queue::Poll.as_str())
     });
-    // Nobody reads the parking queue, so no probe may stay there.
+    // No worker reads the parking queue, so no probe may stay there.
     let parking = probe(names.parking(), names.dead(), "");
     work.into_iter()
         .chain(waiting)
@@ -125,10 +113,6 @@ impl Probe {
     }
 
     async fn publish(&self, channel: &Channel) -> lapin::Result<Confirmation> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
         let mut properties = properties().with_type(PROBE.into());
         if self.expires {
             properties = properties.with_expiration(EXPIRATION.into());
@@ -136,7 +120,7 @@ impl Probe {
         let sent = channel.basic_publish(
             self.exchange.as_str().into(),
             self.routing_key.into(),
-            options,
+            mandatory(),
             BODY,
             properties,
         );
@@ -149,7 +133,7 @@ impl Probe {
         let mut others = Vec::new();
         for _ in 0..LOOKS {
             let got = channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
-            // None: a worker was faster.
+            // None: a worker took the probe.
             let Some(message) = within(ANSWER, &doing, got).await? else {
                 break;
             };

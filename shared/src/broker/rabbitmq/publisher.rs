@@ -1,52 +1,53 @@
-//! Messages out: pipelined, each confirmed, none waited for longer than some seconds.
+//! Publishes messages: pipelined, each confirmed, within a few seconds.
 //!
-//! A batch has a channel to itself until all of it is confirmed. That keeps two things exact which
-//! lapin leaves to its user: confirms are matched by the order of sending, and a message that no
-//! queue took comes back attached to *some* confirm of its channel.
+//! A batch has a channel to itself until all of it is confirmed. Two things of lapin need that: it matches
+//! confirms by the order of sending, and it attaches a message that no queue took to *some* confirm of its
+//! channel.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::options::ExchangeDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, ExchangeKind, PublisherConfirm};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::error::{broker_error, is_not_found, no_answer, within};
+use super::channel::{self, mandatory};
+use super::error::{broker_error, is_not_found, no_answer};
 use super::healer::Healer;
-use super::link::{Link, Site};
+use super::link::{BrokerContext, Link};
 use crate::broker::{BrokerError, Outgoing, Result};
 
-/// The longest that a publish takes, whatever happens.
+/// The longest time that a publish takes.
 const PUBLISH: Duration = Duration::from_secs(5);
 
-/// The longest that the broker may take to say that it is there.
+/// The longest wait for the answer to a ping.
 const PING: Duration = Duration::from_secs(3);
 
-/// How many batches may be under way at once. More wait for a channel, within [`PUBLISH`].
+/// The most batches that are under way at once. More batches wait for a channel, within [`PUBLISH`].
 const CHANNELS: usize = 16;
 
-/// Persistent: it survives a restart of the broker.
+/// The delivery mode of messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
 
 /// Publishes over one link.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    site: Arc<Site>,
+    context: Arc<BrokerContext>,
     link: Arc<Link>,
     healer: Healer,
     permits: Semaphore,
-    /// Channels that have nothing under way.
+    /// Channels with nothing under way.
     idle: Mutex<Vec<Channel>>,
 }
 
 impl Publisher {
-    pub(super) fn new(site: Arc<Site>, link: Arc<Link>) -> Self {
+    pub(super) fn new(context: Arc<BrokerContext>, link: Arc<Link>) -> Self {
         Self {
-            healer: Healer::new(Arc::clone(&site), Arc::clone(&link)),
-            site,
+            healer: Healer::new(Arc::clone(&context), Arc::clone(&link)),
+            context,
             link,
             permits: Semaphore::new(CHANNELS),
             idle: Mutex::default(),
@@ -68,7 +69,7 @@ impl Publisher {
             return Err(BrokerError::Closed);
         };
         let channel = self.channel().await?;
-        // If this future is dropped or fails, the channel is dropped with what was under way on it.
+        // If this fails or is dropped, the channel is dropped with what was under way on it.
         self.confirmed(&channel, messages).await?;
         self.idle().push(channel);
         Ok(())
@@ -109,18 +110,14 @@ impl Publisher {
         outgoing: &Outgoing,
     ) -> lapin::Result<PublisherConfirm> {
         let exchange = match outgoing.delay {
-            Some(rung) => self.site.names.delay(rung),
-            None => self.site.names.work(),
-        };
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
+            Some(rung) => self.context.names.delay(rung),
+            None => self.context.names.work(),
         };
         channel
             .basic_publish(
                 exchange.into(),
                 outgoing.message.queue().as_str().into(),
-                options,
+                mandatory(),
                 &outgoing.message.to_json(),
                 properties(),
             )
@@ -135,20 +132,13 @@ impl Publisher {
                 "it takes no messages now, for want of memory or disk".to_owned(),
             ));
         }
-        // Those of an earlier connection are not connected any more.
+        // Channels of an earlier connection are not connected.
         while let Some(channel) = self.take_idle() {
             if channel.status().connected() {
                 return Ok(channel);
             }
         }
-        let opening = async {
-            let channel = connection.create_channel().await?;
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
-            Ok(channel)
-        };
-        within(PUBLISH, "opening a channel", opening).await
+        channel::open_confirming(&connection).await
     }
 
     /// See [`crate::broker::Broker::ping`].
@@ -160,7 +150,7 @@ impl Publisher {
                 ..ExchangeDeclareOptions::default()
             };
             let asked = channel.exchange_declare(
-                self.site.names.work().into(),
+                self.context.names.work().into(),
                 ExchangeKind::Direct,
                 options,
                 FieldTable::default(),
@@ -179,7 +169,7 @@ impl Publisher {
             .unwrap_or_else(|_| Err(no_answer(PING, "asking whether it is there")))
     }
 
-    /// Takes no more, waits for what is under way, and closes the link.
+    /// Takes no more batches, waits for those under way, and closes the link.
     pub(super) async fn close(&self) {
         let all = u32::try_from(CHANNELS).unwrap_or(u32::MAX);
         // What is under way ends within PUBLISH, so this does.
@@ -199,7 +189,7 @@ impl Publisher {
     }
 }
 
-/// What each of our messages says about itself.
+/// The properties of each message.
 pub(super) fn properties() -> BasicProperties {
     BasicProperties::default()
         .with_content_type("application/json".into())

@@ -1,5 +1,5 @@
-//! The task behind a consumer: subscribes, hands deliveries over, sends acknowledgements in bulk, and
-//! subscribes again whenever that ends.
+//! The task behind a consumer: subscribes, hands deliveries over, sends acknowledgements in batches, and
+//! subscribes again when the channel closes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,43 +13,41 @@ use lapin::types::FieldTable;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use super::channel::ANSWER;
 use super::consumer::{Phase, Received};
 use super::error::{broker_error, within};
-use super::life::{Ended, Life};
-use super::link::{Link, Site, wait_again};
+use super::link::{BrokerContext, Link, wait_again};
 use super::proof::is_probe;
+use super::session::{ChannelSession, Settled};
 use super::topology;
 use crate::broker::parked::{self, Why};
 use crate::broker::{self, BrokerError, Delivery, Queue, Receipt, Result, Verdict};
 
-/// The longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// How often we look whether the channel stands, besides being told.
+/// The pause between two checks of the channel, beside its events.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A subscription that lived this long starts the row of waits anew.
+/// The loss of a channel that lived longer than this begins with the shortest wait again.
 const STABLE: Duration = Duration::from_secs(10);
 
 /// A subscription to one queue.
 pub(super) struct Subscription {
-    pub(super) site: Arc<Site>,
+    pub(super) context: Arc<BrokerContext>,
     pub(super) link: Arc<Link>,
     pub(super) queue: Queue,
     pub(super) tag: String,
     pub(super) prefetch: u16,
     pub(super) received: mpsc::UnboundedSender<Received>,
-    pub(super) tell: mpsc::UnboundedSender<Ended>,
-    pub(super) ended: mpsc::UnboundedReceiver<Ended>,
+    pub(super) settle: mpsc::UnboundedSender<Settled>,
+    pub(super) settled: mpsc::UnboundedReceiver<Settled>,
     pub(super) epoch: Arc<AtomicU64>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) stopped: watch::Sender<bool>,
-    /// Told once the first subscription stands, or is refused.
+    /// Receives the outcome of the first subscription.
     pub(super) started: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl Subscription {
-    /// Runs until it was stopped and all that it delivered has ended, or it is closed.
+    /// Runs until the subscription is stopped and all deliveries are settled, or until it is closed.
     pub(super) async fn run(mut self) {
         let mut failures = 0;
         parked::start_at_zero(self.queue);
@@ -62,7 +60,7 @@ impl Subscription {
             let Ok(connection) = connection else { break };
             let since = Instant::now();
             let lived = self.subscribe(&connection, failures > 0).await;
-            // What was delivered comes again: to end it now means nothing.
+            // Deliveries of this session come again: a verdict on them has no effect from now on.
             self.epoch.fetch_add(1, Ordering::SeqCst);
             let error = match lived {
                 Ok(End::Stopped) => break,
@@ -73,13 +71,13 @@ impl Subscription {
                 Err(error) => error,
             };
             if self.started.is_some() && matches!(error, BrokerError::Refused(_)) {
-                self.tell_start(Err(error));
+                self.report_start(Err(error));
                 break;
             }
             if since.elapsed() > STABLE {
                 failures = 0;
             }
-            let wait = wait_again(failures, &self.site.random);
+            let wait = wait_again(failures, &self.context.random);
             failures = failures.saturating_add(1);
             tracing::warn!(consumer = %self.tag, %error, ?wait, "the consumer ended; it starts again");
             tokio::select! {
@@ -91,24 +89,24 @@ impl Subscription {
         self.stopped.send_replace(true);
     }
 
-    fn tell_start(&mut self, result: Result<()>) {
+    fn report_start(&mut self, result: Result<()>) {
         if let Some(started) = self.started.take() {
-            // Nobody waits for it any more: fine.
+            // The caller may have stopped waiting.
             let _ = started.send(result);
         }
     }
 
-    /// One life of the channel.
+    /// Opens a channel and runs it until it closes.
     async fn subscribe(&mut self, connection: &Connection, declare: bool) -> Result<End> {
         if declare {
             // The queue may have been deleted under us.
-            topology::declare(connection, &self.site.names).await?;
+            topology::declare(connection, &self.context.names).await?;
         }
-        let queue = self.site.names.queue(self.queue);
+        let queue = self.context.names.queue(self.queue);
         let doing = format!("consuming from queue {queue}");
         let (channel, deliveries) = within(ANSWER, &doing, async {
             let channel = connection.create_channel().await?;
-            // Per consumer: quorum queues know no other.
+            // Per consumer: quorum queues allow nothing else.
             channel
                 .basic_qos(self.prefetch, BasicQosOptions { global: false })
                 .await?;
@@ -123,12 +121,16 @@ impl Subscription {
             Ok((channel, deliveries))
         })
         .await?;
-        self.tell_start(Ok(()));
-        let life = Life::new(self.epoch.load(Ordering::SeqCst), channel);
-        self.live(life, deliveries).await
+        self.report_start(Ok(()));
+        let session = ChannelSession::new(self.epoch.load(Ordering::SeqCst), channel);
+        self.receive_all(session, deliveries).await
     }
 
-    async fn live(&mut self, mut life: Life, mut deliveries: lapin::Consumer) -> Result<End> {
+    async fn receive_all(
+        &mut self,
+        mut session: ChannelSession,
+        mut deliveries: lapin::Consumer,
+    ) -> Result<End> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut until = Phase::Stopping;
@@ -138,23 +140,23 @@ impl Subscription {
                 biased;
                 phase = at_least(&mut self.phase, until) => {
                     if phase == Phase::Closing {
-                        self.take_ended(&mut life);
-                        life.close().await?;
+                        self.take_settled(&mut session);
+                        session.close().await?;
                         return Ok(End::Stopped);
                     }
                     until = Phase::Closing;
-                    life.cancel(&self.tag).await?;
+                    session.cancel(&self.tag).await?;
                 }
-                Some(ended) = self.ended.recv() => {
-                    life.ended(ended);
-                    self.take_ended(&mut life);
-                    if life.untold() >= self.many() {
-                        life.tell().await?;
+                Some(settled) = self.settled.recv() => {
+                    session.settled(settled);
+                    self.take_settled(&mut session);
+                    if session.unsent() >= self.flush_size() {
+                        session.flush().await?;
                     }
                 }
-                () = life.due() => life.tell().await?,
+                () = session.flush_due() => session.flush().await?,
                 delivery = deliveries.next(), if flowing => match delivery {
-                    Some(Ok(message)) => self.receive(&message, &mut life),
+                    Some(Ok(message)) => self.receive(&message, &mut session),
                     Some(Err(error)) => return Err(broker_error("receiving", &error)),
                     None if until == Phase::Closing => {
                         flowing = false;
@@ -165,50 +167,50 @@ impl Subscription {
                     )),
                 },
                 _ = look.tick() => {
-                    life.ensure_open()?;
-                    if flowing && life.is_quiet() {
-                        life.close().await?;
+                    session.ensure_open()?;
+                    if flowing && session.is_quiet() {
+                        session.close().await?;
                         return Ok(End::Quiet);
                     }
                 }
             }
-            if !flowing && life.open() == 0 {
-                life.close().await?;
+            if !flowing && session.open() == 0 {
+                session.close().await?;
                 return Ok(End::Stopped);
             }
         }
     }
 
-    /// Hands a message over, or ends it if it is none of ours.
-    fn receive(&self, message: &Message, life: &mut Life) {
+    /// Hands a message over. A probe is acknowledged, and a message that does not read is parked.
+    fn receive(&self, message: &Message, session: &mut ChannelSession) {
         let tag = message.delivery_tag;
-        life.received(tag);
+        session.received(tag);
         if is_probe(&message.properties) {
-            life.ended((life.epoch, tag, Verdict::Ack));
+            session.settled((session.epoch, tag, Verdict::Ack));
             return;
         }
         match self.read(message) {
             Ok(ours) => {
-                let tell = self.tell.clone();
-                let epoch = life.epoch;
+                let settle = self.settle.clone();
+                let epoch = session.epoch;
                 let queue = self.queue;
                 let receipt = Receipt::new(move |verdict| {
                     if verdict == Verdict::Park {
                         parked::count(queue, Why::Refused);
                     }
-                    // Nobody there any more: the broker gives it to another.
-                    let _ = tell.send((epoch, tag, verdict));
+                    // Without a receiver, the broker delivers the message again.
+                    let _ = settle.send((epoch, tag, verdict));
                 });
                 let delivery = Delivery::new(ours, message.redelivered, receipt);
-                // A consumer that is gone: dropped here, the delivery goes back to its queue.
+                // Without a consumer, the delivery is dropped, and goes back to its queue.
                 let _ = self.received.send(Received { epoch, delivery });
             }
             Err(why) => {
                 let (row, turn) = broker::message::named(&message.data);
-                let queue = self.site.names.queue(self.queue);
+                let queue = self.context.names.queue(self.queue);
                 tracing::warn!(queue, row, turn, %why, "parked a message that does not read");
                 parked::count(self.queue, Why::Unreadable);
-                life.ended((life.epoch, tag, Verdict::Park));
+                session.settled((session.epoch, tag, Verdict::Park));
             }
         }
     }
@@ -221,29 +223,29 @@ impl Subscription {
         Err(format!("it belongs into {:?}", ours.queue()))
     }
 
-    /// Takes in whatever ended meanwhile.
-    fn take_ended(&mut self, life: &mut Life) {
-        while let Ok(ended) = self.ended.try_recv() {
-            life.ended(ended);
+    /// Takes in all verdicts that wait.
+    fn take_settled(&mut self, session: &mut ChannelSession) {
+        while let Ok(settled) = self.settled.try_recv() {
+            session.settled(settled);
         }
     }
 
-    /// So many finished deliveries are told at once: half the window, so that it never runs dry.
-    fn many(&self) -> usize {
+    /// This many acknowledgements are sent at once: half the prefetch window, so that it never runs dry.
+    fn flush_size(&self) -> usize {
         usize::from(self.prefetch / 2).max(1)
     }
 }
 
-/// Why a channel's life ended in order.
+/// Why a session ended without an error.
 enum End {
-    /// We were to stop.
+    /// The subscription was stopped.
     Stopped,
-    /// Nothing came for long, so there is another to begin.
+    /// No message came for long, so another session is to begin.
     Quiet,
 }
 
-/// Waits until a subscription is to be in phase `wanted` or later, and says in which. If both the
-/// consumer and the Broker are gone, that is the last.
+/// Waits until the subscription is in phase `wanted` or later; returns the phase. If both the consumer and
+/// the Broker are gone, that is the last phase.
 async fn at_least(phase: &mut watch::Receiver<Phase>, wanted: Phase) -> Phase {
     let reached = phase.wait_for(|phase| *phase >= wanted).await;
     reached.map_or(Phase::Closing, |phase| *phase)

@@ -1,27 +1,23 @@
-//! Exchanges and queues: what there is, and how it comes to be (`docs/rabbitmq.md` says why).
-
-use std::time::Duration;
+//! Declares the exchanges and queues (`docs/rabbitmq.md` says why they are so).
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ExchangeKind};
 
+use super::channel::{self, ANSWER};
 use super::error::within;
 use super::names::Names;
 use crate::broker::{BrokerError, DELIVERY_LIMIT, Depth, Queue, Result};
 use crate::task::wait::Rung;
 
-/// The longest wait for one answer. The first declaration of a quorum queue takes some 50 ms.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// The most messages that are parked; beyond, the oldest go. The tasks are not lost by it: the
-/// database knows them.
+/// The most messages in the parking queue; beyond that the oldest are dropped. Their tasks are not lost:
+/// the database knows them.
 const MOST_PARKED: i64 = 100_000;
 
-/// Declares everything that is not there yet, targets before what dead-letters into them, and tells
-/// each queue's depth.
+/// Declares what is missing, each target before the queues that dead-letter into it; returns the depth of
+/// each queue.
 pub(super) async fn declare(connection: &Connection, names: &Names) -> Result<Vec<Depth>> {
-    let channel = within(ANSWER, "opening a channel", connection.create_channel()).await?;
+    let channel = channel::open(connection).await?;
     let declaring = Declaring { channel, names };
 
     declaring
@@ -53,36 +49,21 @@ pub(super) async fn declare(connection: &Connection, names: &Names) -> Result<Ve
         );
         declaring.bind(&name, &name, "").await?;
     }
-    close(&declaring.channel).await;
+    channel::close(&declaring.channel).await;
     Ok(depths)
 }
 
 /// How many messages are ready in each queue.
 pub(super) async fn depths(connection: &Connection, names: &Names) -> Result<Vec<Depth>> {
-    let channel = within(ANSWER, "opening a channel", connection.create_channel()).await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
+    let channel = channel::open(connection).await?;
     let mut depths = Vec::new();
-    for name in names.queues() {
-        let asked = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-        let answer = within(ANSWER, &format!("asking for queue {name}"), asked).await?;
-        depths.push(Depth {
-            queue: name,
-            messages: u64::from(answer.message_count()),
-        });
+    for queue in names.queues() {
+        let doing = format!("asking for queue {queue}");
+        let messages = channel::depth(&channel, &queue, &doing).await?;
+        depths.push(Depth { queue, messages });
     }
-    close(&channel).await;
+    channel::close(&channel).await;
     Ok(depths)
-}
-
-/// Closes a channel that has done its work. If that fails the channel is as good as closed.
-pub(super) async fn close(channel: &Channel) {
-    let closed = channel.close(200, "done".into());
-    if let Err(error) = within(ANSWER, "closing a channel", closed).await {
-        tracing::debug!(%error, "a channel was not closed in order");
-    }
 }
 
 struct Declaring<'a> {
@@ -151,8 +132,8 @@ impl Declaring<'_> {
     }
 }
 
-/// Dead-lettering at least once: the message stays until its target confirmed it. The broker takes
-/// the strategy only together with `reject-publish`, and falls back without a word otherwise.
+/// Arguments for dead-lettering at least once: a message stays until its target confirmed it. Without
+/// `reject-publish` the broker falls back to at most once, without a word.
 fn dead_letter_to(exchange: String) -> [(&'static str, AMQPValue); 4] {
     [
         ("x-queue-type", text("quorum")),

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use shared::broker::parking::PutBack;
+use shared::broker::parking::Requeued;
 use shared::broker::rabbitmq::Parking;
 use shared::broker::{Broker, BrokerError, Consumer, Queue};
 
@@ -32,14 +32,14 @@ async fn end(mut consumer: Box<dyn Consumer>) {
 }
 
 async fn bodies(parking: &Parking, most: u64) -> Vec<String> {
-    let look = parking.look(most).await.unwrap();
+    let look = parking.page(most).await.unwrap();
     look.messages.into_iter().map(|one| one.body).collect()
 }
 
-fn requeued(requeued: u64) -> PutBack {
-    PutBack {
+fn requeued(requeued: u64) -> Requeued {
+    Requeued {
         requeued,
-        ..PutBack::default()
+        ..Requeued::default()
     }
 }
 
@@ -49,7 +49,7 @@ async fn a_look_tells_of_each_message_and_changes_nothing() {
         let broker = topology.connect().await;
         park(&*broker, [1, 2, 3]).await;
         let parking = topology.parking().await;
-        let look = parking.look(2).await.unwrap();
+        let look = parking.page(2).await.unwrap();
         assert_eq!((look.parked, look.messages.len()), (3, 2));
         let first = &look.messages[0];
         assert_eq!(first.body, r#"{"v":1,"submit":{"id":1,"turn":4}}"#);
@@ -64,7 +64,7 @@ async fn a_look_tells_of_each_message_and_changes_nothing() {
         let age = i64::try_from(now.as_secs()).unwrap() - first.at.expect("it has a time");
         assert!((-5..60).contains(&age), "{age} s ago");
         depth(&*broker, ".parking", 3).await;
-        let again = parking.look(100).await.unwrap();
+        let again = parking.page(100).await.unwrap();
         assert_eq!(&again.messages[..2], &look.messages[..]);
         parking.close().await;
     })
@@ -83,7 +83,7 @@ async fn looked_at_ever_so_often_a_message_stays() {
             assert_eq!(bodies(&parking, 10).await, seen);
         }
         depth(&*broker, ".parking", 2).await;
-        let first = parking.look(1).await.unwrap().messages.remove(0);
+        let first = parking.page(1).await.unwrap().messages.remove(0);
         assert_eq!((first.queue, first.times), (Some(Queue::Submit), 1));
         parking.close().await;
         depth(&*broker, ".parking", 2).await;
@@ -101,7 +101,7 @@ async fn what_came_back_too_often_says_so() {
             next(&mut consumer).await.requeue();
         }
         depth(&*broker, ".parking", 1).await;
-        let look = topology.parking().await.look(1).await.unwrap();
+        let look = topology.parking().await.page(1).await.unwrap();
         assert_eq!(look.messages[0].reason.as_deref(), Some("delivery_limit"));
         assert_eq!(look.messages[0].queue, Some(Queue::Poll));
     })
@@ -122,8 +122,8 @@ async fn messages_go_back_to_where_they_came_from_the_oldest_first() {
         let first_two = bodies(&parking, 2).await;
         assert!(first_two[0].contains(":1,") && first_two[1].contains(":2,"));
         depth(&*broker, ".parking", 251).await;
-        let done = parking.put_back(2).await.unwrap();
-        let expected = PutBack {
+        let done = parking.requeue(2).await.unwrap();
+        let expected = Requeued {
             left: 249,
             ..requeued(2)
         };
@@ -132,7 +132,7 @@ async fn messages_go_back_to_where_they_came_from_the_oldest_first() {
         assert_eq!(take(&mut submits, 2).await, [1, 2].into());
         nothing(&mut submits).await;
 
-        assert_eq!(parking.put_back(u64::MAX).await.unwrap(), requeued(249));
+        assert_eq!(parking.requeue(u64::MAX).await.unwrap(), requeued(249));
         assert_eq!(take(&mut submits, 248).await, (3..=250).collect());
         let back = next(&mut polls).await;
         assert_eq!(row(&back.message), 900);
@@ -154,9 +154,9 @@ async fn what_is_parked_again_tells_how_often_and_does_not_go_round() {
         depth(&*broker, ".parking", 1).await;
         let parking = topology.parking().await;
         // All that is parked now: what comes back meanwhile is left alone.
-        assert_eq!(parking.put_back(u64::MAX).await.unwrap().requeued, 1);
+        assert_eq!(parking.requeue(u64::MAX).await.unwrap().requeued, 1);
         depth(&*broker, ".parking", 1).await;
-        let look = parking.look(1).await.unwrap();
+        let look = parking.page(1).await.unwrap();
         assert_eq!((look.messages[0].times, look.parked), (2, 1));
         let problem = look.messages[0].problem.as_deref().unwrap_or_default();
         assert!(problem.contains("does not read"), "{problem}");
@@ -174,8 +174,8 @@ async fn what_nobody_knows_a_queue_for_stays_or_is_dropped() {
         let by_hand = submit(5).to_json();
         publish(&channel, &dead, "", &by_hand, "").await;
         let parking = topology.parking().await;
-        let done = parking.put_back(10).await.unwrap();
-        let expected = PutBack {
+        let done = parking.requeue(10).await.unwrap();
+        let expected = Requeued {
             requeued: 1,
             unknown: 1,
             left: 1,
@@ -183,7 +183,7 @@ async fn what_nobody_knows_a_queue_for_stays_or_is_dropped() {
         assert_eq!(done, expected);
         depth(&*broker, ".submit", 1).await;
         depth(&*broker, ".parking", 1).await;
-        let dropped = parking.forget(10).await.unwrap();
+        let dropped = parking.delete(10).await.unwrap();
         assert_eq!(dropped.len(), 1);
         assert_eq!(dropped[0].body, "a letter to my aunt");
         assert_eq!((dropped[0].queue, dropped[0].at), (None, None));
@@ -205,7 +205,7 @@ async fn what_cannot_be_put_back_stays_parked() {
         let deleted = channel.queue_delete(submit.as_str().into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
         let parking = topology.parking().await;
-        let refused = parking.put_back(10).await;
+        let refused = parking.requeue(10).await;
         assert!(
             matches!(refused, Err(BrokerError::NotTaken(_))),
             "{refused:?}"

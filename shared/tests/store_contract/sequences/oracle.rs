@@ -120,7 +120,7 @@ pub struct Oracle {
     pub keys: Vec<Key>,
     pub channels: Vec<Channel>,
     pub tasks: Vec<Task>,
-    pub prices: BTreeMap<&'static str, i64>,
+    pub prices: BTreeMap<Action, i64>,
     pub once: BTreeMap<(usize, u8), Once>,
     /// How many grants above zero there were.
     pub grants: i64,
@@ -141,7 +141,7 @@ impl Oracle {
     }
 
     pub fn price(&self, action: Action) -> i64 {
-        self.prices[action.as_str()]
+        self.prices[&action]
     }
 
     /// How a submit should end.

@@ -227,7 +227,7 @@ impl<'a> Drive<'a> {
     }
 
     async fn set_price(&mut self, action: Action, amount: i64) {
-        self.oracle.prices.insert(action.as_str(), amount);
+        self.oracle.prices.insert(action, amount);
         let price = Price {
             platform: Platform::SUNO,
             action,

@@ -1,4 +1,4 @@
-//! One life of a consumer's channel, and what there is to tell the broker in it.
+//! One channel of a subscription, from its opening until it closes, and its acknowledgements.
 
 use std::time::Duration;
 
@@ -8,82 +8,80 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, Basi
 use tokio::time::{Instant, sleep_until};
 
 use super::acks::{Acks, Frame};
+use super::channel::{self, ANSWER};
 use super::error::{broker_error, within};
-use super::topology;
 use crate::broker::{BrokerError, Result, Verdict};
 
-/// The longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long an acknowledgement waits for others to be sent with it.
+const FLUSH_DELAY: Duration = Duration::from_millis(5);
 
-/// How long a finished delivery waits for others to be told with it.
-const GATHER: Duration = Duration::from_millis(5);
-
-/// A consumer that received nothing for so long is subscribed anew. If its queue was deleted and
-/// declared again within milliseconds, 3.10 moves the consumer over to the new queue without a word,
-/// sends it messages, and drops them on the way: nothing shows that from here.
+/// A consumer that received nothing for this long is subscribed again. If its queue was deleted and
+/// declared again within milliseconds, `RabbitMQ` 3.10 moves the consumer to the new queue without a
+/// word, sends it messages, and drops them on the way; a consumer cannot notice that.
 const QUIET: Duration = Duration::from_secs(20);
 
-/// How a delivery ended: of which life of the channel, which one, and how.
-pub(super) type Ended = (u64, u64, Verdict);
+/// A verdict: the epoch of the session, the delivery tag, and how the delivery is settled.
+pub(super) type Settled = (u64, u64, Verdict);
 
-/// One life of a channel: delivery tags mean nothing outside it.
-pub(super) struct Life {
+/// One channel until it closes. Delivery tags mean nothing outside it.
+pub(super) struct ChannelSession {
     pub(super) epoch: u64,
     channel: Channel,
     acks: Acks,
-    /// When finished deliveries are told.
-    tell_at: Option<Instant>,
+    /// When acknowledgements are sent.
+    flush_at: Option<Instant>,
     /// When the last message came.
     received_at: Instant,
 }
 
-impl Life {
+impl ChannelSession {
     pub(super) fn new(epoch: u64, channel: Channel) -> Self {
         Self {
             epoch,
             channel,
             acks: Acks::default(),
-            tell_at: None,
+            flush_at: None,
             received_at: Instant::now(),
         }
     }
 
-    /// A message came.
+    /// Notes a message.
     pub(super) fn received(&mut self, tag: u64) {
         self.acks.delivered(tag);
         self.received_at = Instant::now();
     }
 
-    /// A delivery ended.
-    pub(super) fn ended(&mut self, (epoch, tag, verdict): Ended) {
+    /// Notes a verdict.
+    pub(super) fn settled(&mut self, (epoch, tag, verdict): Settled) {
         if epoch != self.epoch {
-            return; // of an earlier life
+            return; // of an earlier session
         }
-        self.acks.ended(tag, verdict);
-        self.tell_at.get_or_insert_with(|| Instant::now() + GATHER);
+        self.acks.settled(tag, verdict);
+        self.flush_at
+            .get_or_insert_with(|| Instant::now() + FLUSH_DELAY);
     }
 
-    /// How many came and did not end yet.
+    /// How many deliveries are not settled yet.
     pub(super) fn open(&self) -> u64 {
         self.acks.open()
     }
 
-    /// How many ended and were not told yet.
-    pub(super) fn untold(&self) -> usize {
-        self.acks.untold()
+    /// How many acknowledgements are not sent yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.acks.unsent()
     }
 
-    /// Waits until finished deliveries are to be told; for ever if there are none.
-    pub(super) async fn due(&self) {
-        match self.tell_at {
+    /// Waits until acknowledgements are to be sent; for ever if there are none.
+    pub(super) async fn flush_due(&self) {
+        match self.flush_at {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
     }
 
-    /// Sends what there is to tell.
-    pub(super) async fn tell(&mut self) -> Result<()> {
-        self.tell_at = None;
+    /// Sends the acknowledgements.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        self.flush_at = None;
         let (rejected, acked): (Vec<Frame>, Vec<Frame>) = self
             .acks
             .take()
@@ -121,7 +119,7 @@ impl Life {
         }
     }
 
-    /// Asks for no more deliveries; those under way still come, and then the end of the stream.
+    /// Asks the broker to stop delivering. Deliveries under way still come, then the end of the stream.
     pub(super) async fn cancel(&self, tag: &str) -> Result<()> {
         let canceled = self
             .channel
@@ -129,7 +127,7 @@ impl Life {
         within(ANSWER, "canceling a consumer", canceled).await
     }
 
-    /// Whether nothing came for long, with nothing left to end.
+    /// Whether no message came for [`QUIET`], and all are settled.
     pub(super) fn is_quiet(&self) -> bool {
         self.acks.open() == 0 && self.received_at.elapsed() > QUIET
     }
@@ -141,10 +139,10 @@ impl Life {
         Err(BrokerError::Unreachable("the channel closed".to_owned()))
     }
 
-    /// Tells what there is to tell. What is open goes back to its queue.
+    /// Sends the acknowledgements and closes the channel. Unsettled messages go back to their queue.
     pub(super) async fn close(&mut self) -> Result<()> {
-        self.tell().await?;
-        topology::close(&self.channel).await;
+        self.flush().await?;
+        channel::close(&self.channel).await;
         Ok(())
     }
 }
