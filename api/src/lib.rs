@@ -1,39 +1,28 @@
-//! The HTTP side: routes, authentication, errors. It never talks to an upstream.
+//! The HTTP side: accepts submits, answers fetches and listings, and holds the operators' commands.
+//! It never calls an upstream.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`state`] | what the routes stand on: store, broker, clock, chance |
+//! | [`state`] | what every handler can reach: store, broker, clock, random numbers |
 //! | [`routes`] | one endpoint a file, and the layers around all of them |
-//! | [`auth`] | who calls, and how they prove it |
-//! | [`error`] | what clients are told when it goes wrong, in both languages |
-//! | [`surface`] | the shape each surface gives its errors |
-//! | [`i18n`] | which language a client reads |
-//! | [`body`] | JSON bodies: media type, size, time |
-//! | [`openapi`](mod@openapi) | the description at `/openapi.json` |
-//! | [`request_id`], [`observe`], [`panics`] | around each request: its id, its figures, its accidents |
-//! | [`wake`] | "look at this task now", in the background |
-//! | [`server`], [`tls`], [`accept`] | the socket |
-//! | [`start`] | from the configuration to the socket |
-//! | [`cli`] | the command line for operators |
+//! | [`http`] | sockets, TLS, authentication, bodies, languages, request ids, request metrics |
+//! | [`error`] | every error a client can get: status, code, text in both languages |
+//! | [`limits`] | the bounds of a request: body size, page size, ids a fetch |
+//! | [`openapi`](mod@openapi) | the description served at `/openapi.json` |
+//! | [`submit_publisher`] | publishes the message of each stored task, in the background |
+//! | [`start`] | from the configuration to a bound socket |
+//! | [`cli`] | the commands for operators |
 
-pub mod accept;
-pub mod auth;
-pub mod body;
 pub mod cli;
 pub mod error;
-pub mod i18n;
-pub mod observe;
+pub mod http;
+pub mod limits;
 pub mod openapi;
-pub mod panics;
-pub mod request_id;
 pub mod routes;
-pub mod server;
 pub mod start;
 pub mod state;
-pub mod surface;
-pub mod tls;
-pub mod wake;
+pub mod submit_publisher;
 
 pub use routes::router;
 pub use state::Api;
-pub use wake::Wake;
+pub use submit_publisher::SubmitPublisher;

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::cli::{self, Cli, Command};
-use api::server::Patience;
-use api::{Api, Wake, observe, router};
+use api::http::observe;
+use api::http::server::Patience;
+use api::{Api, SubmitPublisher, router};
 use clap::Parser as _;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
-use shared::fold;
-use shared::gauges::{self, Gauges};
-use shared::lifecycle::{Components, Stop, stop_on_signals};
+use shared::process::count_folder;
+use shared::process::gauges::{self, Gauges};
+use shared::process::lifecycle::{Components, Stop, stop_on_signals};
+use shared::process::start;
+use shared::process::telemetry::{self, Figures};
 use shared::random::Random;
-use shared::start;
 use shared::store::Plans;
-use shared::telemetry::{self, Figures};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,11 +63,11 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let broker = start::open_broker(&config, "api", Arc::clone(&random)).await?;
     let server = api::start::bind(&config).await?;
     let url = server.url();
-    let wake = Wake::start(Arc::clone(&broker));
+    let submit_publisher = SubmitPublisher::start(Arc::clone(&broker));
     let routes = router(Api {
         store: store.clone(),
         broker: Arc::clone(&broker),
-        wake: wake.clone(),
+        submit_publisher: submit_publisher.clone(),
         clock: Arc::new(SystemClock),
         random: Arc::clone(&random),
         task_timeout: config.task_timeout,
@@ -86,13 +87,16 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: Arc::new(SystemClock),
     };
     components.spawn("gauges", gauges.run(stop.clone()));
-    components.spawn("fold", fold::run(store.clone(), random, stop.clone()));
+    components.spawn(
+        "fold",
+        count_folder::run(store.clone(), random, stop.clone()),
+    );
     start::announce(&url);
     // Requests under way have their own grace; what is beyond that hangs.
     let grace = Patience::default().grace + Duration::from_secs(5);
     let ended = components.run(stop, grace).await;
     // In this order: nothing more is stored, so all of it can be published, then told goodbye.
-    wake.stop().await;
+    submit_publisher.stop().await;
     broker.close().await;
     store.close().await;
     Ok(ended?)

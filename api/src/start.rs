@@ -1,10 +1,10 @@
 //! From the configuration to a socket that serves: for `api` and for `task-center`.
 
 use shared::config::{Config, TlsFiles};
-use shared::start::StartError;
+use shared::process::start::StartError;
 
-use crate::server::Server;
-use crate::tls::{Tls, TlsError};
+use crate::http::server::Server;
+use crate::http::tls::{Tls, TlsError};
 
 /// Binds `API_BIND`, with the files of `TLS_CERT` and `TLS_KEY` if they are set. Warns of a public
 /// address without them.

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use shared::clock::Millis;
+use shared::process::start::say;
 use shared::secret::Secret;
-use shared::start::say;
 use shared::store::Store;
 use shared::store::channels::NewChannel;
 use shared::task::Platform;

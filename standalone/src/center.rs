@@ -4,17 +4,18 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::server::Server;
-use api::{Api, Wake, observe, router};
+use api::http::observe;
+use api::http::server::Server;
+use api::{Api, SubmitPublisher, router};
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::Cors;
-use shared::fold;
-use shared::gauges::{self, Gauges};
-use shared::lifecycle::{ComponentDied, Components, Stop};
+use shared::process::count_folder;
+use shared::process::gauges::{self, Gauges};
+use shared::process::lifecycle::{ComponentDied, Components, Stop};
+use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::store::Store;
-use shared::telemetry::Figures;
 use worker::{Settings, Worker};
 
 /// Why it does not go on, in words for the person in front of it.
@@ -52,7 +53,7 @@ pub struct Center {
     /// Where clients find it.
     pub url: String,
     components: Components,
-    wake: Wake,
+    submit_publisher: SubmitPublisher,
     ground: Ground,
     stop: Stop,
     grace: Duration,
@@ -63,14 +64,14 @@ impl Center {
     pub fn start(ground: Ground, setup: Setup, stop: Stop) -> Result<Self, Failed> {
         let server = setup.server;
         let url = server.url();
-        let wake = Wake::start(ground.broker.clone());
+        let submit_publisher = SubmitPublisher::start(ground.broker.clone());
         ground.figures.describe(gauges::FIGURES);
         ground.figures.describe(&observe::FIGURES);
         ground.figures.describe(worker::FIGURES);
         let routes = router(Api {
             store: ground.store.clone(),
             broker: ground.broker.clone(),
-            wake: wake.clone(),
+            submit_publisher: submit_publisher.clone(),
             clock: ground.clock.clone(),
             random: ground.random.clone(),
             task_timeout: setup.task_timeout,
@@ -99,13 +100,13 @@ impl Center {
             clock: ground.clock.clone(),
         };
         components.spawn("gauges", gauges.run(stop.clone()));
-        let folds = fold::run(ground.store.clone(), ground.random.clone(), stop.clone());
+        let folds = count_folder::run(ground.store.clone(), ground.random.clone(), stop.clone());
         components.spawn("fold", folds);
         let grace = worker::run::grace(setup.worker);
         Ok(Self {
             url,
             components,
-            wake,
+            submit_publisher,
             ground,
             stop,
             grace,
@@ -115,7 +116,7 @@ impl Center {
     /// Runs until a stop is asked for and everything under way is finished, or a part died.
     pub async fn run(self) -> Result<(), ComponentDied> {
         let ended = self.components.run(self.stop, self.grace).await;
-        self.wake.stop().await;
+        self.submit_publisher.stop().await;
         self.ground.broker.close().await;
         self.ground.store.close().await;
         ended

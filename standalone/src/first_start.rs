@@ -1,9 +1,9 @@
 //! The users that a new database gets, so that one can begin at once.
 
 use shared::clock::Millis;
+use shared::process::start::say;
 use shared::random::Random;
 use shared::secret::Secret;
-use shared::start::say;
 use shared::store::Store;
 use shared::store::accounts::{NewUser, Role};
 use shared::task::{Quota, UserId};

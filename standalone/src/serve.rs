@@ -6,11 +6,11 @@ use std::sync::Arc;
 use api::cli::fail;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
-use shared::lifecycle::{Stop, stop_on_signals};
+use shared::process::lifecycle::{Stop, stop_on_signals};
+use shared::process::start::{announce, open_broker, open_store, put_environment_channel};
+use shared::process::telemetry::{self, Figures};
 use shared::random::Random;
-use shared::start::{announce, open_broker, open_store, put_environment_channel};
 use shared::store::Plans;
-use shared::telemetry::{self, Figures};
 use worker::Settings;
 
 use crate::builtin;

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shared::telemetry::Figure;
+use shared::process::telemetry::Figure;
 
 const PREFIX: &str = "task_center_";
 
 /// What every program says it shows.
 fn described() -> BTreeSet<String> {
     let tables = [
-        shared::gauges::FIGURES,
-        &api::observe::FIGURES,
+        shared::process::gauges::FIGURES,
+        &api::http::observe::FIGURES,
         worker::FIGURES,
     ];
     let names = tables.into_iter().flatten().map(|figure| match *figure {

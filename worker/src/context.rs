@@ -7,7 +7,7 @@ use shared::backoff::{growing, jittered};
 use shared::broker::SharedBroker;
 use shared::clock::{Millis, SharedClock};
 use shared::config::Config;
-use shared::lifecycle::Stop;
+use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::Channel;
 use shared::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};

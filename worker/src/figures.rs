@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use metrics::{counter, histogram};
+use shared::process::telemetry::Figure::{self, Counter, Histogram};
 use shared::task::Status;
-use shared::telemetry::Figure::{self, Counter, Histogram};
 
-/// The metrics of a worker, beside those of [`shared::gauges::FIGURES`].
+/// The metrics of a worker, beside those of [`shared::process::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[
     Counter(
         "task_center_turns_total",

@@ -11,11 +11,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use shared::broker::SharedBroker;
-use shared::health::{PROMETHEUS, Readiness};
-use shared::lifecycle::Stop;
-use shared::start::StartError;
+use shared::process::health::{PROMETHEUS, Readiness};
+use shared::process::lifecycle::Stop;
+use shared::process::start::StartError;
+use shared::process::telemetry::Figures;
 use shared::store::Store;
-use shared::telemetry::Figures;
 use tokio::net::TcpListener;
 
 /// What the three endpoints report on.

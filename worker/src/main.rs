@@ -8,13 +8,13 @@ use std::sync::Arc;
 use clap::Parser;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
-use shared::fold;
-use shared::gauges::{self, Gauges};
-use shared::lifecycle::{Components, Stop, stop_on_signals};
+use shared::process::count_folder;
+use shared::process::gauges::{self, Gauges};
+use shared::process::lifecycle::{Components, Stop, stop_on_signals};
+use shared::process::start::{announce, open_broker, open_store, put_environment_channel};
+use shared::process::telemetry::{self, Figures};
 use shared::random::Random;
-use shared::start::{announce, open_broker, open_store, put_environment_channel};
 use shared::store::Plans;
-use shared::telemetry::{self, Figures};
 use worker::health::{self, Health};
 use worker::{Settings, Worker};
 
@@ -100,7 +100,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
         clock: Arc::new(SystemClock),
     };
     components.spawn("gauges", gauges.run(stop.clone()));
-    components.spawn("fold", fold::run(store.clone(), random, stop.clone()));
+    components.spawn(
+        "fold",
+        count_folder::run(store.clone(), random, stop.clone()),
+    );
     let ended = components.run(stop, worker::run::grace(settings)).await;
     broker.close().await;
     store.close().await;

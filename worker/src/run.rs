@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue, SharedBroker};
 use shared::clock::SharedClock;
-use shared::lifecycle::{Stop, rethrow};
+use shared::process::lifecycle::{Stop, rethrow};
 use shared::random::Random;
 use shared::store::Store;
 use shared::store::turns::AtTurn;

@@ -8,10 +8,10 @@ use shared::broker::BrokerError;
 use shared::broker::rabbitmq::{Parking, RabbitMqOptions};
 use shared::clock::SystemClock;
 use shared::config::{BrokerConfig, CommandConfig, Program};
+use shared::process::start::{self, StartError};
+use shared::process::telemetry;
 use shared::random::Random;
-use shared::start::{self, StartError};
 use shared::store::Plans;
-use shared::telemetry;
 
 use super::{Desk, Flags, OperatorCommand, Refusal, StoreCommand, parked};
 

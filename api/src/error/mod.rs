@@ -1,7 +1,7 @@
 //! What clients are told when it goes wrong. Each error knows its status, its code (for
 //! `/suno/*`) and its public text in both languages ([`text`]); nothing internal is in it.
 //!
-//! A handler returns an [`ApiError`]; [`crate::surface`] writes it down in the shape of the surface
+//! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it down in the shape of the surface
 //! and the language of the client.
 
 mod text;
@@ -38,9 +38,9 @@ pub enum ApiError {
     Parameter(&'static str, Wanted),
     /// The body's media type is not JSON.
     MediaType,
-    /// The body is larger than [`crate::body::MOST_BYTES`].
+    /// The body is larger than [`crate::limits::BODY_BYTES`].
     TooLarge,
-    /// The body did not come within [`crate::body::PATIENCE`].
+    /// The body did not come within [`crate::limits::BODY_TIME`].
     TooSlow,
     /// The body is no JSON.
     BrokenJson {
@@ -53,7 +53,7 @@ pub enum ApiError {
     NotAnObject,
     /// A field of the body is not what it should be.
     Field(&'static str, Wanted),
-    /// More ids than [`crate::routes::suno::fetch_many::MOST_IDS`].
+    /// More ids than [`crate::limits::FETCH_IDS`].
     TooManyIds(usize),
     /// Lyrics without a prompt.
     LyricsWithoutPrompt,
@@ -175,7 +175,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The status and the error itself as an extension; [`crate::surface::write`] gives it a body.
+    /// The status and the error itself as an extension; [`crate::http::error_format::write`] gives it a body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         match self {

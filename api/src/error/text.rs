@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use shared::task::Status;
 
 use super::{ApiError, UserHeader, Wanted};
-use crate::body::{MOST_BYTES, PATIENCE};
-use crate::i18n::Text;
-use crate::routes::suno::fetch_many::MOST_IDS;
+use crate::http::i18n::Text;
+use crate::limits::{BODY_BYTES, BODY_TIME, FETCH_IDS};
 
 impl ApiError {
     /// What the client is told.
@@ -97,14 +96,14 @@ impl ApiError {
                 "the body must be JSON: send `Content-Type: application/json`",
             ),
             Self::TooLarge => {
-                let most = MOST_BYTES / 1024;
+                let most = BODY_BYTES / 1024;
                 built(
                     format!("请求体过大，最多 {most} KiB"),
                     format!("the body is too large; the most is {most} KiB"),
                 )
             }
             Self::TooSlow => {
-                let most = PATIENCE.as_secs();
+                let most = BODY_TIME.as_secs();
                 built(
                     format!("请求体未能在 {most} 秒内发送完毕"),
                     format!("the body did not arrive within {most} seconds"),
@@ -126,8 +125,8 @@ impl ApiError {
     fn music(&self) -> Text {
         match self {
             Self::TooManyIds(count) => built(
-                format!("字段 ids 最多包含 {MOST_IDS} 个任务 ID，当前为 {count} 个"),
-                format!("field `ids` holds {count} ids; the most is {MOST_IDS}"),
+                format!("字段 ids 最多包含 {FETCH_IDS} 个任务 ID，当前为 {count} 个"),
+                format!("field `ids` holds {count} ids; the most is {FETCH_IDS}"),
             ),
             Self::LyricsWithoutPrompt => plain(
                 "生成歌词需要非空的 prompt",

@@ -17,8 +17,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required, Schema};
 
-use crate::auth::NEW_API_USER;
-use crate::request_id::X_REQUEST_ID;
+use crate::http::auth::NEW_API_USER;
+use crate::http::request_id::X_REQUEST_ID;
 
 /// The tag of `/api/*`.
 pub(crate) const LISTINGS: &str = "listings";

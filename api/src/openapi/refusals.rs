@@ -7,8 +7,8 @@ use utoipa::PartialSchema as _;
 use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::error::{ApiError, UserHeader};
-use crate::i18n::Language;
-use crate::surface::{ApiShape, SunoShape, Surface};
+use crate::http::error_format::{ApiShape, SunoShape, Surface};
+use crate::http::i18n::Language;
 
 /// The schema's name for errors of `/api/*`.
 const API: &str = "ApiError";

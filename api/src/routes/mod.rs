@@ -27,12 +27,12 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::NEW_API_USER;
 use crate::error::ApiError;
+use crate::http::auth::NEW_API_USER;
+use crate::http::request_id::X_REQUEST_ID;
+use crate::http::{error_format, observe, panics, request_id};
 use crate::openapi as description;
-use crate::request_id::X_REQUEST_ID;
 use crate::state::{Api, App};
-use crate::{observe, panics, request_id, surface};
 
 /// Every route, ready to serve.
 pub fn router(api: Api) -> Router {
@@ -58,7 +58,7 @@ pub fn router(api: Api) -> Router {
 fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<App> {
     let router = router
         .layer(from_fn(panics::catch))
-        .layer(from_fn(surface::write));
+        .layer(from_fn(error_format::write));
     let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,

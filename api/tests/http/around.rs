@@ -120,7 +120,8 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
 
     let log = log.0.lock().expect("not poisoned");
     let log = String::from_utf8_lossy(&log);
-    let of_requests = |line: &&str| line.contains(" api::") && !line.contains(" api::wake");
+    let of_requests =
+        |line: &&str| line.contains(" api::") && !line.contains(" api::submit_publisher");
     for line in log.lines().filter(of_requests) {
         assert!(line.contains(r#"request{id=""#), "{line}");
     }

@@ -99,7 +99,7 @@ async fn concurrent_twins_are_one_task_one_charge_and_one_message() {
     }
     assert_eq!(world.quota_of(&alice).await, 100_000_000 - 150_000);
     assert_eq!(world.audited_tasks().await, 1);
-    world.wake.stop().await;
+    world.submit_publisher.stop().await;
     let depths = shared::broker::Broker::depths(&*world.broker).await;
     let waiting: u64 = depths.expect("it answers").iter().map(|d| d.messages).sum();
     assert_eq!(waiting, 1);

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::server::{Patience, Server};
-use api::tls::Tls;
+use api::http::server::{Patience, Server};
+use api::http::tls::Tls;
 use axum::Router;
 use axum::routing::get;
 use shared::config::TlsFiles;
-use shared::lifecycle::Stop;
+use shared::process::lifecycle::Stop;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -209,7 +209,7 @@ async fn a_client_that_goes_away_leaves_each_task_whole_and_its_worker_woken() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let stored = world.audited_tasks().await;
     assert!(stored > 0);
-    world.wake.stop().await;
+    world.submit_publisher.stop().await;
     let depths = shared::broker::Broker::depths(&*world.broker).await;
     let waiting: u64 = depths.expect("it answers").iter().map(|d| d.messages).sum();
     assert_eq!(i64::try_from(waiting), Ok(stored));

@@ -184,7 +184,7 @@ async fn a_broker_that_is_away_fails_no_submit() {
     let (world, alice) = World::with_alice().await;
     shared::broker::Broker::close(&*world.broker).await;
     world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
-    world.wake.stop().await;
+    world.submit_publisher.stop().await;
     world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
     assert_eq!(world.audited_tasks().await, 2);
 }

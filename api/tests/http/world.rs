@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use api::{Api, Wake};
+use api::{Api, SubmitPublisher};
 use axum::Router;
 use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
 use shared::config::{Cors, DatabaseUrl};
+use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
 use shared::store::{Plans, Store};
 use shared::task::{ChannelId, KeyId, Platform, Quota, UserId};
-use shared::telemetry::Figures;
 
 /// 2024-05-20T07:55:49Z.
 const NOW: Millis = Millis(1_716_191_749_000);
@@ -28,7 +28,7 @@ pub struct World {
     pub broker: Arc<InProcess>,
     pub clock: Arc<ManualClock>,
     pub random: Arc<Random>,
-    pub wake: Wake,
+    pub submit_publisher: SubmitPublisher,
     pub router: Router,
     _file: DatabaseFile,
 }
@@ -55,13 +55,13 @@ impl World {
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");
         let broker = Arc::new(InProcess::new());
-        let wake = Wake::start(broker.clone());
+        let submit_publisher = SubmitPublisher::start(broker.clone());
         let clock = Arc::new(ManualClock::at(NOW));
         let random = Arc::new(Random::seeded(7));
         let router = api::router(Api {
             store: store.clone(),
             broker: broker.clone(),
-            wake: wake.clone(),
+            submit_publisher: submit_publisher.clone(),
             clock: clock.clone(),
             random: random.clone(),
             task_timeout: Duration::from_mins(30),
@@ -73,7 +73,7 @@ impl World {
             broker,
             clock,
             random,
-            wake,
+            submit_publisher,
             router,
             _file: file,
         }

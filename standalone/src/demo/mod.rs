@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::cli::fail;
-use api::server::Server;
+use api::http::server::Server;
 use shared::broker::in_process::InProcess;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Cors, DatabaseUrl, Log};
-use shared::lifecycle::Stop;
+use shared::process::lifecycle::Stop;
+use shared::process::telemetry::{self, Figures};
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
@@ -26,7 +27,6 @@ use shared::store::channels::NewChannel;
 use shared::store::{Plans, Store};
 use shared::task::wait::PollPace;
 use shared::task::{Platform, Quota};
-use shared::telemetry::{self, Figures};
 use suno_simulator::{Options, Simulator, Span};
 use worker::Settings;
 

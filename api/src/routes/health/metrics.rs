@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use shared::health::PROMETHEUS;
+use shared::process::health::PROMETHEUS;
 
 use crate::state::App;
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use shared::health::Readiness;
+use shared::process::health::Readiness;
 use utoipa::ToSchema;
 
 use crate::state::App;

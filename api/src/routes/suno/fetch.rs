@@ -7,8 +7,8 @@ use axum::response::Response;
 use utoipa::IntoResponses;
 
 use super::answer::{Success, Task, success};
-use crate::auth::KeyUser;
 use crate::error::{ApiError, Result};
+use crate::http::auth::KeyUser;
 use crate::openapi::refusals;
 use crate::state::App;
 

@@ -14,14 +14,12 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::answer::{Success, Task, success};
 use super::request::Fields;
-use crate::auth::KeyUser;
-use crate::body;
 use crate::error::{ApiError, Result, Wanted};
+use crate::http::auth::KeyUser;
+use crate::http::body;
+use crate::limits::FETCH_IDS;
 use crate::openapi::{refusals, schemas};
 use crate::state::App;
-
-/// The most ids in one call.
-pub const MOST_IDS: usize = 1_000;
 
 /// The body.
 #[derive(ToSchema)]
@@ -34,7 +32,7 @@ pub(crate) struct Ids {
 }
 
 fn most_ids() -> Schema {
-    schemas::texts(MOST_IDS)
+    schemas::texts(FETCH_IDS)
 }
 
 /// What it may refuse.
@@ -44,7 +42,7 @@ impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
         refusals::of_suno([
             ApiError::Field("ids", Wanted::Strings),
-            ApiError::TooManyIds(MOST_IDS + 1),
+            ApiError::TooManyIds(FETCH_IDS + 1),
             ApiError::NotAnObject,
             ApiError::BrokenJson { line: 1, column: 1 },
             ApiError::BadRequest,
@@ -87,7 +85,7 @@ pub(crate) async fn fetch_many(
 /// The ids that can be ids of ours, in the order asked, each once.
 fn ids(body: &[u8]) -> Result<Vec<TaskId>> {
     let ids = Fields::parse(body)?.strings("ids")?;
-    if ids.len() > MOST_IDS {
+    if ids.len() > FETCH_IDS {
         return Err(ApiError::TooManyIds(ids.len()));
     }
     let mut seen = HashSet::new();
@@ -114,9 +112,9 @@ mod tests {
     #[test]
     fn a_thousand_ids_are_the_most() {
         let of = |count: usize| serde_json::json!({ "ids": vec!["x"; count] }).to_string();
-        assert_eq!(ids(of(MOST_IDS).as_bytes()), Ok(Vec::new()));
-        let refused = ids(of(MOST_IDS + 1).as_bytes());
-        assert_eq!(refused, Err(ApiError::TooManyIds(MOST_IDS + 1)));
+        assert_eq!(ids(of(FETCH_IDS).as_bytes()), Ok(Vec::new()));
+        let refused = ids(of(FETCH_IDS + 1).as_bytes());
+        assert_eq!(refused, Err(ApiError::TooManyIds(FETCH_IDS + 1)));
     }
 
     #[test]

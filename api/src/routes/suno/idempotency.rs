@@ -8,17 +8,15 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Schema};
 
 use crate::error::{ApiError, Result};
+use crate::limits;
 use crate::routes::IDEMPOTENCY_KEY;
-
-/// The longest key.
-const LONGEST: usize = 255;
 
 /// The key, as `/openapi.json` describes it. White space around it is no part of it, by HTTP.
 pub(crate) fn schema() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
-        .max_length(Some(LONGEST))
+        .max_length(Some(limits::IDEMPOTENCY_KEY))
         .pattern(Some("^[!-~]([ -~]*[!-~])?$"))
         .into()
 }
@@ -39,7 +37,8 @@ pub(crate) fn of_request(
         .as_bytes()
         .iter()
         .all(|byte| (b' '..=b'~').contains(byte));
-    if keys.next().is_some() || !is_printable || !(1..=LONGEST).contains(&key.len()) {
+    if keys.next().is_some() || !is_printable || !(1..=limits::IDEMPOTENCY_KEY).contains(&key.len())
+    {
         return Err(ApiError::IdempotencyKey);
     }
     let key = key.to_str().map_err(|_| ApiError::IdempotencyKey)?;
@@ -66,7 +65,7 @@ mod tests {
 
     #[test]
     fn printable_keys_of_1_to_255_characters_are_taken() {
-        let longest = "~".repeat(LONGEST);
+        let longest = "~".repeat(limits::IDEMPOTENCY_KEY);
         for key in ["a", "order 17/a", longest.as_str()] {
             assert_eq!(of(&[key.as_bytes()]), Ok(Some(key.to_owned())));
         }
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn other_keys_are_refused() {
-        let too_long = "x".repeat(LONGEST + 1);
+        let too_long = "x".repeat(limits::IDEMPOTENCY_KEY + 1);
         for key in [&b""[..], b"a\tb", "键".as_bytes(), too_long.as_bytes()] {
             assert_eq!(of(&[key]), Err(ApiError::IdempotencyKey), "{key:?}");
         }

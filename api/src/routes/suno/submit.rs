@@ -19,11 +19,11 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 use super::answer::{Success, success};
 use super::idempotency;
 use super::request::Request;
-use crate::auth::KeyUser;
 use crate::error::{ApiError, Result, Wanted};
+use crate::http::auth::KeyUser;
+use crate::http::{body, observe};
 use crate::openapi::refusals;
 use crate::state::App;
-use crate::{body, observe};
 
 /// The action of the path; `song` is another name of `music`.
 #[derive(ToSchema)]
@@ -161,7 +161,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     let submitted = submit_to_store(&app, task).await;
     let (outcome, answer) = match submitted {
         Ok(Submitted::Stored(row)) => {
-            app.wake.submit(AtTurn {
+            app.submit_publisher.publish(AtTurn {
                 row,
                 turn: Turn::FIRST,
             });

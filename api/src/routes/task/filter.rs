@@ -6,10 +6,8 @@ use utoipa::IntoParams;
 
 use super::query::Query;
 use crate::error::{ApiError, Result, Wanted};
+use crate::limits::{DEFAULT_PAGE_SIZE, PAGE_SIZE};
 use crate::openapi::schemas;
-
-const DEFAULT_PAGE_SIZE: i64 = 20;
-const LARGEST_PAGE_SIZE: i64 = 100;
 
 /// The parameters, as `/openapi.json` describes them; [`Asked::from_query`] reads them.
 #[derive(IntoParams)]
@@ -68,7 +66,7 @@ impl Asked {
     /// Reads the parameters.
     pub fn from_query(query: &Query) -> Result<Self> {
         let page_size = match query.number("page_size")? {
-            Some(size) if size >= 1 => size.min(LARGEST_PAGE_SIZE),
+            Some(size) if size >= 1 => size.min(PAGE_SIZE),
             _ => DEFAULT_PAGE_SIZE,
         };
         let action = query.text("action")?;

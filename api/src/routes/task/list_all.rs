@@ -10,8 +10,8 @@ use utoipa::{IntoParams, IntoResponses};
 use super::filter::{self, Asked, Parameters};
 use super::page::{Columns, Listed};
 use super::query::Query;
-use crate::auth::Admin;
 use crate::error::{ApiError, Result};
+use crate::http::auth::Admin;
 use crate::openapi::{refusals, schemas};
 use crate::state::App;
 

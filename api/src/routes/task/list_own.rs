@@ -9,8 +9,8 @@ use utoipa::IntoResponses;
 use super::filter::{self, Asked, Parameters};
 use super::page::{Columns, Listed};
 use super::query::Query;
-use crate::auth::TokenUser;
 use crate::error::Result;
+use crate::http::auth::TokenUser;
 use crate::openapi::refusals;
 use crate::state::App;
 

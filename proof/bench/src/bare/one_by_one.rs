@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::broker::{Message, Queue, SharedBroker};
 use shared::clock::SystemClock;
-use shared::lifecycle::Stop;
+use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::Store;
 use shared::task::wait::PollPace;

@@ -1,18 +1,11 @@
 //! JSON bodies: media type, size, time (contract, section 3).
 
-use std::time::Duration;
-
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
 
 use crate::error::{ApiError, Result};
-
-/// The most bytes of a body.
-pub const MOST_BYTES: usize = 256 * 1024;
-
-/// How long a body may take to arrive.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::limits::{BODY_BYTES, BODY_TIME};
 
 /// How much of a body that is too large is read and thrown away. A client that is still sending
 /// when we close the connection may never see the answer.
@@ -23,7 +16,7 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
     if !is_json(headers) {
         return Err(ApiError::MediaType);
     }
-    let arrived = tokio::time::timeout(PATIENCE, collect(body)).await;
+    let arrived = tokio::time::timeout(BODY_TIME, collect(body)).await;
     arrived.unwrap_or(Err(ApiError::TooSlow))
 }
 
@@ -35,13 +28,13 @@ async fn collect(body: Body) -> Result<Bytes> {
         // The client went away in the middle of it, or its chunks don't read.
         let chunk = chunk.map_err(|_| ApiError::BadRequest)?;
         length += chunk.len();
-        if length <= MOST_BYTES {
+        if length <= BODY_BYTES {
             bytes.extend_from_slice(&chunk);
         } else if length > MOST_DRAINED {
             break;
         }
     }
-    if length > MOST_BYTES {
+    if length > BODY_BYTES {
         return Err(ApiError::TooLarge);
     }
     Ok(bytes.into())
@@ -119,9 +112,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_the_most_bytes_is_read_and_one_more_is_too_large() {
         let headers = of_type("application/json");
-        let most = read(&headers, Body::from(vec![b' '; MOST_BYTES])).await;
-        assert_eq!(most.map(|bytes| bytes.len()), Ok(MOST_BYTES));
-        let more = read(&headers, Body::from(vec![b' '; MOST_BYTES + 1])).await;
+        let most = read(&headers, Body::from(vec![b' '; BODY_BYTES])).await;
+        assert_eq!(most.map(|bytes| bytes.len()), Ok(BODY_BYTES));
+        let more = read(&headers, Body::from(vec![b' '; BODY_BYTES + 1])).await;
         assert_eq!(more, Err(ApiError::TooLarge));
     }
 

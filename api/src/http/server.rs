@@ -14,8 +14,8 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::accept::Acceptor;
-use crate::tls::Tls;
+use crate::http::tcp::Acceptor;
+use crate::http::tls::Tls;
 
 /// How patient we are.
 #[derive(Debug, Clone, Copy)]

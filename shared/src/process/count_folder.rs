@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::jittered;
-use crate::lifecycle::Stop;
+use crate::process::lifecycle::Stop;
 use crate::random::Random;
 use crate::store::Store;
 

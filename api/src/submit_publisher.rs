@@ -19,14 +19,14 @@ const BATCH: usize = 256;
 
 /// Wakes workers. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
-pub struct Wake {
+pub struct SubmitPublisher {
     tasks: mpsc::Sender<AtTurn>,
     overflowing: Arc<AtomicBool>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Wake {
+impl SubmitPublisher {
     /// Starts the task that publishes.
     pub fn start(broker: SharedBroker) -> Self {
         let (tasks, waiting) = mpsc::channel(WAITING);
@@ -51,7 +51,7 @@ impl Wake {
     }
 
     /// Has a worker submit `task`. Neither waits nor fails.
-    pub fn submit(&self, task: AtTurn) {
+    pub fn publish(&self, task: AtTurn) {
         let is_full = self.tasks.try_send(task).is_err();
         if is_full {
             not_published(task);
@@ -210,12 +210,12 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_published_in_batches_before_it_stops() {
         let broker = Arc::new(Notebook::default());
-        let wake = Wake::start(broker.clone());
+        let publisher = SubmitPublisher::start(broker.clone());
         let all: Vec<i64> = (0..600).collect();
         for row in &all {
-            wake.submit(task(*row));
+            publisher.publish(task(*row));
         }
-        wake.stop().await;
+        publisher.stop().await;
         let batches = broker.batches();
         assert_eq!(batches.concat(), all);
         assert!(batches.iter().all(|batch| batch.len() <= BATCH));
@@ -226,13 +226,13 @@ mod tests {
     async fn an_outage_costs_what_was_tried_in_it_and_nothing_after() {
         let broker = Arc::new(Notebook::default());
         broker.failures.store(1, Ordering::SeqCst);
-        let wake = Wake::start(broker.clone());
-        wake.submit(task(1));
+        let publisher = SubmitPublisher::start(broker.clone());
+        publisher.publish(task(1));
         while broker.failures.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;
         }
-        wake.submit(task(2));
-        wake.stop().await;
+        publisher.publish(task(2));
+        publisher.stop().await;
         assert_eq!(broker.batches(), [[2]]);
     }
 
@@ -240,23 +240,23 @@ mod tests {
     async fn a_broker_that_hangs_holds_no_submit_up() {
         let broker = Arc::new(Notebook::default());
         let gate = broker.gate.lock().await;
-        let wake = Wake::start(broker.clone());
+        let publisher = SubmitPublisher::start(broker.clone());
         let tasks = i64::try_from(WAITING + 1_000).expect("it fits");
         for row in 0..tasks {
-            wake.submit(task(row));
+            publisher.publish(task(row));
         }
         drop(gate);
-        wake.stop().await;
+        publisher.stop().await;
         assert_eq!(broker.batches().concat().len(), WAITING);
     }
 
     #[tokio::test]
     async fn after_the_stop_it_neither_waits_nor_fails() {
         let broker = Arc::new(Notebook::default());
-        let wake = Wake::start(broker.clone());
-        wake.stop().await;
-        wake.submit(task(1));
-        wake.clone().stop().await;
+        let publisher = SubmitPublisher::start(broker.clone());
+        publisher.stop().await;
+        publisher.publish(task(1));
+        publisher.clone().stop().await;
         assert_eq!(broker.batches(), [[0_i64; 0]; 0]);
     }
 }

@@ -49,7 +49,7 @@ mod tests {
             .route("/suno/x", panicking())
             .route("/api/x", panicking())
             .layer(from_fn(catch))
-            .layer(from_fn(crate::surface::write));
+            .layer(from_fn(crate::http::error_format::write));
         for (path, expected) in [
             (
                 "/suno/x",

@@ -8,13 +8,11 @@ use axum::response::Response;
 use shared::random::Random;
 use tracing::Instrument as _;
 
+use crate::limits;
 use crate::state::App;
 
 /// The header's name.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest id that we take from a caller.
-const LONGEST: usize = 128;
 
 /// Gives the request its id, and opens the span that every log line of it stands in.
 pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -35,7 +33,7 @@ pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next)
 fn of_caller(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(X_REQUEST_ID)?;
     let bytes = id.as_bytes();
-    let is_sane = (1..=LONGEST).contains(&bytes.len())
+    let is_sane = (1..=limits::REQUEST_ID).contains(&bytes.len())
         && bytes
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
@@ -61,13 +59,13 @@ mod tests {
 
     #[test]
     fn sane_ids_are_the_callers() {
-        assert!(taken("a") && taken("0b5e-A_z.9") && taken(&"x".repeat(LONGEST)));
+        assert!(taken("a") && taken("0b5e-A_z.9") && taken(&"x".repeat(limits::REQUEST_ID)));
     }
 
     #[test]
     fn other_ids_are_not() {
         assert!(!taken("") && !taken("a b") && !taken("a\tb") && !taken("编号"));
-        assert!(!taken(&"x".repeat(LONGEST + 1)));
+        assert!(!taken(&"x".repeat(limits::REQUEST_ID + 1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use shared::telemetry::Figure;
+use shared::process::telemetry::Figure;
 use tokio::time::Instant;
 
 /// Answers, by route, method and status.

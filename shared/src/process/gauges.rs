@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::broker::SharedBroker;
 use crate::clock::SharedClock;
-use crate::lifecycle::Stop;
+use crate::process::lifecycle::Stop;
+use crate::process::telemetry::Figure;
 use crate::store::Store;
-use crate::telemetry::Figure;
 
 /// Every figure that all programs show.
 pub const FIGURES: &[Figure] = &[
@@ -210,11 +210,11 @@ mod tests {
     use crate::broker::{Broker as _, Message, Outgoing};
     use crate::clock::SystemClock;
     use crate::config::DatabaseUrl;
+    use crate::process::telemetry::Figures;
     use crate::random::Random;
     use crate::store::Plans;
     use crate::store::turns::AtTurn;
     use crate::task::{RowId, Turn};
-    use crate::telemetry::Figures;
 
     /// A folder that goes with the test.
     struct Folder(PathBuf);

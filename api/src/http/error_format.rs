@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::i18n::{Language, Text};
+use crate::http::i18n::{Language, Text};
 
 /// Who the answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,21 @@
+//! What stands between the socket and the handlers.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`server`], [`tcp`], [`tls`] | the listening socket, its connections, HTTPS |
+//! | [`request_id`], [`observe`], [`panics`] | layers: an id, a log line and metrics, a caught panic for each request |
+//! | [`error_format`] | the layer that writes an error as JSON, per surface and language |
+//! | [`auth`] | who calls, by access token or API key |
+//! | [`body`] | JSON bodies: media type, size, time |
+//! | [`i18n`] | the language of a client |
+
+pub mod auth;
+pub mod body;
+pub mod error_format;
+pub mod i18n;
+pub mod observe;
+pub mod panics;
+pub mod request_id;
+pub mod server;
+pub mod tcp;
+pub mod tls;

@@ -1,0 +1,17 @@
+//! What every program (`api`, `worker`, `task-center`) does the same way: start, log, count, stop.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`start`] | opens the store and the broker, writes the environment's channel |
+//! | [`telemetry`] | logs and metrics |
+//! | [`lifecycle`] | stop signals, and components that take the process down when they end |
+//! | [`health`] | whether database and broker answer, for `GET /readyz` |
+//! | [`gauges`] | the gauges of `GET /metrics`, read in the background |
+//! | [`count_folder`] | folds noted changes of tasks into the counts of the listings |
+
+pub mod count_folder;
+pub mod gauges;
+pub mod health;
+pub mod lifecycle;
+pub mod start;
+pub mod telemetry;
