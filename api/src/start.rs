@@ -1,13 +1,68 @@
-//! From the configuration to a socket that serves: for `api` and for `task-center`.
+//! From the configuration to a server that runs: for `api` and for `task-center`.
 
-use shared::config::{Config, TlsFiles};
+use std::time::Duration;
+
+use shared::config::{Config, Cors, TlsFiles};
+use shared::process::Process;
 use shared::process::start::StartError;
 
-use crate::http::server::Server;
+use crate::http::observe;
+use crate::http::server::{Patience, Server};
 use crate::http::tls::{Tls, TlsError};
+use crate::routes::router;
+use crate::state::Api;
+use crate::submit_publisher::SubmitPublisher;
 
-/// Binds `API_BIND`, with the files of `TLS_CERT` and `TLS_KEY` if they are set. Warns of a public
-/// address without them.
+/// What the routes are configured with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The time a task has from its submit to its end (`TASK_TIMEOUT`).
+    pub task_timeout: Duration,
+    /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
+    pub cors: Cors,
+}
+
+impl Settings {
+    /// Takes them from the configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            task_timeout: config.task_timeout,
+            cors: config.cors.clone(),
+        }
+    }
+}
+
+/// Adds the HTTP server to the components of `process`. The caller stops the returned publisher after
+/// the components have ended, when no task is stored any more, and before the broker is closed.
+pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
+    process.figures.describe(&observe::FIGURES);
+    let publisher = SubmitPublisher::start(process.broker.clone());
+    let routes = router(Api {
+        store: process.store.clone(),
+        broker: process.broker.clone(),
+        submit_publisher: publisher.clone(),
+        clock: process.clock.clone(),
+        random: process.random.clone(),
+        task_timeout: settings.task_timeout,
+        cors: settings.cors,
+        figures: process.figures.clone(),
+    });
+    let stop = process.stop.clone();
+    process.spawn("HTTP server", async move {
+        server
+            .serve(routes, async move { stop.requested().await })
+            .await
+    });
+    publisher
+}
+
+/// The longest time the server may take to stop: the grace of the requests under way, and 5 s.
+pub fn grace() -> Duration {
+    Patience::default().grace + Duration::from_secs(5)
+}
+
+/// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address without
+/// them.
 pub async fn bind(config: &Config) -> Result<Server, StartError> {
     let address = config.api_bind;
     let tls = config.tls.as_ref().map(read_tls).transpose()?;

@@ -3,14 +3,13 @@
 use std::net::Ipv4Addr;
 
 use shared::clock::Millis;
+use shared::process::Failed;
 use shared::process::start::say;
 use shared::secret::Secret;
 use shared::store::Store;
 use shared::store::channels::NewChannel;
 use shared::task::Platform;
 use suno_simulator::{Options, Simulator};
-
-use crate::center::Failed;
 
 /// What the channel is called.
 const NAME: &str = "builtin-simulator";

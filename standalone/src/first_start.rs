@@ -1,14 +1,13 @@
 //! The users that a new database gets, so that one can begin at once.
 
 use shared::clock::Millis;
+use shared::process::Failed;
 use shared::process::start::say;
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::Store;
 use shared::store::accounts::{NewUser, Role};
 use shared::task::{Quota, UserId};
-
-use crate::center::Failed;
 
 /// What the user `demo` is granted: 66 songs at the first prices.
 const DEMO_QUOTA: i64 = 10_000_000;

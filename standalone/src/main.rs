@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use api::cli::{self, Flags};
 use clap::{Parser, Subcommand};
 use shared::config::Program;
+use shared::process;
 
 /// The command line of `task-center`.
 #[derive(Parser)]
@@ -48,7 +49,9 @@ async fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
     match command {
         Some(Command::Demo) => demo::run().await,
-        None | Some(Command::Shared(cli::Command::Serve)) => serve::run().await,
+        None | Some(Command::Shared(cli::Command::Serve)) => {
+            process::main(Program::TaskCenter, serve::serve).await
+        }
         Some(Command::Shared(cli::Command::Operator(command))) => {
             cli::execute(Program::TaskCenter, command, flags).await
         }

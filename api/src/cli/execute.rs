@@ -9,7 +9,7 @@ use shared::broker::rabbitmq::{Parking, RabbitMqOptions};
 use shared::clock::SystemClock;
 use shared::config::{BrokerConfig, CommandConfig, Program};
 use shared::process::start::{self, StartError};
-use shared::process::telemetry;
+use shared::process::{fail, telemetry};
 use shared::random::Random;
 use shared::store::Plans;
 
@@ -29,13 +29,6 @@ pub async fn execute(program: Program, command: OperatorCommand, flags: Flags) -
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => fail(&refusal),
     }
-}
-
-/// The reason on stderr, and exit code 1.
-pub fn fail(reason: &impl std::fmt::Display) -> ExitCode {
-    // A stderr that is gone is no reason to panic.
-    let _ = writeln!(io::stderr(), "error: {reason}");
-    ExitCode::FAILURE
 }
 
 /// Does `command` at `desk` and prints its answer on `out`.
@@ -87,11 +80,7 @@ async fn on_configured_broker(
     let parking = Parking::open(RabbitMqOptions {
         url: url.secret().clone(),
         prefix: config.queue_prefix,
-        program: match program {
-            Program::TaskCenter => "task-center",
-            Program::Api => "api",
-            Program::Worker => "worker",
-        },
+        program: program.name(),
         random: Arc::new(Random::from_system()),
     })
     .await?;

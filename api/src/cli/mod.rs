@@ -35,7 +35,7 @@ use shared::store::Store;
 use shared::task::Platform;
 
 pub use answer::Answer;
-pub use execute::{execute, fail, run};
+pub use execute::{execute, run};
 pub use refusal::Refusal;
 
 /// Where the help sends for what is not on the command line.

@@ -50,6 +50,17 @@ pub enum Program {
     Worker,
 }
 
+impl Program {
+    /// The name of its executable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TaskCenter => "task-center",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+}
+
 /// Everything that can be configured, valid as a whole.
 #[derive(Debug, Clone)]
 pub struct Config {

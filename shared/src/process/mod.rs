@@ -1,7 +1,8 @@
-//! What every program (`api`, `worker`, `task-center`) does the same way: start, log, count, stop.
+//! What every program (`api`, `worker`, `task-center`) does the same way.
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `assembly` | [`main`]: from the configuration to the exit code; [`Process`]: what a running program uses |
 //! | [`start`] | opens the store and the broker, writes the environment's channel |
 //! | [`telemetry`] | logs and metrics |
 //! | [`lifecycle`] | stop signals, and components that take the process down when they end |
@@ -9,9 +10,12 @@
 //! | [`gauges`] | the gauges of `GET /metrics`, read in the background |
 //! | [`count_folder`] | folds noted changes of tasks into the counts of the listings |
 
+mod assembly;
 pub mod count_folder;
 pub mod gauges;
 pub mod health;
 pub mod lifecycle;
 pub mod start;
 pub mod telemetry;
+
+pub use assembly::{Failed, Process, fail, main};

@@ -11,7 +11,7 @@ use crate::broker::in_process::InProcess;
 use crate::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
 use crate::broker::{BrokerError, SharedBroker};
 use crate::clock::Millis;
-use crate::config::{Config, DatabaseUrl, Suno};
+use crate::config::{Config, DatabaseUrl, Program, Suno};
 use crate::random::Random;
 use crate::store::channels::NewChannel;
 use crate::store::{Plans, Store, StoreError};
@@ -71,10 +71,10 @@ pub async fn open_store(
 }
 
 /// Connects to the broker that `config` names, or makes queues in process if it names none.
-/// `program` is what the connections are named after: `api`, `worker` or `task-center`.
+/// The broker shows `program` as the name of the connections.
 pub async fn open_broker(
     config: &Config,
-    program: &'static str,
+    program: Program,
     random: Arc<Random>,
 ) -> Result<SharedBroker, StartError> {
     let Some(url) = &config.amqp_url else {
@@ -83,7 +83,7 @@ pub async fn open_broker(
     let options = RabbitMqOptions {
         url: url.secret().clone(),
         prefix: config.queue_prefix.clone(),
-        program,
+        program: program.name(),
         random,
     };
     let broker = RabbitMq::connect(options)

@@ -3,9 +3,9 @@
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::process::Failed;
 
 use super::script::Scene;
-use crate::center::Failed;
 
 /// A task as `/suno/fetch` shows it.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]

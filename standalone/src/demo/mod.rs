@@ -13,13 +13,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::cli::fail;
 use api::http::server::Server;
 use shared::broker::in_process::InProcess;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Cors, DatabaseUrl, Log};
 use shared::process::lifecycle::Stop;
-use shared::process::telemetry::{self, Figures};
+use shared::process::telemetry;
+use shared::process::{Failed, Process, fail};
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
@@ -28,9 +28,8 @@ use shared::store::{Plans, Store};
 use shared::task::wait::PollPace;
 use shared::task::{Platform, Quota};
 use suno_simulator::{Options, Simulator, Span};
-use worker::Settings;
 
-use crate::center::{Center, Failed, Ground, Setup};
+use crate::center::Center;
 use client::{Client, Seen};
 use screen::Screen;
 use script::{Scene, scenes};
@@ -68,16 +67,12 @@ async fn demo() -> Result<bool, Failed> {
     )
     .await?;
     store.migrate().await?;
-    let ground = Ground {
-        store: store.clone(),
-        broker: Arc::new(InProcess::new()),
-        clock: Arc::new(SystemClock),
-        random: random.clone(),
-        figures: Figures::install(),
-    };
-    add_channel(&store, &upstream).await?;
     let stop = Stop::new();
-    let center = Center::start(ground, setup().await?, stop.clone())?;
+    let broker = Arc::new(InProcess::new());
+    let process = Process::new(store.clone(), broker, random.clone(), stop.clone());
+    add_channel(&store, &upstream).await?;
+    let server = Server::bind(free_port(), None).await?;
+    let center = Center::start(process, server, api_settings(), worker_settings())?;
     let client = make_user(&store, &random, center.url.clone()).await?;
     println!("task-center demo: everything runs in this process, on a throw-away database.");
     println!("  API      {}", center.url);
@@ -138,21 +133,23 @@ async fn simulator() -> std::io::Result<Simulator> {
     .await
 }
 
-async fn setup() -> std::io::Result<Setup> {
-    Ok(Setup {
-        server: Server::bind(free_port(), None).await?,
-        cors: Cors::None,
+fn api_settings() -> api::start::Settings {
+    api::start::Settings {
         task_timeout: PATIENCE,
-        worker: Settings {
-            pace: PollPace {
-                initial: Duration::from_secs(2),
-                max: Duration::from_secs(2),
-            },
-            submit_attempts: 5,
-            submit_timeout: Duration::from_secs(10),
-            fetch_timeout: Duration::from_secs(10),
+        cors: Cors::None,
+    }
+}
+
+fn worker_settings() -> worker::Settings {
+    worker::Settings {
+        pace: PollPace {
+            initial: Duration::from_secs(2),
+            max: Duration::from_secs(2),
         },
-    })
+        submit_attempts: 5,
+        submit_timeout: Duration::from_secs(10),
+        fetch_timeout: Duration::from_secs(10),
+    }
 }
 
 async fn add_channel(store: &Store, upstream: &Simulator) -> Result<(), Failed> {

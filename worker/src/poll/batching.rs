@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::broker::message::MOST_TASKS;
 use shared::broker::{Consumer, Delivery, Message};
-use shared::lifecycle::rethrow;
+use shared::process::lifecycle::rethrow;
 use shared::store::turns::AtTurn;
 use shared::task::ChannelId;
 use shared::task::wait::Rung;
