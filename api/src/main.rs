@@ -13,7 +13,7 @@ use shared::process::{self, Failed, Process};
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Operator(command)) => cli::execute(Program::Api, command, cli.flags).await,
+        Some(Command::Operator(command)) => cli::run(Program::Api, command, cli.flags).await,
         Some(Command::Serve) | None => process::main(Program::Api, serve).await,
     }
 }

@@ -7,7 +7,7 @@ use shared::process::Process;
 use shared::process::start::StartError;
 
 use crate::http::observe;
-use crate::http::server::{Patience, Server};
+use crate::http::server::{Server, Timeouts};
 use crate::http::tls::{Tls, TlsError};
 use crate::routes::router;
 use crate::state::Api;
@@ -58,7 +58,7 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
 
 /// The longest time the server may take to stop: the grace of the requests under way, and 5 s.
 pub fn grace() -> Duration {
-    Patience::default().grace + Duration::from_secs(5)
+    Timeouts::default().grace + Duration::from_secs(5)
 }
 
 /// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address without
@@ -85,7 +85,7 @@ pub async fn bind(config: &Config) -> Result<Server, StartError> {
 fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {
     Tls::read(files).map_err(|error| {
         let variable = match &error {
-            // One file may be both; its certificate was read first, so it is the key that is missing.
+            // One file may hold both. The certificate is read first, so that the key is what is missing.
             TlsError::Unreadable { file, .. } if *file == files.key => "TLS_KEY",
             TlsError::NoCertificate(_) | TlsError::Unreadable { .. } => "TLS_CERT",
             TlsError::Unusable(_) => "TLS_CERT and TLS_KEY",

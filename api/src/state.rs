@@ -1,4 +1,4 @@
-//! What the routes stand on.
+//! The state of the handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use shared::store::Store;
 
 use crate::submit_publisher::SubmitPublisher;
 
-/// Everything that the HTTP side needs from outside.
+/// What every handler can reach.
 #[derive(Clone)]
 pub struct Api {
     /// The database.
     pub store: Store,
-    /// The broker. The routes only ask whether it answers; `submit_publisher` publishes.
+    /// The broker. The handlers only ping it; `submit_publisher` publishes.
     pub broker: SharedBroker,
-    /// What tells the workers of a task that was just stored.
+    /// Publishes the message of a task that was just stored.
     pub submit_publisher: SubmitPublisher,
     /// The time.
     pub clock: SharedClock,
-    /// Chance, for task ids and request ids.
+    /// Random numbers, for task ids and request ids.
     pub random: Arc<Random>,
-    /// Our own deadline for a task, counted from its submit (`TASK_TIMEOUT`).
+    /// The time a task has from its submit to its end (`TASK_TIMEOUT`).
     pub task_timeout: Duration,
-    /// Which browsers may call us from other origins (`CORS_ALLOWED_ORIGINS`).
+    /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
-    /// The figures for `/metrics`. Its owner describes [`crate::http::observe::FIGURES`].
+    /// The figures for `/metrics`. [`crate::start::spawn`] describes [`crate::http::observe::FIGURES`].
     pub figures: Figures,
 }
 
-/// The state of every route.
+/// The state that axum passes to handlers.
 pub(crate) type App = Arc<Api>;

@@ -1,8 +1,8 @@
-//! "Look at this task now", to the workers, in the background.
+//! Publishes the submit messages of stored tasks, in the background.
 //!
-//! A submit is answered when its task is durable. Waking a worker only makes it quicker: a message
-//! that is lost here, because the broker is away or we die, costs the grace of the sweep, which
-//! publishes it again (`design.md`).
+//! A submit is answered as soon as its task is stored; the message only makes a worker look at the task
+//! sooner. If the message is lost, because the broker is unreachable or the process dies, the sweep publishes
+//! it again when the task is overdue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use shared::broker::{Message, Outgoing, SharedBroker};
 use shared::store::turns::AtTurn;
 use tokio::sync::{Notify, mpsc, watch};
 
-/// How many tasks may wait to be published. Those beyond are left to the sweep.
+/// The most tasks that wait to be published. More are left to the sweep.
 const WAITING: usize = 10_000;
 
-/// How many are published, and confirmed, at once.
+/// The most messages in one publish, confirmed together.
 const BATCH: usize = 256;
 
-/// Wakes workers. Cheap to clone; all clones are one.
+/// A handle of the publishing task. Clones share the task.
 #[derive(Debug, Clone)]
 pub struct SubmitPublisher {
     tasks: mpsc::Sender<AtTurn>,
@@ -27,7 +27,7 @@ pub struct SubmitPublisher {
 }
 
 impl SubmitPublisher {
-    /// Starts the task that publishes.
+    /// Starts the publishing task.
     pub fn start(broker: SharedBroker) -> Self {
         let (tasks, waiting) = mpsc::channel(WAITING);
         let (ended, stopped) = watch::channel(false);
@@ -37,9 +37,9 @@ impl SubmitPublisher {
             waiting,
             outage: false,
         };
-        let told = Arc::clone(&stop);
+        let stopping = Arc::clone(&stop);
         tokio::spawn(async move {
-            publisher.run(&told).await;
+            publisher.run(&stopping).await;
             ended.send_replace(true);
         });
         Self {
@@ -50,7 +50,7 @@ impl SubmitPublisher {
         }
     }
 
-    /// Has a worker submit `task`. Neither waits nor fails.
+    /// Publishes the submit message of `task` soon. Neither waits nor fails.
     pub fn publish(&self, task: AtTurn) {
         let is_full = self.tasks.try_send(task).is_err();
         if is_full {
@@ -62,20 +62,20 @@ impl SubmitPublisher {
         }
     }
 
-    /// Publishes what waits, and ends. To be called when nothing more is stored: what comes later
-    /// is left to the sweep.
+    /// Publishes the waiting messages and ends the task. Tasks that come later are left to the sweep, so call
+    /// this when no more tasks are stored.
     pub async fn stop(&self) {
         self.stop.notify_one();
         let mut stopped = self.stopped.clone();
-        // An error means that the task is gone: stopped all the same.
-        let _gone = stopped.wait_for(|stopped| *stopped).await;
+        // An error means that the task has ended already.
+        let _ended = stopped.wait_for(|stopped| *stopped).await;
     }
 }
 
 struct Publisher {
     broker: SharedBroker,
     waiting: mpsc::Receiver<AtTurn>,
-    /// Whether the last publish failed, so that an outage is logged once.
+    /// Whether the last publish failed, so that an outage is logged only once.
     outage: bool,
 }
 
@@ -90,7 +90,7 @@ impl Publisher {
                     }
                 }
                 () = stop.notified() => {
-                    // What waits still comes out; then `recv_many` takes nothing.
+                    // `recv_many` still returns what waits, and then nothing.
                     self.waiting.close();
                     continue;
                 }
@@ -116,7 +116,7 @@ impl Publisher {
             Err(error) => {
                 metrics::counter!("task_center_publish_failures_total").increment(1);
                 if !self.outage {
-                    tracing::warn!(%error, "tasks were stored, but not published: the sweep will do it");
+                    tracing::warn!(%error, "tasks are stored, but not published; the sweep will publish them");
                 }
                 self.outage = true;
                 for task in batch.iter() {
@@ -128,12 +128,12 @@ impl Publisher {
     }
 }
 
-/// A line of one task, beside the one that says why.
+/// Logs one line for each task, beside the line with the reason.
 fn not_published(task: AtTurn) {
     tracing::info!(
         row = task.row.0,
         turn = task.turn.0,
-        "a task was stored and not published; the sweep finds it"
+        "a task is stored, but not published; the sweep will publish it"
     );
 }
 
@@ -148,17 +148,17 @@ mod tests {
 
     use super::*;
 
-    /// Writes down what is published, and fails the first `failures` publishes. While `gate` is
-    /// held, publishes wait.
+    /// A broker that records what is published and fails the first `failures` publishes. A publish waits
+    /// while `gate` is held.
     #[derive(Default)]
-    struct Notebook {
+    struct RecordingBroker {
         batches: Mutex<Vec<Vec<i64>>>,
         failures: AtomicUsize,
         gate: tokio::sync::Mutex<()>,
     }
 
     #[async_trait]
-    impl Broker for Notebook {
+    impl Broker for RecordingBroker {
         async fn publish(&self, messages: &[Outgoing]) -> Result<()> {
             let _gate = self.gate.lock().await;
             let one_less = |left: usize| left.checked_sub(1);
@@ -194,7 +194,7 @@ mod tests {
         async fn close(&self) {}
     }
 
-    impl Notebook {
+    impl RecordingBroker {
         fn batches(&self) -> Vec<Vec<i64>> {
             self.batches.lock().expect("not poisoned").clone()
         }
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_published_in_batches_before_it_stops() {
-        let broker = Arc::new(Notebook::default());
+        let broker = Arc::new(RecordingBroker::default());
         let publisher = SubmitPublisher::start(broker.clone());
         let all: Vec<i64> = (0..600).collect();
         for row in &all {
@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_outage_costs_what_was_tried_in_it_and_nothing_after() {
-        let broker = Arc::new(Notebook::default());
+        let broker = Arc::new(RecordingBroker::default());
         broker.failures.store(1, Ordering::SeqCst);
         let publisher = SubmitPublisher::start(broker.clone());
         publisher.publish(task(1));
@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broker_that_hangs_holds_no_submit_up() {
-        let broker = Arc::new(Notebook::default());
+        let broker = Arc::new(RecordingBroker::default());
         let gate = broker.gate.lock().await;
         let publisher = SubmitPublisher::start(broker.clone());
         let tasks = i64::try_from(WAITING + 1_000).expect("it fits");
@@ -252,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_the_stop_it_neither_waits_nor_fails() {
-        let broker = Arc::new(Notebook::default());
+        let broker = Arc::new(RecordingBroker::default());
         let publisher = SubmitPublisher::start(broker.clone());
         publisher.stop().await;
         publisher.publish(task(1));

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use shared::clock::Millis;
 use shared::process::Failed;
-use shared::process::start::say;
+use shared::process::start::print;
 use shared::secret::Secret;
 use shared::store::Store;
 use shared::store::channels::NewChannel;
@@ -45,7 +45,7 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
 
 /// Says so.
 pub fn introduce(simulator: &Simulator) {
-    say(&format!(
+    print(&format!(
         "There is no channel yet, so a simulator stands in for the upstream, on {}: no music is made.\n\
          Your own upstream takes its place with:\n\n  \
          task-center channel create --name suno --base-url https://… --key …\n",

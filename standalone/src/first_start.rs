@@ -2,7 +2,7 @@
 
 use shared::clock::Millis;
 use shared::process::Failed;
-use shared::process::start::say;
+use shared::process::start::print;
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::Store;
@@ -57,7 +57,7 @@ impl Newcomers {
         let (admin, admin_token) = (&self.admin.0, self.admin.1.expose());
         let (demo, demo_token) = (&self.demo.0, self.demo.1.expose());
         let key = self.key.expose();
-        say(&format!(
+        print(&format!(
             "
 This is the first start, so two users were made. Their secrets are shown this once:
 

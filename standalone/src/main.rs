@@ -1,12 +1,12 @@
-//! `task-center`: everything in one process, with nothing to install.
+//! `task-center`: the API and a worker in one process. It needs no other service.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `serve` | the start of a server |
-//! | `first_start` | the users that a new database gets |
-//! | `builtin` | the simulator that is the channel while there is no other |
-//! | `center` | both sides in one process |
-//! | `demo` | the main job before your eyes |
+//! | `serve` | starts and runs the server |
+//! | `first_start` | creates the first users of a new database |
+//! | `builtin` | starts a simulated upstream while there is no channel |
+//! | `center` | the API and a worker as one process |
+//! | `demo` | shows submits, results and refunds on a temporary database |
 
 mod builtin;
 mod center;
@@ -33,27 +33,27 @@ struct Cli {
     #[command(flatten)]
     flags: Flags,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CenterCommand>,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// See the main job done, on a throw-away database
+enum CenterCommand {
+    /// Watch six tasks from submit to result, on a temporary database
     Demo,
     #[command(flatten)]
-    Shared(cli::Command),
+    Common(cli::Command),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
     match command {
-        Some(Command::Demo) => demo::run().await,
-        None | Some(Command::Shared(cli::Command::Serve)) => {
+        Some(CenterCommand::Demo) => demo::run().await,
+        None | Some(CenterCommand::Common(cli::Command::Serve)) => {
             process::main(Program::TaskCenter, serve::serve).await
         }
-        Some(Command::Shared(cli::Command::Operator(command))) => {
-            cli::execute(Program::TaskCenter, command, flags).await
+        Some(CenterCommand::Common(cli::Command::Operator(command))) => {
+            cli::run(Program::TaskCenter, command, flags).await
         }
     }
 }

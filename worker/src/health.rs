@@ -52,7 +52,7 @@ pub async fn serve(health: Health, listener: TcpListener, stop: Stop) -> io::Res
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let readiness = Readiness::ask(&health.store, &*health.broker).await;
+    let readiness = Readiness::check(&health.store, &*health.broker).await;
     let status = if readiness.is_ready() {
         StatusCode::OK
     } else {

@@ -1,13 +1,13 @@
-//! `audit`: whether the books balance.
+//! `audit`: whether all charges, refunds and balances add up.
 
 use serde::Serialize;
 use shared::store::books::Audit;
 
-use super::answer::printable;
-use super::{Answer, Desk, Refusal};
+use super::output::printable;
+use super::{CommandContext, CommandError, Output};
 
 #[derive(Serialize)]
-struct Audited<'a> {
+struct AuditJson<'a> {
     balanced: bool,
     users: i64,
     tasks: i64,
@@ -15,13 +15,13 @@ struct Audited<'a> {
     breaks: &'a [String],
 }
 
-pub(super) async fn answer(desk: Desk<'_>) -> Result<Answer, Refusal> {
-    written(&desk.store.audit().await?)
+pub(super) async fn run(context: CommandContext<'_>) -> Result<Output, CommandError> {
+    output(&context.store.audit().await?)
 }
 
-fn written(audit: &Audit) -> Result<Answer, Refusal> {
+fn output(audit: &Audit) -> Result<Output, CommandError> {
     let balanced = audit.breaks.is_empty();
-    let json = Audited {
+    let json = AuditJson {
         balanced,
         users: audit.users,
         tasks: audit.tasks,
@@ -33,7 +33,7 @@ fn written(audit: &Audit) -> Result<Answer, Refusal> {
         audit.users, audit.tasks, audit.entries
     );
     if balanced {
-        return Answer::new(format!("The books balance ({counts})."), &json);
+        return Output::new(format!("The books balance ({counts})."), &json);
     }
     let breaks = audit
         .breaks
@@ -47,14 +47,14 @@ fn written(audit: &Audit) -> Result<Answer, Refusal> {
         1 => "the books do not balance: 1 break".to_owned(),
         many => format!("the books do not balance: {many} breaks"),
     };
-    Ok(Answer::new(human, &json)?.but(reason))
+    Ok(Output::new(human, &json)?.with_error(reason))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn printed(breaks: &[&str], json: bool) -> (String, Result<(), Refusal>) {
+    fn printed(breaks: &[&str], json: bool) -> (String, Result<(), CommandError>) {
         let audit = Audit {
             users: 2,
             tasks: 3,
@@ -62,13 +62,13 @@ mod tests {
             breaks: breaks.iter().map(|&text| text.to_owned()).collect(),
         };
         let mut out = Vec::new();
-        let answer = written(&audit).expect("it prints");
-        let ended = answer.print(json, &mut out);
+        let output = output(&audit).expect("it prints");
+        let ended = output.print(json, &mut out);
         (String::from_utf8_lossy(&out).into_owned(), ended)
     }
 
     #[test]
-    fn books_that_balance_are_a_yes_with_the_counts() {
+    fn an_audit_without_breaks_prints_the_counts() {
         let (human, ended) = printed(&[], false);
         assert_eq!(
             human,
@@ -83,11 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn books_that_do_not_balance_are_a_no_with_each_break() {
+    fn an_audit_with_breaks_prints_each_and_fails() {
         let (human, ended) = printed(&["user 1 is short of 5", "task 2 was charged twice"], false);
         assert!(human.contains("  user 1 is short of 5\n  task 2 was charged twice\n"));
-        let refusal = ended.expect_err("it is a no").to_string();
-        assert_eq!(refusal, "the books do not balance: 2 breaks");
+        let error = ended.expect_err("there are breaks").to_string();
+        assert_eq!(error, "the books do not balance: 2 breaks");
         let (json, ended) = printed(&["a"], true);
         assert!(json.starts_with("{\"balanced\":false,") && json.contains("\"breaks\":[\"a\"]"));
         assert!(ended.is_err());

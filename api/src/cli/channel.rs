@@ -7,41 +7,40 @@ use shared::secret::Secret;
 use shared::store::channels::{Channel, NewChannel};
 use shared::task::{ChannelId, Platform, Quota};
 
-use super::table::table;
-use super::{Answer, Desk, Refusal, name};
+use super::{CommandContext, CommandError, Output, name, state};
 
-/// What can be done with channels.
+/// The commands on channels.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a channel; new tasks go to it from now on
-    Create(Create),
+pub enum ChannelCommand {
+    /// Create a channel, enabled
+    Create(CreateChannel),
     /// List all channels
     List,
-    /// Let new tasks go to a channel again
-    Enable(Named),
-    /// Let no new tasks go to a channel; those it has are still asked for
-    Disable(Named),
+    /// Enable a channel: it gets new tasks
+    Enable(ChannelName),
+    /// Disable a channel: it gets no new tasks; the tasks it has are still polled
+    Disable(ChannelName),
 }
 
-/// A channel to be made.
+/// The arguments of `channel create`.
 #[derive(Debug, Args)]
-pub struct Create {
-    /// A new name: 1 to 64 printable characters
+pub struct CreateChannel {
+    /// Its name, which no other channel has: 1 to 64 printable characters
     #[arg(long, value_parser = name::parse)]
     name: String,
-    /// Where the upstream is, such as `https://upstream.example`
+    /// The upstream's URL, such as `https://upstream.example`
     #[arg(long)]
     base_url: BaseUrl,
-    /// The upstream's API key; without, none is sent
+    /// The upstream's API key; without, no key is sent
     #[arg(long, default_value = "", hide_default_value = true, value_parser = upstream_key)]
     key: Secret,
-    /// The platform it serves
+    /// The platform the upstream belongs to
     #[arg(long, default_value_t = Platform::SUNO, value_parser = super::platform())]
     platform: Platform,
-    /// Channels of the highest priority are used first
+    /// Its priority; among the enabled channels those of the highest priority are used first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
-    /// How large a share of the tasks it gets among channels of its priority
+    /// Its share of the tasks among the channels of the same priority, 1 to 1000
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     weight: u32,
 }
@@ -50,22 +49,22 @@ fn upstream_key(text: &str) -> Result<Secret, &'static str> {
     Secret::upstream_key(text).ok_or("a key is printable ASCII characters without spaces")
 }
 
-/// Which channel.
+/// The channel a command is about.
 #[derive(Debug, Args)]
-pub struct Named {
+pub struct ChannelName {
     /// The channel's name
     #[arg(long, value_parser = name::parse)]
     name: String,
 }
 
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreatedChannel<'a> {
     id: ChannelId,
     name: &'a str,
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct ChannelJson<'a> {
     id: ChannelId,
     name: &'a str,
     platform: &'a str,
@@ -77,24 +76,24 @@ struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct Enabled<'a> {
+struct ChannelState<'a> {
     name: &'a str,
     enabled: bool,
 }
 
-impl Command {
-    pub(super) async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+impl ChannelCommand {
+    pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
-            Self::Create(channel) => create(desk, channel).await,
-            Self::List => list(desk).await,
-            Self::Enable(channel) => enable(desk, &channel.name, true).await,
-            Self::Disable(channel) => enable(desk, &channel.name, false).await,
+            Self::Create(channel) => create(context, channel).await,
+            Self::List => list(context).await,
+            Self::Enable(channel) => enable(context, &channel.name, true).await,
+            Self::Disable(channel) => enable(context, &channel.name, false).await,
         }
     }
 }
 
-async fn create(desk: Desk<'_>, new: Create) -> Result<Answer, Refusal> {
-    let before = desk.store.channels().await?;
+async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Output, CommandError> {
+    let before = context.store.channels().await?;
     let name = new.name.clone();
     let channel = NewChannel {
         name: new.name,
@@ -105,9 +104,12 @@ async fn create(desk: Desk<'_>, new: Create) -> Result<Answer, Refusal> {
         weight: new.weight,
         builtin: false,
     };
-    let made = desk.store.create_channel(channel, desk.clock.now()).await?;
-    let id =
-        made.ok_or_else(|| Refusal::new(format!("there is a channel named `{name}` already")))?;
+    let made = context
+        .store
+        .create_channel(channel, context.clock.now())
+        .await?;
+    let id = made
+        .ok_or_else(|| CommandError::new(format!("there is a channel named `{name}` already")))?;
     let mut human = format!("Made the channel `{name}` (id {id}) at {}.", new.base_url);
     if before
         .iter()
@@ -115,26 +117,22 @@ async fn create(desk: Desk<'_>, new: Create) -> Result<Answer, Refusal> {
     {
         human.push_str("\nThe built-in simulator gets no new tasks any more.");
     }
-    Answer::new(human, &Made { id, name: &name })
+    Output::new(human, &CreatedChannel { id, name: &name })
 }
 
-async fn list(desk: Desk<'_>) -> Result<Answer, Refusal> {
-    let channels = desk.store.channels().await?;
-    let json: Vec<Listed<'_>> = channels.iter().map(listed).collect();
-    if channels.is_empty() {
-        let human =
-            "There are no channels yet; `channel create --name NAME --base-url URL` makes one.";
-        return Answer::new(human, &json);
-    }
-    let rows: Vec<[String; 8]> = channels.iter().map(row).collect();
+async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
+    let channels = context.store.channels().await?;
+    let rows: Vec<_> = channels.iter().map(row).collect();
+    let json: Vec<_> = channels.iter().map(json).collect();
+    let none = "There are no channels yet; `channel create --name NAME --base-url URL` makes one.";
     let titles = [
         "ID", "NAME", "PLATFORM", "STATE", "PRIORITY", "WEIGHT", "USED", "BASE URL",
     ];
-    Answer::new(table(titles, &rows), &json)
+    Output::list(none, titles, &rows, &json)
 }
 
-fn listed(channel: &Channel) -> Listed<'_> {
-    Listed {
+fn json(channel: &Channel) -> ChannelJson<'_> {
+    ChannelJson {
         id: channel.id,
         name: &channel.name,
         platform: channel.platform.as_str(),
@@ -151,7 +149,7 @@ fn row(channel: &Channel) -> [String; 8] {
         channel.id.to_string(),
         channel.name.clone(),
         channel.platform.to_string(),
-        super::state(channel.enabled).to_owned(),
+        state(channel.enabled).to_owned(),
         channel.priority.to_string(),
         channel.weight.to_string(),
         channel.used_quota.to_string(),
@@ -159,12 +157,16 @@ fn row(channel: &Channel) -> [String; 8] {
     ]
 }
 
-async fn enable(desk: Desk<'_>, name: &str, enabled: bool) -> Result<Answer, Refusal> {
-    if !desk.store.enable_channel(name, enabled).await? {
-        return Err(Refusal::new(format!(
+async fn enable(
+    context: CommandContext<'_>,
+    name: &str,
+    enabled: bool,
+) -> Result<Output, CommandError> {
+    if !context.store.enable_channel(name, enabled).await? {
+        return Err(CommandError::new(format!(
             "there is no channel named `{name}`; `channel list` shows all"
         )));
     }
-    let human = format!("The channel `{name}` is {}.", super::state(enabled));
-    Answer::new(human, &Enabled { name, enabled })
+    let human = format!("The channel `{name}` is {}.", state(enabled));
+    Output::new(human, &ChannelState { name, enabled })
 }

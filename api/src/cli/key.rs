@@ -6,57 +6,56 @@ use shared::secret::Secret;
 use shared::store::accounts::{ApiKey, User};
 use shared::task::{KeyId, Quota};
 
-use super::answer::fields;
-use super::table::table;
-use super::{Answer, Desk, Refusal, name};
+use super::output::fields;
+use super::{CommandContext, CommandError, Output, name, state};
 
-/// What can be done with API keys.
+/// The commands on API keys.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make an API key; prints it for the only time
-    Create(Create),
+pub enum KeyCommand {
+    /// Create an API key and print it; it cannot be shown again
+    Create(CreateKey),
     /// List a user's API keys
     List {
-        /// Whose keys
+        /// The user's name
         #[arg(long, value_parser = name::parse)]
         user: String,
     },
-    /// Make an API key good again
-    Enable(Numbered),
-    /// Make an API key no good; tasks under way go on
-    Disable(Numbered),
+    /// Enable an API key
+    Enable(KeyNumber),
+    /// Disable an API key: requests with it get 403; its unfinished tasks go on
+    Disable(KeyNumber),
 }
 
-/// An API key to be made.
+/// The arguments of `key create`.
 #[derive(Debug, Args)]
-pub struct Create {
-    /// Whose key
+pub struct CreateKey {
+    /// The name of the user who gets it
     #[arg(long, value_parser = name::parse)]
     user: String,
-    /// What to call it: 1 to 64 printable characters
+    /// Its label: 1 to 64 printable characters
     #[arg(long, value_parser = name::parse)]
     label: String,
-    /// The most that may be spent with it; without, the user's quota is its only limit
+    /// The most quota that can be spent with it; without, the user's own quota is the only limit
     #[arg(long)]
     quota: Option<Quota>,
 }
 
-/// Which API key.
+/// The API key a command is about.
 #[derive(Debug, Args)]
-pub struct Numbered {
+pub struct KeyNumber {
     /// The key's id, as `key list` shows it
     #[arg(long)]
     id: i64,
 }
 
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreatedKey<'a> {
     id: KeyId,
     key: &'a str,
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct KeyJson<'a> {
     id: KeyId,
     label: &'a str,
     enabled: bool,
@@ -65,34 +64,29 @@ struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct Enabled {
+struct KeyState {
     id: KeyId,
     enabled: bool,
 }
 
-impl Command {
-    pub(super) async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+impl KeyCommand {
+    pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
-            Self::Create(key) => create(desk, key).await,
-            Self::List { user } => list(desk, &user).await,
-            Self::Enable(key) => enable(desk, KeyId(key.id), true).await,
-            Self::Disable(key) => enable(desk, KeyId(key.id), false).await,
+            Self::Create(key) => create(context, key).await,
+            Self::List { user } => list(context, &user).await,
+            Self::Enable(key) => enable(context, KeyId(key.id), true).await,
+            Self::Disable(key) => enable(context, KeyId(key.id), false).await,
         }
     }
 }
 
-async fn create(desk: Desk<'_>, new: Create) -> Result<Answer, Refusal> {
-    let user = owner(desk, &new.user).await?;
-    let key = Secret::api_key(desk.random);
-    let id = desk
+async fn create(context: CommandContext<'_>, new: CreateKey) -> Result<Output, CommandError> {
+    let user = owner(context, &new.user).await?;
+    let key = Secret::api_key(context.random);
+    let (digest, now) = (key.digest(), context.clock.now());
+    let id = context
         .store
-        .create_key(
-            user.id,
-            &new.label,
-            key.digest(),
-            new.quota,
-            desk.clock.now(),
-        )
+        .create_key(user.id, &new.label, digest, new.quota, now)
         .await?;
     let limit = new.quota.map_or_else(
         || "without a limit of its own".to_owned(),
@@ -102,31 +96,27 @@ async fn create(desk: Desk<'_>, new: Create) -> Result<Answer, Refusal> {
     let shown = fields(&[("id", &id.to_string()), ("key", key.expose())]);
     let human = format!("{title}\n{shown}Keep the key: it is not shown again.");
     let key = key.expose();
-    Ok(Answer::new(human, &Made { id, key })?.with_secret())
+    Ok(Output::new(human, &CreatedKey { id, key })?.with_secret())
 }
 
-async fn list(desk: Desk<'_>, name: &str) -> Result<Answer, Refusal> {
-    let user = owner(desk, name).await?;
-    let keys = desk.store.keys(user.id).await?;
-    let json: Vec<Listed<'_>> = keys.iter().map(listed).collect();
-    if keys.is_empty() {
-        let human = format!(
-            "`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one."
-        );
-        return Answer::new(human, &json);
-    }
-    let rows: Vec<[String; 5]> = keys.iter().map(row).collect();
+async fn list(context: CommandContext<'_>, name: &str) -> Result<Output, CommandError> {
+    let user = owner(context, name).await?;
+    let keys = context.store.keys(user.id).await?;
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    let json: Vec<_> = keys.iter().map(json).collect();
+    let none =
+        format!("`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one.");
     let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED"];
-    Answer::new(table(titles, &rows), &json)
+    Output::list(&none, titles, &rows, &json)
 }
 
-async fn owner(desk: Desk<'_>, name: &str) -> Result<User, Refusal> {
-    let user = desk.store.user_by_name(name).await?;
-    user.ok_or_else(|| Refusal::no_user(name))
+async fn owner(context: CommandContext<'_>, name: &str) -> Result<User, CommandError> {
+    let user = context.store.user_by_name(name).await?;
+    user.ok_or_else(|| CommandError::no_user(name))
 }
 
-fn listed(key: &ApiKey) -> Listed<'_> {
-    Listed {
+fn json(key: &ApiKey) -> KeyJson<'_> {
+    KeyJson {
         id: key.id,
         label: &key.label,
         enabled: key.enabled,
@@ -140,18 +130,22 @@ fn row(key: &ApiKey) -> [String; 5] {
     [
         key.id.to_string(),
         key.label.clone(),
-        super::state(key.enabled).to_owned(),
+        state(key.enabled).to_owned(),
         limit.unwrap_or_else(|| "no limit".to_owned()),
         key.used_quota.to_string(),
     ]
 }
 
-async fn enable(desk: Desk<'_>, id: KeyId, enabled: bool) -> Result<Answer, Refusal> {
-    if !desk.store.enable_key(id, enabled).await? {
-        return Err(Refusal::new(format!(
+async fn enable(
+    context: CommandContext<'_>,
+    id: KeyId,
+    enabled: bool,
+) -> Result<Output, CommandError> {
+    if !context.store.enable_key(id, enabled).await? {
+        return Err(CommandError::new(format!(
             "there is no key with the id {id}; `key list --user NAME` shows a user's"
         )));
     }
-    let human = format!("The key {id} is {}.", super::state(enabled));
-    Answer::new(human, &Enabled { id, enabled })
+    let human = format!("The key {id} is {}.", state(enabled));
+    Output::new(human, &KeyState { id, enabled })
 }

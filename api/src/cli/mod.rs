@@ -1,28 +1,27 @@
-//! The command line for operators (contract, section 5): the same commands in `api` and in
-//! `task-center`.
+//! The commands for operators (contract, section 5). `api` and `task-center` have the same ones.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`user`], [`key`], [`channel`], [`price`], [`task`], [`audit`] | the commands on that subject |
-//! | [`parked`] | messages that no worker can handle |
-//! | [`name`] | what names and labels must be |
-//! | [`answer`] | what a command prints, for people and for machines |
-//! | [`table`] | columns for people |
-//! | [`refusal`] | why a command did not do it |
-//! | [`execute`](mod@execute) | a command from the configuration to the exit code |
+//! | [`parked`] | the commands on messages that no worker can handle |
+//! | [`name`] | the rules of names and labels |
+//! | [`output`] | what a command prints, for people and for machines |
+//! | [`table`] | tables for people |
+//! | [`error`] | why a command failed |
+//! | [`run`](mod@run) | a command from the configuration to the exit code |
 //!
-//! A program puts [`Cli`], or [`Command`] and [`Flags`] flattened into its own, before `clap`; what
-//! is not `serve` goes to [`execute()`]. Wrong usage exits with 2, by `clap`.
+//! A program parses [`Cli`], or its own command line with [`Command`] and [`Flags`] flattened into it, and
+//! passes every command but `serve` to [`run()`]. Wrong usage exits with 2, by `clap`.
 
-pub mod answer;
 pub mod audit;
 pub mod channel;
-pub mod execute;
+pub mod error;
 pub mod key;
 pub mod name;
+pub mod output;
 pub mod parked;
 pub mod price;
-pub mod refusal;
+pub mod run;
 pub mod table;
 pub mod task;
 pub mod user;
@@ -34,11 +33,11 @@ use shared::random::Random;
 use shared::store::Store;
 use shared::task::Platform;
 
-pub use answer::Answer;
-pub use execute::{execute, run};
-pub use refusal::Refusal;
+pub use error::CommandError;
+pub use output::Output;
+pub use run::run;
 
-/// Where the help sends for what is not on the command line.
+/// The last line of the help: where everything else is configured.
 pub const ENVIRONMENT: &str =
     "Configured by environment variables and by the file .env; .env.example lists them all.";
 
@@ -47,7 +46,7 @@ pub const ENVIRONMENT: &str =
 #[command(
     name = "api",
     version,
-    about = "The HTTP side of the task center, and its operators' command line",
+    about = "The HTTP side of the task center, and the commands for its operators",
     after_help = ENVIRONMENT
 )]
 pub struct Cli {
@@ -57,12 +56,12 @@ pub struct Cli {
     )]
     #[command(flatten)]
     pub flags: Flags,
-    /// What to do; nothing said: [`Command::Serve`].
+    /// The command; [`Command::Serve`] if there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What every command understands.
+/// The flags of every command.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Flags {
     /// Print JSON, for machines
@@ -70,7 +69,7 @@ pub struct Flags {
     pub json: bool,
 }
 
-/// What can be asked of `api` and of `task-center` alike.
+/// The commands that `api` and `task-center` share.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve until stopped (the default)
@@ -80,7 +79,7 @@ pub enum Command {
     Operator(OperatorCommand),
 }
 
-/// What an operator asks.
+/// The commands for operators.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
     #[allow(missing_docs, reason = "a doc comment would end up in the help")]
@@ -88,69 +87,64 @@ pub enum OperatorCommand {
     Store(StoreCommand),
     /// Messages that no worker can handle: list, requeue, drop
     #[command(subcommand)]
-    Parked(parked::Command),
+    Parked(parked::ParkedCommand),
 }
 
-/// What an operator asks of the database. Each command brings the tables up to date first.
+/// The commands on the database. Each migrates it first.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Bring the database's tables up to date
     Migrate,
     /// Users: create, list, grant, enable, disable, rotate-token
     #[command(subcommand)]
-    User(user::Command),
+    User(user::UserCommand),
     /// API keys: create, list, enable, disable
     #[command(subcommand)]
-    Key(key::Command),
+    Key(key::KeyCommand),
     /// Channels (upstreams): create, list, enable, disable
     #[command(subcommand)]
-    Channel(channel::Command),
+    Channel(channel::ChannelCommand),
     /// Prices: set, list
     #[command(subcommand)]
-    Price(price::Command),
+    Price(price::PriceCommand),
     /// Tasks: show
     #[command(subcommand)]
-    Task(task::Command),
-    /// Prove that the books balance; exit code 1 if they don't
+    Task(task::TaskCommand),
+    /// Prove that all charges, refunds and balances add up; exit code 1 if they don't
     Audit,
 }
 
-/// What commands work with. Time and chance are given.
+/// What a command on the database uses.
 #[derive(Clone, Copy)]
-pub struct Desk<'a> {
-    /// The database, its tables up to date.
+pub struct CommandContext<'a> {
+    /// The database, migrated.
     pub store: &'a Store,
-    /// The time, for what is made now.
+    /// The time.
     pub clock: &'a dyn Clock,
-    /// Chance, for secrets: seeded by the operating system but in tests.
+    /// Random numbers, for secrets.
     pub random: &'a Random,
 }
 
 impl StoreCommand {
-    /// Does it.
-    pub async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+    /// Runs the command.
+    pub async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
-            Self::Migrate => migrated(),
-            Self::User(command) => command.answer(desk).await,
-            Self::Key(command) => command.answer(desk).await,
-            Self::Channel(command) => command.answer(desk).await,
-            Self::Price(command) => command.answer(desk).await,
-            Self::Task(command) => command.answer(desk).await,
-            Self::Audit => audit::answer(desk).await,
+            // The tables are brought up to date before every command.
+            Self::Migrate => Output::new(
+                "The tables are up to date.",
+                &serde_json::json!({ "migrated": true }),
+            ),
+            Self::User(command) => command.run(context).await,
+            Self::Key(command) => command.run(context).await,
+            Self::Channel(command) => command.run(context).await,
+            Self::Price(command) => command.run(context).await,
+            Self::Task(command) => command.run(context).await,
+            Self::Audit => audit::run(context).await,
         }
     }
 }
 
-/// The tables are up to date before any command begins: there is nothing left to do.
-fn migrated() -> Result<Answer, Refusal> {
-    #[derive(serde::Serialize)]
-    struct Migrated {
-        migrated: bool,
-    }
-    Answer::new("The tables are up to date.", &Migrated { migrated: true })
-}
-
-/// What a list says of something that can be enabled.
+/// How people read whether a user, a key or a channel is enabled.
 fn state(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }

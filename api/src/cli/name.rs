@@ -1,9 +1,9 @@
-//! What names and labels must be: they stand in logs, tables and messages.
+//! The rules of names and labels. They appear in logs, tables and messages.
 
-/// The most characters of a name.
+/// The longest name, in characters.
 const LONGEST: usize = 64;
 
-/// A name of 1 to 64 printable characters, without spaces around it.
+/// Reads a name: 1 to 64 printable characters, with no space at either end.
 pub(super) fn parse(text: &str) -> Result<String, String> {
     let count = text.chars().count();
     if count == 0 || count > LONGEST {
@@ -18,9 +18,8 @@ pub(super) fn parse(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Whether `text` would be debugged as it stands, its quotes and backslashes aside: what is escaped
-/// there (controls, other spaces than the plain one, invisible and undefined characters) would not
-/// show.
+/// Whether `escape_debug` leaves `text` as it is, quotes and backslashes aside: it escapes control,
+/// invisible and undefined characters, and all white space but the plain space.
 fn is_printable(text: &str) -> bool {
     let plain = text.replace(['\\', '"', '\''], "");
     plain.escape_debug().eq(plain.chars())

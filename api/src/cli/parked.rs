@@ -1,8 +1,7 @@
-//! `parked …`: messages that no worker can handle, looked at, put back, dropped.
+//! `parked …`: list, requeue and drop the messages that no worker can handle.
 //!
-//! A message only says "look at this task now": the task itself is in the database, and the sweep
-//! finds it. So to put a message back, twice even, or to drop it, can cost time, never money or a
-//! task.
+//! A message only tells a worker to look at a task. The task is in the database, where the sweep finds it.
+//! So to requeue a message, even twice, or to drop it can cost time, but never money or a task.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,27 +12,27 @@ use shared::clock::Millis;
 
 use super::table::table;
 use super::task::beginning;
-use super::{Answer, Refusal};
+use super::{CommandError, Output};
 
-/// How many messages are looked at, or put back, unless more are asked for.
-const A_FEW: u64 = 20;
+/// The limit of `list` and `requeue`, if none is given.
+const DEFAULT_LIMIT: u64 = 20;
 
-/// What can be done with parked messages.
+/// The commands on parked messages.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// ParkedPage at the oldest; they stay where they are
+pub enum ParkedCommand {
+    /// List the oldest messages; they stay parked
     List {
-        /// How many, at most
-        #[arg(long, default_value_t = A_FEW, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        /// The most messages to list
+        #[arg(long, default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u64).range(1..=1000))]
         limit: u64,
     },
-    /// Put the oldest back into the queues that they came from; without --limit and --all 20
+    /// Put the oldest messages back into the queues they came from; 20 without --limit and --all
     Requeue {
         #[allow(missing_docs, reason = "a doc comment would end up in the help")]
         #[command(flatten)]
         how_many: HowMany,
     },
-    /// Drop the oldest, and print them; their tasks are left to the sweep
+    /// Print and drop the oldest messages; the sweep finds their tasks
     Drop {
         #[allow(missing_docs, reason = "a doc comment would end up in the help")]
         #[command(flatten)]
@@ -41,60 +40,52 @@ pub enum Command {
     },
 }
 
-/// How many messages.
+/// How many messages `requeue` takes.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub struct HowMany {
-    /// At most so many
+    /// The most messages to take
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// All that are parked now
+    /// Take all messages that are parked now
     #[arg(long)]
     all: bool,
 }
 
-/// How many messages, for what cannot be taken back: it has to be said.
+/// How many messages `drop` takes. There is no default, because a drop cannot be undone.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(required = true, multiple = false)]
 pub struct Exactly {
-    /// At most so many
+    /// The most messages to drop
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// All that are parked now
+    /// Drop all messages that are parked now
     #[arg(long)]
     all: bool,
 }
 
-impl From<Exactly> for HowMany {
-    fn from(Exactly { limit, all }: Exactly) -> Self {
-        Self { limit, all }
-    }
-}
-
-impl HowMany {
-    fn most(self) -> u64 {
-        if self.all {
-            u64::MAX
-        } else {
-            self.limit.unwrap_or(A_FEW)
-        }
+fn most(limit: Option<u64>, all: bool) -> u64 {
+    if all {
+        u64::MAX
+    } else {
+        limit.unwrap_or(DEFAULT_LIMIT)
     }
 }
 
 #[derive(Serialize)]
-struct Looked<'a> {
+struct ListedMessages<'a> {
     parked: u64,
-    messages: Vec<Listed<'a>>,
+    messages: Vec<MessageJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct Dropped<'a> {
-    dropped: Vec<Listed<'a>>,
+struct DroppedMessages<'a> {
+    dropped: Vec<MessageJson<'a>>,
 }
 
 /// `parked_at` in Unix milliseconds.
 #[derive(Serialize)]
-struct Listed<'a> {
+struct MessageJson<'a> {
     parked_at: Option<i64>,
     queue: Option<&'static str>,
     reason: Option<&'a str>,
@@ -104,73 +95,74 @@ struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct Done {
+struct RequeuedMessages {
     requeued: u64,
     unknown: u64,
     left: u64,
 }
 
-impl Command {
-    pub(super) async fn answer(self, parking: &Parking) -> Result<Answer, Refusal> {
+impl ParkedCommand {
+    pub(super) async fn run(self, parking: &Parking) -> Result<Output, CommandError> {
         match self {
-            Self::List { limit } => looked(&parking.page(limit).await?),
-            Self::Requeue { how_many } => put_back(parking.requeue(how_many.most()).await?),
-            Self::Drop { exactly } => {
-                let most = HowMany::from(exactly).most();
-                dropped(&parking.delete(most).await?)
-            }
+            Self::List { limit } => listed(&parking.page(limit).await?),
+            Self::Requeue {
+                how_many: HowMany { limit, all },
+            } => requeued(parking.requeue(most(limit, all)).await?),
+            Self::Drop {
+                exactly: Exactly { limit, all },
+            } => dropped(&parking.delete(most(limit, all)).await?),
         }
     }
 }
 
-fn looked(look: &ParkedPage) -> Result<Answer, Refusal> {
-    let json = Looked {
-        parked: look.parked,
-        messages: look.messages.iter().map(listed).collect(),
+fn listed(page: &ParkedPage) -> Result<Output, CommandError> {
+    let json = ListedMessages {
+        parked: page.parked,
+        messages: page.messages.iter().map(json).collect(),
     };
-    let many = look.messages.len();
-    let title = match (look.parked, many) {
+    let many = page.messages.len();
+    let title = match (page.parked, many) {
         (0, 0) => "Nothing is parked.".to_owned(),
         (parked, many) if u64::try_from(many) == Ok(parked) => format!("Parked: {parked}."),
         (parked, many) => format!("Parked: {parked}. The oldest {many}:"),
     };
-    Answer::new(format!("{title}\n{}", rows(&look.messages)), &json)
+    Output::new(format!("{title}\n{}", rows(&page.messages)), &json)
 }
 
-fn put_back(done: Requeued) -> Result<Answer, Refusal> {
+fn requeued(done: Requeued) -> Result<Output, CommandError> {
     let Requeued {
         requeued,
         unknown,
         left,
     } = done;
-    let json = Done {
+    let json = RequeuedMessages {
         requeued,
         unknown,
         left,
     };
-    let answer = Answer::new(
+    let output = Output::new(
         format!("Put back: {requeued}. Parked still: {left}."),
         &json,
     )?;
     if unknown == 0 {
-        return Ok(answer);
+        return Ok(output);
     }
-    Ok(answer.but(format!(
+    Ok(output.with_error(format!(
         "{unknown} could not be put back: nobody knows which queue they came from; `parked list` \
          shows them, `parked drop` drops them"
     )))
 }
 
-fn dropped(messages: &[Parked]) -> Result<Answer, Refusal> {
-    let json = Dropped {
-        dropped: messages.iter().map(listed).collect(),
+fn dropped(messages: &[Parked]) -> Result<Output, CommandError> {
+    let json = DroppedMessages {
+        dropped: messages.iter().map(json).collect(),
     };
     let many = messages.len();
-    Answer::new(format!("Dropped: {many}.\n{}", rows(messages)), &json)
+    Output::new(format!("Dropped: {many}.\n{}", rows(messages)), &json)
 }
 
-fn listed(message: &Parked) -> Listed<'_> {
-    Listed {
+fn json(message: &Parked) -> MessageJson<'_> {
+    MessageJson {
         parked_at: message.at.map(|seconds| seconds.saturating_mul(1000)),
         queue: message.queue.map(Queue::as_str),
         reason: message.reason.as_deref(),
@@ -231,27 +223,27 @@ mod tests {
         }
     }
 
-    fn printed(answer: Answer, json: bool) -> (String, Result<(), Refusal>) {
+    fn printed(output: Output, json: bool) -> (String, Result<(), CommandError>) {
         let mut out = Vec::new();
-        let ended = answer.print(json, &mut out);
+        let ended = output.print(json, &mut out);
         (String::from_utf8_lossy(&out).into_owned(), ended)
     }
 
     #[test]
-    fn a_look_says_where_from_why_how_often_and_when() {
-        let look = ParkedPage {
+    fn a_list_shows_queue_reason_times_and_moment() {
+        let page = ParkedPage {
             parked: 7,
             messages: vec![parked()],
         };
-        let answer = looked(&look).expect("it prints");
-        let (human, _) = printed(answer.clone(), false);
+        let output = listed(&page).expect("it prints");
+        let (human, _) = printed(output.clone(), false);
         assert_eq!(
             human,
             "Parked: 7. The oldest 1:\n\n\
              PARKED AT                 FROM    TIMES  WHY                                    MESSAGE\n\
              2026-07-28T12:34:56.000Z  submit  2      a worker refused it: it does not read  x y\n"
         );
-        let (json, _) = printed(answer, true);
+        let (json, _) = printed(output, true);
         assert_eq!(
             json,
             "{\"parked\":7,\"messages\":[{\"parked_at\":1785242096000,\"queue\":\"submit\",\
@@ -261,15 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_nobody_knows_a_queue_for_are_a_no() {
+    fn messages_of_an_unknown_queue_are_an_error() {
         let done = Requeued {
             requeued: 2,
             unknown: 1,
             left: 4,
         };
-        let (human, ended) = printed(put_back(done).expect("it prints"), false);
+        let (human, ended) = printed(requeued(done).expect("it prints"), false);
         assert_eq!(human, "Put back: 2. Parked still: 4.\n");
-        let refusal = ended.expect_err("it is a no").to_string();
-        assert!(refusal.starts_with("1 could not be put back"), "{refusal}");
+        let error = ended.expect_err("one is left").to_string();
+        assert!(error.starts_with("1 could not be put back"), "{error}");
     }
 }

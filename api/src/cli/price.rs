@@ -6,13 +6,12 @@ use serde::Serialize;
 use shared::store::channels::Price;
 use shared::task::{Action, Platform, Quota};
 
-use super::table::table;
-use super::{Answer, Desk, Refusal};
+use super::{CommandContext, CommandError, Output};
 
-/// What can be done with prices.
+/// The commands on prices.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Set what tasks cost that are submitted from now on
+pub enum PriceCommand {
+    /// Set the price of tasks submitted from now on
     Set {
         /// The platform
         #[arg(long, value_parser = super::platform())]
@@ -20,7 +19,7 @@ pub enum Command {
         /// The action
         #[arg(long, value_parser = action())]
         action: Action,
-        /// The price of one task
+        /// The price of one task, in quota
         #[arg(long)]
         quota: Quota,
     },
@@ -34,14 +33,14 @@ fn action() -> impl TypedValueParser<Value = Action> {
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct PriceJson<'a> {
     platform: &'a str,
     action: &'a str,
     quota: Quota,
 }
 
-impl Command {
-    pub(super) async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+impl PriceCommand {
+    pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
             Self::Set {
                 platform,
@@ -53,24 +52,29 @@ impl Command {
                     action,
                     quota,
                 };
-                desk.store.set_price(price).await?;
+                context.store.set_price(price).await?;
                 let human = format!("A {platform} {action} task costs {quota} from now on.");
-                Answer::new(human, &listed(&price))
+                Output::new(human, &json(&price))
             }
-            Self::List => list(desk).await,
+            Self::List => list(context).await,
         }
     }
 }
 
-async fn list(desk: Desk<'_>) -> Result<Answer, Refusal> {
-    let prices = desk.store.prices().await?;
-    let json: Vec<Listed<'_>> = prices.iter().map(listed).collect();
-    let rows: Vec<[String; 3]> = prices.iter().map(row).collect();
-    Answer::new(table(["PLATFORM", "ACTION", "QUOTA"], &rows), &json)
+async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
+    let prices = context.store.prices().await?;
+    let rows: Vec<_> = prices.iter().map(row).collect();
+    let json: Vec<_> = prices.iter().map(json).collect();
+    Output::list(
+        "There are no prices.",
+        ["PLATFORM", "ACTION", "QUOTA"],
+        &rows,
+        &json,
+    )
 }
 
-fn listed(price: &Price) -> Listed<'_> {
-    Listed {
+fn json(price: &Price) -> PriceJson<'_> {
+    PriceJson {
         platform: price.platform.as_str(),
         action: price.action.as_str(),
         quota: price.quota,

@@ -1,8 +1,8 @@
-//! Columns for people.
+//! Tables for people.
 
-use super::answer::printable;
+use super::output::printable;
 
-/// A table: a line of titles, then the rows, each column as wide as its widest cell.
+/// A line of titles, then the rows. Each column is as wide as its widest cell.
 pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned))
         .chain(
@@ -29,8 +29,8 @@ pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> 
     text
 }
 
-/// How many columns a terminal gives the text: Chinese, Japanese and Korean characters, full-width
-/// forms and emoji take two.
+/// The columns that the text takes in a terminal: two for each Chinese, Japanese and Korean character,
+/// full-width form and emoji.
 fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match u32::from(c) {

@@ -1,4 +1,4 @@
-//! `task show`: everything that is known of a task.
+//! `task show`: everything the database knows of a task.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -7,24 +7,24 @@ use shared::clock::Millis;
 use shared::store::books::{Entry, Event, LateLooks, Story, Unfinished};
 use shared::task::{ChannelId, KeyId, Quota, RowId, TaskId, UserId};
 
-use super::answer::fields;
+use super::output::fields;
 use super::table::table;
-use super::{Answer, Desk, Refusal};
+use super::{CommandContext, CommandError, Output};
 
-/// What can be done with tasks.
+/// The commands on tasks.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Show a task's row, what workers know of it, its ledger entries and its history
+pub enum TaskCommand {
+    /// Show a task's row, its next step, its ledger entries and its history
     Show {
-        /// The task's public name: `task_` and 32 letters and digits
+        /// The task's id: `task_` and 32 letters and digits
         task_id: TaskId,
     },
 }
 
-/// The row as the listings print it, then what only operators see. Times of the row are Unix
-/// seconds, `due_at`, `deadline` and `at` Unix milliseconds.
+/// The fields of a listing, then those that only operators see. `due_at`, `deadline` and `at` are Unix
+/// milliseconds, all other times Unix seconds.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct TaskJson<'a> {
     id: RowId,
     created_at: i64,
     updated_at: i64,
@@ -59,7 +59,7 @@ struct Properties<'a> {
     input: &'a str,
 }
 
-/// The upstream's result as it is stored; `{}` while there is none, a string if it is no JSON.
+/// The stored result of the upstream: `{}` if there is none, a string if it is not JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
@@ -102,19 +102,19 @@ struct Happened<'a> {
     detail: &'a str,
 }
 
-impl Command {
-    pub(super) async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+impl TaskCommand {
+    pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         let Self::Show { task_id } = self;
-        match desk.store.story(&task_id).await? {
-            Some(story) => Answer::new(in_words(&story), &shown(&story)),
-            None => Err(Refusal::new(format!("there is no task `{task_id}`"))),
+        match context.store.story(&task_id).await? {
+            Some(story) => Output::new(in_words(&story), &task_json(&story)),
+            None => Err(CommandError::new(format!("there is no task `{task_id}`"))),
         }
     }
 }
 
-fn shown(story: &Story) -> Shown<'_> {
+fn task_json(story: &Story) -> TaskJson<'_> {
     let task = &story.task;
-    Shown {
+    TaskJson {
         id: task.id,
         created_at: task.created_at,
         updated_at: task.updated_at,
@@ -224,7 +224,7 @@ fn in_words(story: &Story) -> String {
     )
 }
 
-/// What happens next, and when.
+/// The next step, and when it is due.
 fn next(story: &Story) -> String {
     let Some(work) = &story.unfinished else {
         return story.late.map_or_else(
@@ -257,7 +257,7 @@ fn deadline(story: &Story) -> String {
     work.map_or_else(String::new, |work| Millis(work.deadline).utc())
 }
 
-/// What was tried of an unfinished task.
+/// What was tried so far to finish an unfinished task.
 fn so_far(story: &Story) -> String {
     let Some(work) = &story.unfinished else {
         return String::new();
@@ -288,7 +288,7 @@ fn history_row(event: &Event) -> [String; 4] {
     ]
 }
 
-/// A time of the row (Unix seconds), which has not come yet if it is 0.
+/// A time in Unix seconds; 0 is "not yet".
 fn moment(seconds: i64) -> String {
     if seconds == 0 {
         return "not yet".to_owned();
@@ -296,7 +296,7 @@ fn moment(seconds: i64) -> String {
     Millis(seconds.saturating_mul(1000)).utc()
 }
 
-/// As much of a long text as a line may hold.
+/// The first 200 characters of a text.
 pub(super) fn beginning(text: &str) -> String {
     const MOST: usize = 200;
     match text.char_indices().nth(MOST) {

@@ -1,4 +1,4 @@
-//! What the command line takes. What the commands do is in `api/tests/cli.rs`.
+//! What the command line accepts. `api/tests/cli/` tests what the commands do.
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
@@ -10,7 +10,7 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 }
 
 #[test]
-fn the_command_line_is_sound() {
+fn clap_finds_no_fault_in_the_definition() {
     Cli::command().debug_assert();
 }
 
@@ -59,7 +59,7 @@ fn every_command_of_the_contract_is_understood_with_and_without_json() {
 }
 
 #[test]
-fn nothing_said_is_left_to_the_program() {
+fn no_command_is_left_to_the_program() {
     assert!(parse("").is_ok_and(|cli| cli.command.is_none()));
 }
 

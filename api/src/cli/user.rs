@@ -6,51 +6,50 @@ use shared::secret::Secret;
 use shared::store::accounts::{Granted, NewUser, Role, User};
 use shared::task::{Quota, UserId};
 
-use super::answer::fields;
-use super::table::table;
-use super::{Answer, Desk, Refusal, name};
+use super::output::fields;
+use super::{CommandContext, CommandError, Output, name, state};
 
-/// What can be done with users.
+/// The commands on users.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a user; prints its id and its access token, the token for the only time
-    Create(Create),
+pub enum UserCommand {
+    /// Create a user and print the id and the access token; the token cannot be shown again
+    Create(CreateUser),
     /// List all users
     List,
     /// Add to a user's quota
     Grant {
-        /// Whose quota
+        /// The user's name
         #[arg(long, value_parser = name::parse)]
         name: String,
-        /// How much to add
+        /// The quota to add
         #[arg(long)]
         quota: Quota,
     },
-    /// Let a user in again
-    Enable(Named),
-    /// Shut a user out; tasks under way go on
-    Disable(Named),
-    /// Replace a user's access token; prints the new one for the only time
-    RotateToken(Named),
+    /// Enable a user
+    Enable(UserName),
+    /// Disable a user: requests with the token or a key get 403; unfinished tasks go on
+    Disable(UserName),
+    /// Replace a user's access token and print the new one; it cannot be shown again
+    RotateToken(UserName),
 }
 
-/// A user to be made.
+/// The arguments of `user create`.
 #[derive(Debug, Args)]
-pub struct Create {
-    /// A new name: 1 to 64 printable characters
+pub struct CreateUser {
+    /// A name that no other user has: 1 to 64 printable characters
     #[arg(long, value_parser = name::parse)]
     name: String,
-    /// What the user may do: make music, or see everybody's tasks too
+    /// What the user may do: `user` makes music and sees own tasks, `admin` sees everybody's too
     #[arg(long, value_enum, default_value_t = RoleName::User)]
     role: RoleName,
-    /// What the user is granted to begin with
+    /// The quota the user starts with
     #[arg(long, default_value_t = Quota::ZERO)]
     quota: Quota,
 }
 
-/// Which user.
+/// The user a command is about.
 #[derive(Debug, Args)]
-pub struct Named {
+pub struct UserName {
     /// The user's name
     #[arg(long, value_parser = name::parse)]
     name: String,
@@ -72,14 +71,14 @@ impl From<RoleName> for Role {
 }
 
 #[derive(Serialize)]
-struct WithToken<'a> {
+struct UserToken<'a> {
     id: UserId,
     name: &'a str,
     access_token: &'a str,
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct UserJson<'a> {
     id: UserId,
     name: &'a str,
     role: &'static str,
@@ -89,7 +88,7 @@ struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct Enabled<'a> {
+struct UserState<'a> {
     name: &'a str,
     enabled: bool,
 }
@@ -100,21 +99,21 @@ struct Balance<'a> {
     quota: Quota,
 }
 
-impl Command {
-    pub(super) async fn answer(self, desk: Desk<'_>) -> Result<Answer, Refusal> {
+impl UserCommand {
+    pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
-            Self::Create(user) => create(desk, user).await,
-            Self::List => list(desk).await,
-            Self::Grant { name, quota } => grant(desk, &name, quota).await,
-            Self::Enable(user) => enable(desk, &user.name, true).await,
-            Self::Disable(user) => enable(desk, &user.name, false).await,
-            Self::RotateToken(user) => rotate_token(desk, &user.name).await,
+            Self::Create(user) => create(context, user).await,
+            Self::List => list(context).await,
+            Self::Grant { name, quota } => grant(context, &name, quota).await,
+            Self::Enable(user) => enable(context, &user.name, true).await,
+            Self::Disable(user) => enable(context, &user.name, false).await,
+            Self::RotateToken(user) => rotate_token(context, &user.name).await,
         }
     }
 }
 
-async fn create(desk: Desk<'_>, user: Create) -> Result<Answer, Refusal> {
-    let token = Secret::access_token(desk.random);
+async fn create(context: CommandContext<'_>, user: CreateUser) -> Result<Output, CommandError> {
+    let token = Secret::access_token(context.random);
     let role = Role::from(user.role);
     let new = NewUser {
         name: user.name.clone(),
@@ -123,8 +122,9 @@ async fn create(desk: Desk<'_>, user: Create) -> Result<Answer, Refusal> {
         token: token.digest(),
     };
     let name = &user.name;
-    let made = desk.store.create_user(new, desk.clock.now()).await?;
-    let id = made.ok_or_else(|| Refusal::new(format!("there is a user named `{name}` already")))?;
+    let made = context.store.create_user(new, context.clock.now()).await?;
+    let id =
+        made.ok_or_else(|| CommandError::new(format!("there is a user named `{name}` already")))?;
     let title = format!(
         "Made the {} `{name}` with a quota of {}.\n",
         role.as_str(),
@@ -133,42 +133,39 @@ async fn create(desk: Desk<'_>, user: Create) -> Result<Answer, Refusal> {
     with_token(&title, id, name, &token)
 }
 
-async fn rotate_token(desk: Desk<'_>, name: &str) -> Result<Answer, Refusal> {
-    let user = desk.store.user_by_name(name).await?;
-    let user = user.ok_or_else(|| Refusal::no_user(name))?;
-    let token = Secret::access_token(desk.random);
-    if !desk.store.replace_token(name, token.digest()).await? {
-        return Err(Refusal::no_user(name));
+async fn rotate_token(context: CommandContext<'_>, name: &str) -> Result<Output, CommandError> {
+    let user = context.store.user_by_name(name).await?;
+    let user = user.ok_or_else(|| CommandError::no_user(name))?;
+    let token = Secret::access_token(context.random);
+    if !context.store.replace_token(name, token.digest()).await? {
+        return Err(CommandError::no_user(name));
     }
     let title = format!("`{name}` has a new access token; the old one is no good any more.\n");
     with_token(&title, user.id, name, &token)
 }
 
-fn with_token(title: &str, id: UserId, name: &str, token: &Secret) -> Result<Answer, Refusal> {
+fn with_token(title: &str, id: UserId, name: &str, token: &Secret) -> Result<Output, CommandError> {
     let shown = fields(&[("id", &id.to_string()), ("access token", token.expose())]);
     let human = format!("{title}{shown}Keep the token: it is not shown again.");
-    let json = WithToken {
+    let json = UserToken {
         id,
         name,
         access_token: token.expose(),
     };
-    Ok(Answer::new(human, &json)?.with_secret())
+    Ok(Output::new(human, &json)?.with_secret())
 }
 
-async fn list(desk: Desk<'_>) -> Result<Answer, Refusal> {
-    let users = desk.store.users().await?;
-    let json: Vec<Listed<'_>> = users.iter().map(listed).collect();
-    if users.is_empty() {
-        let human = "There are no users yet; `user create --name NAME` makes one.";
-        return Answer::new(human, &json);
-    }
-    let rows: Vec<[String; 6]> = users.iter().map(row).collect();
+async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
+    let users = context.store.users().await?;
+    let rows: Vec<_> = users.iter().map(row).collect();
+    let json: Vec<_> = users.iter().map(json).collect();
+    let none = "There are no users yet; `user create --name NAME` makes one.";
     let titles = ["ID", "NAME", "ROLE", "STATE", "QUOTA", "USED"];
-    Answer::new(table(titles, &rows), &json)
+    Output::list(none, titles, &rows, &json)
 }
 
-fn listed(user: &User) -> Listed<'_> {
-    Listed {
+fn json(user: &User) -> UserJson<'_> {
+    UserJson {
         id: user.id,
         name: &user.name,
         role: user.role.as_str(),
@@ -183,34 +180,46 @@ fn row(user: &User) -> [String; 6] {
         user.id.to_string(),
         user.name.clone(),
         user.role.as_str().to_owned(),
-        super::state(user.enabled).to_owned(),
+        state(user.enabled).to_owned(),
         user.quota.to_string(),
         user.used_quota.to_string(),
     ]
 }
 
-async fn grant(desk: Desk<'_>, name: &str, quota: Quota) -> Result<Answer, Refusal> {
-    match desk.store.grant(name, quota, desk.clock.now()).await? {
+async fn grant(
+    context: CommandContext<'_>,
+    name: &str,
+    quota: Quota,
+) -> Result<Output, CommandError> {
+    match context
+        .store
+        .grant(name, quota, context.clock.now())
+        .await?
+    {
         Granted::Given(balance) => {
             let human = format!("Granted {quota} to `{name}`, whose quota is {balance} now.");
             let json = Balance {
                 name,
                 quota: balance,
             };
-            Answer::new(human, &json)
+            Output::new(human, &json)
         }
-        Granted::NoSuchUser => Err(Refusal::no_user(name)),
-        Granted::TooMuch => Err(Refusal::new(format!(
+        Granted::NoSuchUser => Err(CommandError::no_user(name)),
+        Granted::TooMuch => Err(CommandError::new(format!(
             "{quota} is too much: what `{name}` has and has used would pass {}; nothing was granted",
             Quota::MAX
         ))),
     }
 }
 
-async fn enable(desk: Desk<'_>, name: &str, enabled: bool) -> Result<Answer, Refusal> {
-    if !desk.store.enable_user(name, enabled).await? {
-        return Err(Refusal::no_user(name));
+async fn enable(
+    context: CommandContext<'_>,
+    name: &str,
+    enabled: bool,
+) -> Result<Output, CommandError> {
+    if !context.store.enable_user(name, enabled).await? {
+        return Err(CommandError::no_user(name));
     }
-    let human = format!("The user `{name}` is {}.", super::state(enabled));
-    Answer::new(human, &Enabled { name, enabled })
+    let human = format!("The user `{name}` is {}.", state(enabled));
+    Output::new(human, &UserState { name, enabled })
 }

@@ -1,8 +1,8 @@
-//! What clients are told when it goes wrong. Each error knows its status, its code (for
-//! `/suno/*`) and its public text in both languages ([`text`]); nothing internal is in it.
+//! Every error a client can get: its status, its code (for `/suno/*`) and its text in both languages
+//! ([`text`]). No error holds internals.
 //!
-//! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it down in the shape of the surface
-//! and the language of the client.
+//! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it in the format of the surface and
+//! the language of the client.
 
 mod text;
 
@@ -10,87 +10,87 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::store::StoreError;
 
-/// What handlers return.
+/// The result of a handler.
 pub type Result<T> = std::result::Result<T, ApiError>;
 
-/// Everything that a client can be told.
+/// Every error a client can get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// No token or key came along.
+    /// The request has no token and no key.
     TokenMissing,
-    /// The token or key is nobody's.
+    /// The token or key is unknown.
     TokenUnknown,
-    /// `New-Api-User` is missing, no number, or not the token's user.
+    /// `New-Api-User` is missing, not a number, or not the token's user.
     UserHeader(UserHeader),
     /// The user is disabled.
     UserDisabled,
     /// The API key is disabled.
     KeyDisabled,
-    /// The user is no admin.
+    /// The user is not an administrator.
     NotAdmin,
-    /// Nothing is served at this path.
+    /// The path is unknown.
     NoSuchPath,
-    /// The path is served, but not with this method.
+    /// The path is known, but not with this method.
     MethodNotAllowed,
-    /// Bytes of the query string that don't decode.
+    /// The query string is not percent-encoded UTF-8.
     QueryEncoding,
-    /// A parameter of the query string is not what it should be.
+    /// A parameter of the query string has a wrong value.
     Parameter(&'static str, Wanted),
     /// The body's media type is not JSON.
     MediaType,
     /// The body is larger than [`crate::limits::BODY_BYTES`].
     TooLarge,
-    /// The body did not come within [`crate::limits::BODY_TIME`].
+    /// The body did not arrive within [`crate::limits::BODY_TIME`].
     TooSlow,
-    /// The body is no JSON.
+    /// The body is not JSON.
     BrokenJson {
-        /// The line where it breaks.
+        /// The line of the mistake, from 1.
         line: usize,
-        /// The column where it breaks.
+        /// The column of the mistake, from 1.
         column: usize,
     },
-    /// The body is JSON, but no object.
+    /// The body is JSON, but not an object.
     NotAnObject,
-    /// A field of the body is not what it should be.
+    /// A field of the body has a wrong value.
     Field(&'static str, Wanted),
-    /// More ids than [`crate::limits::FETCH_IDS`].
+    /// There are more ids than [`crate::limits::FETCH_IDS`].
     TooManyIds(usize),
-    /// Lyrics without a prompt.
+    /// A lyrics submit has no prompt.
     LyricsWithoutPrompt,
-    /// A song with no prompt, no description and no continuation.
+    /// A song submit has no prompt, no description and no continuation.
     SongWithoutPrompt,
     /// `Idempotency-Key` is not 1 to 255 printable ASCII characters.
     IdempotencyKey,
-    /// The request does not read; what else is wrong with it nobody knows.
+    /// The request is malformed, and more is not known.
     BadRequest,
-    /// The action is none of ours.
+    /// The action is unknown.
     InvalidAction,
     /// The user has no such task.
     TaskNotExist,
-    /// The task to be continued was never accepted by an upstream.
+    /// No upstream ever accepted the task to continue.
     NothingToContinue,
-    /// The user's quota, or the key's, does not suffice.
+    /// The quota of the user or of the key is too small.
     QuotaNotEnough,
-    /// The idempotency key came before with another request.
+    /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// No enabled channel serves the platform.
     NoAvailableChannel,
-    /// Too much is going on; nothing was done.
+    /// The database is busy; nothing was done.
     Busy,
-    /// Our fault. What it was is in the log.
+    /// The server failed. The log has the cause.
     Internal,
 }
 
 /// What is wrong with `New-Api-User`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserHeader {
-    /// It is missing or no number.
+    /// It is missing or not a number.
     NotANumber,
-    /// It is not the token's user.
+    /// It is another user's.
     NotTheirs,
 }
 
-/// What a parameter or field should have been.
+/// What a parameter or a field must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// A whole number.
@@ -101,7 +101,7 @@ pub enum Wanted {
     Flag,
     /// Text.
     Text,
-    /// Text without NUL characters, which no database of ours can hold.
+    /// Text without NUL characters, which the databases cannot store.
     TextWithoutNul,
     /// An array of strings.
     Strings,
@@ -143,8 +143,8 @@ impl ApiError {
         }
     }
 
-    /// The code, one of the contract's table (section 3). What the table does not name is either
-    /// the request's fault, `invalid_request`, or ours, `internal_error`.
+    /// The code, from the contract's table (section 3). Errors that the table does not name have
+    /// `invalid_request` if the request causes them, else `internal_error`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => "invalid_token",
@@ -160,7 +160,7 @@ impl ApiError {
         }
     }
 
-    /// The error that `status` alone stands for: for answers that no code of ours made.
+    /// The error for a response of the framework, which only has a status.
     pub fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NoSuchPath,
@@ -175,7 +175,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The status and the error itself as an extension; [`crate::http::error_format::write`] gives it a body.
+    /// The status, with the error as an extension; [`crate::http::error_format::write`] adds the body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         match self {
@@ -197,16 +197,15 @@ impl IntoResponse for ApiError {
 }
 
 impl From<StoreError> for ApiError {
-    /// Here a failure of the database is handled: logged with the request around it, and kept from
-    /// the client.
+    /// Logs the database's error and hides its cause from the client.
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Contended(_) => {
-                tracing::warn!(%error, "answered that we are busy");
+                tracing::warn!(%error, "the database is busy; the client gets 503");
                 Self::Busy
             }
             error => {
-                tracing::error!(%error, "the database failed a request");
+                tracing::error!(%error, "a request failed in the database");
                 Self::Internal
             }
         }
@@ -240,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_database_is_no_fault_and_any_other_failure_is() {
+    fn a_busy_database_is_no_internal_error_and_any_other_failure_is() {
         assert_eq!(ApiError::from(StoreError::Busy), ApiError::Busy);
         assert_eq!(ApiError::from(StoreError::Died), ApiError::Internal);
     }
 
     #[test]
-    fn an_answer_that_no_code_of_ours_made_keeps_its_status() {
+    fn a_response_of_the_framework_keeps_its_status() {
         for status in [404, 405, 408, 413, 415, 400, 500] {
             let status = StatusCode::from_u16(status).expect("it is a status");
             assert_eq!(ApiError::of_status(status).status(), status);

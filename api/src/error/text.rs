@@ -1,4 +1,4 @@
-//! The public text of each error: what was wrong, and what would be right.
+//! The text of each error: what is wrong, and what to do.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::http::i18n::Text;
 use crate::limits::{BODY_BYTES, BODY_TIME, FETCH_IDS};
 
 impl ApiError {
-    /// What the client is told.
+    /// The text for the client, in both languages.
     pub fn text(&self) -> Text {
         match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => self.who(),
+            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => self.credential(),
             Self::UserDisabled => plain(
                 "该用户已被禁用，请联系管理员",
                 "this user is disabled; ask an administrator",
@@ -66,8 +66,8 @@ impl ApiError {
         }
     }
 
-    /// Of callers who did not prove who they are.
-    fn who(&self) -> Text {
+    /// The text of an error of the credentials.
+    fn credential(&self) -> Text {
         match self {
             Self::TokenMissing => plain(
                 "缺少认证信息，请在请求头 Authorization 中提供 Bearer 令牌或密钥",
@@ -88,7 +88,7 @@ impl ApiError {
         }
     }
 
-    /// Of bodies that don't read.
+    /// The text of an error of the body.
     fn body(&self) -> Text {
         match self {
             Self::MediaType => plain(
@@ -121,7 +121,7 @@ impl ApiError {
         }
     }
 
-    /// Of music that cannot be made or found.
+    /// The text of an error of a submit or a fetch.
     fn music(&self) -> Text {
         match self {
             Self::TooManyIds(count) => built(
@@ -169,7 +169,7 @@ impl ApiError {
 }
 
 impl Wanted {
-    /// The sentence about the parameter or field `name`.
+    /// The text about the parameter or the field `name`.
     fn of(self, chinese_kind: &str, english_kind: &str, name: &str) -> Text {
         let (chinese, english): (Cow<str>, Cow<str>) = match self {
             Self::WholeNumber => ("应为整数".into(), "must be a whole number".into()),

@@ -1,7 +1,7 @@
-//! Who calls, and how they prove it (contract, section 1).
+//! Authentication (contract, section 1).
 //!
-//! Only digests are looked up, by an index: how long that takes says nothing about how much of a
-//! guess was right.
+//! Tokens and keys are looked up by the index on their digest, so that the time a lookup takes does not
+//! tell how much of a guess is right.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,18 +13,18 @@ use shared::task::UserId;
 use crate::error::{ApiError, Result, UserHeader};
 use crate::state::App;
 
-/// The header that names the access token's user.
+/// The header with the id of the access token's user.
 pub const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
 
-/// An enabled user with their access token: `/api/*`.
+/// Extracts the enabled user of the access token, for `/api/*`.
 #[derive(Debug)]
 pub struct TokenUser(pub User);
 
-/// An enabled administrator with their access token: `/api/task/`.
+/// Requires the access token of an enabled administrator, for `/api/task/`.
 #[derive(Debug)]
 pub struct Admin;
 
-/// An enabled user with an enabled API key: `/suno/*`.
+/// Extracts the enabled user of an enabled API key, for `/suno/*`.
 #[derive(Debug)]
 pub struct KeyUser(pub KeyHolder);
 
@@ -33,12 +33,12 @@ impl FromRequestParts<App> for TokenUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let token = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
-        let named = named_user(&parts.headers);
+        let given = user_header(&parts.headers);
         let user = app.store.user_by_token(token.digest()).await?;
         let user = user.ok_or(ApiError::TokenUnknown)?;
-        match named {
+        match given {
             None => Err(ApiError::UserHeader(UserHeader::NotANumber)),
-            Some(named) if named != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
+            Some(given) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
             Some(_) if !user.enabled => Err(ApiError::UserDisabled),
             Some(_) => Ok(Self(user)),
         }
@@ -74,18 +74,18 @@ impl FromRequestParts<App> for KeyUser {
     }
 }
 
-/// What `Authorization` holds, without the word `Bearer` and the white space around.
+/// The value of `Authorization`, without the word `Bearer` and without white space around it.
 fn credential(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
     let secret = match value.split_once(char::is_whitespace) {
-        Some((word, rest)) if word.eq_ignore_ascii_case("bearer") => rest.trim_start(),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim_start(),
         None if value.eq_ignore_ascii_case("bearer") => "",
         _ => value,
     };
     (!secret.is_empty()).then(|| Secret::new(secret))
 }
 
-fn named_user(headers: &HeaderMap) -> Option<UserId> {
+fn user_header(headers: &HeaderMap) -> Option<UserId> {
     let text = headers.get(NEW_API_USER)?.to_str().ok()?;
     text.trim().parse().ok().map(UserId)
 }

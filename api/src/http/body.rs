@@ -1,4 +1,4 @@
-//! JSON bodies: media type, size, time (contract, section 3).
+//! Reads JSON bodies: media type, size, time (contract, section 3).
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
@@ -7,11 +7,11 @@ use futures_util::StreamExt as _;
 use crate::error::{ApiError, Result};
 use crate::limits::{BODY_BYTES, BODY_TIME};
 
-/// How much of a body that is too large is read and thrown away. A client that is still sending
-/// when we close the connection may never see the answer.
-const MOST_DRAINED: usize = 4 * 1024 * 1024;
+/// The bytes of a too large body that are read and dropped before the connection is closed. A client that
+/// still sends when the connection closes may miss the response.
+const DRAINED_BYTES: usize = 4 * 1024 * 1024;
 
-/// The bytes of a JSON body.
+/// Reads the bytes of a JSON body. They are not parsed.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
     if !is_json(headers) {
         return Err(ApiError::MediaType);
@@ -25,12 +25,12 @@ async fn collect(body: Body) -> Result<Bytes> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(chunk) = stream.next().await {
-        // The client went away in the middle of it, or its chunks don't read.
+        // The client closed the connection, or a chunk is malformed.
         let chunk = chunk.map_err(|_| ApiError::BadRequest)?;
         length += chunk.len();
         if length <= BODY_BYTES {
             bytes.extend_from_slice(&chunk);
-        } else if length > MOST_DRAINED {
+        } else if length > DRAINED_BYTES {
             break;
         }
     }
@@ -40,8 +40,8 @@ async fn collect(body: Body) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Whether the body says that it is JSON: `application/json` or `application/…+json`, in UTF-8 if
-/// it names a character set, and not packed.
+/// Whether the headers announce JSON: `application/json` or `application/…+json`, with no charset but UTF-8
+/// and no `Content-Encoding`.
 fn is_json(headers: &HeaderMap) -> bool {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return false;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_body_is_refused() {
+    fn a_compressed_body_is_refused() {
         let mut headers = of_type("application/json");
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert!(!is_json(&headers));
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_ends_is_given_up() {
+    async fn a_body_that_does_not_arrive_is_too_slow() {
         let never = Body::from_stream(futures_util::stream::pending::<std::io::Result<Bytes>>());
-        let given_up = read(&of_type("application/json"), never).await;
-        assert_eq!(given_up, Err(ApiError::TooSlow));
+        let result = read(&of_type("application/json"), never).await;
+        assert_eq!(result, Err(ApiError::TooSlow));
     }
 
     #[tokio::test]
-    async fn a_body_without_end_is_too_large() {
+    async fn an_endless_body_is_too_large() {
         let chunk = Bytes::from(vec![b' '; 64 * 1024]);
         let endless =
             futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));

@@ -1,4 +1,4 @@
-//! The shape that each surface gives its errors (contract, section 1).
+//! Writes errors as JSON: each surface has its own format (contract, section 1).
 
 use axum::Json;
 use axum::extract::Request;
@@ -11,16 +11,16 @@ use utoipa::ToSchema;
 use crate::error::ApiError;
 use crate::http::i18n::{Language, Text};
 
-/// Who the answer is for.
+/// A group of paths with one format of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
-    /// `/suno/*`: programs that make music.
+    /// `/suno/*`, for programs.
     Suno,
-    /// `/api/*`, for web clients; and every path that nobody serves.
+    /// `/api/*`, for web clients, and every other path.
     Api,
 }
 
-/// An error of `/api/*`.
+/// The body of an error of `/api/*`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiShape<'a> {
     /// Always `false`.
@@ -29,14 +29,14 @@ pub(crate) struct ApiShape<'a> {
     message: &'a str,
 }
 
-/// An error of `/suno/*`.
+/// The body of an error of `/suno/*`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SunoShape<'a> {
     /// What is wrong, for programs.
     code: &'a str,
     /// What is wrong, for people.
     message: &'a str,
-    /// Nothing.
+    /// Always null.
     data: (),
 }
 
@@ -67,7 +67,7 @@ impl Surface {
         }
     }
 
-    /// Like [`ApiError::text`], but on `/api/*` a failure of ours is the user's document's sentence.
+    /// The text of an error. On `/api/*` an internal error has the text that the user's document gives.
     pub(crate) fn text(self, error: &ApiError) -> Text {
         match (self, error) {
             (Self::Api, ApiError::Internal) => Text {
@@ -79,13 +79,13 @@ impl Surface {
     }
 }
 
-/// Writes errors down in the shape of the surface and the language of the client. Answers with an
-/// error's status that no code of ours made, a rejection of the framework say, get a body too.
+/// Replaces the body of an error with the format of the surface, in the client's language. A response of the
+/// framework that has an error status and no JSON body is an error too.
 pub async fn write(request: Request, next: Next) -> Response {
     let surface = Surface::of(request.uri().path());
     let language = Language::preferred(request.headers());
     let response = next.run(request).await;
-    let Some(error) = error_in(&response) else {
+    let Some(error) = error_of(&response) else {
         return response;
     };
     let (mut parts, _) = response.into_parts();
@@ -102,7 +102,7 @@ pub async fn write(request: Request, next: Next) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn error_in(response: &Response) -> Option<ApiError> {
+fn error_of(response: &Response) -> Option<ApiError> {
     if let Some(error) = response.extensions().get::<ApiError>() {
         return Some(error.clone());
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_finds_us_busy_is_told_to_come_again() {
+    async fn a_busy_error_has_retry_after() {
         let busy = answered("/suno/x", ApiError::Busy).await;
         assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(busy.headers()[header::RETRY_AFTER], "1");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_text_of_the_framework_never_gets_out() {
+    async fn a_plain_text_error_of_the_framework_is_replaced() {
         let rejection = (StatusCode::UNPROCESSABLE_ENTITY, "Failed to deserialize");
         let written = answered("/api/x", rejection).await;
         assert_eq!(written.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_json_already_stays_as_it_is() {
+    async fn a_json_error_stays_as_it_is() {
         let unready = (StatusCode::SERVICE_UNAVAILABLE, Json("as it is"));
         assert_eq!(
             text(answered("/readyz", unready).await).await,

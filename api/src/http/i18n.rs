@@ -1,11 +1,11 @@
-//! Which language a client reads: Chinese by default, English when `Accept-Language` prefers it
-//! (contract, section 1).
+//! The language of a response: Chinese by default, English if `Accept-Language` prefers it (contract,
+//! section 1).
 
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, header};
 
-/// A language that we write.
+/// A language of error texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Chinese, the default.
@@ -14,7 +14,7 @@ pub enum Language {
     English,
 }
 
-/// The same sentence in each language.
+/// A text in each language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// In Chinese.
@@ -24,7 +24,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// The sentence in `language`.
+    /// The text in `language`.
     pub fn into(self, language: Language) -> Cow<'static, str> {
         match language {
             Language::Chinese => self.chinese,
@@ -42,9 +42,8 @@ impl Language {
         }
     }
 
-    /// The language that the client prefers among ours: the highest `q` wins, the first of equals.
-    /// A `*` stands for the default. Languages we don't write, and entries that don't read, say
-    /// nothing.
+    /// The language with the highest `q` in `Accept-Language`; of equals, the first. `*` stands for
+    /// Chinese. Entries of other languages and malformed entries are ignored.
     pub fn preferred(headers: &HeaderMap) -> Self {
         let mut best = (Self::Chinese, 0);
         for value in headers.get_all(header::ACCEPT_LANGUAGE) {
@@ -59,7 +58,7 @@ impl Language {
     }
 }
 
-/// One entry of the list, `en-US;q=0.8` say: its language and its quality in thousandths.
+/// Parses one entry, such as `en-US;q=0.8`: the language, and `q` in thousandths.
 fn entry(text: &str) -> Option<(Language, u16)> {
     let mut parts = text.split(';');
     let range = parts.next()?.trim().to_ascii_lowercase();
@@ -77,7 +76,7 @@ fn entry(text: &str) -> Option<(Language, u16)> {
     Some((language, quality.unwrap_or(Some(1000))?))
 }
 
-/// A quality (`0` to `1`, up to three decimals) in thousandths; `None` if it is none.
+/// Parses a quality, `0` to `1` with up to three decimals, in thousandths.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = decimals.bytes().all(|byte| byte.is_ascii_digit());
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn who_says_nothing_reads_chinese() {
+    fn the_default_is_chinese() {
         for lines in [&[][..], &[""], &["fr"], &["*"], &["en;q=0"], &["en;q=high"]] {
             assert_eq!(preferred(lines), Language::Chinese, "{lines:?}");
         }

@@ -1,4 +1,4 @@
-//! One log line and two figures a request.
+//! A log line and two figures for each request, and the figures of submits.
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
@@ -7,16 +7,16 @@ use axum::response::Response;
 use shared::process::telemetry::Figure;
 use tokio::time::Instant;
 
-/// Answers, by route, method and status.
+/// Counts responses, by route, method and status.
 pub const REQUESTS: &str = "task_center_http_requests_total";
-/// How long answers took, in seconds, by route and method.
+/// Times responses, in seconds, by route and method.
 pub const SECONDS: &str = "task_center_http_request_seconds";
-/// Submits, by action and outcome.
+/// Counts submits, by action and outcome.
 pub const SUBMITS: &str = "task_center_submits_total";
-/// Tasks that were charged, by action.
+/// Counts charged tasks, by action.
 pub const CHARGES: &str = "task_center_charges_total";
 
-/// What they say, for `GET /metrics`.
+/// The descriptions of the figures, for `GET /metrics`.
 pub const FIGURES: [Figure; 4] = [
     Figure::Counter(REQUESTS, "Answers, by route, method and status."),
     Figure::Histogram(
@@ -27,11 +27,11 @@ pub const FIGURES: [Figure; 4] = [
     Figure::Counter(CHARGES, "Tasks that were charged, by action."),
 ];
 
-/// Counts and times the request, and logs one line when it is answered.
+/// Counts and times the request, and logs a line when the response is ready.
 pub(crate) async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = name(request.method());
-    // The route, not the path: a figure for each task id would fill the memory.
+    // By route, not by path: a path holds a task id, and each would be a figure of its own.
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -54,7 +54,7 @@ pub(crate) async fn measure(request: Request, next: Next) -> Response {
     response
 }
 
-/// The method's name, with one name for all that a caller makes up.
+/// The method's name; `other` for every non-standard method, so that callers cannot add figures.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,5 +1,4 @@
-//! A handler that panics is a bug; its client gets an answer all the same, and the others notice
-//! nothing.
+//! Catches panics of handlers, so that the client gets a response.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -11,24 +10,24 @@ use futures_util::FutureExt as _;
 
 use crate::error::ApiError;
 
-/// Turns a panic into an internal error. What it said goes to the log, not to the client.
+/// Turns a panic into an internal error. The panic's message is logged, not sent to the client.
 pub async fn catch(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
-            tracing::error!(panic = said(&*panic), "a handler panicked");
+            tracing::error!(panic = message(&*panic), "a handler panicked");
             ApiError::Internal.into_response()
         }
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text
     } else if let Some(text) = panic.downcast_ref::<String>() {
         text
     } else {
-        "nothing that reads as text"
+        "no text"
     }
 }
 
@@ -43,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_an_internal_error_that_says_nothing_of_itself() {
+    async fn a_panic_is_an_internal_error_without_the_message() {
         let panicking = || get(async || -> &'static str { panic!("the secret is sk-1") });
         let router = Router::new()
             .route("/suno/x", panicking())

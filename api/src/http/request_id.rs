@@ -1,5 +1,5 @@
-//! `X-Request-Id`: the caller's if it is sane, else a new one; on every answer, and on every log
-//! line of the request.
+//! `X-Request-Id`: taken from the caller if it is valid, else a new one. It is on every response and on every
+//! log line of the request.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,13 +11,13 @@ use tracing::Instrument as _;
 use crate::limits;
 use crate::state::App;
 
-/// The header's name.
+/// The header with the id of a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request its id, and opens the span that every log line of it stands in.
+/// Gives the request its id and opens the span of its log lines.
 pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next) -> Response {
-    let id = of_caller(request.headers()).unwrap_or_else(|| new(&app.random));
-    // At the level of errors, so that no filter on the log takes the id off a line.
+    let id = from_caller(request.headers()).unwrap_or_else(|| new(&app.random));
+    // At the error level, so that no log filter drops the span, and with it the id.
     let span = tracing::error_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
@@ -30,14 +30,14 @@ pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next)
 }
 
 /// The caller's id, if it is 1 to 128 letters, digits, dots, underscores and hyphens.
-fn of_caller(headers: &HeaderMap) -> Option<HeaderValue> {
+fn from_caller(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(X_REQUEST_ID)?;
     let bytes = id.as_bytes();
-    let is_sane = (1..=limits::REQUEST_ID).contains(&bytes.len())
+    let is_valid = (1..=limits::REQUEST_ID).contains(&bytes.len())
         && bytes
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte));
-    is_sane.then(|| id.clone())
+    is_valid.then(|| id.clone())
 }
 
 /// A new id: 24 letters and digits.
@@ -50,27 +50,29 @@ fn new(random: &Random) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn taken(id: &str) -> bool {
+    fn is_taken(id: &str) -> bool {
         let mut headers = HeaderMap::new();
         let id = HeaderValue::from_bytes(id.as_bytes()).expect("it is a header");
         headers.insert(X_REQUEST_ID, id);
-        of_caller(&headers).is_some()
+        from_caller(&headers).is_some()
     }
 
     #[test]
-    fn sane_ids_are_the_callers() {
-        assert!(taken("a") && taken("0b5e-A_z.9") && taken(&"x".repeat(limits::REQUEST_ID)));
+    fn a_valid_id_is_taken_from_the_caller() {
+        assert!(
+            is_taken("a") && is_taken("0b5e-A_z.9") && is_taken(&"x".repeat(limits::REQUEST_ID))
+        );
     }
 
     #[test]
-    fn other_ids_are_not() {
-        assert!(!taken("") && !taken("a b") && !taken("a\tb") && !taken("编号"));
-        assert!(!taken(&"x".repeat(limits::REQUEST_ID + 1)));
+    fn an_invalid_id_is_not() {
+        assert!(!is_taken("") && !is_taken("a b") && !is_taken("a\tb") && !is_taken("编号"));
+        assert!(!is_taken(&"x".repeat(limits::REQUEST_ID + 1)));
     }
 
     #[test]
-    fn a_new_id_is_sane() {
+    fn a_new_id_is_valid() {
         let id = new(&Random::seeded(1));
-        assert!(taken(id.to_str().expect("it is ASCII")));
+        assert!(is_taken(id.to_str().expect("it is ASCII")));
     }
 }

@@ -1,4 +1,4 @@
-//! The socket: HTTP or HTTPS, and a stop that lets requests finish.
+//! The HTTP or HTTPS server, with a stop that lets running requests finish.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,19 +17,19 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::http::tcp::Acceptor;
 use crate::http::tls::Tls;
 
-/// How patient we are.
+/// The timeouts of connections.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// How long a client may take to send the head of a request; also how long a connection may
-    /// idle between two.
+pub struct Timeouts {
+    /// The longest time a client may take to send the head of a request, and the longest time a connection
+    /// may idle between two requests.
     pub head: Duration,
-    /// How long an answer may stay unread at the client.
+    /// The longest time that sent data may stay unread at the client.
     pub unread: Duration,
-    /// How long requests under way may take to finish once we stop.
+    /// The longest time that running requests may take to finish at a stop.
     pub grace: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(30),
@@ -39,50 +39,50 @@ impl Default for Patience {
     }
 }
 
-/// A socket that listens. Connections wait in it until [`Server::serve`].
+/// A listening socket. Connections wait in it until [`Server::serve`].
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl Server {
-    /// Binds `address`; port 0 takes a free one. With `tls` it speaks HTTPS.
+    /// Binds `address`; port 0 takes a free port. With `tls` the server speaks HTTPS.
     pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Self {
             address: listener.local_addr()?,
             listener,
             tls,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         })
     }
 
-    /// Changes how patient it is.
+    /// Replaces the default timeouts.
     #[must_use]
-    pub fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
-    /// The address it is bound to.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where clients find it: `http://127.0.0.1:3000`, or `https://…` with TLS.
+    /// The URL for clients: `http://127.0.0.1:3000`, or `https://…` with TLS.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// Serves until `stop` is ready; then takes no new connections, and returns when the requests
-    /// under way are answered or their grace is over.
+    /// Serves until `stop` is ready. Then accepts no new connections, and returns when the running requests
+    /// are finished or their grace is over.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
         let plain = Acceptor {
-            unread: self.patience.unread,
+            unread: self.timeouts.unread,
         };
         match self.tls.clone() {
             None => self.run(plain, router, stop).await,
@@ -106,7 +106,7 @@ impl Server {
         A::Future: Send,
     {
         let handle = Handle::<SocketAddr>::new();
-        // HTTP/1 only: telling it from HTTP/2 would read first bytes without any timeout.
+        // HTTP/1 only: to detect HTTP/2, the library reads the first bytes without a timeout.
         let mut server = axum_server::Server::from_listener(self.listener)
             .acceptor(acceptor)
             .handle(handle.clone())
@@ -115,13 +115,13 @@ impl Server {
             .http_builder()
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.patience.head);
+            .header_read_timeout(self.timeouts.head);
         let mut serving = pin!(server.serve(router.into_make_service()));
         tokio::select! {
             ended = &mut serving => return ended,
             () = stop => {}
         }
-        handle.graceful_shutdown(Some(self.patience.grace));
+        handle.graceful_shutdown(Some(self.timeouts.grace));
         serving.await
     }
 }

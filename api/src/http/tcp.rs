@@ -1,4 +1,4 @@
-//! Connections, as they are taken.
+//! The options of accepted TCP connections.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum_server::accept::Accept;
 use tokio::net::TcpStream;
 
-/// Takes connections: small answers go out at once, and a client that stops reading is cut off,
-/// because an answer that nobody takes holds its memory and its place for ever.
+/// Accepts connections. Small responses are sent at once. A client that stops reading is disconnected,
+/// because an unread response would hold its memory and its connection for ever.
 #[derive(Debug, Clone, Copy)]
 pub struct Acceptor {
-    /// How long what we sent may stay unread at the client.
+    /// The longest time that sent data may stay unread at the client.
     pub unread: Duration,
 }
 
@@ -21,15 +21,15 @@ impl<S> Accept<TcpStream, S> for Acceptor {
     type Future = Ready<io::Result<(TcpStream, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let tuned = self.tune(&stream);
-        ready(tuned.map(|()| (stream, service)))
+        let configured = self.configure(&stream);
+        ready(configured.map(|()| (stream, service)))
     }
 }
 
 impl Acceptor {
-    fn tune(self, stream: &TcpStream) -> io::Result<()> {
+    fn configure(self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        // Elsewhere the system's own patience applies.
+        // Other systems apply a timeout of their own.
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(stream).set_tcp_user_timeout(Some(self.unread))?;
         Ok(())

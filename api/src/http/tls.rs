@@ -1,4 +1,4 @@
-//! Certificate and key, from PEM files (`TLS_CERT`, `TLS_KEY`).
+//! Reads certificate and key from PEM files (`TLS_CERT`, `TLS_KEY`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use shared::config::TlsFiles;
 
-/// A certificate and its key, proved to belong together.
+/// A certificate chain and its private key, known to belong together.
 #[derive(Debug, Clone)]
 pub struct Tls(pub(crate) RustlsConfig);
 
 /// Why HTTPS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file does not read.
+    /// A file cannot be read, or is not PEM.
     #[error("{} does not read as PEM: {why}", file.display())]
     Unreadable {
         /// The file.
@@ -27,14 +27,14 @@ pub enum TlsError {
     /// There is no certificate in the file.
     #[error("{} holds no certificate", .0.display())]
     NoCertificate(PathBuf),
-    /// Certificate and key don't fit.
+    /// The certificate and the key do not belong together, or are not supported.
     #[error("certificate and key do not serve: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
 impl Tls {
-    /// Reads the chain of certificates, ours first, and the private key. Small files, read once at
-    /// the start: not worth a thread of their own.
+    /// Reads the certificate chain, the server's own certificate first, and the private key. Blocks, which is
+    /// acceptable for two small files at start.
     pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let unreadable = |file: &Path| {
             let file = file.to_owned();

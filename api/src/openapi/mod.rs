@@ -1,12 +1,12 @@
-//! The description of the HTTP side, as `GET /openapi.json` gives it: `OpenAPI` 3.1.
+//! The description that `GET /openapi.json` serves: `OpenAPI` 3.1.
 //!
-//! Each endpoint is described where it is written, and its route is made from that description
-//! (`utoipa-axum`): neither is there without the other. Here is what all of them share.
+//! Each endpoint's description stands at its handler, and `utoipa-axum` makes the route from it, so that no
+//! endpoint lacks one. This module holds what all endpoints share.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`refusals`] | errors, as responses |
-//! | [`schemas`] | values that no type of Rust describes |
+//! | [`schemas`] | schemas of values that no Rust type describes |
 
 pub mod refusals;
 pub mod schemas;
@@ -24,17 +24,17 @@ use crate::http::request_id::X_REQUEST_ID;
 pub(crate) const LISTINGS: &str = "listings";
 /// The tag of `/suno/*`.
 pub(crate) const MUSIC: &str = "music";
-/// The tag of what operators ask.
+/// The tag of the endpoints for operators.
 pub(crate) const OPERATORS: &str = "operators";
 
-/// What stands around the endpoints; they are merged into it.
+/// The document without its endpoints.
 pub(crate) fn frame() -> OpenApi {
     let info = InfoBuilder::new()
         .title("task center")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Songs and lyrics by an upstream, charged once, and given back once exactly when they \
-             fail. Errors are Chinese by default, and English when `Accept-Language` prefers it.",
+            "Makes songs and lyrics through an upstream. Each task is charged once, and refunded once if \
+             it fails. Errors are Chinese by default, and English if `Accept-Language` prefers it.",
         ));
     let tag = |name, what| TagBuilder::new().name(name).description(Some(what)).build();
     let mut frame = OpenApiBuilder::new()
@@ -42,15 +42,15 @@ pub(crate) fn frame() -> OpenApi {
         .tags(Some([
             tag(
                 LISTINGS,
-                "Tasks, for web clients: an access token and its user's number.",
+                "Lists tasks, for web clients. Needs an access token and its user's id.",
             ),
             tag(
                 MUSIC,
-                "Making music, for programs: an API key, and the upstream's dialect.",
+                "Submits and fetches tasks in the upstream's format, for programs. Needs an API key.",
             ),
             tag(
                 OPERATORS,
-                "Health and figures, and this description; for everybody.",
+                "Health, figures and this description. Needs no credential.",
             ),
         ]))
         .build();
@@ -67,7 +67,7 @@ pub(crate) fn frame() -> OpenApi {
         "userNumber",
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
             NEW_API_USER.as_str(),
-            "The number of the access token's user.",
+            "The id of the access token's user.",
         ))),
     );
     components.add_security_scheme(
@@ -78,7 +78,7 @@ pub(crate) fn frame() -> OpenApi {
     frame
 }
 
-/// Adds what every request may carry and every answer carries.
+/// Adds the headers that every request may have and every response has.
 pub(crate) fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
@@ -88,7 +88,9 @@ pub(crate) fn finish(document: &mut OpenApi) {
                 if let RefOr::T(response) = response {
                     let header = HeaderBuilder::new()
                         .schema(Some(schemas::text()))
-                        .description(Some("The request's id, as every line of our log has it."));
+                        .description(Some(
+                            "The request's id. Every log line of the request has it.",
+                        ));
                     let name = X_REQUEST_ID.as_str().to_owned();
                     response.headers.insert(name, RefOr::T(header.build()));
                 }
@@ -97,7 +99,7 @@ pub(crate) fn finish(document: &mut OpenApi) {
     }
 }
 
-/// Describes what stands at `path` at `alias` too.
+/// Describes the endpoints of `path` at `alias` too.
 pub(crate) fn also_at(document: &mut OpenApi, path: &str, alias: &str) {
     let Some(mut item) = document.paths.paths.get(path).cloned() else {
         return;
@@ -119,8 +121,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn request_id() -> Parameter {
     in_header(
         X_REQUEST_ID.as_str(),
-        "The request's id: taken over if it is 1 to 128 letters, digits, dots, underscores and \
-         hyphens; else a new one is made.",
+        "The request's id. An id of 1 to 128 letters, digits, dots, underscores and hyphens is kept; \
+         any other is replaced.",
         schemas::text(),
     )
 }
@@ -128,7 +130,7 @@ fn request_id() -> Parameter {
 fn language() -> Parameter {
     in_header(
         "accept-language",
-        "The language of messages: Chinese, or English where it is preferred.",
+        "The language of messages: English if it is preferred, else Chinese.",
         schemas::text(),
     )
 }

@@ -1,5 +1,4 @@
-//! Errors, as responses: each endpoint lists what it may refuse, and status, code and words come
-//! from the errors themselves.
+//! Errors as responses. Each endpoint lists its errors; status, code and text come from the errors themselves.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +9,15 @@ use crate::error::{ApiError, UserHeader};
 use crate::http::error_format::{ApiShape, SunoShape, Surface};
 use crate::http::i18n::Language;
 
-/// The schema's name for errors of `/api/*`.
+/// The name of the schema of `/api/*` errors.
 const API: &str = "ApiError";
-/// The schema's name for errors of `/suno/*`.
+/// The name of the schema of `/suno/*` errors.
 const SUNO: &str = "SunoError";
 
-/// By status.
+/// Responses by status.
 pub(crate) type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// What an endpoint of `/api/*` may refuse: `errors`, and what all of them may.
+/// The error responses of an endpoint of `/api/*`: `errors` and those of every such endpoint.
 pub(crate) fn of_api(errors: impl IntoIterator<Item = ApiError>) -> Responses {
     let all = [
         ApiError::TokenMissing,
@@ -32,7 +31,7 @@ pub(crate) fn of_api(errors: impl IntoIterator<Item = ApiError>) -> Responses {
     responses(Surface::Api, all.into_iter().chain(errors))
 }
 
-/// What an endpoint of `/suno/*` may refuse: `errors`, and what all of them may.
+/// The error responses of an endpoint of `/suno/*`: `errors` and those of every such endpoint.
 pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
     let all = [
         ApiError::TokenMissing,
@@ -48,10 +47,10 @@ pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
 fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Responses {
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for error in errors {
-        let words = surface.text(&error).into(Language::English);
+        let text = surface.text(&error).into(Language::English);
         let line = match surface {
-            Surface::Api => format!("- {words}"),
-            Surface::Suno => format!("- `{}`: {words}", error.code()),
+            Surface::Api => format!("- {text}"),
+            Surface::Suno => format!("- `{}`: {text}", error.code()),
         };
         let status = error.status().as_str().to_owned();
         lines.entry(status).or_default().push(line);
@@ -67,12 +66,13 @@ fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Respon
             .content("application/json", content.build())
             .build()
     };
-    let told = lines.into_iter();
-    told.map(|(status, lines)| (status, RefOr::T(response(lines))))
+    lines
+        .into_iter()
+        .map(|(status, lines)| (status, RefOr::T(response(lines))))
         .collect()
 }
 
-/// The two shapes.
+/// Adds the schemas of both error formats.
 pub(super) fn add_shapes(components: &mut Components) {
     components
         .schemas

@@ -1,4 +1,4 @@
-//! Values that no type of Rust describes: texts of a certain form, and what passes through us.
+//! Schemas of values that no Rust type describes: texts of a fixed form, and results of an upstream.
 
 use shared::task::{Action, Status};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
@@ -9,7 +9,7 @@ pub(crate) fn text() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).into()
 }
 
-/// One of these words.
+/// One of these texts.
 pub(crate) fn one_of<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -24,7 +24,7 @@ fn of_form(pattern: &str) -> Object {
         .build()
 }
 
-/// What every success of `/suno/*` has for a code.
+/// The code of a success of `/suno/*`.
 pub(crate) fn success() -> Schema {
     one_of(["success"])
 }
@@ -34,7 +34,7 @@ pub(crate) fn empty_text() -> Schema {
     one_of([""])
 }
 
-/// A task's public name.
+/// A task's id.
 pub(crate) fn task_id() -> Schema {
     of_form("^task_[A-Za-z0-9]{32}$").into()
 }
@@ -49,17 +49,17 @@ pub(crate) fn status() -> Schema {
     one_of(Status::ALL.map(Status::as_str))
 }
 
-/// An action, as the listings print it.
+/// An action in the listings.
 pub(crate) fn action() -> Schema {
     one_of(Action::known().into_iter().map(Action::as_str))
 }
 
-/// Unix seconds by our own clock; 0 means not yet.
+/// Unix seconds by the server's clock; 0 is "not yet".
 pub(crate) fn time() -> Schema {
     count()
 }
 
-/// An amount of quota, or a number in the database.
+/// An amount of quota, or an id.
 pub(crate) fn count() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
@@ -68,8 +68,8 @@ pub(crate) fn count() -> Schema {
         .into()
 }
 
-/// A whole number in a query string, of any size: those that are too large or too small for us are the
-/// largest or the smallest. Empty is absent.
+/// A whole number of any size in a query string. A number beyond 64 bits counts as the nearest within.
+/// An empty parameter is absent.
 pub(crate) fn optional_number() -> Schema {
     AnyOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::Integer))
@@ -77,22 +77,22 @@ pub(crate) fn optional_number() -> Schema {
         .into()
 }
 
-/// A text without NUL characters. In a query string, empty is absent.
+/// A text without NUL characters. In a query string, an empty parameter is absent.
 pub(crate) fn text_without_nul() -> Schema {
     of_form("^[^\\u0000]*$").into()
 }
 
-/// A status in a query string. Empty is absent.
+/// A status in a query string. An empty parameter is absent.
 pub(crate) fn optional_status() -> Schema {
     one_of(Status::ALL.map(Status::as_str).into_iter().chain([""]))
 }
 
-/// An upstream's result as it came: an array of clips, or a lyrics object; `{}` while there is none.
+/// An upstream's result, unchanged: an array of clips or a lyrics object; `{}` if there is none.
 pub(crate) fn result() -> Schema {
     passed_through([Type::Array, Type::Object])
 }
 
-/// The same in the upstream's dialect, where none is `null`.
+/// The same in the upstream's format, which has `null` if there is none.
 pub(crate) fn result_or_null() -> Schema {
     passed_through([Type::Array, Type::Object, Type::Null])
 }
@@ -103,7 +103,7 @@ fn passed_through(types: impl IntoIterator<Item = Type>) -> Schema {
         .into()
 }
 
-/// Texts, at most so many.
+/// An array of at most `most` texts.
 pub(crate) fn texts(most: usize) -> Schema {
     ArrayBuilder::new()
         .items(RefOr::T(text()))
@@ -111,7 +111,7 @@ pub(crate) fn texts(most: usize) -> Schema {
         .into()
 }
 
-/// `value` or null, which counts as absent.
+/// A value of this type, or null, which counts as absent.
 pub(crate) fn or_null(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
 }

@@ -1,4 +1,4 @@
-//! One endpoint a file, and the layers around all of them.
+//! The endpoints, one a file, and the layers around all of them.
 //!
 //! | path | file |
 //! |---|---|
@@ -34,7 +34,7 @@ use crate::http::{error_format, observe, panics, request_id};
 use crate::openapi as description;
 use crate::state::{Api, App};
 
-/// Every route, ready to serve.
+/// The router with every endpoint and layer.
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors);
     let app: App = Arc::new(api);
@@ -53,8 +53,7 @@ pub fn router(api: Api) -> Router {
     layered(router, cors, &app).with_state(app)
 }
 
-/// The layers, innermost first. They stand around the answers to unknown paths, wrong methods and
-/// preflights too.
+/// Adds the layers, innermost first. They apply to unknown paths, wrong methods and preflights too.
 fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<App> {
     let router = router
         .layer(from_fn(panics::catch))
@@ -69,7 +68,7 @@ fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<Ap
         .layer(from_fn_with_state(Arc::clone(app), request_id::assign))
 }
 
-/// The header that makes a submit happen once.
+/// The header that makes a retried submit safe.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 fn cors(allowed: &Cors) -> Option<CorsLayer> {
@@ -77,7 +76,7 @@ fn cors(allowed: &Cors) -> Option<CorsLayer> {
         Cors::None => return None,
         Cors::Any => AllowOrigin::from(Any),
         Cors::Origins(origins) => {
-            // What is no header value is no origin that a browser could send.
+            // An origin that is no header value cannot be sent by a browser.
             let origins = origins
                 .iter()
                 .map(String::as_str)

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what is served here, described for programs.
+//! `GET /openapi.json`: the description of the API, for programs.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi;
 
-/// The description, written once.
+/// The description as JSON, written once at start.
 #[derive(Debug, Clone)]
 pub(crate) struct Document(Arc<str>);
 
 impl Document {
-    /// Writes it.
+    /// Writes the description as JSON.
     pub fn of(document: &OpenApi) -> Self {
         let text = serde_json::to_string(document).unwrap_or_else(|error| {
             tracing::error!(%error, "the description could not be written as JSON");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::http::server::{Patience, Server};
+use api::http::server::{Server, Timeouts};
 use api::http::tls::Tls;
 use axum::Router;
 use axum::routing::get;
@@ -25,9 +25,9 @@ struct Serving {
     ended: JoinHandle<std::io::Result<()>>,
 }
 
-async fn serve(router: Router, patience: Patience) -> Serving {
+async fn serve(router: Router, timeouts: Timeouts) -> Serving {
     let server = Server::bind(LOOPBACK, None).await.expect("a port is free");
-    let server = server.patience(patience);
+    let server = server.timeouts(timeouts);
     let (address, stop) = (server.address(), Stop::new());
     assert_eq!(server.url(), format!("http://{address}"));
     let wish = stop.clone();
@@ -39,8 +39,8 @@ async fn serve(router: Router, patience: Patience) -> Serving {
     }
 }
 
-fn impatient() -> Patience {
-    Patience {
+fn impatient() -> Timeouts {
+    Timeouts {
         head: Duration::from_millis(300),
         unread: Duration::from_millis(500),
         grace: Duration::from_secs(5),
@@ -163,11 +163,11 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
 #[tokio::test]
 async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
     let router = Router::new().route("/", get(std::future::pending::<()>));
-    let patience = Patience {
+    let timeouts = Timeouts {
         grace: Duration::from_millis(300),
         ..impatient()
     };
-    let serving = serve(router, patience).await;
+    let serving = serve(router, timeouts).await;
     let mut client = TcpStream::connect(serving.address)
         .await
         .expect("it connects");
@@ -182,7 +182,7 @@ async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_each_task_whole_and_its_worker_woken() {
     let (world, alice) = World::with_alice().await;
-    let serving = serve(world.router.clone(), Patience::default()).await;
+    let serving = serve(world.router.clone(), Timeouts::default()).await;
     let body = r#"{"prompt":"p"}"#;
     let head = format!(
         "POST /suno/submit/music HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
@@ -218,7 +218,7 @@ async fn a_client_that_goes_away_leaves_each_task_whole_and_its_worker_woken() {
 #[tokio::test]
 async fn a_client_that_sends_more_than_we_take_still_reads_our_answer() {
     let (world, alice) = World::with_alice().await;
-    let serving = serve(world.router.clone(), Patience::default()).await;
+    let serving = serve(world.router.clone(), Timeouts::default()).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let url = format!("http://{}/suno/submit/music", serving.address);

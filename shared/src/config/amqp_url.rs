@@ -1,4 +1,4 @@
-//! Where the broker is: `AMQP_URL`.
+//! The broker's URL: `AMQP_URL`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use lapin::uri::AMQPUri;
 
 use crate::secret::Secret;
 
-/// What `AMQP_URL` takes.
+/// The accepted values of `AMQP_URL`, for messages.
 pub(super) const TAKES: &str =
     "`amqp://user:password@host:5672/vhost` or `amqps://…` (the virtual host `/` is written `%2f`)";
 
-/// Where the broker is; may hold a password, and does not print it.
+/// The broker's URL. It may hold a password; `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AmqpUrl(Secret);
 
 impl AmqpUrl {
-    /// The whole address, for the one place that connects.
+    /// The whole URL, for the one place that connects.
     pub fn secret(&self) -> &Secret {
         &self.0
     }
@@ -37,7 +37,7 @@ impl fmt::Debug for AmqpUrl {
     }
 }
 
-/// The text is no broker's address.
+/// The text is not a broker's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a broker is {TAKES}")]
 pub struct NotABroker;
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_password_does_not_print() {
-        let url: AmqpUrl = "amqp://u:hunter2@h".parse().expect("it is an address");
+        let url: AmqpUrl = "amqp://u:hunter2@h".parse().expect("it is a URL");
         assert!(!format!("{url:?}").contains("hunter2"));
     }
 }

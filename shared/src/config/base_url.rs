@@ -1,20 +1,20 @@
-//! Where an upstream is: `SUNO_BASE_URL`, and `channel create --base-url`.
+//! An upstream's URL: `SUNO_BASE_URL`, and `channel create --base-url`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-/// What a base URL must be.
-pub(super) const TAKES: &str = "an absolute URL such as `https://upstream.example`, without a name, a password, `?` or `#` in it";
+/// The accepted values, for messages.
+pub(super) const TAKES: &str = "an absolute URL such as `https://upstream.example`, without a user name, a password, `?` or `#` in it";
 
-/// An upstream's address: absolute, `http` or `https`, without credentials and query, and without a
-/// slash at its end, so that a path can be put behind it.
+/// An upstream's URL: absolute, `http` or `https`, without credentials and query. It does not end in a slash, so
+/// that a path can be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// The address as text.
+    /// The URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -24,7 +24,7 @@ impl FromStr for BaseUrl {
     type Err = NotABaseUrl;
 
     fn from_str(text: &str) -> Result<Self, NotABaseUrl> {
-        // The parser would drop some of these without a word.
+        // The parser would drop some of these silently.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(NotABaseUrl);
         }
@@ -33,7 +33,7 @@ impl FromStr for BaseUrl {
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none();
-        // The parser mends `http:host`; we'd rather ask.
+        // The parser accepts `http:host`, which is more likely a mistake.
         let absolute = text.contains("://") && url.has_host();
         if !plain || !absolute || !matches!(url.scheme(), "http" | "https") {
             return Err(NotABaseUrl);
@@ -48,7 +48,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The text is no upstream's address.
+/// The text is not an upstream's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a base URL is {TAKES}")]
 pub struct NotABaseUrl;

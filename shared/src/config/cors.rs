@@ -1,14 +1,14 @@
-//! Which other origins' pages may call the API: `CORS_ALLOWED_ORIGINS`.
+//! The other origins whose pages may call the API: `CORS_ALLOWED_ORIGINS`.
 
 use std::str::FromStr;
 
 use url::Url;
 
-/// What `CORS_ALLOWED_ORIGINS` takes.
+/// The accepted values of `CORS_ALLOWED_ORIGINS`, for messages.
 pub(super) const TAKES: &str =
     "origins such as `https://app.example` (no path) separated by commas, or `*` alone";
 
-/// Which other origins' pages may call the API.
+/// The other origins whose pages may call the API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Cors {
     /// None.
@@ -20,7 +20,7 @@ pub enum Cors {
     Origins(Vec<String>),
 }
 
-/// The text is no list of origins.
+/// The text is not a list of origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("allowed origins are {TAKES}")]
 pub struct NotOrigins;

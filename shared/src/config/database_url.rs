@@ -1,10 +1,10 @@
-//! Where the database is: `DATABASE_URL`.
+//! The database's URL: `DATABASE_URL`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where the database is.
+/// The database's URL. `Debug` prints no password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `postgres://…`; may hold a password.
@@ -26,8 +26,8 @@ impl FromStr for DatabaseUrl {
             .strip_prefix("sqlite://")
             .or_else(|| text.strip_prefix("sqlite:"))
             .unwrap_or_default();
-        // Parameters would end up in the file's name, and a database in memory is another one for
-        // each connection.
+        // Parameters would become part of the file's name, and a database in memory would be a new one for each
+        // connection.
         if path.is_empty() || path.contains('?') || path == ":memory:" {
             return Err(NotADatabase);
         }
@@ -36,7 +36,6 @@ impl FromStr for DatabaseUrl {
 }
 
 impl fmt::Debug for DatabaseUrl {
-    /// Without a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Postgres(_) => f.write_str("postgres://…"),
@@ -45,7 +44,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The text is no database's address.
+/// The text is not a database's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a database is `postgres://user:password@host:port/name` or the file `sqlite://path` (without parameters)"
@@ -85,9 +84,7 @@ mod tests {
 
     #[test]
     fn a_password_does_not_print() {
-        let url: DatabaseUrl = "postgres://u:hunter2@h/db"
-            .parse()
-            .expect("it is an address");
+        let url: DatabaseUrl = "postgres://u:hunter2@h/db".parse().expect("it is a URL");
         assert!(!format!("{url:?}").contains("hunter2"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads a whole number and its unit, `ms`, `s`, `m` or `h`.
+/// Parses a whole number with a unit: `ms`, `s`, `m` or `h`.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     }
 }
 
-/// Writes a duration with the largest unit that loses nothing.
+/// Formats a duration with the largest unit that gives a whole number.
 pub(super) fn print(duration: Duration) -> String {
     let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
     if millis != 0 {

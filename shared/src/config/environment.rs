@@ -1,7 +1,7 @@
-//! The process's variables and `.env`, as one lookup.
+//! The environment variables and the file `.env`, as one lookup.
 //!
-//! `.env` is read from the current folder only and never put into the process's environment. A
-//! variable that is set in the environment wins, even if it is empty: so one can be unset for a run.
+//! `.env` is read from the current folder only, and never written into the process's environment. An
+//! environment variable overrides the file even if it is empty, so that a variable can be unset for one run.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -13,14 +13,14 @@ use super::mistake::{Mistake, Mistakes};
 
 const FILE: &str = ".env";
 
-/// The variables we know, as far as they could be read, and what could not.
+/// The known variables that could be read, and the mistakes in the others.
 #[derive(Debug, Default)]
 pub struct Environment {
     values: HashMap<String, String>,
     mistakes: Vec<Mistake>,
 }
 
-/// Reads the process's variables and `.env`.
+/// Reads the environment variables and `.env`.
 pub fn read() -> Environment {
     let file = match std::fs::read(FILE) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -30,7 +30,7 @@ pub fn read() -> Environment {
     Environment::of(|name| std::env::var_os(name), file)
 }
 
-/// What `read_config` makes of `environment`, its mistakes after the environment's own.
+/// Passes the variables to `read_config`. The mistakes are those of the environment, then those of `read_config`.
 pub(super) fn checked<T>(
     environment: Environment,
     read_config: impl FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<T, Mistakes>,
@@ -43,7 +43,7 @@ pub(super) fn checked<T>(
     if mistakes.is_empty() {
         return config;
     }
-    // What could not be read looks as if it was not set: the first reason is the real one.
+    // A variable that cannot be read looks unset to `read_config`: keep the first reason only.
     if let Err(Mistakes(more)) = config {
         for mistake in more {
             if mistakes.iter().all(|known| known.what != mistake.what) {
@@ -84,7 +84,7 @@ impl Environment {
         found
     }
 
-    /// Of a variable that stands there twice, the first counts.
+    /// Reads the lines of `.env`. If a variable is repeated, the first one counts.
     fn take_file(&mut self, text: &str) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines_read = Cell::new(0);
@@ -96,14 +96,14 @@ impl Environment {
             } else {
                 let why = unreadable(text, lines_understood);
                 self.mistakes.push(Mistake::new(FILE, why));
-                // Behind a quote that does not end there is no telling what is a line.
+                // After an unclosed quote the lines cannot be told apart.
                 return;
             }
         }
     }
 }
 
-/// Which line is broken, without showing it: it may hold a secret.
+/// Names the malformed line by its number, because its text may hold a secret.
 fn unreadable(text: &str, lines_understood: usize) -> String {
     let empty = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let skipped = text.lines().skip(lines_understood);
@@ -114,7 +114,7 @@ fn unreadable(text: &str, lines_understood: usize) -> String {
     )
 }
 
-/// A text that is read a line at a time, however large the reader's buffer is, and counted.
+/// A reader that returns at most one line a call and counts the lines.
 struct LineByLine<'a> {
     lines: std::str::SplitInclusive<'a, char>,
     line: &'a [u8],

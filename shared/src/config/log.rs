@@ -1,16 +1,16 @@
-//! How much is logged, and in which form: `RUST_LOG` and `LOG_FORMAT`.
+//! The log's filter and format: `RUST_LOG` and `LOG_FORMAT`.
 
 use tracing_subscriber::EnvFilter;
 
-/// What `RUST_LOG` takes.
+/// The accepted values of `RUST_LOG`, for messages.
 pub(super) const FILTER_TAKES: &str = "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or a list such as `info,shared=debug`";
 
-/// How much is logged, and in which form.
+/// The log's filter and format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// `RUST_LOG`: what is logged, in the words of `tracing`; valid.
+    /// `RUST_LOG`: a valid filter of `tracing`.
     pub filter: String,
-    /// `LOG_FORMAT`; `None` for pretty on a terminal and JSON elsewhere.
+    /// `LOG_FORMAT`; `None` means pretty on a terminal and JSON elsewhere.
     pub format: Option<LogFormat>,
 }
 
@@ -24,8 +24,7 @@ impl Default for Log {
 }
 
 impl Log {
-    /// What a command logs if nothing else is said: its reasons go to a person, and that all is well
-    /// shows in what it prints.
+    /// The default of commands: warnings and errors, for a person. Success shows in the command's output.
     pub(super) fn for_a_command() -> Self {
         Self {
             filter: "warn".to_owned(),
@@ -33,7 +32,7 @@ impl Log {
         }
     }
 
-    /// What a program logs that has the screen to itself.
+    /// Errors only, for a program that draws on the terminal.
     pub fn errors_only() -> Self {
         Self {
             filter: "error".to_owned(),
@@ -42,7 +41,7 @@ impl Log {
     }
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For a person: time, level, message, fields.
@@ -52,7 +51,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The form of that name.
+    /// The format with this name, in upper or lower case.
     pub fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "pretty" => Some(Self::Pretty),
@@ -62,7 +61,7 @@ impl LogFormat {
     }
 }
 
-/// The filter, if it is one.
+/// The text, if it is a valid filter.
 pub(super) fn filter(text: &str) -> Option<String> {
     EnvFilter::builder().parse(text).ok()?;
     Some(text.to_owned())

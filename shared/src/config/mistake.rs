@@ -1,19 +1,18 @@
-//! What is wrong with the configuration, for the person who must mend it.
+//! Mistakes in the configuration, as the operator reads them.
 
 use std::fmt;
 
-/// One variable, or the file `.env`, is not as it must be.
+/// A mistake in one variable or in the file `.env`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The variable, or `.env`.
     pub what: String,
-    /// What is wrong with it and what it takes: the rest of a sentence that begins with its name.
-    /// Never a secret.
+    /// The mistake and the accepted values, as the rest of a sentence that starts with `what`. Holds no secret.
     pub why: String,
 }
 
 impl Mistake {
-    /// `what` is not as it must be: `why`.
+    /// A mistake in `what`.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -28,7 +27,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Everything that is wrong with the configuration; at least one thing.
+/// All mistakes in the configuration; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
@@ -51,7 +50,7 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// `text` as a message may show it: on one line, and not for ever.
+/// `text` for a message: escaped, on one line, at most 80 characters.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let line: String = text

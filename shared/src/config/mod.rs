@@ -1,15 +1,15 @@
-//! The environment, read once and checked whole (contract, section 6).
+//! The configuration, read from the environment once and checked as a whole (contract, section 6).
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`environment`] | the process's variables and `.env`, as one lookup |
-//! | `reader` | a variable to a value, or a mistake put down beside the others |
-//! | [`mistake`] | what is wrong, for the person who must mend it |
+//! | [`environment`] | the environment variables and `.env`, as one lookup |
+//! | `reader` | parses variables and collects all mistakes |
+//! | [`mistake`] | a mistake, as the operator reads it |
 //! | `duration` | `5s`, `250ms`, `30m`, `1h` |
-//! | `values` | what each variable takes, and which go together |
-//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`log`] | the values that have rules of their own |
+//! | `values` | variables with rules of their own, and rules over several variables |
+//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`log`] | types of values |
 //!
-//! Nothing outside of this folder reads a variable, and a [`Config`] that exists is valid.
+//! Nothing outside this folder reads a variable. A [`Config`] that exists is valid.
 
 pub mod amqp_url;
 pub mod base_url;
@@ -39,14 +39,14 @@ use crate::secret::Secret;
 use crate::task::wait::PollPace;
 use reader::Reader;
 
-/// Which program is being configured: it decides what must be set.
+/// A program. It decides which variables are required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// `task-center`: everything in one process; nothing must be set.
+    /// `task-center`: everything in one process; requires no variable.
     TaskCenter,
-    /// `api`: database and broker must be set.
+    /// `api`: requires `DATABASE_URL` and `AMQP_URL`.
     Api,
-    /// `worker`: database and broker must be set.
+    /// `worker`: requires `DATABASE_URL` and `AMQP_URL`.
     Worker,
 }
 
@@ -61,67 +61,68 @@ impl Program {
     }
 }
 
-/// Everything that can be configured, valid as a whole.
+/// The whole configuration, valid.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `DATABASE_URL`: where the database is.
+    /// `DATABASE_URL`: the database's URL.
     pub database_url: DatabaseUrl,
-    /// `DATABASE_MAX_CONNECTIONS`: the most connections of this process.
+    /// `DATABASE_MAX_CONNECTIONS`: the most database connections of this process.
     pub database_max_connections: u32,
-    /// `AMQP_URL`: where the broker is; `None` for queues in process (`task-center` only).
+    /// `AMQP_URL`: the broker's URL; `None` means queues in memory (`task-center` only).
     pub amqp_url: Option<AmqpUrl>,
-    /// `QUEUE_PREFIX`: the first part of every queue's and exchange's name.
+    /// `QUEUE_PREFIX`: the first part of the names of all queues and exchanges.
     pub queue_prefix: String,
-    /// `API_BIND`: where the API listens; port 0 takes a free one.
+    /// `API_BIND`: the API's address; port 0 takes a free port.
     pub api_bind: SocketAddr,
-    /// `WORKER_BIND`: where the worker's health and figures are; port 0 takes a free one.
+    /// `WORKER_BIND`: the address of the worker's health and figures; port 0 takes a free port.
     pub worker_bind: SocketAddr,
-    /// `TLS_CERT` and `TLS_KEY`: set, the API serves HTTPS itself. The files were not looked at yet.
+    /// `TLS_CERT` and `TLS_KEY`: if set, the API serves HTTPS. The files are not read yet.
     pub tls: Option<TlsFiles>,
-    /// `CORS_ALLOWED_ORIGINS`: which other origins' pages may call the API.
+    /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
     pub cors: Cors,
-    /// `SUNO_BASE_URL` and `SUNO_API_KEY`: set, they are the channel `default`.
+    /// `SUNO_BASE_URL` and `SUNO_API_KEY`: if set, the channel `default`.
     pub suno: Option<Suno>,
-    /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`.
+    /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`: the waits between polls.
     pub poll: PollPace,
-    /// `TASK_TIMEOUT`: our own deadline for a task, counted from its submit.
+    /// `TASK_TIMEOUT`: the time a task has from its submit to its end.
     pub task_timeout: Duration,
-    /// `SUBMIT_ATTEMPTS`: how often a submit that surely did not arrive is tried, over all channels.
+    /// `SUBMIT_ATTEMPTS`: the most attempts to submit a task, over all channels, while it is certain that no
+    /// attempt reached the upstream.
     pub submit_attempts: u32,
-    /// `UPSTREAM_SUBMIT_TIMEOUT`: the longest wait for an upstream's whole answer to a submit.
+    /// `UPSTREAM_SUBMIT_TIMEOUT`: the longest wait for an upstream's complete response to a submit.
     pub upstream_submit_timeout: Duration,
-    /// `UPSTREAM_FETCH_TIMEOUT`: the same for a poll.
+    /// `UPSTREAM_FETCH_TIMEOUT`: the longest wait for an upstream's complete response to a poll.
     pub upstream_fetch_timeout: Duration,
     /// `RUST_LOG` and `LOG_FORMAT`.
     pub log: Log,
 }
 
-/// What a command that only needs the database is configured with.
+/// The configuration of a command that only uses the database.
 #[derive(Debug, Clone)]
 pub struct CommandConfig {
-    /// `DATABASE_URL`: where the database is.
+    /// `DATABASE_URL`: the database's URL.
     pub database_url: DatabaseUrl,
-    /// `RUST_LOG` and `LOG_FORMAT`, where nothing but warnings is logged by default.
+    /// `RUST_LOG` and `LOG_FORMAT`; the default is warnings and errors, for a person.
     pub log: Log,
 }
 
-/// What a command that only needs the broker is configured with.
+/// The configuration of a command that only uses the broker.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
-    /// `AMQP_URL`: where the broker is; `None` for queues in process (`task-center` only).
+    /// `AMQP_URL`: the broker's URL; `None` means queues in memory (`task-center` only).
     pub amqp_url: Option<AmqpUrl>,
-    /// `QUEUE_PREFIX`: the first part of every queue's and exchange's name.
+    /// `QUEUE_PREFIX`: the first part of the names of all queues and exchanges.
     pub queue_prefix: String,
-    /// `RUST_LOG` and `LOG_FORMAT`, where nothing but warnings is logged by default.
+    /// `RUST_LOG` and `LOG_FORMAT`; the default is warnings and errors, for a person.
     pub log: Log,
 }
 
 /// The PEM files that make the API serve HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// `TLS_CERT`: the certificate, and those between it and the root after it.
+    /// `TLS_CERT`: the certificate, followed by the intermediate ones.
     pub cert: PathBuf,
-    /// `TLS_KEY`: its private key.
+    /// `TLS_KEY`: the certificate's private key.
     pub key: PathBuf,
 }
 
@@ -130,11 +131,11 @@ pub struct TlsFiles {
 pub struct Suno {
     /// `SUNO_BASE_URL`.
     pub base_url: BaseUrl,
-    /// `SUNO_API_KEY`; empty for none.
+    /// `SUNO_API_KEY`; empty if there is none.
     pub key: Secret,
 }
 
-/// Every variable that is read, as `.env.example` lists them.
+/// All variables, in the order of `.env.example`.
 pub const VARIABLES: [&str; 19] = [
     "DATABASE_URL",
     "DATABASE_MAX_CONNECTIONS",
@@ -162,13 +163,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Config {
-    /// Reads the process's environment and `.env` in the current folder; the environment wins.
+    /// Reads the environment variables and `.env` in the current folder; the environment overrides the file.
     pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
         environment::checked(environment::read(), |lookup| Self::read(program, lookup))
     }
 
-    /// Reads every variable by `lookup`, in which an empty one counts as not set. All mistakes come
-    /// back together.
+    /// Reads the variables with `lookup`. An empty variable counts as not set. The error holds all mistakes.
     pub fn read(
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
@@ -191,8 +191,8 @@ impl Config {
                 SECOND..=7 * 24 * 60 * MINUTE,
             ),
             submit_attempts: reader.number("SUBMIT_ATTEMPTS", 5, 1..=100),
-            // The broker takes back what a consumer holds for 30 minutes, and a call holds its
-            // message: it must end well before (`design.md`, RabbitMQ).
+            // A call holds its message, and RabbitMQ requeues a message that a consumer holds for 30 minutes.
+            // So the longest call is half of that.
             upstream_submit_timeout: reader.duration(
                 "UPSTREAM_SUBMIT_TIMEOUT",
                 150 * SECOND,
@@ -210,12 +210,12 @@ impl Config {
 }
 
 impl CommandConfig {
-    /// As [`Config::from_environment`], with nothing asked for but the database.
+    /// As [`Config::from_environment`].
     pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
         environment::checked(environment::read(), |lookup| Self::read(program, lookup))
     }
 
-    /// As [`Config::read`], with nothing asked for but the database.
+    /// As [`Config::read`].
     pub fn read(
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
@@ -230,12 +230,12 @@ impl CommandConfig {
 }
 
 impl BrokerConfig {
-    /// As [`Config::from_environment`], with nothing asked for but the broker.
+    /// As [`Config::from_environment`].
     pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
         environment::checked(environment::read(), |lookup| Self::read(program, lookup))
     }
 
-    /// As [`Config::read`], with nothing asked for but the broker.
+    /// As [`Config::read`].
     pub fn read(
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,

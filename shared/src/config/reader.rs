@@ -1,4 +1,4 @@
-//! From a variable to a value, or to a mistake that is put down beside the others.
+//! Parses variables and collects the mistakes.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::duration;
 use super::mistake::{Mistake, Mistakes, shown};
 
-/// Reads variables one after the other and collects what is wrong. After a mistake the methods
-/// return a stand-in to go on with; [`Reader::end`] sees to it that nobody gets it.
+/// Parses variables one after the other and collects the mistakes. After a mistake a method returns a placeholder;
+/// [`Reader::end`] then returns the mistakes and drops the configuration.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<Mistake>,
@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
         Self { lookup, mistakes }
     }
 
-    /// `config`, unless anything was wrong.
+    /// `config`, or the mistakes if there are any.
     pub(super) fn end<T>(self, config: T) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() {
             Ok(config)
@@ -31,25 +31,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the variable holds, without white space around it. Empty is not set.
+    /// The variable's value without white space around it; `None` if it is empty or not set.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let held = (self.lookup)(name)?;
         let held = held.trim();
         (!held.is_empty()).then(|| held.to_owned())
     }
 
-    /// Puts a mistake down.
+    /// Records a mistake.
     pub(super) fn mistake(&mut self, name: &str, why: impl Into<String>) {
         self.mistakes.push(Mistake::new(name, why));
     }
 
-    /// Whether something is wrong with the variable.
+    /// Whether the variable has a mistake.
     pub(super) fn is_wrong(&self, name: &str) -> bool {
         self.mistakes.iter().any(|mistake| mistake.what == name)
     }
 
-    /// What `parse` makes of the variable. `None`: it is not set, or a mistake; `takes` says in the
-    /// message what is wanted.
+    /// The value parsed by `parse`; `None` if the variable is not set or has a mistake. The message of the mistake
+    /// shows the value, and `takes` as the accepted values.
     pub(super) fn parsed<T>(
         &mut self,
         name: &str,
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// As [`Reader::parsed`] for what may hold a secret: the message does not show it.
+    /// As [`Reader::parsed`], for a value that may hold a secret: the message does not show it.
     pub(super) fn hidden<T>(
         &mut self,
         name: &str,
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         let value = parse(&held);
         if value.is_none() {
             let why = format!(
-                "holds what it does not take (not shown: it may be a secret); it takes {takes}"
+                "holds a value that is not valid (not shown: it may be a secret); it takes {takes}"
             );
             self.mistake(name, why);
         }
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         .unwrap_or(default)
     }
 
-    /// An address to listen on; `port` on loopback if nothing is said.
+    /// An address to listen on; the default is `port` on loopback.
     pub(super) fn address(&mut self, name: &str, port: u16) -> SocketAddr {
         let takes = format!(
             "an address and a port such as `127.0.0.1:{port}` or `0.0.0.0:{port}` (port 0 takes a free one)"

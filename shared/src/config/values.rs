@@ -1,4 +1,4 @@
-//! What each variable takes, where that is more than a number, and which go together.
+//! Variables with rules of their own, and rules over several variables.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::task::wait::{PollPace, Rung};
 
 pub(super) fn database_url(reader: &mut Reader<'_>, program: Program) -> DatabaseUrl {
     const NAME: &str = "DATABASE_URL";
-    let stand_in = DatabaseUrl::Sqlite(PathBuf::from("data/task-center.db"));
+    let default = DatabaseUrl::Sqlite(PathBuf::from("data/task-center.db"));
     let takes = "`postgres://user:password@host:5432/name` or `sqlite://path/to/file.db`";
     if program != Program::TaskCenter && reader.text(NAME).is_none() {
         reader.mistake(NAME, format!("is not set; it takes {takes}"));
     }
     reader
         .hidden(NAME, takes, |text| text.parse().ok())
-        .unwrap_or(stand_in)
+        .unwrap_or(default)
 }
 
 pub(super) fn amqp_url(reader: &mut Reader<'_>, program: Program) -> Option<AmqpUrl> {
@@ -32,7 +32,7 @@ pub(super) fn amqp_url(reader: &mut Reader<'_>, program: Program) -> Option<Amqp
 }
 
 pub(super) fn queue_prefix(reader: &mut Reader<'_>) -> String {
-    // `amq.` belongs to the broker; the longest name we make of it stays far below its 255 bytes.
+    // RabbitMQ reserves `amq.`. 64 bytes leave room for the rest of a name, which may have 255.
     let takes = "1 to 64 letters, digits, `-`, `_` and `.`, not `amq.` at the start";
     let valid = |text: &str| {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
@@ -45,7 +45,7 @@ pub(super) fn queue_prefix(reader: &mut Reader<'_>) -> String {
         .unwrap_or_else(|| "task".to_owned())
 }
 
-/// Both or neither.
+/// Both files, or neither.
 pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
     match (reader.text("TLS_CERT"), reader.text("TLS_KEY")) {
         (Some(cert), Some(key)) => Some(TlsFiles {
@@ -74,9 +74,9 @@ pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {
         .unwrap_or_default()
 }
 
-/// A key may be missing, an address may not.
+/// The key is optional; a key without a URL is a mistake.
 pub(super) fn suno(reader: &mut Reader<'_>) -> Option<Suno> {
-    // Hidden, because a mistaken one may hold a password.
+    // Hidden, because a malformed URL may hold a password.
     let base_url: Option<BaseUrl> =
         reader.hidden("SUNO_BASE_URL", base_url::TAKES, |text| text.parse().ok());
     let takes = "the upstream's API key: printable ASCII characters without spaces";
@@ -94,7 +94,7 @@ pub(super) fn suno(reader: &mut Reader<'_>) -> Option<Suno> {
     })
 }
 
-/// The first wait is no longer than the most. No wait is longer than the broker's longest.
+/// The first wait is at most the longest wait, and that is at most the broker's longest delay.
 pub(super) fn poll(reader: &mut Reader<'_>) -> PollPace {
     const INITIAL: &str = "POLL_INITIAL_DELAY";
     const MAX: &str = "POLL_MAX_DELAY";

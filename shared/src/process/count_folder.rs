@@ -1,5 +1,5 @@
-//! Folds noted changes of tasks into the counts that listings are made from, every second, in every
-//! program: one of them does it, the others find it done (`store::listing`).
+//! Folds noted changes of tasks into the counts of the listings, every second, in every program
+//! (`store::listing`). One of the programs does it; the others find nothing left to do.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use crate::process::lifecycle::Stop;
 use crate::random::Random;
 use crate::store::Store;
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(1);
-/// How many changes at once: a fold writes at most some ten rows for each.
-const AT_ONCE: u32 = 10_000;
+/// The time between two folds.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The most changes in one fold. A fold writes at most some ten rows for each.
+const BATCH: u32 = 10_000;
 
-/// Folds until a stop is asked for.
+/// Folds until a stop is requested.
 pub async fn run(store: Store, random: Arc<Random>, stop: Stop) -> Result<(), Infallible> {
     let mut failed = false;
     while !stop.is_requested() {
-        let folded = store.fold(AT_ONCE).await;
+        let folded = store.fold(BATCH).await;
         if let Err(error) = &folded
             && !failed
         {
@@ -28,12 +28,12 @@ pub async fn run(store: Store, random: Arc<Random>, stop: Stop) -> Result<(), In
                  slower until they can be");
         }
         failed = folded.is_err();
-        if folded.is_ok_and(|folded| folded >= u64::from(AT_ONCE)) {
+        if folded.is_ok_and(|folded| folded >= u64::from(BATCH)) {
             continue;
         }
         tokio::select! {
             () = stop.requested() => {}
-            () = tokio::time::sleep(jittered(EVERY, 0.2, &random)) => {}
+            () = tokio::time::sleep(jittered(INTERVAL, 0.2, &random)) => {}
         }
     }
     Ok(())

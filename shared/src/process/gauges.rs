@@ -1,9 +1,9 @@
-//! What is the case now, for `GET /metrics` of every program: what is unfinished, how full the
-//! queues are, which channels rest, whether database and broker answer.
+//! The gauges of `GET /metrics` in every program: unfinished tasks, queue lengths, resting channels, whether
+//! database and broker answer.
 //!
-//! Read in the background, not when somebody scrapes: however often that is, and whoever hangs,
-//! `/metrics` answers at once. Every process reads the same tables and the same broker, so the same
-//! gauge of many processes is to be aggregated with `max`, never with `sum` (`docs/operations.md`).
+//! They are read in the background and not by the scrape, so that `/metrics` answers at once even if the
+//! database hangs. Every process reads the same tables and the same broker, so aggregate a gauge of several
+//! processes with `max`, never with `sum` (`docs/operations.md`).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::process::lifecycle::Stop;
 use crate::process::telemetry::Figure;
 use crate::store::Store;
 
-/// Every figure that all programs show.
+/// The figures of every program.
 pub const FIGURES: &[Figure] = &[
     Figure::Gauge(
         "task_center_reachable",
@@ -53,18 +53,17 @@ pub const FIGURES: &[Figure] = &[
     ),
 ];
 
-/// How old a gauge may be.
-const EVERY: Duration = Duration::from_secs(15);
-/// The longest that one reading may take. It changes nothing, so that giving it up leaves nothing
-/// half done.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// After a reading we rest so many times as long as it took: with a million unfinished tasks to
-/// count, it is the gauges that get older, not the database that gets slower.
-const REST: u32 = 20;
-/// What is overdue by less is on its way: the sweep leaves it alone for as long.
-const ON_ITS_WAY: Duration = Duration::from_secs(10);
+/// The time between two readings.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// The longest time of one reading. A reading changes nothing, so that it can be dropped at any point.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause after a reading is at least this many times as long as the reading took, so that counting a million
+/// unfinished tasks does not load the database.
+const PAUSE_FACTOR: u32 = 20;
+/// A task counts as overdue after this time. The sweep leaves it to its message for as long.
+const OVERDUE_AFTER: Duration = Duration::from_secs(10);
 
-/// What the gauges are read from.
+/// The sources of the gauges.
 pub struct Gauges {
     /// The database.
     pub store: Store,
@@ -74,10 +73,10 @@ pub struct Gauges {
     pub clock: SharedClock,
 }
 
-/// Gauges and what they are to show.
+/// Gauges and their new values.
 type Reading = Vec<(Gauge, f64)>;
 
-/// Who is asked.
+/// Where a reading comes from.
 #[derive(Clone, Copy)]
 enum Source {
     Database,
@@ -94,42 +93,42 @@ impl Source {
 }
 
 impl Gauges {
-    /// Keeps the gauges true until a stop is asked for. Neither waits for the other: a broker that
-    /// hangs makes no gauge of the database old.
+    /// Updates the gauges until a stop is requested. The two sources are read independently, so that a hanging
+    /// broker does not delay the gauges of the database.
     pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
         counter!("task_center_publish_failures_total").increment(0);
         tokio::select! {
             () = stop.requested() => {}
-            () = self.keep(Source::Database) => {}
-            () = self.keep(Source::Broker) => {}
+            () = self.update(Source::Database) => {}
+            () = self.update(Source::Broker) => {}
         }
         Ok(())
     }
 
-    async fn keep(&self, source: Source) {
+    async fn update(&self, source: Source) {
         let who = source.as_str();
         let mut shown: Vec<Gauge> = Vec::new();
-        let mut away = false;
+        let mut is_away = false;
         loop {
             let started = Instant::now();
             let read = self.read(source).await;
             gauge!("task_center_reachable", "what" => who).set(u8::from(read.is_ok()));
             let pause = match read {
                 Ok(reading) => {
-                    away = false;
+                    is_away = false;
                     shown = show(reading);
-                    EVERY.max(started.elapsed() * REST)
+                    INTERVAL.max(started.elapsed() * PAUSE_FACTOR)
                 }
                 Err(why) => {
-                    // Nobody knows: an old number would look like a quiet system.
+                    // The values are unknown; the old ones would look like a quiet system.
                     for gauge in &shown {
                         gauge.set(f64::NAN);
                     }
-                    if !away {
+                    if !is_away {
                         tracing::warn!(who, why, "gauges could not be read; they show NaN");
                     }
-                    away = true;
-                    EVERY
+                    is_away = true;
+                    INTERVAL
                 }
             };
             tokio::time::sleep(pause).await;
@@ -143,14 +142,14 @@ impl Gauges {
                 Source::Broker => self.queues().await.map_err(|error| error.to_string()),
             }
         };
-        timeout(PATIENCE, reading)
+        timeout(TIMEOUT, reading)
             .await
-            .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+            .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
     }
 
     async fn database(&self) -> crate::store::Result<Reading> {
         let now = self.clock.now();
-        let backlog = self.store.backlog(now.before(ON_ITS_WAY)).await?;
+        let backlog = self.store.backlog(now.before(OVERDUE_AFTER)).await?;
         let unfinished =
             |state: &'static str| gauge!("task_center_unfinished_tasks", "state" => state);
         let mut reading = vec![
@@ -181,7 +180,7 @@ impl Gauges {
     }
 }
 
-/// Shows a reading; returns its gauges.
+/// Sets the gauges of a reading and returns them.
 fn show(reading: Reading) -> Vec<Gauge> {
     reading
         .into_iter()
@@ -194,7 +193,7 @@ fn show(reading: Reading) -> Vec<Gauge> {
 
 #[allow(
     clippy::cast_precision_loss,
-    reason = "a gauge of more than 2^53 messages is no matter of one more or less"
+    reason = "above 2^53 messages, one more or less does not matter"
 )]
 fn number(count: u64) -> f64 {
     count as f64
@@ -216,7 +215,7 @@ mod tests {
     use crate::store::turns::AtTurn;
     use crate::task::{RowId, Turn};
 
-    /// A folder that goes with the test.
+    /// A folder that is removed when the test ends.
     struct Folder(PathBuf);
 
     impl Drop for Folder {
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_known_is_shown_and_what_is_not_shows_nan() {
+    async fn known_gauges_show_their_value_and_unknown_ones_nan() {
         let figures = Figures::install();
         let broker = Arc::new(InProcess::new());
         let submit = Outgoing {
@@ -266,8 +265,8 @@ mod tests {
         }
 
         tokio::time::pause();
-        let kept = tokio::spawn(async move { gauges.keep(Source::Broker).await });
-        tokio::time::sleep(EVERY / 2).await;
+        let updating = tokio::spawn(async move { gauges.update(Source::Broker).await });
+        tokio::time::sleep(INTERVAL / 2).await;
         for line in [
             "task_center_queue_messages{queue=\"task.submit\"} 1",
             "task_center_queue_messages{queue=\"task.delay.300s\"} 0",
@@ -277,7 +276,7 @@ mod tests {
             assert!(shows(&figures, line), "{line}\n{}", figures.render());
         }
         broker.close().await;
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(INTERVAL).await;
         for line in [
             "task_center_queue_messages{queue=\"task.submit\"} NaN",
             "task_center_parking_messages NaN",
@@ -285,6 +284,6 @@ mod tests {
         ] {
             assert!(shows(&figures, line), "{line}\n{}", figures.render());
         }
-        kept.abort();
+        updating.abort();
     }
 }

@@ -1,4 +1,4 @@
-//! Whether what we stand on answers: for `GET /readyz` of every program (contract, section 4).
+//! Whether database and broker answer: for `GET /readyz` of every program (contract, section 4).
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::broker::Broker;
 use crate::store::Store;
 
-/// How long each may take to answer. Probes often wait no longer than this themselves.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest time each may take to answer. Kubernetes probes often wait no longer.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The media type of `GET /metrics`: version 0.0.4 of the Prometheus text format.
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How each of them is: `ok` or `unreachable`.
+/// The state of each: `ok` or `unreachable`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Readiness {
     database: &'static str,
@@ -21,16 +21,16 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Asks both at once. Why one does not answer goes to the log.
-    pub async fn ask(store: &Store, broker: &dyn Broker) -> Self {
+    /// Pings both at the same time. Logs why one does not answer.
+    pub async fn check(store: &Store, broker: &dyn Broker) -> Self {
         let (database, broker) = tokio::join!(
             answers("database", store.ping()),
             answers("broker", broker.ping())
         );
-        let word = |is_there| if is_there { "ok" } else { "unreachable" };
+        let state = |answers| if answers { "ok" } else { "unreachable" };
         Self {
-            database: word(database),
-            broker: word(broker),
+            database: state(database),
+            broker: state(broker),
         }
     }
 
@@ -40,12 +40,12 @@ impl Readiness {
     }
 }
 
-/// A ping reads and changes nothing, so that giving it up leaves nothing half done.
+/// Whether the ping succeeds in time. A ping changes nothing, so that it can be dropped at any point.
 async fn answers<E: std::fmt::Display>(
     who: &str,
     ping: impl Future<Output = Result<(), E>>,
 ) -> bool {
-    match tokio::time::timeout(PATIENCE, ping).await {
+    match tokio::time::timeout(TIMEOUT, ping).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(who, %error, "not ready");

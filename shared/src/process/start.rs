@@ -1,7 +1,7 @@
-//! What every program does before it works: open the database, bring its tables up to date, connect
-//! to the broker, put the environment's channel in, say that it listens.
+//! The steps of a start: open and migrate the database, connect to the broker, write the environment's channel,
+//! print the address.
 //!
-//! All of it fails with words for the person who starts the program, without secrets.
+//! Each step's error is for the person who starts the program, and holds no secret.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -20,36 +20,36 @@ use crate::task::Platform;
 /// Why a program could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database could not be opened, or its tables not brought up to date.
+    /// The database could not be opened or migrated.
     #[error("DATABASE_URL: {}", .0.in_plain_words())]
     Database(#[source] StoreError),
-    /// Nothing at the database's address took a connection: the pool tries again for some seconds.
+    /// Nothing accepted a connection at the database's address, although the pool retried for some seconds.
     #[error("DATABASE_URL: the database cannot be reached: nothing there takes connections")]
     NoDatabase,
-    /// The broker could not be reached, or its queues not be declared.
+    /// The broker could not be reached, or its queues could not be declared.
     #[error("AMQP_URL: {0}")]
     Broker(#[source] BrokerError),
-    /// Nobody can listen at an address.
+    /// An address could not be bound.
     #[error("{variable}: cannot listen on {address}: {why}")]
     Bind {
-        /// The variable that names the address.
+        /// The variable with the address.
         variable: &'static str,
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// Why.
         why: io::Error,
     },
-    /// The files of `TLS_CERT` and `TLS_KEY` are of no use.
+    /// HTTPS cannot be served with the files of `TLS_CERT` and `TLS_KEY`.
     #[error("{variable}: {why}")]
     Tls {
         /// The variable, or both.
         variable: &'static str,
-        /// Why not.
+        /// Why.
         why: String,
     },
 }
 
-/// Opens the Store and brings its tables up to date.
+/// Opens the store and migrates it.
 pub async fn open_store(
     url: &DatabaseUrl,
     connections: u32,
@@ -70,7 +70,7 @@ pub async fn open_store(
     Ok(store)
 }
 
-/// Connects to the broker that `config` names, or makes queues in process if it names none.
+/// Connects to the broker that `config` names, or makes queues in memory if it names none.
 /// The broker shows `program` as the name of the connections.
 pub async fn open_broker(
     config: &Config,
@@ -92,7 +92,7 @@ pub async fn open_broker(
     Ok(Arc::new(broker))
 }
 
-/// Makes what `SUNO_BASE_URL` and `SUNO_API_KEY` name the channel `default`, enabled.
+/// Writes the upstream of `SUNO_BASE_URL` and `SUNO_API_KEY` as the channel `default`, enabled.
 pub async fn put_environment_channel(
     store: &Store,
     suno: &Suno,
@@ -115,13 +115,13 @@ pub async fn put_environment_channel(
     Ok(())
 }
 
-/// Says on stdout where we are found, for people and scripts to wait for: `listening on <url>`.
+/// Prints `listening on <url>` on stdout. People and scripts wait for this line.
 pub fn announce(url: &str) {
-    say(&format!("listening on {url}"));
+    print(&format!("listening on {url}"));
 }
 
-/// Says something on stdout. Nobody may be reading; we go on all the same.
-pub fn say(text: &str) {
+/// Prints a text on stdout. A closed stdout is no error.
+pub fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -4,16 +4,16 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// That we live.
+/// The process lives.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Alive {
-    /// `ok`.
+    /// Always `ok`.
     status: &'static str,
 }
 
 /// Whether the process lives.
 ///
-/// Asks nobody: a database that is away is no reason to restart us.
+/// Checks no other service: an unreachable database is no reason to restart the process.
 #[utoipa::path(
     get,
     path = "/healthz",

@@ -1,4 +1,4 @@
-//! `GET /metrics`: figures in Prometheus text.
+//! `GET /metrics`: the figures, in Prometheus text.
 
 use axum::extract::State;
 use axum::http::header;

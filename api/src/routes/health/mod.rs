@@ -1,10 +1,11 @@
-//! Health and figures (contract, section 4). No credential: they tell nothing of users or tasks.
+//! Health and figures (contract, section 4). They need no credential, because they tell nothing of users and
+//! tasks.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`healthz`] | whether the process lives |
 //! | [`readyz`] | whether database and broker answer |
-//! | [`metrics`] | figures in Prometheus text |
+//! | [`metrics`] | the figures, in Prometheus text |
 
 pub mod healthz;
 pub mod metrics;
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 
-/// The three of them.
+/// The three routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(healthz::healthz))

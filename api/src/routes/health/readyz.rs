@@ -1,4 +1,4 @@
-//! `GET /readyz`: 200 when database and broker answer, else 503 with which one does not.
+//! `GET /readyz`: 200 if database and broker answer, else 503.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::state::App;
 
-/// How each of them is, as [`Readiness`] prints it: `ok` or `unreachable`.
+/// The JSON of [`Readiness`]: `ok` or `unreachable` for each.
 #[derive(ToSchema)]
 #[schema(as = Readiness)]
 #[allow(dead_code, reason = "it describes a type of another crate")]
@@ -28,7 +28,7 @@ struct Shape {
     ),
 )]
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let readiness = Readiness::ask(&app.store, &*app.broker).await;
+    let readiness = Readiness::check(&app.store, &*app.broker).await;
     let status = if readiness.is_ready() {
         StatusCode::OK
     } else {

@@ -6,13 +6,13 @@ use axum::response::Response;
 
 use utoipa::IntoResponses;
 
-use super::answer::{Success, Task, success};
+use super::response::{FetchedTask, Success, success};
 use crate::error::{ApiError, Result};
 use crate::http::auth::KeyUser;
 use crate::openapi::refusals;
 use crate::state::App;
 
-/// What it may refuse.
+/// The errors of this endpoint.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -21,16 +21,16 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// One task.
+/// Fetches one task.
 ///
-/// A task that is not the caller's does not exist, and neither does one whose id is no id of ours:
-/// 400 and not 404, as clients of this dialect expect.
+/// An unknown id, a malformed id and the id of another user's task get the same error. Its status is 400 and
+/// not 404, as clients of this format expect.
 #[utoipa::path(
     get,
     path = "/suno/fetch/{task_id}",
     tag = crate::openapi::MUSIC,
-    params(("task_id" = String, Path, description = "The task's name")),
-    responses((status = 200, description = "The task", body = Success<Task>), Refusals),
+    params(("task_id" = String, Path, description = "The task's id")),
+    responses((status = 200, description = "The task", body = Success<FetchedTask>), Refusals),
     security(("apiKey" = [])),
 )]
 pub(crate) async fn fetch(
@@ -44,5 +44,5 @@ pub(crate) async fn fetch(
     let task = task.parse().map_err(|_| ApiError::TaskNotExist)?;
     let found = app.store.find(holder.user.id, &[task]).await?;
     let task = found.first().ok_or(ApiError::TaskNotExist)?;
-    Ok(success(Task::from(task)))
+    Ok(success(FetchedTask::from(task)))
 }

@@ -1,4 +1,4 @@
-//! `POST /suno/fetch`: many tasks.
+//! `POST /suno/fetch`: up to 1,000 tasks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +12,8 @@ use shared::task::TaskId;
 use utoipa::openapi::Schema;
 use utoipa::{IntoResponses, ToSchema};
 
-use super::answer::{Success, Task, success};
 use super::request::Fields;
+use super::response::{FetchedTask, Success, success};
 use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::body;
@@ -21,21 +21,21 @@ use crate::limits::FETCH_IDS;
 use crate::openapi::{refusals, schemas};
 use crate::state::App;
 
-/// The body.
+/// The body of the request, for `/openapi.json`.
 #[derive(ToSchema)]
 #[schema(as = Ids)]
 #[allow(dead_code, reason = "it describes what `Fields` reads")]
 pub(crate) struct Ids {
-    /// The tasks' names.
-    #[schema(schema_with = most_ids)]
+    /// The ids of the tasks.
+    #[schema(schema_with = ids_schema)]
     ids: Vec<String>,
 }
 
-fn most_ids() -> Schema {
+fn ids_schema() -> Schema {
     schemas::texts(FETCH_IDS)
 }
 
-/// What it may refuse.
+/// The errors of this endpoint.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -53,16 +53,16 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// Many tasks.
+/// Fetches up to 1,000 tasks.
 ///
-/// Takes `{"ids":["task_…", …]}`. Answers in the order asked, each task once; ids that are unknown
-/// or another user's are left out.
+/// Takes `{"ids":["task_…", …]}`. The tasks are in the order of the ids, each once. Unknown ids and ids of
+/// other users' tasks are left out.
 #[utoipa::path(
     post,
     path = "/suno/fetch",
     tag = crate::openapi::MUSIC,
     request_body = Ids,
-    responses((status = 200, description = "The tasks", body = Success<Vec<Task>>), Refusals),
+    responses((status = 200, description = "The tasks", body = Success<Vec<FetchedTask>>), Refusals),
     security(("apiKey" = [])),
 )]
 pub(crate) async fn fetch_many(
@@ -71,18 +71,18 @@ pub(crate) async fn fetch_many(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let asked = ids(&body::read(&headers, body).await?)?;
-    let found = match asked.as_slice() {
+    let requested = ids(&body::read(&headers, body).await?)?;
+    let found = match requested.as_slice() {
         [] => Vec::new(),
-        asked => app.store.find(holder.user.id, asked).await?,
+        requested => app.store.find(holder.user.id, requested).await?,
     };
     let mut found: HashMap<&TaskId, &TaskView> =
         found.iter().map(|task| (&task.task_id, task)).collect();
-    let tasks = asked.iter().filter_map(|id| found.remove(id));
-    Ok(success(tasks.map(Task::from).collect::<Vec<_>>()))
+    let tasks = requested.iter().filter_map(|id| found.remove(id));
+    Ok(success(tasks.map(FetchedTask::from).collect::<Vec<_>>()))
 }
 
-/// The ids that can be ids of ours, in the order asked, each once.
+/// The well-formed ids in their order, each once.
 fn ids(body: &[u8]) -> Result<Vec<TaskId>> {
     let ids = Fields::parse(body)?.strings("ids")?;
     if ids.len() > FETCH_IDS {
@@ -98,15 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_cannot_be_ours_and_ids_asked_twice_are_left_out() {
+    fn malformed_and_repeated_ids_are_left_out() {
         let (a, b) = ("a".repeat(32), "b".repeat(32));
         let body = format!(r#"{{"ids":["task_{b}","","task_{a}","x","task_{b}"],"more":1}}"#);
-        let asked: Vec<String> = ids(body.as_bytes())
+        let parsed: Vec<String> = ids(body.as_bytes())
             .expect("it reads")
             .iter()
             .map(TaskId::to_string)
             .collect();
-        assert_eq!(asked, [format!("task_{b}"), format!("task_{a}")]);
+        assert_eq!(parsed, [format!("task_{b}"), format!("task_{a}")]);
     }
 
     #[test]

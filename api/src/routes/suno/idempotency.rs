@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request twice is one task (contract, section 3).
+//! `Idempotency-Key`: a repeated request is one task (contract, section 3).
 
 use axum::http::HeaderMap;
 use shared::secret::SecretDigest;
@@ -11,7 +11,7 @@ use crate::error::{ApiError, Result};
 use crate::limits;
 use crate::routes::IDEMPOTENCY_KEY;
 
-/// The key, as `/openapi.json` describes it. White space around it is no part of it, by HTTP.
+/// The schema of the key, for `/openapi.json`. HTTP removes white space around it.
 pub(crate) fn schema() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::String)
@@ -21,10 +21,9 @@ pub(crate) fn schema() -> Schema {
         .into()
 }
 
-/// The key that came along, if one did: 1 to 255 printable ASCII characters, the space included.
-/// What makes it the same request is the action, by whichever of its names, and the body, byte for
-/// byte.
-pub(crate) fn of_request(
+/// The request's key, if it has one: 1 to 255 printable ASCII characters, the space included. Two requests
+/// are the same if they have the same action, by any of its names, and the same bytes in the body.
+pub(crate) fn from_request(
     headers: &HeaderMap,
     action: Action,
     body: &[u8],
@@ -60,7 +59,7 @@ mod tests {
             let key = HeaderValue::from_bytes(key).expect("it is a header");
             headers.append(IDEMPOTENCY_KEY, key);
         }
-        Ok(of_request(&headers, Action::SONG, b"{}")?.map(|found| found.key))
+        Ok(from_request(&headers, Action::SONG, b"{}")?.map(|found| found.key))
     }
 
     #[test]
@@ -85,7 +84,7 @@ mod tests {
     fn action_and_body_make_the_request() {
         let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, HeaderValue::from_static("k"))]);
         let request = |action, body: &[u8]| {
-            let found = of_request(&headers, action, body).expect("the key is good");
+            let found = from_request(&headers, action, body).expect("the key is good");
             found.map(|found| found.request)
         };
         let first = request(Action::SONG, b"{}");

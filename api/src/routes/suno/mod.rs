@@ -1,19 +1,19 @@
-//! Making music, in the upstream's dialect (contract, section 3).
+//! The endpoints for music, in the upstream's format (contract, section 3).
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`submit`] | `POST /suno/submit/{action}` |
-//! | [`request`] | what a submit asks for, checked |
+//! | [`request`] | the body of a submit, checked |
 //! | [`idempotency`] | `Idempotency-Key` |
 //! | [`fetch`] | `GET /suno/fetch/{task_id}` |
 //! | [`fetch_many`] | `POST /suno/fetch` |
-//! | [`answer`] | the shape of success, and of a task |
+//! | [`response`] | the body of a success, and a task in it |
 
-pub mod answer;
 pub mod fetch;
 pub mod fetch_many;
 pub mod idempotency;
 pub mod request;
+pub mod response;
 pub mod submit;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 
-/// The relay's routes.
+/// The routes of `/suno/*`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(submit::submit))

@@ -1,5 +1,5 @@
-//! What a submit asks for, checked. The fields that we know must be of their types; the others are
-//! forwarded untouched, byte for byte: upstreams grow faster than we do.
+//! The body of a submit, checked. Known fields must have their type. Unknown fields are forwarded byte for
+//! byte, so that new features of the upstream work at once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,27 +15,27 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::error::{ApiError, Result, Wanted};
 use crate::openapi::schemas;
 
-/// The model of a song that names none (`suno-upstream.md`).
+/// The model of a song that names none.
 const DEFAULT_MODEL: &str = "chirp-v3-0";
 
-/// The fields of a JSON object, each as it was sent.
+/// The fields of a JSON object, each as the client sent it.
 #[derive(Debug)]
 pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
 
-/// A submit whose fields are all good.
+/// The body of a submit, with valid fields.
 #[derive(Debug)]
-pub struct Request {
+pub struct SubmitRequest {
     fields: Fields,
-    /// The prompt or description, as the listings show it.
+    /// The prompt, or the description, or the title: the `input` of the listings.
     pub input: String,
-    /// The task that it names, as the client sent it.
+    /// The `task_id` field, as the client sent it.
     pub task_id: Option<String>,
-    /// Whether it continues a clip of that task.
+    /// Whether it continues a clip of the task `task_id`.
     pub is_continuation: bool,
 }
 
-impl PartialSchema for Request {
-    /// One of three objects, each with the one field that it needs and all the others if you like.
+impl PartialSchema for SubmitRequest {
+    /// One of three objects. Each requires one field; the others are optional.
     fn schema() -> RefOr<Schema> {
         let by = |field: &str, what: &str| {
             let needed = ObjectBuilder::new()
@@ -48,16 +48,14 @@ impl PartialSchema for Request {
         AnyOfBuilder::new()
             .item(by(
                 "prompt",
-                "A song by its words, or lyrics by what they are about.",
+                "A song with these lyrics, or lyrics about this topic.",
             ))
-            .item(by("gpt_description_prompt", "A song by a description."))
+            .item(by("gpt_description_prompt", "A song from a description."))
             .item(by(
                 "continue_clip_id",
-                "More of a song: needs `task_id` too.",
+                "The continuation of a song; requires `task_id` too.",
             ))
-            .description(Some(
-                "Fields that are not named here are forwarded untouched.",
-            ))
+            .description(Some("Other fields are forwarded unchanged."))
             .into()
     }
 }
@@ -77,14 +75,14 @@ fn described_fields() -> ObjectBuilder {
         .property("task_id", text())
 }
 
-impl ToSchema for Request {
+impl ToSchema for SubmitRequest {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("Submit")
     }
 }
 
-impl Request {
-    /// Reads the body of a submit.
+impl SubmitRequest {
+    /// Parses the body of a submit.
     pub fn parse(action: Action, body: &[u8]) -> Result<Self> {
         let fields = Fields::parse(body)?;
         let prompt = fields.text("prompt")?;
@@ -116,19 +114,19 @@ impl Request {
         Ok(request)
     }
 
-    /// Puts the upstream's name of the task in the place of ours.
-    pub fn name_upstream(&mut self, upstream_id: &str) -> Result<()> {
+    /// Replaces `task_id` with the upstream's id of that task.
+    pub fn set_upstream_id(&mut self, upstream_id: &str) -> Result<()> {
         self.fields.set("task_id", upstream_id)
     }
 
-    /// The request as it goes to the upstream.
+    /// The JSON for the upstream.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string(&self.fields.0).map_err(|error| unwritable(&error))
     }
 }
 
 impl Fields {
-    /// Reads a JSON object. Of a field given twice the last counts.
+    /// Parses a JSON object. If a field is repeated, the last one counts.
     pub fn parse(body: &[u8]) -> Result<Self> {
         serde_json::from_slice(body).map(Self).map_err(|error| {
             if error.is_data() {
@@ -141,7 +139,7 @@ impl Fields {
         })
     }
 
-    /// A text; `None` if it is absent, null or blank.
+    /// The text of a field; `None` if it is absent, null or blank.
     fn text(&self, name: &'static str) -> Result<Option<String>> {
         let text = self.optional::<String>(name, Wanted::Text)?;
         match text {
@@ -150,13 +148,13 @@ impl Fields {
         }
     }
 
-    /// An array of strings, which must be there.
+    /// The strings of a required array field.
     pub fn strings(&self, name: &'static str) -> Result<Vec<String>> {
         self.optional(name, Wanted::Strings)?
             .ok_or(ApiError::Field(name, Wanted::Strings))
     }
 
-    /// A value; `None` if it is absent or null.
+    /// The value of a field; `None` if it is absent or null.
     fn optional<'a, T: Deserialize<'a>>(
         &'a self,
         name: &'static str,
@@ -175,7 +173,7 @@ impl Fields {
     }
 }
 
-/// Strings and what was read as JSON can always be written as JSON.
+/// Cannot happen: strings, and values parsed from JSON, can be written as JSON.
 fn unwritable(error: &serde_json::Error) -> ApiError {
     tracing::error!(%error, "a request could not be written as JSON");
     ApiError::Internal
@@ -185,12 +183,12 @@ fn unwritable(error: &serde_json::Error) -> ApiError {
 mod tests {
     use super::*;
 
-    fn song(body: &str) -> Result<Request> {
-        Request::parse(Action::SONG, body.as_bytes())
+    fn song(body: &str) -> Result<SubmitRequest> {
+        SubmitRequest::parse(Action::SONG, body.as_bytes())
     }
 
     fn refused(action: Action, body: &str) -> ApiError {
-        let parsed = Request::parse(action, body.as_bytes());
+        let parsed = SubmitRequest::parse(action, body.as_bytes());
         parsed.map(|request| request.input).expect_err(body)
     }
 
@@ -211,7 +209,7 @@ mod tests {
                 Ok(r#"{"mv":"chirp-v3-0","prompt":"p"}"#)
             );
         }
-        let lyrics = Request::parse(Action::LYRICS, br#"{"prompt":"p"}"#);
+        let lyrics = SubmitRequest::parse(Action::LYRICS, br#"{"prompt":"p"}"#);
         let forwarded = lyrics.and_then(|request| request.to_json());
         assert_eq!(forwarded.as_deref(), Ok(r#"{"prompt":"p"}"#));
     }
@@ -288,14 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn null_is_as_good_as_absent() {
+    fn null_counts_as_absent() {
         let body = r#"{"prompt":"p","tags":null,"title":null,"mv":null,"continue_clip_id":null,"task_id":null,"make_instrumental":null,"continue_at":null}"#;
         let request = song(body).expect("it is good");
         assert!(request.task_id.is_none() && !request.is_continuation);
     }
 
     #[test]
-    fn what_is_no_object_and_what_is_no_json_are_told_apart() {
+    fn a_body_that_is_no_object_and_one_that_is_no_json_get_different_errors() {
         for body in ["[]", "null", "7", r#""x""#] {
             assert_eq!(refused(Action::SONG, body), ApiError::NotAnObject);
         }
@@ -306,10 +304,12 @@ mod tests {
     }
 
     #[test]
-    fn the_upstreams_name_takes_the_place_of_ours() {
+    fn the_upstreams_id_replaces_the_task_id() {
         let mut request = song(r#"{"prompt":"p","mv":"m","task_id":"task_x"}"#).expect("good");
         assert_eq!(request.task_id.as_deref(), Some("task_x"));
-        request.name_upstream("7c\"0d").expect("it can be written");
+        request
+            .set_upstream_id("7c\"0d")
+            .expect("it can be written");
         let forwarded = r#"{"mv":"m","prompt":"p","task_id":"7c\"0d"}"#;
         assert_eq!(request.to_json().as_deref(), Ok(forwarded));
     }

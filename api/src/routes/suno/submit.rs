@@ -1,4 +1,4 @@
-//! `POST /suno/submit/{action}`: charge, store, answer; the upstream is asked later.
+//! `POST /suno/submit/{action}`: charges and stores the task. A worker calls the upstream later.
 
 use std::time::Duration;
 
@@ -16,44 +16,44 @@ use tracing::Instrument as _;
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
-use super::answer::{Success, success};
 use super::idempotency;
-use super::request::Request;
+use super::request::SubmitRequest;
+use super::response::{Success, success};
 use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::{body, observe};
 use crate::openapi::refusals;
 use crate::state::App;
 
-/// The action of the path; `song` is another name of `music`.
+/// The action of the path, for `/openapi.json`. `song` is the same as `music`.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "it describes what `Action` reads")]
-enum Made {
+enum ActionName {
     Music,
     Song,
     Lyrics,
 }
 
-/// What it takes beside the body.
+/// The headers of the request, for `/openapi.json`.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "it describes what `idempotency` reads")]
-struct Parameters {
-    /// Makes a retry safe: the same key within 24 h answers with the first task and charges nothing.
-    /// 1 to 255 printable characters.
+struct SubmitHeaders {
+    /// Makes a retry safe: a repeated key gets the first task and is not charged, for 24 hours. 1 to 255
+    /// printable characters.
     #[param(rename = "idempotency-key", required = false,
             schema_with = idempotency::schema)]
     idempotency_key: String,
 }
 
-/// How often a submit is tried while other transactions are in its way.
+/// The most attempts of a submit that conflicts with other transactions.
 const ATTEMPTS: u32 = 4;
-/// After so long it is not tried again: a lock that was not given in time (10 s) is held by somebody
-/// who takes long, and a client that is told to come back is better off than one that hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time since the first attempt after which a submit is retried. A lock that is not granted in
+/// 10 s stays held for long, and the client is better served by a 503 than by a longer wait.
+const RETRY_TIME: Duration = Duration::from_secs(5);
 
-/// What it may refuse.
+/// The errors of this endpoint.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -79,19 +79,19 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// Makes a song or lyrics.
+/// Submits a song or lyrics.
 ///
-/// Answers with the task's name as soon as it is durable and paid for.
+/// Responds with the task's id as soon as the task is charged and stored.
 #[utoipa::path(
     post,
     path = "/suno/submit/{action}",
     tag = crate::openapi::MUSIC,
     params(
-        ("action" = inline(Made), Path, description = "What is made, in any case"),
-        Parameters,
+        ("action" = inline(ActionName), Path, description = "The action, in upper or lower case"),
+        SubmitHeaders,
     ),
-    request_body = Request,
-    responses((status = 200, description = "The task's name", body = Success<String>), Refusals),
+    request_body = SubmitRequest,
+    responses((status = 200, description = "The task's id", body = Success<String>), Refusals),
     security(("apiKey" = [])),
 )]
 pub(crate) async fn submit(
@@ -107,11 +107,11 @@ pub(crate) async fn submit(
         .filter(|action| Platform::SUNO.actions().any(|known| known == action));
     let action = action.ok_or(ApiError::InvalidAction)?;
     let body = body::read(&headers, body).await?;
-    let idempotency = idempotency::of_request(&headers, action, &body)?;
-    let mut request = Request::parse(action, &body)?;
+    let idempotency = idempotency::from_request(&headers, action, &body)?;
+    let mut request = SubmitRequest::parse(action, &body)?;
     let continued = continued(&app, holder.user.id, &request).await?;
     if let Some(continued) = &continued {
-        request.name_upstream(&continued.upstream_id)?;
+        request.set_upstream_id(&continued.upstream_id)?;
     }
     let KeyHolder { user, key } = holder;
     let task = NewTask {
@@ -126,21 +126,25 @@ pub(crate) async fn submit(
         idempotency,
         deadline: app.clock.now().after(app.task_timeout),
     };
-    // In a task of its own: a client that goes away now cancels this handler, and the worker is to
-    // be woken all the same.
+    // In a tokio task of its own: a client that disconnects cancels this handler, but the stored task's
+    // message must be published.
     let span = tracing::error_span!("submit", task = %task.task_id, turn = Turn::FIRST.0);
     let stored = tokio::spawn(store(app, task).instrument(span.clone())).await;
     match stored {
         Ok(answer) => answer.map(success),
         Err(error) => {
-            span.in_scope(|| tracing::error!(%error, "a submit died"));
+            span.in_scope(|| tracing::error!(%error, "a submit panicked"));
             Err(ApiError::Internal)
         }
     }
 }
 
-/// The task that is continued: one of the user's own, once accepted by an upstream.
-async fn continued(app: &App, user: UserId, request: &Request) -> Result<Option<Continuable>> {
+/// The task to continue: a task of the user that an upstream accepted.
+async fn continued(
+    app: &App,
+    user: UserId,
+    request: &SubmitRequest,
+) -> Result<Option<Continuable>> {
     let Some(name) = &request.task_id else {
         if request.is_continuation {
             return Err(ApiError::TaskNotExist);
@@ -155,7 +159,7 @@ async fn continued(app: &App, user: UserId, request: &Request) -> Result<Option<
     }
 }
 
-/// Charges and stores the task, and wakes a worker for it.
+/// Charges and stores the task and publishes its message.
 async fn store(app: App, task: NewTask) -> Result<TaskId> {
     let (action, name) = (task.action, task.task_id.clone());
     let submitted = submit_to_store(&app, task).await;
@@ -180,14 +184,13 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     answer
 }
 
-/// Where another transaction was in the way nothing happened: it is tried again, a little later,
-/// unless that took so long that the client is better told.
+/// Stores the task. Retries a conflict with another transaction, which changes nothing, after 10 to 50 ms.
 async fn submit_to_store(app: &App, task: NewTask) -> shared::store::Result<Submitted> {
     let started = app.clock.now();
     for _ in 1..ATTEMPTS {
         match app.store.submit(task.clone(), app.clock.now()).await {
-            Err(StoreError::Contended(error)) if app.clock.now().since(started) < PATIENCE => {
-                tracing::debug!(%error, "another transaction was in the way of a submit");
+            Err(StoreError::Contended(error)) if app.clock.now().since(started) < RETRY_TIME => {
+                tracing::debug!(%error, "a submit conflicted with another transaction");
                 let wait = Duration::from_millis(10 + app.random.below(40));
                 tokio::time::sleep(wait).await;
             }

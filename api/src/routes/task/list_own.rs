@@ -1,4 +1,4 @@
-//! `GET /api/task/self`: the caller's own tasks, newest first.
+//! `GET /api/task/self`: the caller's tasks, newest first.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,33 +6,32 @@ use axum::response::{IntoResponse as _, Response};
 
 use utoipa::IntoResponses;
 
-use super::filter::{self, Asked, Parameters};
-use super::page::{Columns, Listed};
+use super::page::{Columns, ListingBody};
+use super::parameters::{self, ListParameters, ListRequest};
 use super::query::Query;
 use crate::error::Result;
 use crate::http::auth::TokenUser;
 use crate::openapi::refusals;
 use crate::state::App;
 
-/// What it may refuse.
+/// The errors of this endpoint.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        refusals::of_api(filter::refusals())
+        refusals::of_api(parameters::refusals())
     }
 }
 
-/// The caller's own tasks, newest first.
+/// Lists the caller's tasks, newest first.
 ///
-/// Takes the parameters of [`Asked`]. `user_id` and `channel_id` are not among them: here they are
-/// unknown parameters, and ignored.
+/// Unknown parameters are ignored, and so are `user_id` and `channel_id` here.
 #[utoipa::path(
     get,
     path = "/api/task/self",
     tag = crate::openapi::LISTINGS,
-    params(Parameters),
-    responses((status = 200, description = "A page", body = Listed), Refusals),
+    params(ListParameters),
+    responses((status = 200, description = "A page", body = ListingBody), Refusals),
     security(("accessToken" = [], "userNumber" = [])),
 )]
 pub(crate) async fn list_own(
@@ -40,11 +39,11 @@ pub(crate) async fn list_own(
     TokenUser(user): TokenUser,
     query: Query,
 ) -> Result<Response> {
-    let mut asked = Asked::from_query(&query)?;
-    asked.filter.user_id = Some(user.id);
+    let mut request = ListRequest::from_query(&query)?;
+    request.filter.user_id = Some(user.id);
     let page = app
         .store
-        .list(asked.filter.clone(), asked.offset(), asked.page_size)
+        .list(request.filter.clone(), request.offset(), request.page_size)
         .await?;
-    Ok(Json(Listed::new(&page, &asked, Columns::Own)).into_response())
+    Ok(Json(ListingBody::new(&page, &request, Columns::Own)).into_response())
 }

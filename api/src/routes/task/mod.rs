@@ -2,16 +2,16 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`list_own`] | `GET /api/task/self`: the caller's own tasks |
-//! | [`list_all`] | `GET /api/task/`: everybody's, for administrators |
-//! | [`filter`] | the parameters that both take |
-//! | [`page`] | the answer that both give |
-//! | [`query`] | query strings, read strictly |
+//! | [`list_own`] | `GET /api/task/self`: the caller's tasks |
+//! | [`list_all`] | `GET /api/task/`: every user's tasks, for administrators |
+//! | [`parameters`] | the parameters of both |
+//! | [`page`] | the response of both |
+//! | [`query`] | parsing of query strings |
 
-pub mod filter;
 pub mod list_all;
 pub mod list_own;
 pub mod page;
+pub mod parameters;
 pub mod query;
 
 use axum::routing::get;

@@ -1,4 +1,4 @@
-//! The answer that both listings give: the fields of the user's document, in its order.
+//! The response of both listings: the fields of the user's document, in its order.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,34 +6,35 @@ use shared::store::listing::{Page, TaskView};
 use shared::task::{ChannelId, Quota, RowId, TaskId, UserId};
 use utoipa::ToSchema;
 
-use super::filter::Asked;
+use super::parameters::ListRequest;
 use crate::openapi::schemas;
 
-/// Which fields an item has.
+/// The fields of a listed task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
     /// Those of `/api/task/self`.
     Own,
-    /// Those of `/api/task/`: `channel_id` and `username` too.
+    /// Those of `/api/task/`, with `channel_id` and `username`.
     All,
 }
 
-/// A page, as it is printed.
+/// The body of a listing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Listed<'a> {
+#[schema(as = Listed)]
+pub struct ListingBody<'a> {
     /// Always `true`.
     success: bool,
     #[schema(schema_with = schemas::empty_text)]
     message: &'static str,
-    data: Data<'a>,
+    data: PageJson<'a>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Page)]
-struct Data<'a> {
-    /// Its tasks, newest first.
-    items: Vec<Item<'a>>,
-    /// How many tasks match in all.
+struct PageJson<'a> {
+    /// The tasks of the page, newest first.
+    items: Vec<TaskItem<'a>>,
+    /// The number of matching tasks on all pages.
     #[schema(schema_with = schemas::count)]
     total: i64,
     /// From 1.
@@ -43,7 +44,7 @@ struct Data<'a> {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedTask)]
-struct Item<'a> {
+struct TaskItem<'a> {
     #[schema(schema_with = schemas::count)]
     id: RowId,
     #[schema(schema_with = schemas::time)]
@@ -55,7 +56,7 @@ struct Item<'a> {
     platform: &'a str,
     #[schema(schema_with = schemas::count)]
     user_id: UserId,
-    /// The channel that has it; 0 before the first. Not at `/api/task/self`.
+    /// The id of the task's channel; 0 if it has none yet. Not at `/api/task/self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, schema_with = schemas::count)]
     channel_id: Option<ChannelId>,
@@ -63,14 +64,14 @@ struct Item<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     username: Option<&'a str>,
-    /// What was charged.
+    /// The charged quota.
     #[schema(schema_with = schemas::count)]
     quota: Quota,
     #[schema(schema_with = schemas::action)]
     action: &'a str,
     #[schema(schema_with = schemas::status)]
     status: &'static str,
-    /// Why it failed; empty unless it did.
+    /// Why the task failed; empty if it did not.
     fail_reason: &'a str,
     #[schema(schema_with = schemas::time)]
     submit_time: i64,
@@ -78,13 +79,13 @@ struct Item<'a> {
     start_time: i64,
     #[schema(schema_with = schemas::time)]
     finish_time: i64,
-    /// Never falls, and is `100%` exactly when the task is terminal.
+    /// Never decreases, and is `100%` exactly if the task has ended.
     #[schema(schema_with = schemas::progress)]
     progress: String,
     properties: Properties<'a>,
-    /// The upstream's result: an array of clips, or a lyrics object; `{}` while there is none.
+    /// The upstream's result: an array of clips or a lyrics object; `{}` if there is none.
     #[schema(schema_with = schemas::result)]
-    data: Outcome<'a>,
+    data: ResultJson<'a>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,32 +94,32 @@ struct Properties<'a> {
     input: &'a str,
 }
 
-/// The upstream's result as it came, or `{}` while there is none.
+/// The upstream's result, unchanged; `{}` if there is none.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Outcome<'a> {
+enum ResultJson<'a> {
     Some(&'a RawValue),
     None {},
 }
 
-impl<'a> Listed<'a> {
-    /// The page that was asked for.
-    pub fn new(page: &'a Page, asked: &Asked, columns: Columns) -> Self {
-        let items = page.items.iter().map(|task| Item::new(task, columns));
+impl<'a> ListingBody<'a> {
+    /// The body of the requested page.
+    pub fn new(page: &'a Page, request: &ListRequest, columns: Columns) -> Self {
+        let items = page.items.iter().map(|task| TaskItem::new(task, columns));
         Self {
             success: true,
             message: "",
-            data: Data {
+            data: PageJson {
                 items: items.collect(),
                 total: page.total,
-                page: asked.page,
-                page_size: asked.page_size,
+                page: request.page,
+                page_size: request.page_size,
             },
         }
     }
 }
 
-impl<'a> Item<'a> {
+impl<'a> TaskItem<'a> {
     fn new(task: &'a TaskView, columns: Columns) -> Self {
         let is_all = columns == Columns::All;
         Self {
@@ -139,20 +140,20 @@ impl<'a> Item<'a> {
             finish_time: task.finish_time,
             progress: task.progress.to_string(),
             properties: Properties { input: &task.input },
-            data: result(task).map_or(Outcome::None {}, Outcome::Some),
+            data: result(task).map_or(ResultJson::None {}, ResultJson::Some),
         }
     }
 }
 
-/// A task's result. One that does not read as JSON is logged and shown as none: one bad row must
-/// not hide a page of good ones.
+/// The task's result. A result that is not JSON is logged and shown as none, so that one bad row does not hide
+/// its page.
 pub(crate) fn result(task: &TaskView) -> Option<&RawValue> {
     let data = task.data.as_deref()?;
     match serde_json::from_str::<&RawValue>(data) {
         Ok(raw) if raw.get() == "null" => None,
         Ok(raw) => Some(raw),
         Err(error) => {
-            tracing::error!(task = %task.task_id, row = task.id.0, %error, "bad row: tasks.data is no JSON");
+            tracing::error!(task = %task.task_id, row = task.id.0, %error, "bad row: tasks.data is not JSON");
             None
         }
     }

@@ -1,13 +1,12 @@
-//! Query strings, read strictly: what cannot be meant is an error that names the parameter, never
-//! a filter that silently does something else.
+//! Strict parsing of query strings. A wrong value is an error that names the parameter; it is never ignored.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Result, Wanted};
 
-/// The parameters of a request. An empty one counts as absent, because existing web clients send
-/// them all; of one given twice the last counts; unknown ones are ignored.
+/// The parameters of a request. An empty parameter counts as absent, because existing web clients send every
+/// parameter. If a parameter is repeated, the last one counts. Unknown parameters are ignored.
 #[derive(Debug, Clone)]
 pub struct Query(Vec<(String, String)>);
 
@@ -20,7 +19,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// Reads `a=1&b=%20`: percent-encoded UTF-8, where `+` is a space.
+    /// Parses `a=1&b=%20`: percent-encoded UTF-8, with `+` for a space.
     pub fn parse(query: &str) -> Result<Self> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pairs = pairs.map(|pair| {
@@ -30,7 +29,7 @@ impl Query {
         Ok(Self(pairs.collect::<Result<_>>()?))
     }
 
-    /// The text of a parameter. NUL characters are refused: no database of ours can compare them.
+    /// The text of a parameter. A NUL character is an error, because the databases cannot store it.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>> {
         match self.last(name) {
             Some(text) if text.contains('\0') => {
@@ -40,8 +39,8 @@ impl Query {
         }
     }
 
-    /// The whole number of a parameter: digits, with or without a sign and white space around.
-    /// Numbers that are too large or too small for us are the largest or the smallest.
+    /// The whole number of a parameter: digits, with an optional sign, and white space around. A number beyond
+    /// 64 bits counts as the nearest within.
     pub fn number(&self, name: &'static str) -> Result<Option<i64>> {
         let Some(text) = self.last(name) else {
             return Ok(None);
@@ -126,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_ours_are_the_largest_and_the_smallest() {
+    fn numbers_beyond_64_bits_are_the_largest_and_the_smallest() {
         assert_eq!(number_in("p=9223372036854775808"), Ok(Some(i64::MAX)));
         assert_eq!(number_in("p=-9223372036854775809"), Ok(Some(i64::MIN)));
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn a_value_that_is_not_a_number_is_refused() {
         let refused = Err(ApiError::Parameter("p", Wanted::WholeNumber));
         for value in ["x", "1.5", "1e3", "0x1", "--1", "%20", "NaN", "1_000", "١"] {
             assert_eq!(number_in(&format!("p={value}")), refused, "{value}");

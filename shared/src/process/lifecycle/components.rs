@@ -1,5 +1,5 @@
-//! The parts of a process: one that ends too early takes the process down, so that its supervisor
-//! starts it anew. No process that limps.
+//! The components of a process. If one ends too early, the process stops, so that its supervisor starts it
+//! again: no process goes on with a missing component.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -10,16 +10,16 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::Stop;
 
-/// How a component ended: what it said if it failed.
+/// How a component ended, with its error as text.
 type Ended = Result<(), String>;
 
-/// A component ended before anybody wished to stop. The process is to exit with code 1.
+/// A component ended before a stop was requested. The process exits with code 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {component} died: {reason}")]
 pub struct ComponentDied {
-    /// Which one.
+    /// The component's name.
     pub component: &'static str,
-    /// Why.
+    /// Why it ended.
     pub reason: String,
 }
 
@@ -32,7 +32,7 @@ pub fn rethrow(died: Option<JoinError>) {
     }
 }
 
-/// The long-lived parts of a process: the server, the consumers, the sweep. Dropped, it aborts them.
+/// The running components of a process. Dropping this aborts them.
 #[derive(Debug, Default)]
 pub struct Components {
     running: JoinSet<Ended>,
@@ -40,13 +40,13 @@ pub struct Components {
 }
 
 impl Components {
-    /// None yet.
+    /// No components yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Starts a component. `name` stands behind "the" in messages: "HTTP server", "sweep". It is to
-    /// run until a stop is requested, and then to end by itself within the grace.
+    /// Starts a component. Messages show `name` after "the": "HTTP server", "sweep". `work` must run until a stop
+    /// is requested, and then end by itself within the grace.
     pub fn spawn<E: Display>(
         &mut self,
         name: &'static str,
@@ -58,9 +58,9 @@ impl Components {
         self.names.insert(task.id(), name);
     }
 
-    /// Runs until `stop` is requested and every component has ended, or `grace` has passed since;
-    /// what still runs then is aborted. A component that ends before, in whichever way, requests
-    /// the stop itself, and is the error once the others have ended.
+    /// Runs until `stop` is requested and every component has ended. Components that still run `grace` after the
+    /// request are aborted. If a component ends before the request, in any way, requests `stop` and returns that
+    /// component once the others have ended.
     pub async fn run(mut self, stop: Stop, grace: Duration) -> Result<(), ComponentDied> {
         let outcome = self.until_stop(&stop).await;
         stop.request();
@@ -68,10 +68,10 @@ impl Components {
         outcome
     }
 
-    /// Until somebody wishes to stop. An error is the component that ended before that.
+    /// Waits for the request. Returns the component that ended before it.
     async fn until_stop(&mut self, stop: &Stop) -> Result<(), ComponentDied> {
         tokio::select! {
-            // A component that ends because of the stop must not look as if it had died.
+            // The stop first, so that a component that ends because of it does not count as dead.
             biased;
             () = stop.requested() => Ok(()),
             Some(joined) = self.running.join_next_with_id() => {
@@ -87,7 +87,7 @@ impl Components {
         }
     }
 
-    /// Waits for what runs, up to `grace`.
+    /// Waits up to `grace` for the running components, then aborts them.
     async fn wind_down(&mut self, grace: Duration) {
         let over = tokio::time::sleep(grace);
         tokio::pin!(over);
@@ -123,7 +123,7 @@ impl Components {
     }
 }
 
-/// Logs how a component ended that was to end.
+/// Logs how a component ended after the request.
 fn report(component: &'static str, ended: Ended) {
     match ended {
         Ok(()) => tracing::debug!(component, "a component stopped"),

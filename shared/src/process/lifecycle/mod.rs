@@ -1,10 +1,10 @@
-//! Start, stop, and a component that dies (`design.md`, Processes).
+//! Stop requests, stop signals, and the components of a process.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`stop`] | the wish to stop, that everything long-lived watches |
-//! | [`signals`] | SIGTERM and SIGINT make that wish; a second one exits at once |
-//! | [`components`] | the parts of a process: one that ends too early takes it down |
+//! | [`stop`] | the stop request that every long-lived part watches |
+//! | [`signals`] | SIGTERM and SIGINT request a stop; a second signal exits at once |
+//! | [`components`] | the components of a process; one that ends too early stops the process |
 
 pub mod components;
 pub mod signals;

@@ -1,10 +1,10 @@
-//! SIGTERM and SIGINT wish to stop; a second one exits at once.
+//! SIGTERM and SIGINT request a stop; a second signal exits at once.
 
 use std::io;
 
 use super::Stop;
 
-/// What we were told to stop by.
+/// A stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signal {
     Interrupt,
@@ -19,7 +19,7 @@ impl Signal {
         }
     }
 
-    /// The exit code of a process that died of it: 128 and the signal's number.
+    /// The exit code after this signal: 128 plus its number.
     fn exit_code(self) -> i32 {
         match self {
             Self::Interrupt => 130,
@@ -28,8 +28,8 @@ impl Signal {
     }
 }
 
-/// From now on, the first SIGTERM or SIGINT (Ctrl-C) requests `stop`, and the second ends the
-/// process at once with exit code 143 or 130. Must be called within a Tokio runtime.
+/// Makes the first SIGTERM or SIGINT (Ctrl-C) request `stop`, and the second end the process at once with exit
+/// code 143 or 130. Must be called in a Tokio runtime.
 pub fn stop_on_signals(stop: Stop) -> io::Result<()> {
     let mut signals = Signals::listen()?;
     tokio::spawn(async move {
@@ -57,7 +57,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Takes the signals over from the system at once, not at the first wait.
+    /// Registers for the signals at once, not at the first wait.
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -84,7 +84,7 @@ impl Signals {
 }
 
 impl Signals {
-    /// The next of them. Cancel-safe.
+    /// Waits for the next signal. Cancel-safe.
     async fn next(&mut self) -> Signal {
         tokio::select! {
             Some(()) = self.interrupt.recv() => Signal::Interrupt,

@@ -1,32 +1,32 @@
-//! The wish to stop, that everything long-lived watches.
+//! The stop request that every long-lived part watches.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// The wish that the process stops. Clones are one and the same; it cannot be taken back.
+/// A request that the process stops. Clones share the request. It cannot be withdrawn.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
-    /// Nobody wishes to stop yet.
+    /// Not requested yet.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Wishes to stop.
+    /// Requests the stop.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether anybody wishes to stop.
+    /// Whether the stop is requested.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until somebody wishes to stop; at once if somebody did. Cancel-safe.
+    /// Waits until the stop is requested. Cancel-safe.
     pub async fn requested(&self) {
-        // An error would mean that the sender is gone, and we hold it.
+        // Cannot fail: `self` holds the sender.
         let _ = self.0.subscribe().wait_for(|requested| *requested).await;
     }
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_wish_to_stop_reaches_every_clone_before_and_after() {
+    async fn a_request_reaches_every_clone_before_and_after() {
         let stop = Stop::new();
         let waiting = tokio::spawn({
             let stop = stop.clone();
@@ -51,7 +51,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!stop.is_requested() && !waiting.is_finished());
         stop.clone().request();
-        waiting.await.expect("it saw the wish");
+        waiting.await.expect("it saw the request");
         stop.requested().await;
         assert!(stop.is_requested());
     }

@@ -1,30 +1,29 @@
-//! Counters, gauges and histograms for `GET /metrics`.
+//! Figures: the counters, gauges and histograms of `GET /metrics`.
 //!
-//! Code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`); each
-//! program calls [`Figures::install`] once, and [`Figures::describe`] with the tables of what it
-//! counts.
+//! Code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`). A program calls
+//! [`Figures::install`], and [`Figures::describe`] with the tables of its figures.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// From a fast query to a song that takes the whole of `TASK_TIMEOUT`, in seconds.
+/// The buckets of histograms, in seconds: from a fast query to the whole of `TASK_TIMEOUT`.
 const SECONDS: [f64; 19] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     150.0, 300.0, 600.0, 1800.0,
 ];
 
-/// How many of something are in a batch: for histograms whose name ends in `_size`.
+/// The buckets of histograms whose name ends in `_size`: the size of a batch.
 const SIZES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0];
 
-/// How often what histograms have gathered since the last scrape is put in order.
+/// The time between two clean-ups of the samples that histograms gather between scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// A figure and what it says, for its HELP line.
+/// A figure: its name, and its description for the HELP line.
 #[derive(Debug, Clone, Copy)]
 pub enum Figure {
-    /// Only grows; its name ends in `_total`.
+    /// Only grows. Its name ends in `_total`.
     Counter(&'static str, &'static str),
     /// Goes up and down.
     Gauge(&'static str, &'static str),
@@ -32,13 +31,13 @@ pub enum Figure {
     Histogram(&'static str, &'static str),
 }
 
-/// The process's figures. Many may hold them.
+/// The figures of the process. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Figures(PrometheusHandle);
 
 impl Figures {
-    /// Starts counting for the whole process; later calls return the same figures. Must be called
-    /// within a Tokio runtime: it looks after the figures from time to time.
+    /// Starts counting for the whole process. Later calls return the same figures. Must be called in a Tokio
+    /// runtime, where it starts the clean-up.
     pub fn install() -> Self {
         static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
         let handle = INSTALLED.get_or_init(|| {
@@ -47,11 +46,11 @@ impl Figures {
             if metrics::set_global_recorder(recorder).is_err() {
                 tracing::warn!("something else counts already; /metrics will be empty");
             }
-            let kept = handle.clone();
+            let upkeep = handle.clone();
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(UPKEEP).await;
-                    kept.run_upkeep();
+                    upkeep.run_upkeep();
                 }
             });
             handle
@@ -59,7 +58,7 @@ impl Figures {
         Self(handle.clone())
     }
 
-    /// Says what figures mean.
+    /// Adds the descriptions of figures.
     pub fn describe(&self, figures: &[Figure]) {
         for figure in figures {
             match *figure {
@@ -70,7 +69,7 @@ impl Figures {
         }
     }
 
-    /// Everything counted so far, as Prometheus text (version 0.0.4).
+    /// The figures as Prometheus text (version 0.0.4).
     pub fn render(&self) -> String {
         self.0.render()
     }

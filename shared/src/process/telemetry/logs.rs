@@ -1,4 +1,4 @@
-//! Log lines, to stderr: stdout belongs to the programs' own words.
+//! Log lines, on stderr. Stdout is for the output of commands and `listening on …`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -13,10 +13,10 @@ use tracing_subscriber::fmt::time::FormatTime;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Log, LogFormat};
 
-/// Starts logging for the whole process, panics included. The first call counts.
+/// Starts logging for the whole process, panics included. Later calls change nothing.
 ///
-/// A line of JSON has `timestamp`, `level`, `target`, `message` and the event's fields side by side,
-/// and `spans`, from the outermost in, each with its fields.
+/// A JSON line has `timestamp`, `level`, `target`, `message` and the event's fields on one level, and the array
+/// `spans`, the outermost first, each with its fields.
 pub fn init(log: &Log) {
     let terminal = io::stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal {
@@ -35,7 +35,7 @@ pub fn init(log: &Log) {
     }
 }
 
-/// What turns events into lines on `writer`.
+/// A subscriber that writes events as lines on `writer`.
 fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -46,10 +46,10 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt()
-        // Of a filter that came from a valid configuration nothing is lost here.
+        // The configuration has checked the filter, so that nothing is lost.
         .with_env_filter(EnvFilter::builder().parse_lossy(filter))
         .with_timer(Utc)
-        // A stderr that is gone is no reason to panic.
+        // A closed stderr must not cause a panic.
         .log_internal_errors(false)
         .with_writer(writer);
     match format {
@@ -61,13 +61,13 @@ where
                 .with_span_list(true)
                 .finish(),
         ),
-        // On a terminal the colours are the library's own choice: it respects NO_COLOR.
+        // On a terminal the library decides about colours; it respects NO_COLOR.
         LogFormat::Pretty if terminal => Box::new(lines.compact().with_target(false).finish()),
         LogFormat::Pretty => Box::new(lines.with_ansi(false).compact().with_target(false).finish()),
     }
 }
 
-/// The time of a line: `2026-07-28T12:34:56.789Z`.
+/// Writes the time of a line: `2026-07-28T12:34:56.789Z`.
 struct Utc;
 
 impl FormatTime for Utc {
@@ -76,7 +76,7 @@ impl FormatTime for Utc {
     }
 }
 
-/// A panic as a log line like any other, so that what reads the log can read it.
+/// Logs a panic as a line of the same format as the others.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     let message = panic.payload_as_str().unwrap_or("it did not say why");

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`logs`] | log lines, to stderr: stdout belongs to the programs' own words |
+//! | [`logs`] | log lines, on stderr |
 //! | [`figures`] | counters, gauges and histograms for `GET /metrics` |
 
 pub mod figures;

@@ -1,4 +1,4 @@
-//! The parameters that both listings take (contract, section 2).
+//! The parameters of both listings (contract, section 2).
 
 use shared::store::listing::Filter;
 use shared::task::Action;
@@ -9,38 +9,38 @@ use crate::error::{ApiError, Result, Wanted};
 use crate::limits::{DEFAULT_PAGE_SIZE, PAGE_SIZE};
 use crate::openapi::schemas;
 
-/// The parameters, as `/openapi.json` describes them; [`Asked::from_query`] reads them.
+/// The parameters for `/openapi.json`; [`ListRequest::from_query`] reads them.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "it describes what `Query` reads")]
-pub(crate) struct Parameters {
-    /// The page, from 1; below 1 is 1.
+pub(crate) struct ListParameters {
+    /// The page, from 1. Below 1 counts as 1.
     #[param(required = false, schema_with = schemas::optional_number)]
     p: i64,
-    /// Tasks a page: 20 if it is absent or below 1, at most 100.
+    /// The tasks on a page, at most 100; 20 if it is absent or below 1.
     #[param(required = false, schema_with = schemas::optional_number)]
     page_size: i64,
-    /// Tasks of this platform only, `suno` say.
+    /// Only tasks of this platform, such as `suno`.
     #[param(required = false, schema_with = schemas::text_without_nul)]
     platform: String,
-    /// The task of this name only.
+    /// Only the task with this id.
     #[param(required = false, schema_with = schemas::text_without_nul)]
     task_id: String,
-    /// Tasks in this status only.
+    /// Only tasks in this status.
     #[param(required = false, schema_with = schemas::optional_status)]
     status: String,
-    /// Tasks of this action only: `song` (or `music`) or `lyrics`, in any case.
+    /// Only tasks of this action: `song` (or `music`) or `lyrics`, in upper or lower case.
     #[param(required = false, schema_with = schemas::text_without_nul)]
     action: String,
-    /// Tasks submitted at this Unix second or later.
+    /// Only tasks submitted at this Unix second or later.
     #[param(required = false, schema_with = schemas::optional_number)]
     start_timestamp: i64,
-    /// Tasks submitted at this Unix second or earlier.
+    /// Only tasks submitted at this Unix second or earlier.
     #[param(required = false, schema_with = schemas::optional_number)]
     end_timestamp: i64,
 }
 
-/// What is refused of them, for `/openapi.json`.
+/// The errors of wrong parameters, for `/openapi.json`.
 pub(crate) fn refusals() -> [ApiError; 4] {
     [
         ApiError::Parameter("p", Wanted::WholeNumber),
@@ -50,19 +50,19 @@ pub(crate) fn refusals() -> [ApiError; 4] {
     ]
 }
 
-/// What a client asked for: `p`, `page_size`, `platform`, `task_id`, `status`, `action`,
-/// `start_timestamp` and `end_timestamp`, each optional.
+/// A request for a listing: `p`, `page_size`, `platform`, `task_id`, `status`, `action`, `start_timestamp` and
+/// `end_timestamp`, each optional.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ListRequest {
     /// The page, from 1.
     pub page: i64,
-    /// Tasks a page, 1 to 100.
+    /// The tasks on a page, 1 to 100.
     pub page_size: i64,
-    /// Which tasks.
+    /// The tasks to list.
     pub filter: Filter,
 }
 
-impl Asked {
+impl ListRequest {
     /// Reads the parameters.
     pub fn from_query(query: &Query) -> Result<Self> {
         let page_size = match query.number("page_size")? {
@@ -82,7 +82,7 @@ impl Asked {
                 ),
             },
             action: known_action,
-            // `action=video` is no mistake of the client: there just are no such tasks.
+            // An unknown action is no error: no task has it, so the listing is empty.
             nothing: action.is_some() && known_action.is_none(),
             start_timestamp: query.number("start_timestamp")?,
             end_timestamp: query.number("end_timestamp")?,
@@ -96,8 +96,7 @@ impl Asked {
         })
     }
 
-    /// How many tasks stand before the page. A page that is further away than there are numbers is
-    /// past the end, like any other.
+    /// The number of tasks before the page; at most `i64::MAX`, which is past every end.
     pub fn offset(&self) -> i64 {
         (self.page - 1).saturating_mul(self.page_size)
     }
@@ -108,13 +107,13 @@ mod tests {
     use super::*;
     use shared::task::Status;
 
-    fn asked(query: &str) -> Result<Asked> {
-        Asked::from_query(&Query::parse(query)?)
+    fn request(query: &str) -> Result<ListRequest> {
+        ListRequest::from_query(&Query::parse(query)?)
     }
 
     fn page_of(query: &str) -> (i64, i64, i64) {
-        let asked = asked(query).expect("the query is good");
-        (asked.page, asked.page_size, asked.offset())
+        let request = request(query).expect("the query is good");
+        (request.page, request.page_size, request.offset())
     }
 
     #[test]
@@ -132,30 +131,30 @@ mod tests {
     #[test]
     fn an_action_in_any_case_is_found_and_an_unknown_one_matches_nothing() {
         for name in ["song", "music", "MUSIC"] {
-            let filter = asked(&format!("action={name}")).expect("good").filter;
+            let filter = request(&format!("action={name}")).expect("good").filter;
             assert_eq!((filter.action, filter.nothing), (Some(Action::SONG), false));
         }
-        let filter = asked("action=video").expect("good").filter;
+        let filter = request("action=video").expect("good").filter;
         assert_eq!((filter.action, filter.nothing), (None, true));
-        assert!(!asked("action=").expect("good").filter.nothing);
+        assert!(!request("action=").expect("good").filter.nothing);
     }
 
     #[test]
     fn a_status_is_one_of_the_seven_exactly() {
-        let filter = asked("status=IN_PROGRESS").expect("good").filter;
+        let filter = request("status=IN_PROGRESS").expect("good").filter;
         assert_eq!(filter.status, Some(Status::InProgress));
         for status in ["success", "DONE", "SUCCESS%20"] {
-            let refused = asked(&format!("status={status}")).map(|_| ());
+            let refused = request(&format!("status={status}")).map(|_| ());
             let expected = Err(ApiError::Parameter("status", Wanted::Status));
             assert_eq!(refused, expected, "{status}");
         }
     }
 
     #[test]
-    fn the_users_own_example_reads() {
+    fn the_example_of_the_users_document_is_read() {
         let query = "p=1&page_size=20&platform=suno&task_id=task123&status=SUCCESS&action=song\
                      &start_timestamp=1640908800&end_timestamp=1640995200";
-        let filter = asked(query).expect("good").filter;
+        let filter = request(query).expect("good").filter;
         assert_eq!(filter.platform.as_deref(), Some("suno"));
         assert_eq!(filter.task_id.as_deref(), Some("task123"));
         assert_eq!(filter.start_timestamp, Some(1_640_908_800));

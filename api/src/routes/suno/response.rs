@@ -1,4 +1,4 @@
-//! The shape of success, and of a task, in the upstream's dialect (`suno-upstream.md`).
+//! The body of a success, and a task in it, in the upstream's format.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -12,7 +12,7 @@ use utoipa::openapi::Schema;
 use crate::openapi::schemas;
 use crate::routes::task::page::result;
 
-/// A success of `/suno/*`.
+/// The body of a success of `/suno/*`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Success<T> {
     #[schema(schema_with = schemas::success)]
@@ -22,7 +22,7 @@ pub(crate) struct Success<T> {
     data: T,
 }
 
-/// `{"code":"success","message":"","data":…}`.
+/// The response `{"code":"success","message":"","data":…}`.
 pub(crate) fn success(data: impl Serialize) -> Response {
     Json(Success {
         code: "success",
@@ -32,10 +32,11 @@ pub(crate) fn success(data: impl Serialize) -> Response {
     .into_response()
 }
 
-/// A task as the upstream would print it; times are Unix seconds by our own clock.
+/// A task in the upstream's format. Times are Unix seconds by the server's clock.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
 #[allow(clippy::struct_field_names, reason = "the upstream's names")]
-pub struct Task<'a> {
+pub struct FetchedTask<'a> {
     #[schema(schema_with = schemas::task_id)]
     task_id: &'a TaskId,
     #[schema(schema_with = dialect_actions)]
@@ -55,7 +56,7 @@ pub struct Task<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// An action as the Suno dialect prints it: `MUSIC`, `LYRICS`.
+/// An action in the Suno dialect: `MUSIC`, `LYRICS`.
 fn dialect_action(action: Action) -> String {
     match action {
         Action::SONG => "MUSIC".to_owned(),
@@ -67,7 +68,7 @@ fn dialect_actions() -> Schema {
     schemas::one_of(Platform::SUNO.actions().copied().map(dialect_action))
 }
 
-impl<'a> From<&'a TaskView> for Task<'a> {
+impl<'a> From<&'a TaskView> for FetchedTask<'a> {
     fn from(task: &'a TaskView) -> Self {
         Self {
             task_id: &task.task_id,
