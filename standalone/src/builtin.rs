@@ -1,4 +1,4 @@
-//! The simulator that is the channel while there is no other.
+//! The built-in simulator: the upstream while there is no other channel.
 
 use std::net::Ipv4Addr;
 
@@ -11,11 +11,11 @@ use shared::store::channels::NewChannel;
 use shared::task::Platform;
 use suno_simulator::{Options, Simulator};
 
-/// What the channel is called.
+/// The name of the simulator's channel.
 const NAME: &str = "builtin-simulator";
 
-/// Starts the simulator, and makes it the channel, where no channel exists but it. The first real
-/// channel disables it, in the same transaction: paid tasks must not go to a simulator.
+/// Starts the simulator and writes its channel, unless there is another channel. Creating the first real channel
+/// disables this one in the same transaction, so that no paid task goes to a simulator.
 pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simulator>, Failed> {
     if store
         .channels()
@@ -43,7 +43,7 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
     Ok(Some(simulator))
 }
 
-/// Says so.
+/// Prints where the simulator listens and how to replace it.
 pub fn introduce(simulator: &Simulator) {
     print(&format!(
         "There is no channel yet, so a simulator stands in for the upstream, on {}: no music is made.\n\

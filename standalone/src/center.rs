@@ -5,9 +5,9 @@ use api::http::server::Server;
 use shared::process::Process;
 use shared::process::lifecycle::ComponentDied;
 
-/// A task center that was started.
+/// A started task center.
 pub struct Center {
-    /// Where clients find it.
+    /// The URL for clients.
     pub url: String,
     process: Process,
     publisher: SubmitPublisher,

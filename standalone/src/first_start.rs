@@ -1,4 +1,4 @@
-//! The users that a new database gets, so that one can begin at once.
+//! Creates the first users of a new database, so that it can be tried at once.
 
 use shared::clock::Millis;
 use shared::process::Failed;
@@ -9,22 +9,22 @@ use shared::store::Store;
 use shared::store::accounts::{NewUser, Role};
 use shared::task::{Quota, UserId};
 
-/// What the user `demo` is granted: 66 songs at the first prices.
+/// The quota of the user `demo`: 66 songs at the initial prices.
 const DEMO_QUOTA: i64 = 10_000_000;
 
-/// The users made on the first start, with secrets that nobody can read again.
-pub struct Newcomers {
+/// The users of a first start, with their secrets, which the database does not hold.
+pub struct FirstUsers {
     admin: (UserId, Secret),
     demo: (UserId, Secret),
     key: Secret,
 }
 
-/// Makes an `admin` and a `demo` user where there is no user at all.
+/// Creates the users `admin` and `demo` if there are no users.
 pub async fn make_users(
     store: &Store,
     random: &Random,
     now: Millis,
-) -> Result<Option<Newcomers>, Failed> {
+) -> Result<Option<FirstUsers>, Failed> {
     if !store.users().await?.is_empty() {
         return Ok(None);
     }
@@ -48,11 +48,11 @@ pub async fn make_users(
     store
         .create_key(demo.0, "first key", key.digest(), None, now)
         .await?;
-    Ok(Some(Newcomers { admin, demo, key }))
+    Ok(Some(FirstUsers { admin, demo, key }))
 }
 
-impl Newcomers {
-    /// Prints who they are, once, and a request to paste.
+impl FirstUsers {
+    /// Prints the users' ids and secrets, and requests to paste.
     pub fn introduce(&self, url: &str) {
         let (admin, admin_token) = (&self.admin.0, self.admin.1.expose());
         let (demo, demo_token) = (&self.demo.0, self.demo.1.expose());

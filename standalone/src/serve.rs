@@ -1,4 +1,4 @@
-//! `task-center serve`: the start of a server.
+//! `task-center serve`: starts and runs the server.
 
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Config, Program};
@@ -14,8 +14,8 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
     let (store, random) = (process.store.clone(), process.random.clone());
     let simulator = builtin::start_if_needed(&store, SystemClock.now()).await?;
     let server = api::start::bind(&config).await?;
-    // Last, when nothing else can fail: the secrets are shown once, and only after all went well.
-    let newcomers = first_start::make_users(&store, &random, SystemClock.now()).await?;
+    // After every step that can fail, because the secrets are shown only once.
+    let users = first_start::make_users(&store, &random, SystemClock.now()).await?;
     let center = Center::start(
         process,
         server,
@@ -23,8 +23,8 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
         worker::Settings::of(&config),
     )?;
     announce(&center.url);
-    if let Some(newcomers) = newcomers {
-        newcomers.introduce(&center.url);
+    if let Some(users) = users {
+        users.introduce(&center.url);
     }
     if let Some(simulator) = &simulator {
         builtin::introduce(simulator);

@@ -8,7 +8,7 @@ use shared::process::telemetry::Figure;
 
 const PREFIX: &str = "task_center_";
 
-/// What every program says it shows.
+/// The names of all figures that the programs describe.
 fn described() -> BTreeSet<String> {
     let tables = [
         shared::process::gauges::FIGURES,
@@ -21,7 +21,7 @@ fn described() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Every word of `text` that begins like a figure's name.
+/// Every word of `text` that starts like a figure's name.
 fn named(text: &str) -> BTreeSet<String> {
     let begins = text.match_indices(PREFIX).map(|(at, _)| &text[at..]);
     begins

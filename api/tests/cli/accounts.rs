@@ -9,24 +9,24 @@ use crate::operator::Operator;
 #[test]
 fn a_user_is_made_listed_granted_disabled_and_gets_a_new_token() {
     let operator = Operator::new();
-    let made = operator.json(&["user", "create", "--name", "小明", "--quota", "500"]);
+    let made = operator.json("user create --name 小明 --quota 500");
     let token = made["access_token"].as_str().expect("a token is printed");
     assert_eq!(token.len(), 32);
     assert_eq!(
         made,
         json!({"id": 1, "name": "小明", "access_token": token})
     );
-    let granted = operator.json_text(&["user", "grant", "--name", "小明", "--quota", "25"]);
+    let granted = operator.json_text("user grant --name 小明 --quota 25");
     assert_eq!(granted, r#"{"name":"小明","quota":525}"#);
-    operator.says(&["user", "create", "--name", "root", "--role", "admin"]);
-    operator.says(&["user", "disable", "--name", "root"]);
+    operator.says("user create --name root --role admin");
+    operator.says("user disable --name root");
     assert_eq!(
-        operator.json_text(&["user", "list"]),
+        operator.json_text("user list"),
         r#"[{"id":1,"name":"小明","role":"user","enabled":true,"quota":525,"used_quota":0},"#
             .to_owned()
             + r#"{"id":2,"name":"root","role":"admin","enabled":false,"quota":0,"used_quota":0}]"#
     );
-    let rotated = operator.json(&["user", "rotate-token", "--name", "小明"]);
+    let rotated = operator.json("user rotate-token --name 小明");
     assert_eq!(
         (&rotated["id"], &rotated["name"]),
         (&json!(1), &json!("小明"))
@@ -37,35 +37,30 @@ fn a_user_is_made_listed_granted_disabled_and_gets_a_new_token() {
 #[test]
 fn a_key_is_made_listed_disabled_and_enabled() {
     let operator = Operator::new();
-    operator.says(&["user", "create", "--name", "a"]);
-    let first = operator.json(&["key", "create", "--user", "a", "--label", "phone"]);
+    operator.says("user create --name a");
+    let first = operator.json("key create --user a --label phone");
     let key = first["key"].as_str().expect("the key is printed");
     assert!(key.starts_with("sk-") && key.len() == 51, "{key}");
-    operator.says(&[
-        "key", "create", "--user", "a", "--label", "tv", "--quota", "9",
-    ]);
-    operator.says(&["key", "disable", "--id", "2"]);
+    operator.says("key create --user a --label tv --quota 9");
+    operator.says("key disable --id 2");
     assert_eq!(
-        operator.json_text(&["key", "list", "--user", "a"]),
+        operator.json_text("key list --user a"),
         r#"[{"id":1,"label":"phone","enabled":true,"quota":null,"used_quota":0},"#.to_owned()
             + r#"{"id":2,"label":"tv","enabled":false,"quota":9,"used_quota":0}]"#
     );
-    operator.says(&["key", "enable", "--id", "2"]);
-    assert_eq!(
-        operator.json(&["key", "list", "--user", "a"])[1]["enabled"],
-        true
-    );
+    operator.says("key enable --id 2");
+    assert_eq!(operator.json("key list --user a")[1]["enabled"], true);
 }
 
 #[test]
 fn what_is_printed_once_has_its_keys_in_the_order_of_the_contract() {
     let operator = Operator::new();
-    let user = operator.json_text(&["user", "create", "--name", "a"]);
+    let user = operator.json_text("user create --name a");
     assert!(
         user.starts_with(r#"{"id":1,"name":"a","access_token":""#),
         "{user}"
     );
-    let key = operator.json_text(&["key", "create", "--user", "a", "--label", "b"]);
+    let key = operator.json_text("key create --user a --label b");
     assert!(key.starts_with(r#"{"id":1,"key":"sk-"#), "{key}");
 }
 
@@ -74,17 +69,17 @@ fn people_read_the_same_in_tables() {
     let operator = Operator::new();
     assert!(
         operator
-            .says(&["user", "list"])
+            .says("user list")
             .starts_with("There are no users yet")
     );
-    operator.says(&["user", "create", "--name", "a", "--quota", "500"]);
+    operator.says("user create --name a --quota 500");
     assert_eq!(
-        operator.says(&["user", "list"]),
+        operator.says("user list"),
         "ID  NAME  ROLE  STATE    QUOTA  USED\n1   a     user  enabled  500    0\n"
     );
-    let made = operator.says(&["key", "create", "--user", "a", "--label", "b"]);
+    let made = operator.says("key create --user a --label b");
     assert!(made.contains("\n  key  sk-"), "{made}");
-    let listed = operator.says(&["key", "list", "--user", "a"]);
+    let listed = operator.says("key list --user a");
     assert!(
         listed.contains("no limit") && !listed.contains("sk-"),
         "{listed}"
@@ -95,9 +90,9 @@ fn people_read_the_same_in_tables() {
 async fn a_printed_secret_opens_and_a_replaced_one_does_not() {
     let operator = Operator::new();
     let secret = |json: &Value, field: &str| Secret::new(json[field].as_str().unwrap_or_default());
-    let made = operator.json(&["user", "create", "--name", "a"]);
-    let rotated = operator.json(&["user", "rotate-token", "--name", "a"]);
-    let key = operator.json(&["key", "create", "--user", "a", "--label", "b"]);
+    let made = operator.json("user create --name a");
+    let rotated = operator.json("user rotate-token --name a");
+    let key = operator.json("key create --user a --label b");
     let store = operator.store().await;
     let owner = async |token: Secret| {
         let user = store.user_by_token(token.digest()).await;
@@ -117,36 +112,36 @@ async fn a_printed_secret_opens_and_a_replaced_one_does_not() {
 #[test]
 fn users_and_keys_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
     let operator = Operator::new();
-    operator.says(&["user", "create", "--name", "a"]);
+    operator.says("user create --name a");
     let no_user = "error: there is no user named `x`; `user list` shows all\n";
-    for (arguments, reason) in [
+    for (line, reason) in [
         (
-            &["user", "create", "--name", "a"][..],
+            "user create --name a",
             "error: there is a user named `a` already\n",
         ),
-        (&["user", "enable", "--name", "x"], no_user),
-        (&["user", "grant", "--name", "x", "--quota", "1"], no_user),
-        (&["user", "rotate-token", "--name", "x"], no_user),
-        (&["key", "create", "--user", "x", "--label", "l"], no_user),
-        (&["key", "list", "--user", "x"], no_user),
+        ("user enable --name x", no_user),
+        ("user grant --name x --quota 1", no_user),
+        ("user rotate-token --name x", no_user),
+        ("key create --user x --label l", no_user),
+        ("key list --user x", no_user),
         (
-            &["key", "disable", "--id", "9"],
+            "key disable --id 9",
             "error: there is no key with the id 9; `key list --user NAME` shows a user's\n",
         ),
     ] {
-        assert_eq!(operator.refused(arguments), reason, "{arguments:?}");
+        assert_eq!(operator.refused(line), reason, "{line}");
     }
 }
 
 #[test]
 fn a_grant_that_passes_the_most_there_can_be_gives_nothing() {
     let operator = Operator::new();
-    operator.says(&["user", "create", "--name", "a", "--quota", "1"]);
+    operator.says("user create --name a --quota 1");
     let most = "9007199254740991";
-    let said = operator.refused(&["user", "grant", "--name", "a", "--quota", most]);
+    let said = operator.refused(&format!("user grant --name a --quota {most}"));
     assert!(
         said.contains("is too much") && said.contains("nothing was granted"),
         "{said}"
     );
-    assert_eq!(operator.json(&["user", "list"])[0]["quota"], 1);
+    assert_eq!(operator.json("user list")[0]["quota"], 1);
 }

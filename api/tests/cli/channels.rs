@@ -8,29 +8,21 @@ use shared::task::Platform;
 
 use crate::operator::Operator;
 
-const UP: [&str; 6] = [
-    "channel",
-    "create",
-    "--name",
-    "up",
-    "--base-url",
-    "https://u.example/v1/",
-];
+const UP: &str = "channel create --name up --base-url https://u.example/v1/";
 
 #[test]
 fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
     let operator = Operator::new();
-    let rest = ["--key", "hunter2", "--priority", "-2", "--weight", "7"];
-    let made = operator.json_text(&[&UP[..], &rest[..]].concat());
+    let made = operator.json_text(&format!("{UP} --key hunter2 --priority -2 --weight 7"));
     assert_eq!(made, r#"{"id":1,"name":"up"}"#);
-    operator.says(&["channel", "disable", "--name", "up"]);
+    operator.says("channel disable --name up");
     assert_eq!(
-        operator.json_text(&["channel", "list"]),
+        operator.json_text("channel list"),
         r#"[{"id":1,"name":"up","platform":"suno","base_url":"https://u.example/v1","#.to_owned()
             + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0}]"#
     );
-    operator.says(&["channel", "enable", "--name", "up"]);
-    let listed = operator.says(&["channel", "list"]);
+    operator.says("channel enable --name up");
+    let listed = operator.says("channel list");
     assert!(
         listed.contains("enabled") && !listed.contains("hunter2"),
         "{listed}"
@@ -40,10 +32,10 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
 #[test]
 fn channels_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
     let operator = Operator::new();
-    operator.says(&UP);
-    let taken = operator.refused(&UP);
+    operator.says(UP);
+    let taken = operator.refused(UP);
     assert_eq!(taken, "error: there is a channel named `up` already\n");
-    let missing = operator.refused(&["channel", "disable", "--name", "x"]);
+    let missing = operator.refused("channel disable --name x");
     assert_eq!(
         missing,
         "error: there is no channel named `x`; `channel list` shows all\n"
@@ -53,7 +45,7 @@ fn channels_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
 #[tokio::test]
 async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     let operator = Operator::new();
-    operator.says(&["migrate"]);
+    operator.says("migrate");
     let simulator = NewChannel {
         name: "simulator".to_owned(),
         platform: Platform::SUNO,
@@ -67,19 +59,19 @@ async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     let made = store.create_channel(simulator, Millis(0)).await;
     assert!(made.is_ok_and(|id| id.is_some()));
     store.close().await;
-    let said = operator.says(&UP);
+    let said = operator.says(UP);
     assert!(
         said.contains("built-in simulator gets no new tasks"),
         "{said}"
     );
-    assert_eq!(operator.json(&["channel", "list"])[0]["enabled"], false);
+    assert_eq!(operator.json("channel list")[0]["enabled"], false);
 }
 
 #[test]
 fn prices_start_as_the_contract_says_and_can_be_set() {
     let operator = Operator::new();
     let prices = || {
-        let listed = operator.json(&["price", "list"]);
+        let listed = operator.json("price list");
         let mut prices = listed.as_array().expect("a list").clone();
         prices.sort_by_key(|price| price["quota"].as_i64());
         prices
@@ -87,17 +79,7 @@ fn prices_start_as_the_contract_says_and_can_be_set() {
     let lyrics = json!({"platform": "suno", "action": "lyrics", "quota": 5_000});
     let song = json!({"platform": "suno", "action": "song", "quota": 150_000});
     assert_eq!(prices(), [lyrics.clone(), song]);
-    let set = [
-        "price",
-        "set",
-        "--platform",
-        "suno",
-        "--action",
-        "song",
-        "--quota",
-        "7000",
-    ];
-    let set = operator.json_text(&set);
+    let set = operator.json_text("price set --platform suno --action song --quota 7000");
     assert_eq!(set, r#"{"platform":"suno","action":"song","quota":7000}"#);
     let song = json!({"platform": "suno", "action": "song", "quota": 7_000});
     assert_eq!(prices(), [lyrics, song]);

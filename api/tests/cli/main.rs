@@ -1,8 +1,8 @@
-//! What the commands do: the real program, on an `SQLite` file in a folder of its own.
+//! What the commands do. Each test runs the real program on an `SQLite` file in a folder of its own.
 
 mod accounts;
-mod books;
 mod channels;
 mod operator;
 mod process;
 mod serving;
+mod tasks;

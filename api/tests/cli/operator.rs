@@ -1,4 +1,4 @@
-//! An operator with the program, and a database that goes with the test.
+//! Runs commands of the program on a database in a folder that is removed when the test ends.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,12 +33,12 @@ impl Operator {
         self.folder.join("books.db")
     }
 
-    /// The program with nothing in its environment but the database.
-    pub fn program(&self, arguments: &[&str]) -> Command {
+    /// The program with the arguments of `line`, and nothing in its environment but the database.
+    pub fn program(&self, line: &str) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_api"));
         let url = format!("sqlite://{}", self.database().display());
         program
-            .args(arguments)
+            .args(line.split_whitespace())
             .env_clear()
             .env("DATABASE_URL", url)
             .current_dir(&self.folder)
@@ -46,45 +46,29 @@ impl Operator {
         program
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::of(&mut self.program(arguments))
-    }
-
-    /// What a command that works prints for people.
-    pub fn says(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        let quiet_success = (Some(0), "");
-        assert_eq!(
-            (ended.code, ended.err.as_str()),
-            quiet_success,
-            "{arguments:?}"
-        );
+    /// The stdout of a command, which must succeed and write nothing on stderr.
+    pub fn says(&self, line: &str) -> String {
+        let ended = Ended::of(&mut self.program(line));
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{line}");
         ended.out
     }
 
-    /// What a command that works prints for machines: one line, as it stands.
-    pub fn json_text(&self, arguments: &[&str]) -> String {
-        let text = self.says(&[arguments, &["--json"]].concat());
+    /// The JSON of a command, which must succeed and print one line.
+    pub fn json_text(&self, line: &str) -> String {
+        let text = self.says(&format!("{line} --json"));
         let line = text.strip_suffix('\n').expect("it ends its line");
         assert!(!line.contains('\n'), "{line}");
         line.to_owned()
     }
 
-    pub fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.json_text(arguments);
+    pub fn json(&self, line: &str) -> Value {
+        let text = self.json_text(line);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// Why a command was refused: exit code 1, nothing on stdout.
-    pub fn refused(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        let silent_failure = (Some(1), "");
-        assert_eq!(
-            (ended.code, ended.out.as_str()),
-            silent_failure,
-            "{arguments:?}"
-        );
-        ended.err
+    /// The stderr of a command, which must fail as [`Ended::refusal`] says.
+    pub fn refused(&self, line: &str) -> String {
+        Ended::of(&mut self.program(line)).refusal()
     }
 
     pub async fn store(&self) -> Store {
@@ -114,5 +98,16 @@ impl Ended {
             out: text(stdout),
             err: text(stderr),
         }
+    }
+
+    /// The stderr of a program, which must end with exit code 1 and nothing on stdout.
+    pub fn refusal(self) -> String {
+        assert_eq!(
+            (self.code, self.out.as_str()),
+            (Some(1), ""),
+            "{}",
+            self.err
+        );
+        self.err
     }
 }

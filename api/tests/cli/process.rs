@@ -1,69 +1,63 @@
-//! The program as a process: exit codes, environment, a stdout nobody reads.
+//! The program as a process: exit codes, environment, a closed stdout.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::operator::{Ended, Operator};
 
 #[test]
 fn wrong_usage_is_2_help_is_0_and_neither_opens_the_database() {
     let operator = Operator::new();
-    for arguments in [
-        &["user"][..],
-        &["user", "create", "--name", " a"],
-        &["sing"],
-    ] {
-        let ended = operator.run(arguments);
-        assert_eq!(
-            (ended.code, ended.out.as_str()),
-            (Some(2), ""),
-            "{arguments:?}"
-        );
-        assert!(!ended.err.is_empty(), "{arguments:?}");
-    }
-    assert_eq!(operator.run(&["user", "--help"]).code, Some(0));
+    let wrong = |program: &mut Command| {
+        let ended = Ended::of(program);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+        assert!(!ended.err.is_empty());
+    };
+    wrong(&mut operator.program("user"));
+    wrong(operator.program("user create --name").arg(" a"));
+    wrong(&mut operator.program("sing"));
+    assert_eq!(
+        Ended::of(&mut operator.program("user --help")).code,
+        Some(0)
+    );
     assert!(!operator.database().exists());
 }
 
 #[test]
 fn migrate_makes_the_database_and_may_be_repeated() {
     let operator = Operator::new();
-    assert_eq!(operator.json_text(&["migrate"]), r#"{"migrated":true}"#);
+    assert_eq!(operator.json_text("migrate"), r#"{"migrated":true}"#);
     assert!(operator.database().exists());
-    assert_eq!(operator.says(&["migrate"]), "The tables are up to date.\n");
+    assert_eq!(operator.says("migrate"), "The tables are up to date.\n");
 }
 
 #[test]
 fn a_command_needs_no_broker_but_says_that_it_needs_a_database() {
     let operator = Operator::new();
-    let mut list = operator.program(&["user", "list"]);
-    let ended = Ended::of(list.env_remove("DATABASE_URL"));
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    let words = "DATABASE_URL is not set; it takes `postgres://";
-    assert!(ended.err.contains(words), "{}", ended.err);
-    assert!(!ended.err.contains("AMQP_URL"), "{}", ended.err);
+    let mut list = operator.program("user list");
+    let reason = Ended::of(list.env_remove("DATABASE_URL")).refusal();
+    let expected = "DATABASE_URL is not set; it takes `postgres://";
+    assert!(reason.contains(expected), "{reason}");
+    assert!(!reason.contains("AMQP_URL"), "{reason}");
 }
 
 #[test]
 fn an_unreachable_database_is_a_reason_without_its_password() {
     let operator = Operator::new();
     let url = "postgres://operator:hunter2@127.0.0.1:1/books";
-    let ended = Ended::of(operator.program(&["user", "list"]).env("DATABASE_URL", url));
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    let words = "error: DATABASE_URL: the database cannot be reached";
-    assert!(ended.err.starts_with(words), "{}", ended.err);
-    assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+    let mut list = operator.program("user list");
+    let reason = Ended::of(list.env("DATABASE_URL", url)).refusal();
+    let expected = "error: DATABASE_URL: the database cannot be reached";
+    assert!(reason.starts_with(expected), "{reason}");
+    assert!(!reason.contains("hunter2"), "{reason}");
 }
 
 #[test]
 fn a_file_that_is_no_database_is_a_reason_without_statements() {
     let operator = Operator::new();
-    fs::write(
-        operator.database(),
-        "this is a letter to my aunt\n".repeat(99),
-    )
-    .expect("it is written");
-    let said = operator.refused(&["user", "list"]);
+    let letter = "this is a letter to my aunt\n".repeat(99);
+    fs::write(operator.database(), letter).expect("it is written");
+    let said = operator.refused("user list");
     assert!(said.contains("file is not a database"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
@@ -72,56 +66,46 @@ fn a_file_that_is_no_database_is_a_reason_without_statements() {
 fn the_file_env_is_read_and_a_broken_one_is_reported() {
     let operator = Operator::new();
     let list = || {
-        Ended::of(
-            operator
-                .program(&["user", "list"])
-                .env_remove("DATABASE_URL"),
-        )
+        let mut list = operator.program("user list");
+        Ended::of(list.env_remove("DATABASE_URL"))
     };
     let file = operator.folder.join(".env");
     fs::write(&file, "DATABASE_URL=sqlite://from-env.db\n").expect("it is written");
     assert_eq!(list().code, Some(0));
     assert!(operator.folder.join("from-env.db").exists());
     fs::write(&file, "DATABASE_URL=sqlite://a b\n").expect("it is written");
-    let ended = list();
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.err.contains(".env cannot be read at line 1"),
-        "{}",
-        ended.err
-    );
+    let reason = list().refusal();
+    let expected = ".env cannot be read at line 1";
+    assert!(reason.contains(expected), "{reason}");
 }
 
 #[test]
 fn serving_needs_the_broker_too_and_reports_all_mistakes_at_once() {
     let operator = Operator::new();
-    let mut serve = operator.program(&[]);
-    serve
-        .env_remove("DATABASE_URL")
-        .env("API_BIND", "everywhere");
-    let ended = Ended::of(&mut serve);
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    for words in [
+    let mut serve = operator.program("");
+    serve.env_remove("DATABASE_URL");
+    let reason = Ended::of(serve.env("API_BIND", "everywhere")).refusal();
+    for expected in [
         "DATABASE_URL is not set",
         "AMQP_URL is not set",
         "API_BIND holds `everywhere`",
     ] {
-        assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+        assert!(reason.contains(expected), "{expected}\n{reason}");
     }
 }
 
 #[test]
-fn a_reader_who_went_away_is_no_panic() {
+fn a_closed_stdout_is_no_panic() {
     let operator = Operator::new();
-    let unread = |arguments: &[&str]| {
+    let unread = |line: &str| {
         let (reader, writer) = std::io::pipe().expect("a pipe is made");
         drop(reader);
-        let mut program = operator.program(arguments);
+        let mut program = operator.program(line);
         Ended::of(program.stdout(writer).stderr(Stdio::piped()))
     };
-    let listed = unread(&["user", "list"]);
+    let listed = unread("user list");
     assert_eq!((listed.code, listed.err.as_str()), (Some(0), ""));
-    let made = unread(&["user", "create", "--name", "a"]);
+    let made = unread("user create --name a");
     assert_eq!(made.code, Some(1));
     assert!(made.err.contains("its secret is lost"), "{}", made.err);
 }

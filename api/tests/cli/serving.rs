@@ -1,4 +1,4 @@
-//! `api serve` as a process, beside a real `RabbitMQ`: its start, its words, its end.
+//! `api serve` as a process, with a real `RabbitMQ`: start, output, signals, end.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use crate::operator::{Ended, Operator};
 
-/// A server that was started, and is killed if the test fails.
+/// A running server. It is killed when this is dropped.
 struct Server {
     process: Child,
     log: BufReader<ChildStderr>,
@@ -20,7 +20,7 @@ impl Operator {
             panic!("AMQP_URL is not set; run scripts/test, which starts a RabbitMQ of its own")
         });
         let folder = self.folder.file_name().and_then(|name| name.to_str());
-        let mut serve = self.program(&["serve"]);
+        let mut serve = self.program("serve");
         serve
             .env("AMQP_URL", broker)
             .env("QUEUE_PREFIX", folder.expect("the folder has a plain name"))
@@ -31,7 +31,7 @@ impl Operator {
 }
 
 impl Server {
-    /// Starts it and waits until it serves.
+    /// Starts the server and waits until it serves.
     fn start(serve: &mut Command) -> Self {
         let piped = serve.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = piped.spawn().expect("it runs");
@@ -74,16 +74,16 @@ impl Server {
         assert!(sent.is_ok_and(|status| status.success()));
     }
 
-    /// Waits until it logs a line with `words`.
-    fn wait_for(&mut self, words: &str) {
+    /// Waits until the log has `text`.
+    fn wait_for(&mut self, text: &str) {
         let mut seen = String::new();
-        while !seen.contains(words) {
+        while !seen.contains(text) {
             let read = self.log.read_line(&mut seen).expect("it logs UTF-8");
-            assert_ne!(read, 0, "it ended without {words:?}:\n{seen}");
+            assert_ne!(read, 0, "it ended without {text:?}:\n{seen}");
         }
     }
 
-    /// Sends a signal by its name and waits for the end: the exit code, and the rest of the log.
+    /// Sends a signal and waits for the end. Returns the exit code and the rest of the log.
     fn ended_by(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let mut log = String::new();
@@ -94,7 +94,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended already unless the test failed.
+        // Fails if the server has ended, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -121,15 +121,15 @@ fn it_says_where_it_listens_serves_and_ends_with_0_on_a_signal() {
             messages.iter().any(|m| m.contains("stopping")),
             "{messages:?}"
         );
-        assert_eq!(operator.json(&["audit"])["balanced"], true);
+        assert_eq!(operator.json("audit")["balanced"], true);
     }
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once_though_a_request_is_under_way() {
     let operator = Operator::new();
-    operator.says(&["user", "create", "--name", "a"]);
-    let key = operator.json(&["key", "create", "--user", "a", "--label", "b"]);
+    operator.says("user create --name a");
+    let key = operator.json("key create --user a --label b");
     let key = key["key"].as_str().expect("the key is printed");
     let mut server = Server::start(&mut operator.serving());
     let mut slow = server.connect();
@@ -159,7 +159,7 @@ fn the_upstream_of_the_environment_is_the_channel_default() {
     let (code, log) = Server::start(&mut serve).ended_by("TERM");
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
-    let channels = operator.json(&["channel", "list"]);
+    let channels = operator.json("channel list");
     assert_eq!(channels[0]["name"], "default");
     assert_eq!(channels[0]["base_url"], "https://u.example");
 }
@@ -177,22 +177,18 @@ fn an_address_that_is_taken_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let taken = TcpListener::bind("127.0.0.1:0").and_then(|held| Ok((held.local_addr()?, held)));
     let (address, _held) = taken.expect("a port is free");
-    let ended = Ended::of(operator.serving().env("API_BIND", address.to_string()));
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    let words = format!("API_BIND: cannot listen on {address}: ");
-    assert!(ended.err.contains(&words), "{}", ended.err);
+    let mut serve = operator.serving();
+    let reason = Ended::of(serve.env("API_BIND", address.to_string())).refusal();
+    let expected = format!("API_BIND: cannot listen on {address}: ");
+    assert!(reason.contains(&expected), "{reason}");
 }
 
 #[test]
 fn a_broker_that_is_not_there_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let url = "amqp://operator:hunter2@127.0.0.1:1/%2f";
-    let ended = Ended::of(operator.program(&[]).env("AMQP_URL", url));
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    assert!(
-        ended.err.contains("AMQP_URL: the broker cannot be reached"),
-        "{}",
-        ended.err
-    );
-    assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+    let reason = Ended::of(operator.program("").env("AMQP_URL", url)).refusal();
+    let expected = "AMQP_URL: the broker cannot be reached";
+    assert!(reason.contains(expected), "{reason}");
+    assert!(!reason.contains("hunter2"), "{reason}");
 }

@@ -1,7 +1,7 @@
 //! Who calls, and how they prove it (contract, section 1).
 
-use crate::client::Answer;
-use crate::world::World;
+use crate::app::TestApp;
+use crate::client::TestResponse;
 
 const OWN: &str = "/api/task/self";
 const ALL: &str = "/api/task/";
@@ -9,22 +9,22 @@ const FETCH: &str = "/suno/fetch/task_x";
 
 #[tokio::test]
 async fn a_user_lists_with_token_and_number() {
-    let (world, alice) = World::with_alice().await;
-    assert_eq!(world.get(OWN).user(&alice).send().await.status, 200);
+    let (app, alice) = TestApp::with_alice().await;
+    assert_eq!(app.get(OWN).user(&alice).send().await.status, 200);
 }
 
 #[tokio::test]
 async fn the_word_bearer_is_optional_in_any_case_on_both_surfaces() {
-    let (world, alice) = World::with_alice().await;
+    let (app, alice) = TestApp::with_alice().await;
     for prefix in ["", "Bearer ", "bearer   ", "BEARER ", "  Bearer "] {
-        let own = world
+        let own = app
             .get(OWN)
             .header("authorization", &format!("{prefix}{} ", alice.token))
             .header("new-api-user", &format!(" {} ", alice.id))
             .send()
             .await;
         assert_eq!(own.status, 200, "{prefix:?}");
-        let fetched = world
+        let fetched = app
             .get(FETCH)
             .header("authorization", &format!("{prefix}{}", alice.key))
             .send()
@@ -35,10 +35,10 @@ async fn the_word_bearer_is_optional_in_any_case_on_both_surfaces() {
 
 #[tokio::test]
 async fn without_the_users_number_a_token_opens_nothing() {
-    let (world, alice) = World::with_alice().await;
-    let bob = world.user("bob").await;
+    let (app, alice) = TestApp::with_alice().await;
+    let bob = app.user("bob").await;
     let token = format!("Bearer {}", alice.token);
-    let without = world.get(OWN).header("authorization", &token).send().await;
+    let without = app.get(OWN).header("authorization", &token).send().await;
     refused(&without, 401);
     let others = bob.id.to_string();
     for number in [
@@ -49,95 +49,89 @@ async fn without_the_users_number_a_token_opens_nothing() {
         others.as_str(),
         "99999999999999999999",
     ] {
-        let ask = world.get(OWN).header("authorization", &token);
-        refused(&ask.header("new-api-user", number).send().await, 401);
+        let request = app.get(OWN).header("authorization", &token);
+        refused(&request.header("new-api-user", number).send().await, 401);
     }
 }
 
 #[tokio::test]
 async fn unknown_and_missing_credentials_are_401() {
-    let (world, alice) = World::with_alice().await;
+    let (app, alice) = TestApp::with_alice().await;
     for credential in ["", "Bearer", "Bearer x", "x", "Basic YTpi", "Bearer \u{e9}"] {
-        let ask = |path| {
-            let ask = world.get(path).header("authorization", credential);
-            ask.header("new-api-user", &alice.id.to_string())
+        let request = |path| {
+            let request = app.get(path).header("authorization", credential);
+            request.header("new-api-user", &alice.id.to_string())
         };
-        refused(&ask(OWN).send().await, 401);
-        refused(&ask(ALL).send().await, 401);
-        let fetched = ask(FETCH).send().await;
+        refused(&request(OWN).send().await, 401);
+        refused(&request(ALL).send().await, 401);
+        let fetched = request(FETCH).send().await;
         assert_eq!(fetched.code(), (401, "invalid_token".to_owned()));
         assert_eq!(fetched.header("www-authenticate"), "Bearer");
     }
-    refused(&world.get(OWN).send().await, 401);
-    assert_eq!(world.get(FETCH).send().await.status, 401);
+    refused(&app.get(OWN).send().await, 401);
+    assert_eq!(app.get(FETCH).send().await.status, 401);
 }
 
 #[tokio::test]
 async fn each_credential_opens_its_own_surface_only() {
-    let (world, alice) = World::with_alice().await;
-    let with_key = world.get(OWN).key(&alice.key);
+    let (app, alice) = TestApp::with_alice().await;
+    let with_key = app.get(OWN).key(&alice.key);
     let with_key = with_key.header("new-api-user", &alice.id.to_string());
     refused(&with_key.send().await, 401);
-    let with_token = world.get(FETCH).key(&alice.token).send().await;
+    let with_token = app.get(FETCH).key(&alice.token).send().await;
     assert_eq!(with_token.code(), (401, "invalid_token".to_owned()));
 }
 
 #[tokio::test]
 async fn a_disabled_user_is_403_everywhere() {
-    let (world, alice) = World::with_alice().await;
-    let disabled = world.store.enable_user("alice", false).await;
-    assert!(disabled.expect("the database works"));
-    refused(&world.get(OWN).user(&alice).send().await, 403);
-    refused(&world.get(ALL).user(&alice).send().await, 403);
-    let submitted = world
-        .post("/suno/submit/music")
-        .key(&alice.key)
-        .send()
-        .await;
+    let (app, alice) = TestApp::with_alice().await;
+    app.disable_user("alice").await;
+    refused(&app.get(OWN).user(&alice).send().await, 403);
+    refused(&app.get(ALL).user(&alice).send().await, 403);
+    let submitted = app.post("/suno/submit/music").key(&alice.key).send().await;
     assert_eq!(submitted.code(), (403, "user_disabled".to_owned()));
 }
 
 #[tokio::test]
 async fn a_disabled_key_is_403_and_the_users_other_keys_go_on() {
-    let (world, alice) = World::with_alice().await;
-    let (other, _) = world.key(alice.id, None).await;
-    let disabled = world.store.enable_key(alice.key_id, false).await;
-    assert!(disabled.expect("the database works"));
-    let fetched = world.get(FETCH).key(&alice.key).send().await;
+    let (app, alice) = TestApp::with_alice().await;
+    let (other, _) = app.key(alice.id, None).await;
+    app.disable_key(&alice).await;
+    let fetched = app.get(FETCH).key(&alice.key).send().await;
     assert_eq!(fetched.code(), (403, "key_disabled".to_owned()));
-    let fetched = world.get(FETCH).key(&other).send().await;
+    let fetched = app.get(FETCH).key(&other).send().await;
     assert_eq!(fetched.code(), (400, "task_not_exist".to_owned()));
 }
 
 #[tokio::test]
 async fn everybodys_tasks_are_for_administrators() {
-    let (world, alice) = World::with_alice().await;
-    let root = world.admin("root").await;
-    refused(&world.get(ALL).user(&alice).send().await, 403);
-    assert_eq!(world.get(ALL).user(&root).send().await.status, 200);
-    assert_eq!(world.get(OWN).user(&root).send().await.status, 200);
+    let (app, alice) = TestApp::with_alice().await;
+    let root = app.admin("root").await;
+    refused(&app.get(ALL).user(&alice).send().await, 403);
+    assert_eq!(app.get(ALL).user(&root).send().await.status, 200);
+    assert_eq!(app.get(OWN).user(&root).send().await.status, 200);
 }
 
 #[tokio::test]
 async fn a_replaced_token_opens_nothing_any_more() {
-    let (world, alice) = World::with_alice().await;
-    let new = shared::secret::Secret::access_token(&world.random);
-    let replaced = world.store.replace_token("alice", new.digest()).await;
+    let (app, alice) = TestApp::with_alice().await;
+    let new = shared::secret::Secret::access_token(&app.random);
+    let replaced = app.store.replace_token("alice", new.digest()).await;
     assert!(replaced.expect("the database works"));
-    refused(&world.get(OWN).user(&alice).send().await, 401);
+    refused(&app.get(OWN).user(&alice).send().await, 401);
 }
 
 #[tokio::test]
 async fn who_may_not_call_learns_nothing_of_what_else_is_wrong() {
-    let world = World::new().await;
-    refused(&world.get("/api/task/self?p=x").send().await, 401);
-    let submitted = world.post("/suno/submit/video").body("{").send().await;
+    let app = TestApp::new().await;
+    refused(&app.get("/api/task/self?p=x").send().await, 401);
+    let submitted = app.post("/suno/submit/video").body("{").send().await;
     assert_eq!(submitted.code(), (401, "invalid_token".to_owned()));
 }
 
-fn refused(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{}", answer.text());
-    let json = answer.json();
+fn refused(response: &TestResponse, status: u16) {
+    assert_eq!(response.status, status, "{}", response.text());
+    let json = response.json();
     assert_eq!(json["success"], false);
     assert!(json["message"].as_str().is_some_and(|m| !m.is_empty()));
 }

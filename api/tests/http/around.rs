@@ -1,42 +1,38 @@
-//! What stands around every answer: ids, compression, languages.
+//! What stands around every response: ids, compression, languages.
 
 use std::io::{Read as _, Write};
 use std::sync::{Arc, Mutex};
 
 use axum::http::Method;
 
-use crate::world::World;
+use crate::app::TestApp;
 
 #[tokio::test]
 async fn a_sane_request_id_of_the_callers_comes_back_on_every_answer() {
-    let (world, alice) = World::with_alice().await;
+    let (app, alice) = TestApp::with_alice().await;
     let longest = "x".repeat(128);
     for id in ["a", "5f0c-9A_b.1", longest.as_str()] {
-        for ask in [
-            world.get("/api/task/self").user(&alice),
-            world.get("/api/task/self"),
-            world.get("/nowhere"),
-            world.ask(Method::PUT, "/suno/fetch"),
-            world.get("/healthz"),
+        for request in [
+            app.get("/api/task/self").user(&alice),
+            app.get("/api/task/self"),
+            app.get("/nowhere"),
+            app.request(Method::PUT, "/suno/fetch"),
+            app.get("/healthz"),
         ] {
-            let answer = ask.header("x-request-id", id).send().await;
-            assert_eq!(answer.header("x-request-id"), id);
+            let response = request.header("x-request-id", id).send().await;
+            assert_eq!(response.header("x-request-id"), id);
         }
     }
 }
 
 #[tokio::test]
 async fn any_other_request_id_is_replaced_by_a_new_one() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let too_long = "x".repeat(129);
     let mut seen = std::collections::HashSet::new();
     for id in ["", "a b", "<script>", "编号", too_long.as_str()] {
-        let answer = world
-            .get("/healthz")
-            .header("x-request-id", id)
-            .send()
-            .await;
-        let new = answer.header("x-request-id").to_owned();
+        let response = app.get("/healthz").header("x-request-id", id).send().await;
+        let new = response.header("x-request-id").to_owned();
         assert_ne!(new, id);
         assert!(new.len() == 24 && new.bytes().all(|b| b.is_ascii_alphanumeric()));
         assert!(seen.insert(new), "ids are not given twice");
@@ -45,11 +41,11 @@ async fn any_other_request_id_is_replaced_by_a_new_one() {
 
 #[tokio::test]
 async fn answers_are_compressed_where_the_client_takes_it() {
-    let (world, alice) = World::with_alice().await;
-    world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
-    let plain = world.get("/api/task/self").user(&alice).send().await;
+    let (app, alice) = TestApp::with_alice().await;
+    app.song(&alice).await;
+    let plain = app.get("/api/task/self").user(&alice).send().await;
     assert_eq!(plain.header("content-encoding"), "");
-    let packed = world.get("/api/task/self").user(&alice);
+    let packed = app.get("/api/task/self").user(&alice);
     let packed = packed.header("accept-encoding", "gzip, br").send().await;
     assert_eq!(packed.header("content-encoding"), "gzip");
     let mut unpacked = String::new();
@@ -61,7 +57,7 @@ async fn answers_are_compressed_where_the_client_takes_it() {
 
 #[tokio::test]
 async fn errors_are_in_the_language_that_the_client_prefers() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     for (accepted, language) in [
         ("", "zh"),
         ("en", "en"),
@@ -69,20 +65,20 @@ async fn errors_are_in_the_language_that_the_client_prefers() {
         ("fr-FR,en;q=0.2", "en"),
         ("en;q=0.5,zh;q=0.6", "zh"),
     ] {
-        let answer = world.get("/nowhere").header("accept-language", accepted);
-        let answer = answer.send().await;
-        assert_eq!(answer.header("content-language"), language, "{accepted}");
-        let varies = answer.headers.get_all("vary").iter();
+        let response = app.get("/nowhere").header("accept-language", accepted);
+        let response = response.send().await;
+        assert_eq!(response.header("content-language"), language, "{accepted}");
+        let varies = response.headers.get_all("vary").iter();
         assert!(varies.into_iter().any(|v| v == "accept-language"));
     }
 }
 
 #[tokio::test]
 async fn a_head_request_is_a_get_without_a_body() {
-    let (world, alice) = World::with_alice().await;
-    let answer = world.ask(Method::HEAD, "/api/task/self").user(&alice);
-    let answer = answer.send().await;
-    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    let (app, alice) = TestApp::with_alice().await;
+    let response = app.request(Method::HEAD, "/api/task/self").user(&alice);
+    let response = response.send().await;
+    assert_eq!((response.status, response.body.len()), (200, 0));
 }
 
 /// A log that a test reads. Every test of this program writes to it.
@@ -108,14 +104,14 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .init();
-    let (world, alice) = World::with_alice().await;
+    let (app, alice) = TestApp::with_alice().await;
     let submit = || {
-        let ask = world.post("/suno/submit/music").key(&alice.key);
-        let ask = ask.header("x-request-id", "id-of-mine");
-        ask.json(r#"{"prompt":"a private prompt"}"#).send()
+        let request = app.post("/suno/submit/music").key(&alice.key);
+        let request = request.header("x-request-id", "id-of-mine");
+        request.json(r#"{"prompt":"a private prompt"}"#).send()
     };
     submit().await.submitted();
-    world.store.close().await;
+    app.store.close().await;
     assert_eq!(submit().await.status, 500);
 
     let log = log.0.lock().expect("not poisoned");

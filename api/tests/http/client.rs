@@ -1,4 +1,4 @@
-//! Requests and answers.
+//! Requests to the router, and their responses.
 
 use axum::body::Body;
 use axum::http::request::Builder;
@@ -6,54 +6,58 @@ use axum::http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::world::{Person, World};
+use crate::app::{SONG, TestApp, TestUser};
 
-/// A request to be.
-pub struct Ask<'a> {
-    world: &'a World,
+/// A request that is being built.
+pub struct TestRequest<'a> {
+    app: &'a TestApp,
     builder: Builder,
     body: Body,
 }
 
-impl World {
-    pub fn ask(&self, method: Method, path: &str) -> Ask<'_> {
-        Ask {
-            world: self,
+impl TestApp {
+    pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
+        TestRequest {
+            app: self,
             builder: Request::builder().method(method).uri(path),
             body: Body::empty(),
         }
     }
 
-    pub fn get(&self, path: &str) -> Ask<'_> {
-        self.ask(Method::GET, path)
+    pub fn get(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::GET, path)
     }
 
-    pub fn post(&self, path: &str) -> Ask<'_> {
-        self.ask(Method::POST, path)
+    pub fn post(&self, path: &str) -> TestRequest<'_> {
+        self.request(Method::POST, path)
     }
 
-    /// Submits with a key and gives the task's name.
-    pub async fn submit(&self, person: &Person, action: &str, body: &str) -> String {
-        let answer = self
-            .post(&format!("/suno/submit/{action}"))
-            .key(&person.key)
-            .json(body.to_owned())
-            .send()
-            .await;
-        answer.submitted()
+    pub async fn try_submit(&self, key: &str, action: &str, body: &str) -> TestResponse {
+        let request = self.post(&format!("/suno/submit/{action}")).key(key);
+        request.json(body.to_owned()).send().await
+    }
+
+    /// Submits a task, which must be stored, and returns its id.
+    pub async fn submit(&self, user: &TestUser, action: &str, body: &str) -> String {
+        self.try_submit(&user.key, action, body).await.submitted()
+    }
+
+    /// Submits a song, which must be stored, and returns its id.
+    pub async fn song(&self, user: &TestUser) -> String {
+        self.submit(user, "music", SONG).await
     }
 }
 
-impl Ask<'_> {
+impl TestRequest<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
     /// With an access token, as web clients do.
-    pub fn user(self, person: &Person) -> Self {
-        self.header("authorization", &format!("Bearer {}", person.token))
-            .header("new-api-user", &person.id.to_string())
+    pub fn user(self, user: &TestUser) -> Self {
+        self.header("authorization", &format!("Bearer {}", user.token))
+            .header("new-api-user", &user.id.to_string())
     }
 
     /// With an API key, as programs do.
@@ -70,12 +74,12 @@ impl Ask<'_> {
         self
     }
 
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> TestResponse {
         let request = self.builder.body(self.body).expect("it is a request");
-        let Ok(response) = self.world.router.clone().oneshot(request).await;
+        let Ok(response) = self.app.router.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await;
-        Answer {
+        TestResponse {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: body.expect("the body ends").to_vec(),
@@ -83,15 +87,15 @@ impl Ask<'_> {
     }
 }
 
-/// An answer, read to its end.
+/// An response, read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }

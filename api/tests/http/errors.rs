@@ -4,25 +4,29 @@ use std::fmt::Write as _;
 
 use axum::http::Method;
 
-use crate::client::{Answer, Ask};
+use crate::app::{SONG, TestApp};
+use crate::client::{TestRequest, TestResponse};
 use crate::golden::assert_golden;
-use crate::world::World;
 
-/// Writes down what a request is answered in Chinese and in English.
-async fn both(out: &mut String, title: &str, ask: impl Fn() -> Ask<'static>) {
-    let chinese = ask().send().await;
-    let english = ask()
+/// Appends the responses to a request in Chinese and in English.
+async fn both(out: &mut String, title: &str, request: impl Fn() -> TestRequest<'static>) {
+    let chinese = request().send().await;
+    let english = request()
         .header("accept-language", "en-GB,en;q=0.9")
         .send()
         .await;
     assert_eq!(chinese.status, english.status, "{title}");
     assert_eq!(chinese.header("content-language"), "zh", "{title}");
     assert_eq!(english.header("content-language"), "en", "{title}");
-    for answer in [&chinese, &english] {
-        assert_eq!(answer.header("content-type"), "application/json", "{title}");
-        assert!(!answer.header("x-request-id").is_empty(), "{title}");
+    for response in [&chinese, &english] {
+        assert_eq!(
+            response.header("content-type"),
+            "application/json",
+            "{title}"
+        );
+        assert!(!response.header("x-request-id").is_empty(), "{title}");
     }
-    let said = |answer: &Answer| answer.text().to_owned();
+    let said = |response: &TestResponse| response.text().to_owned();
     let lines = writeln!(
         out,
         "{title}\n  {} {}\n  {} {}",
@@ -34,16 +38,16 @@ async fn both(out: &mut String, title: &str, ask: impl Fn() -> Ask<'static>) {
     lines.expect("a string takes all");
 }
 
-/// A world that outlives the test, for requests that are made again and again.
-async fn world() -> (&'static World, crate::world::Person) {
-    let (world, alice) = World::with_alice().await;
-    (Box::leak(Box::new(world)), alice)
+/// An app that is never dropped, so that closures can make requests.
+async fn app() -> (&'static TestApp, crate::app::TestUser) {
+    let (app, alice) = TestApp::with_alice().await;
+    (Box::leak(Box::new(app)), alice)
 }
 
 #[tokio::test]
 async fn every_bad_parameter_is_named_in_both_languages() {
-    let (world, _) = world().await;
-    let root = world.admin("root").await;
+    let (app, _) = app().await;
+    let root = app.admin("root").await;
     let mut out = String::new();
     for query in [
         "p=x",
@@ -65,14 +69,14 @@ async fn every_bad_parameter_is_named_in_both_languages() {
         "unknown=%e6",
     ] {
         let path = format!("/api/task/?{query}");
-        both(&mut out, &path, || world.get(&path).user(&root)).await;
+        both(&mut out, &path, || app.get(&path).user(&root)).await;
     }
     assert_golden("bad_parameters.txt", &out);
 }
 
 #[tokio::test]
 async fn every_bad_body_is_explained_in_both_languages() {
-    let (world, alice) = world().await;
+    let (app, alice) = app().await;
     let mut out = String::new();
     for (action, body) in [
         ("music", ""),
@@ -97,8 +101,8 @@ async fn every_bad_body_is_explained_in_both_languages() {
         ("video", r#"{"prompt":"p"}"#),
     ] {
         let path = format!("/suno/submit/{action}");
-        let ask = || world.post(&path).key(&alice.key).json(body);
-        both(&mut out, &format!("{path} {body:?}"), ask).await;
+        let request = || app.post(&path).key(&alice.key).json(body);
+        both(&mut out, &format!("{path} {body:?}"), request).await;
     }
     for body in [
         "{}",
@@ -107,95 +111,79 @@ async fn every_bad_body_is_explained_in_both_languages() {
         "[]",
         "{\"ids\":",
     ] {
-        let ask = || world.post("/suno/fetch").key(&alice.key).json(body);
-        both(&mut out, &format!("/suno/fetch {body:?}"), ask).await;
+        let request = || app.post("/suno/fetch").key(&alice.key).json(body);
+        both(&mut out, &format!("/suno/fetch {body:?}"), request).await;
     }
     let many = serde_json::json!({ "ids": vec![""; 1_001] }).to_string();
-    let ask = || world.post("/suno/fetch").key(&alice.key).json(many.clone());
-    both(&mut out, "/suno/fetch of 1,001 ids", ask).await;
+    let request = || app.post("/suno/fetch").key(&alice.key).json(many.clone());
+    both(&mut out, "/suno/fetch of 1,001 ids", request).await;
     assert_golden("bad_bodies.txt", &out);
 }
 
 #[tokio::test]
 async fn every_other_refusal_is_explained_in_both_languages() {
-    let (world, alice) = world().await;
+    let (app, alice) = app().await;
     let mut out = String::new();
     let song = "/suno/submit/music";
-    let good = r#"{"prompt":"p"}"#;
     let number = alice.id.to_string();
 
-    let own = || world.get("/api/task/self");
+    let own = || app.get("/api/task/self");
     both(&mut out, "own: no token", own).await;
     both(&mut out, "own: unknown token", || own().key("x")).await;
     both(&mut out, "own: no number", || own().key(&alice.token)).await;
     let other = || own().key(&alice.token).header("new-api-user", "99");
     both(&mut out, "own: another's number", other).await;
-    let all = || world.get("/api/task/").user(&alice);
+    let all = || app.get("/api/task/").user(&alice);
     both(&mut out, "all: no administrator", all).await;
 
-    both(&mut out, "submit: no key", || world.post(song)).await;
-    both(&mut out, "submit: unknown key", || {
-        world.post(song).key("x")
-    })
-    .await;
-    let post = || world.post(song).key(&alice.key);
-    both(&mut out, "submit: no media type", || post().body(good)).await;
+    both(&mut out, "submit: no key", || app.post(song)).await;
+    both(&mut out, "submit: unknown key", || app.post(song).key("x")).await;
+    let post = || app.post(song).key(&alice.key);
+    both(&mut out, "submit: no media type", || post().body(SONG)).await;
     let form = || post().header("content-type", "application/x-www-form-urlencoded");
     both(&mut out, "submit: a form", || form().body("prompt=p")).await;
     let large = || post().json(vec![b' '; 300 * 1024]);
     both(&mut out, "submit: too large", large).await;
     let keyed = |key: &str| post().header("idempotency-key", key);
     both(&mut out, "submit: bad idempotency key", || {
-        keyed("a\tb").json(good)
+        keyed("a\tb").json(SONG)
     })
     .await;
-    keyed("k").json(good).send().await.submitted();
+    keyed("k").json(SONG).send().await.submitted();
     let reused = || keyed("k").json(r#"{"prompt":"q"}"#);
     both(&mut out, "submit: idempotency key reused", reused).await;
 
-    let first = world.submit(&alice, "music", good).await;
+    let first = app.submit(&alice, "music", SONG).await;
     let continued = format!(r#"{{"continue_clip_id":"c","task_id":"{first}"}}"#);
     let continued = || post().json(continued.clone());
     both(&mut out, "submit: nothing to continue", continued).await;
-    let fetch = || world.get("/suno/fetch/x").key(&alice.key);
+    let fetch = || app.get("/suno/fetch/x").key(&alice.key);
     both(&mut out, "fetch: no such task", fetch).await;
 
-    let poor = world
-        .person("poor", shared::store::accounts::Role::User, 0)
+    let poor = app
+        .user_with("poor", shared::store::accounts::Role::User, 0)
         .await;
-    let unpaid = || world.post(song).key(&poor.key).json(good);
+    let unpaid = || app.post(song).key(&poor.key).json(SONG);
     both(&mut out, "submit: no quota", unpaid).await;
-    world
-        .store
-        .enable_channel("main", false)
-        .await
-        .expect("it works");
-    both(&mut out, "submit: no channel", || post().json(good)).await;
+    app.disable_channel("main").await;
+    both(&mut out, "submit: no channel", || post().json(SONG)).await;
 
-    world
-        .store
-        .enable_key(alice.key_id, false)
-        .await
-        .expect("it works");
-    both(&mut out, "submit: key disabled", || post().json(good)).await;
-    world
-        .store
-        .enable_user("alice", false)
-        .await
-        .expect("it works");
-    both(&mut out, "submit: user disabled", || post().json(good)).await;
+    app.disable_key(&alice).await;
+    both(&mut out, "submit: key disabled", || post().json(SONG)).await;
+    app.disable_user("alice").await;
+    both(&mut out, "submit: user disabled", || post().json(SONG)).await;
     let own = || own().key(&alice.token).header("new-api-user", &number);
     both(&mut out, "own: user disabled", own).await;
 
-    world.store.close().await;
-    both(&mut out, "submit: database away", || post().json(good)).await;
+    app.store.close().await;
+    both(&mut out, "submit: database away", || post().json(SONG)).await;
     both(&mut out, "own: database away", own).await;
     assert_golden("refusals.txt", &out);
 }
 
 #[tokio::test]
 async fn unknown_paths_and_wrong_methods_have_the_shape_of_their_surface() {
-    let (world, _) = world().await;
+    let (app, _) = app().await;
     let mut out = String::new();
     for path in [
         "/",
@@ -205,7 +193,7 @@ async fn unknown_paths_and_wrong_methods_have_the_shape_of_their_surface() {
         "/suno/submit",
         "/suno/submit/a/b",
     ] {
-        both(&mut out, &format!("GET {path}"), || world.get(path)).await;
+        both(&mut out, &format!("GET {path}"), || app.get(path)).await;
     }
     for (method, path) in [
         (Method::POST, "/api/task/self"),
@@ -217,8 +205,8 @@ async fn unknown_paths_and_wrong_methods_have_the_shape_of_their_surface() {
         (Method::POST, "/healthz"),
     ] {
         let title = format!("{method} {path}");
-        both(&mut out, &title, || world.ask(method.clone(), path)).await;
-        let allow = world.ask(method.clone(), path).send().await;
+        both(&mut out, &title, || app.request(method.clone(), path)).await;
+        let allow = app.request(method.clone(), path).send().await;
         writeln!(out, "  Allow: {}", allow.header("allow")).expect("a string takes all");
     }
     assert_golden("not_served.txt", &out);

@@ -5,16 +5,16 @@ use std::time::Duration;
 use shared::store::turns::End;
 use shared::task::{ChannelId, Status};
 
+use crate::app::{TestApp, TestUser};
 use crate::golden::{assert_golden, pretty};
 use crate::tasks::failed;
-use crate::world::{Person, World};
 
 const CLIPS: &str =
     r#"[{"id":"c1","audio_url":"https://cdn/1.mp3","duration":120.50},{"id":"c2"}]"#;
 const LYRICS: &str = r#"{"id":"l1","status":"complete","title":"雨","text":"…"}"#;
 
 /// Seven tasks, one for each way a task can stand; the oldest first.
-async fn seven(world: &World, alice: &Person, channel: ChannelId) -> Vec<String> {
+async fn seven(app: &TestApp, alice: &TestUser, channel: ChannelId) -> Vec<String> {
     let mut tasks = Vec::new();
     for (action, body) in [
         ("music", r#"{"prompt":"a song of rain"}"#),
@@ -25,70 +25,64 @@ async fn seven(world: &World, alice: &Person, channel: ChannelId) -> Vec<String>
         ("music", r#"{"prompt":"accepted"}"#),
         ("lyrics", r#"{"prompt":"just paid"}"#),
     ] {
-        tasks.push(world.submit(alice, action, body).await);
-        world.clock.advance(Duration::from_secs(10));
+        tasks.push(app.submit(alice, action, body).await);
+        app.clock.advance(Duration::from_secs(10));
     }
     for (number, task) in tasks.iter().take(6).enumerate() {
         let upstream_id = format!("upstream-{number}");
-        world.accept(task, channel, &upstream_id).await;
+        app.accept(task, channel, &upstream_id).await;
     }
-    world.clock.advance(Duration::from_secs(5));
-    world
-        .end(&tasks[0], channel, End::Success, Some(CLIPS))
+    app.clock.advance(Duration::from_secs(5));
+    app.end(&tasks[0], channel, End::Success, Some(CLIPS)).await;
+    app.end(&tasks[1], channel, End::Success, Some(LYRICS))
         .await;
-    world
-        .end(&tasks[1], channel, End::Success, Some(LYRICS))
-        .await;
-    world
-        .end(&tasks[2], channel, failed("out of tune"), None)
+    app.end(&tasks[2], channel, failed("out of tune"), None)
         .await;
     let part = r#"[{"id":"c1","status":"streaming"}]"#;
-    world
-        .progress(&tasks[3], channel, Status::InProgress, part)
+    app.progress(&tasks[3], channel, Status::InProgress, part)
         .await;
-    world
-        .progress(&tasks[4], channel, Status::Queued, "null")
+    app.progress(&tasks[4], channel, Status::Queued, "null")
         .await;
     tasks
 }
 
 #[tokio::test]
 async fn a_user_sees_their_own_tasks_as_the_document_prints_them() {
-    let (world, alice) = World::with_alice().await;
-    seven(&world, &alice, ChannelId(1)).await;
-    let answer = world.get("/api/task/self").user(&alice).send().await;
-    assert_eq!(answer.status, 200);
-    assert_golden("list_own.json", &pretty(answer.text()));
+    let (app, alice) = TestApp::with_alice().await;
+    seven(&app, &alice, ChannelId(1)).await;
+    let response = app.get("/api/task/self").user(&alice).send().await;
+    assert_eq!(response.status, 200);
+    assert_golden("list_own.json", &pretty(response.text()));
 }
 
 #[tokio::test]
 async fn an_administrator_sees_everybodys_tasks_with_channel_and_user_name() {
-    let (world, alice) = World::with_alice().await;
-    let root = world.admin("root").await;
-    seven(&world, &alice, ChannelId(1)).await;
-    let answer = world.get("/api/task/").user(&root).send().await;
-    assert_eq!(answer.status, 200);
-    assert_golden("list_all.json", &pretty(answer.text()));
+    let (app, alice) = TestApp::with_alice().await;
+    let root = app.admin("root").await;
+    seven(&app, &alice, ChannelId(1)).await;
+    let response = app.get("/api/task/").user(&root).send().await;
+    assert_eq!(response.status, 200);
+    assert_golden("list_all.json", &pretty(response.text()));
 }
 
 #[tokio::test]
 async fn an_empty_page_is_a_page() {
-    let (world, alice) = World::with_alice().await;
-    let answer = world.get("/api/task/self").user(&alice).send().await;
-    assert_golden("list_empty.json", &pretty(answer.text()));
+    let (app, alice) = TestApp::with_alice().await;
+    let response = app.get("/api/task/self").user(&alice).send().await;
+    assert_golden("list_empty.json", &pretty(response.text()));
 }
 
 #[tokio::test]
 async fn both_listings_answer_with_and_without_the_trailing_slash() {
-    let (world, alice) = World::with_alice().await;
-    let root = world.admin("root").await;
-    seven(&world, &alice, ChannelId(1)).await;
-    for (with, without, person) in [
+    let (app, alice) = TestApp::with_alice().await;
+    let root = app.admin("root").await;
+    seven(&app, &alice, ChannelId(1)).await;
+    for (with, without, user) in [
         ("/api/task/self/", "/api/task/self", &alice),
         ("/api/task/", "/api/task", &root),
     ] {
-        let with = world.get(with).user(person).send().await;
-        let without = world.get(without).user(person).send().await;
+        let with = app.get(with).user(user).send().await;
+        let without = app.get(without).user(user).send().await;
         assert_eq!(with.text(), without.text());
         assert_eq!(with.page().1, 7);
     }
@@ -96,24 +90,24 @@ async fn both_listings_answer_with_and_without_the_trailing_slash() {
 
 #[tokio::test]
 async fn a_user_never_sees_a_task_of_another_user() {
-    let (world, alice) = World::with_alice().await;
-    let bob = world.user("bob").await;
-    let tasks = seven(&world, &alice, ChannelId(1)).await;
+    let (app, alice) = TestApp::with_alice().await;
+    let bob = app.user("bob").await;
+    let tasks = seven(&app, &alice, ChannelId(1)).await;
     for query in [
         String::new(),
         format!("?task_id={}", tasks[0]),
         format!("?user_id={}", alice.id),
     ] {
-        let answer = world.get(&format!("/api/task/self{query}"));
+        let response = app.get(&format!("/api/task/self{query}"));
         let nothing = (Vec::new(), 0);
-        assert_eq!(answer.user(&bob).send().await.page(), nothing, "{query}");
+        assert_eq!(response.user(&bob).send().await.page(), nothing, "{query}");
     }
 }
 
 #[tokio::test]
 async fn filters_let_through_what_they_say() {
-    let (world, alice) = World::with_alice().await;
-    let tasks = seven(&world, &alice, ChannelId(1)).await;
+    let (app, alice) = TestApp::with_alice().await;
+    let tasks = seven(&app, &alice, ChannelId(1)).await;
     let first = tasks[0].as_str();
     // Task number n was submitted at 1716191749 + 10 n.
     for (query, expected) in [
@@ -153,8 +147,8 @@ async fn filters_let_through_what_they_say() {
             vec![6, 5, 4, 3, 2, 1, 0],
         ),
     ] {
-        let answer = world.get(&format!("/api/task/self?{query}"));
-        let (items, total) = answer.user(&alice).send().await.page();
+        let response = app.get(&format!("/api/task/self?{query}"));
+        let (items, total) = response.user(&alice).send().await.page();
         let expected: Vec<&String> = expected.iter().map(|&n: &usize| &tasks[n]).collect();
         assert_eq!(items.iter().collect::<Vec<_>>(), expected, "{query}");
         assert_eq!(usize::try_from(total), Ok(items.len()), "{query}");
@@ -163,11 +157,11 @@ async fn filters_let_through_what_they_say() {
 
 #[tokio::test]
 async fn administrators_filter_by_channel_and_user_too() {
-    let (world, alice) = World::with_alice().await;
-    let (root, bob) = (world.admin("root").await, world.user("bob").await);
-    let second = world.channel("second").await;
-    seven(&world, &alice, second).await;
-    let of_bob = world.submit(&bob, "music", r#"{"prompt":"p"}"#).await;
+    let (app, alice) = TestApp::with_alice().await;
+    let (root, bob) = (app.admin("root").await, app.user("bob").await);
+    let second = app.channel("second").await;
+    seven(&app, &alice, second).await;
+    let of_bob = app.song(&bob).await;
     for (query, total) in [
         (String::new(), 8),
         (format!("user_id={}", alice.id), 7),
@@ -177,17 +171,17 @@ async fn administrators_filter_by_channel_and_user_too() {
         (format!("channel_id={second}&user_id={}", bob.id), 0),
         ("channel_id=&user_id=".to_owned(), 8),
     ] {
-        let answer = world.get(&format!("/api/task/?{query}"));
-        assert_eq!(answer.user(&root).send().await.page().1, total, "{query}");
+        let response = app.get(&format!("/api/task/?{query}"));
+        assert_eq!(response.user(&root).send().await.page().1, total, "{query}");
     }
-    let answer = world.get(&format!("/api/task?user_id={}", bob.id));
-    assert_eq!(answer.user(&root).send().await.page(), (vec![of_bob], 1));
+    let response = app.get(&format!("/api/task?user_id={}", bob.id));
+    assert_eq!(response.user(&root).send().await.page(), (vec![of_bob], 1));
 }
 
 #[tokio::test]
 async fn pages_cut_the_list_and_every_page_has_the_right_total() {
-    let (world, alice) = World::with_alice().await;
-    let tasks = seven(&world, &alice, ChannelId(1)).await;
+    let (app, alice) = TestApp::with_alice().await;
+    let tasks = seven(&app, &alice, ChannelId(1)).await;
     let huge = "99999999999999999999";
     for (query, expected, page, page_size) in [
         ("page_size=3".to_owned(), &[6, 5, 4][..], 1, 3),
@@ -206,13 +200,13 @@ async fn pages_cut_the_list_and_every_page_has_the_right_total() {
         (format!("p={huge}"), &[], i64::MAX, 20),
         ("p=1&p=7&page_size=1".to_owned(), &[0], 7, 1),
     ] {
-        let ask = world.get(&format!("/api/task/self?{query}"));
-        let answer = ask.user(&alice).send().await;
-        let (items, total) = answer.page();
+        let request = app.get(&format!("/api/task/self?{query}"));
+        let response = request.user(&alice).send().await;
+        let (items, total) = response.page();
         let expected: Vec<&String> = expected.iter().map(|&n: &usize| &tasks[n]).collect();
         assert_eq!(items.iter().collect::<Vec<_>>(), expected, "{query}");
         assert_eq!(total, 7, "{query}");
-        let data = &answer.json()["data"];
+        let data = &response.json()["data"];
         assert_eq!(
             (&data["page"], &data["page_size"]),
             (&page.into(), &page_size.into())
@@ -222,24 +216,24 @@ async fn pages_cut_the_list_and_every_page_has_the_right_total() {
 
 #[tokio::test]
 async fn the_users_own_request_is_served() {
-    let (world, alice) = World::with_alice().await;
-    let answer = world
+    let (app, alice) = TestApp::with_alice().await;
+    let response = app
         .get("/api/task/self?p=1&page_size=20&platform=suno&task_id=task123&status=SUCCESS&action=song&start_timestamp=1640908800&end_timestamp=1640995200")
         .user(&alice)
         .header("content-type", "application/json")
         .send()
         .await;
-    assert_eq!(answer.page(), (Vec::new(), 0));
+    assert_eq!(response.page(), (Vec::new(), 0));
 }
 
 #[tokio::test]
 async fn a_database_that_fails_is_500_with_the_documents_sentence() {
-    let (world, alice) = World::with_alice().await;
-    world.store.close().await;
-    let answer = world.get("/api/task/self").user(&alice).send().await;
-    assert_eq!(answer.status, 500);
+    let (app, alice) = TestApp::with_alice().await;
+    app.store.close().await;
+    let response = app.get("/api/task/self").user(&alice).send().await;
+    assert_eq!(response.status, 500);
     assert_eq!(
-        answer.text(),
+        response.text(),
         r#"{"success":false,"message":"获取任务列表失败"}"#
     );
 }

@@ -1,14 +1,15 @@
-//! The HTTP side as its clients see it: real requests against the router on a real `SQLite` file,
-//! and against a real socket where the socket is the point.
+//! The HTTP side as its clients see it: real requests to the router on a real `SQLite` file, and to a real socket
+//! where the socket matters.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `world`, `tasks` | the system under test, and how its tasks get on |
-//! | `client` | requests and answers |
-//! | `golden` | answers compared with files, byte for byte |
+//! | `app`, `tasks` | the API under test, and the steps of its tasks |
+//! | `client` | requests and responses |
+//! | `golden` | responses compared with files, byte for byte |
 //! | the others | tests, by subject |
 
 mod access;
+mod app;
 mod around;
 mod browsers;
 mod client;
@@ -23,4 +24,3 @@ mod openapi;
 mod sockets;
 mod submit;
 mod tasks;
-mod world;

@@ -1,5 +1,5 @@
 //! The description at `/openapi.json`: what is served is described, what is described is served, and
-//! what we really answer is what the description says.
+//! what we really response is what the description says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::path::Path;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Ask};
-use crate::world::{Person, World};
+use crate::app::{SONG, TestApp, TestUser};
+use crate::client::{TestRequest, TestResponse};
 
-async fn document(world: &World) -> Value {
-    let answer = world.get("/openapi.json").send().await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "application/json");
-    answer.json()
+async fn document(app: &TestApp) -> Value {
+    let response = app.get("/openapi.json").send().await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), "application/json");
+    response.json()
 }
 
 /// The described methods of each described path.
@@ -32,8 +32,8 @@ fn described(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
 
 /// The paths that the router knows. axum tells them in its `Debug` alone: `RouteId(3): "/healthz"`.
 /// `/` is where it keeps its fallback; `not_served.txt` shows that nothing is served there.
-fn served(world: &World) -> BTreeSet<String> {
-    let router = format!("{:?}", world.router);
+fn served(app: &TestApp) -> BTreeSet<String> {
+    let router = format!("{:?}", app.router);
     let parts = router.split("): \"").skip(1);
     let paths = parts.filter_map(|part| part.split_once('"'));
     paths
@@ -44,25 +44,25 @@ fn served(world: &World) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn what_is_served_is_described_and_what_is_described_is_served() {
-    let world = World::new().await;
-    let described = described(&document(&world).await);
+    let app = TestApp::new().await;
+    let described = described(&document(&app).await);
     let paths: BTreeSet<String> = described.keys().cloned().collect();
     assert!(paths.len() >= 11, "{paths:?}");
-    assert_eq!(paths, served(&world));
+    assert_eq!(paths, served(&app));
 }
 
 #[tokio::test]
 async fn a_path_takes_the_methods_it_is_described_with_and_no_others() {
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
-    for (path, methods) in described(&document(&world).await) {
+    for (path, methods) in described(&document(&app).await) {
         let real = path.replace("{action}", "music").replace("{task_id}", "t");
         for name in known {
             let method: Method = name.parse().expect("it is a method");
-            let answer = world.ask(method, &real).send().await;
-            let is_served = answer.status != 405;
+            let response = app.request(method, &real).send().await;
+            let is_served = response.status != 405;
             assert_eq!(is_served, methods.contains(name), "{name} {path}");
-            let allowed: BTreeSet<String> = answer
+            let allowed: BTreeSet<String> = response
                 .header("allow")
                 .split(',')
                 .map(|method| method.trim().to_owned())
@@ -76,22 +76,22 @@ async fn a_path_takes_the_methods_it_is_described_with_and_no_others() {
     }
 }
 
-/// Fails unless the description tells of this answer to this operation.
-fn assert_described(document: &Value, path: &str, method: &str, answer: &Answer) {
-    let title = format!("{method} {path} {}", answer.status);
-    let response = &document["paths"][path][method]["responses"][answer.status.to_string()];
+/// Fails unless the description tells of this response to this operation.
+fn assert_described(document: &Value, path: &str, method: &str, response: &TestResponse) {
+    let title = format!("{method} {path} {}", response.status);
+    let response = &document["paths"][path][method]["responses"][response.status.to_string()];
     assert!(response.is_object(), "{title} is not described");
     assert!(response["headers"]["x-request-id"].is_object(), "{title}");
     let content = response["content"].as_object().expect("it has a body");
     let (media_type, content) = content.iter().next().expect("of one type");
     assert!(
-        answer
+        response
             .header("content-type")
             .starts_with(media_type.as_str()),
         "{title}"
     );
     if media_type == "application/json" {
-        assert_valid(document, &content["schema"], &answer.json(), &title);
+        assert_valid(document, &content["schema"], &response.json(), &title);
     }
 }
 
@@ -109,58 +109,54 @@ fn assert_valid(document: &Value, schema: &Value, value: &Value, title: &str) {
 
 #[tokio::test]
 async fn real_answers_are_as_they_are_described() {
-    let (world, alice) = World::with_alice().await;
-    let root = world.admin("root").await;
-    let poor = world
-        .person("poor", shared::store::accounts::Role::User, 0)
+    let (app, alice) = TestApp::with_alice().await;
+    let root = app.admin("root").await;
+    let poor = app
+        .user_with("poor", shared::store::accounts::Role::User, 0)
         .await;
-    let document = document(&world).await;
-    let song = world.submit(&alice, "music", r#"{"prompt":"p"}"#).await;
-    let submit = |who: &Person, body: &'static str| {
-        world.post("/suno/submit/music").key(&who.key).json(body)
+    let document = document(&app).await;
+    let song = app.song(&alice).await;
+    let submit = |who: &TestUser, body: &'static str| {
+        app.post("/suno/submit/music").key(&who.key).json(body)
     };
-    let many = |body: String| world.post("/suno/fetch").key(&alice.key).json(body);
-    let fetch = |name: &str| world.get(&format!("/suno/fetch/{name}")).key(&alice.key);
-    let own = |query: &str| world.get(&format!("/api/task/self{query}")).user(&alice);
-    let all = |query: &str| world.get(&format!("/api/task/{query}")).user(&root);
+    let many = |body: String| app.post("/suno/fetch").key(&alice.key).json(body);
+    let fetch = |name: &str| app.get(&format!("/suno/fetch/{name}")).key(&alice.key);
+    let own = |query: &str| app.get(&format!("/api/task/self{query}")).user(&alice);
+    let all = |query: &str| app.get(&format!("/api/task/{query}")).user(&root);
     let once = |body| submit(&alice, body).header("idempotency-key", "k");
     let too_large = json!({ "prompt": "x".repeat(300_000) }).to_string();
-    let asks: Vec<(&str, &str, Ask)> = vec![
-        ("/healthz", "get", world.get("/healthz")),
-        ("/readyz", "get", world.get("/readyz")),
-        ("/metrics", "get", world.get("/metrics")),
-        ("/openapi.json", "get", world.get("/openapi.json")),
+    let requests: Vec<(&str, &str, TestRequest)> = vec![
+        ("/healthz", "get", app.get("/healthz")),
+        ("/readyz", "get", app.get("/readyz")),
+        ("/metrics", "get", app.get("/metrics")),
+        ("/openapi.json", "get", app.get("/openapi.json")),
         ("/api/task/self", "get", own("")),
         ("/api/task/self/", "get", own("/")),
         ("/api/task/self", "get", own("?p=x")),
-        ("/api/task/self", "get", world.get("/api/task/self")),
+        ("/api/task/self", "get", app.get("/api/task/self")),
         ("/api/task/", "get", all("")),
-        ("/api/task", "get", world.get("/api/task").user(&root)),
+        ("/api/task", "get", app.get("/api/task").user(&root)),
         ("/api/task/", "get", all("?channel_id=x")),
-        ("/api/task/", "get", world.get("/api/task/")),
-        ("/api/task/", "get", world.get("/api/task/").user(&alice)),
-        ("/suno/submit/{action}", "post", once(r#"{"prompt":"p"}"#)),
+        ("/api/task/", "get", app.get("/api/task/")),
+        ("/api/task/", "get", app.get("/api/task/").user(&alice)),
+        ("/suno/submit/{action}", "post", once(SONG)),
         ("/suno/submit/{action}", "post", once(r#"{"prompt":"q"}"#)),
         ("/suno/submit/{action}", "post", submit(&alice, "{}")),
+        ("/suno/submit/{action}", "post", submit(&poor, SONG)),
         (
             "/suno/submit/{action}",
             "post",
-            submit(&poor, r#"{"prompt":"p"}"#),
+            app.post("/suno/submit/music"),
         ),
         (
             "/suno/submit/{action}",
             "post",
-            world.post("/suno/submit/music"),
+            app.post("/suno/submit/music").key(&alice.key),
         ),
         (
             "/suno/submit/{action}",
             "post",
-            world.post("/suno/submit/music").key(&alice.key),
-        ),
-        (
-            "/suno/submit/{action}",
-            "post",
-            world.post("/suno/submit/x").key(&alice.key),
+            app.post("/suno/submit/x").key(&alice.key),
         ),
         (
             "/suno/submit/{action}",
@@ -172,7 +168,7 @@ async fn real_answers_are_as_they_are_described() {
         (
             "/suno/fetch/{task_id}",
             "get",
-            world.get("/suno/fetch/t").key("sk-no"),
+            app.get("/suno/fetch/t").key("sk-no"),
         ),
         (
             "/suno/fetch",
@@ -184,54 +180,52 @@ async fn real_answers_are_as_they_are_described() {
         (
             "/suno/fetch",
             "post",
-            world.post("/suno/fetch").key(&alice.key),
+            app.post("/suno/fetch").key(&alice.key),
         ),
-        ("/suno/fetch", "post", world.post("/suno/fetch")),
+        ("/suno/fetch", "post", app.post("/suno/fetch")),
     ];
-    for (path, method, ask) in asks {
-        assert_described(&document, path, method, &ask.send().await);
+    for (path, method, request) in requests {
+        assert_described(&document, path, method, &request.send().await);
     }
 }
 
 #[tokio::test]
 async fn answers_in_bad_times_are_as_they_are_described() {
-    let (world, alice) = World::with_alice().await;
-    let root = world.admin("root").await;
-    let bob = world.user("bob").await;
-    let document = document(&world).await;
-    let submit = || world.post("/suno/submit/music").key(&bob.key);
-    let many = |who: &Person| world.post("/suno/fetch").key(&who.key).json("{}");
-    let all = || world.get("/api/task/").user(&root);
+    let (app, alice) = TestApp::with_alice().await;
+    let root = app.admin("root").await;
+    let bob = app.user("bob").await;
+    let document = document(&app).await;
+    let submit = || app.post("/suno/submit/music").key(&bob.key);
+    let many = |who: &TestUser| app.post("/suno/fetch").key(&who.key).json("{}");
+    let all = || app.get("/api/task/").user(&root);
 
-    let disabled = world.store.enable_user("alice", false).await;
-    assert!(disabled.expect("it is written"));
-    let own = world.get("/api/task/self").user(&alice).send().await;
+    app.disable_user("alice").await;
+    let own = app.get("/api/task/self").user(&alice).send().await;
     assert_described(&document, "/api/task/self", "get", &own);
-    let answer = many(&alice).send().await;
-    assert_described(&document, "/suno/fetch", "post", &answer);
+    let response = many(&alice).send().await;
+    assert_described(&document, "/suno/fetch", "post", &response);
 
-    let disabled = world.store.enable_channel("main", false).await;
-    assert!(disabled.expect("it is written"));
-    let answer = submit().json(r#"{"prompt":"p"}"#).send().await;
-    assert_eq!(answer.status, 503);
-    assert_described(&document, "/suno/submit/{action}", "post", &answer);
+    app.disable_channel("main").await;
+    let response = submit().json(SONG).send().await;
+    assert_eq!(response.status, 503);
+    assert_described(&document, "/suno/submit/{action}", "post", &response);
 
-    world.store.close().await;
-    for (path, method, ask) in [
-        ("/readyz", "get", world.get("/readyz")),
+    app.store.close().await;
+    for (path, method, request) in [
+        ("/readyz", "get", app.get("/readyz")),
         ("/api/task/", "get", all()),
         ("/suno/fetch", "post", many(&bob)),
     ] {
-        let answer = ask.send().await;
-        assert!(answer.status >= 500, "{path}");
-        assert_described(&document, path, method, &answer);
+        let response = request.send().await;
+        assert!(response.status >= 500, "{path}");
+        assert_described(&document, path, method, &response);
     }
 }
 
 #[tokio::test]
 async fn the_answers_in_the_golden_files_are_as_they_are_described() {
-    let world = World::new().await;
-    let document = document(&world).await;
+    let app = TestApp::new().await;
+    let document = document(&app).await;
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let read = |name: &str| std::fs::read_to_string(golden.join(name)).expect("the file is there");
     for (name, path, method) in [
@@ -272,25 +266,29 @@ async fn the_answers_in_the_golden_files_are_as_they_are_described() {
             assert_valid(&document, &schema, &value, name);
             count += 1;
         }
-        assert!(count > 5, "{name} holds answers");
+        assert!(count > 5, "{name} holds responses");
     }
 }
 
 /// The parameters are read by hand: what is described is really read.
 #[tokio::test]
 async fn every_described_parameter_of_the_listings_is_read() {
-    let world = World::new().await;
-    let root = world.admin("root").await;
-    let document = document(&world).await;
+    let app = TestApp::new().await;
+    let root = app.admin("root").await;
+    let document = document(&app).await;
     let parameters = document["paths"]["/api/task/"]["get"]["parameters"].as_array();
     let mut read = BTreeSet::new();
     for parameter in parameters.expect("it has parameters") {
         if parameter["in"] == "query" {
             let name = parameter["name"].as_str().expect("it has a name");
             let path = format!("/api/task/?{name}=a%00");
-            let answer = world.get(&path).user(&root).send().await;
-            assert_eq!(answer.status, 400, "{path}");
-            assert!(answer.text().contains(name), "{path}: {}", answer.text());
+            let response = app.get(&path).user(&root).send().await;
+            assert_eq!(response.status, 400, "{path}");
+            assert!(
+                response.text().contains(name),
+                "{path}: {}",
+                response.text()
+            );
             read.insert(name);
         }
     }

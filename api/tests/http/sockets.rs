@@ -13,16 +13,29 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::world::World;
+use crate::app::{SONG, TestApp};
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// A server under way.
+/// A running server.
 struct Serving {
     address: SocketAddr,
     stop: Stop,
     ended: JoinHandle<std::io::Result<()>>,
+}
+
+impl Serving {
+    /// Connects and sends `bytes`.
+    async fn send(&self, bytes: &str) -> TcpStream {
+        let client = TcpStream::connect(self.address).await;
+        let mut client = client.expect("it connects");
+        client
+            .write_all(bytes.as_bytes())
+            .await
+            .expect("it is sent");
+        client
+    }
 }
 
 async fn serve(router: Router, timeouts: Timeouts) -> Serving {
@@ -30,8 +43,8 @@ async fn serve(router: Router, timeouts: Timeouts) -> Serving {
     let server = server.timeouts(timeouts);
     let (address, stop) = (server.address(), Stop::new());
     assert_eq!(server.url(), format!("http://{address}"));
-    let wish = stop.clone();
-    let ended = tokio::spawn(async move { server.serve(router, wish.requested()).await });
+    let stopping = stop.clone();
+    let ended = tokio::spawn(async move { server.serve(router, stopping.requested()).await });
     Serving {
         address,
         stop,
@@ -59,13 +72,13 @@ async fn https_is_served_with_the_given_certificate() {
     std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
     let tls = Tls::read(&files).expect("certificate and key fit");
-    let world = World::new().await;
+    let app = TestApp::new().await;
     let server = Server::bind(LOOPBACK, Some(tls))
         .await
         .expect("a port is free");
     let address = server.address();
     assert_eq!(server.url(), format!("https://{address}"));
-    let serving = tokio::spawn(server.serve(world.router.clone(), std::future::pending()));
+    let serving = tokio::spawn(server.serve(app.router.clone(), std::future::pending()));
 
     // An error means that a provider is installed already: just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -76,9 +89,9 @@ async fn https_is_served_with_the_given_certificate() {
         .build()
         .expect("the client is built");
     let url = format!("https://localhost:{}/healthz", address.port());
-    let answer = client.get(url).send().await.expect("it answers");
-    assert_eq!(answer.status(), 200);
-    assert!(answer.headers().contains_key("x-request-id"));
+    let response = client.get(url).send().await.expect("it answers");
+    assert_eq!(response.status(), 200);
+    assert!(response.headers().contains_key("x-request-id"));
     serving.abort();
 
     let missing = TlsFiles {
@@ -96,13 +109,10 @@ async fn https_is_served_with_the_given_certificate() {
 
 #[tokio::test]
 async fn a_client_that_is_slow_with_its_head_is_cut_off() {
-    let world = World::new().await;
-    let serving = serve(world.router.clone(), impatient()).await;
+    let app = TestApp::new().await;
+    let serving = serve(app.router.clone(), impatient()).await;
     for sent in ["", "GET /healthz HTTP/1.1\r\nHost: "] {
-        let mut client = TcpStream::connect(serving.address)
-            .await
-            .expect("it connects");
-        client.write_all(sent.as_bytes()).await.expect("it is sent");
+        let mut client = serving.send(sent).await;
         let mut rest = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(10), client.read_to_end(&mut rest));
         assert!(read.await.is_ok(), "{sent:?} was waited for");
@@ -115,11 +125,8 @@ async fn a_client_that_stops_reading_is_cut_off() {
     let length = large.len();
     let router = Router::new().route("/", get(async move || large.clone()));
     let serving = serve(router, impatient()).await;
-    let mut client = TcpStream::connect(serving.address)
-        .await
-        .expect("it connects");
-    let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    client.write_all(request).await.expect("it is sent");
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut client = serving.send(request).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     let mut got = Vec::new();
     let read = client.read_to_end(&mut got).await;
@@ -139,21 +146,17 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
         }),
     );
     let serving = serve(router, impatient()).await;
-    let mut client = TcpStream::connect(serving.address)
-        .await
-        .expect("it connects");
-    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    client.write_all(request).await.expect("it is sent");
+    let mut client = serving.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     serving.stop.request();
-    let mut answer = String::new();
+    let mut response = String::new();
     client
-        .read_to_string(&mut answer)
+        .read_to_string(&mut response)
         .await
         .expect("it answers");
     assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 200") && response.ends_with("done"),
+        "{response}"
     );
     let ended = serving.ended.await.expect("it did not panic");
     ended.expect("it ended well");
@@ -168,11 +171,7 @@ async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
         ..impatient()
     };
     let serving = serve(router, timeouts).await;
-    let mut client = TcpStream::connect(serving.address)
-        .await
-        .expect("it connects");
-    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    client.write_all(request).await.expect("it is sent");
+    let _client = serving.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     serving.stop.request();
     let ended = tokio::time::timeout(Duration::from_secs(10), serving.ended).await;
@@ -180,45 +179,35 @@ async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_each_task_whole_and_its_worker_woken() {
-    let (world, alice) = World::with_alice().await;
-    let serving = serve(world.router.clone(), Timeouts::default()).await;
-    let body = r#"{"prompt":"p"}"#;
+async fn a_client_that_disconnects_leaves_each_task_stored_and_published() {
+    let (app, alice) = TestApp::with_alice().await;
+    let serving = serve(app.router.clone(), Timeouts::default()).await;
     let head = format!(
         "POST /suno/submit/music HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         alice.key,
-        body.len()
+        SONG.len()
     );
     for number in 0..60 {
-        let mut client = TcpStream::connect(serving.address)
-            .await
-            .expect("it connects");
-        let request = format!("{head}{body}");
-        client
-            .write_all(request.as_bytes())
-            .await
-            .expect("it is sent");
+        let client = serving.send(&format!("{head}{SONG}")).await;
         tokio::time::sleep(Duration::from_micros(number * 100)).await;
         drop(client);
     }
     serving.stop.request();
     let ended = serving.ended.await.expect("it did not panic");
     ended.expect("it ended well");
-    // What is being stored, detached from its request, ends within moments.
+    // A store that outlives its request ends soon.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let stored = world.audited_tasks().await;
+    let stored = app.audited_tasks().await;
     assert!(stored > 0);
-    world.submit_publisher.stop().await;
-    let depths = shared::broker::Broker::depths(&*world.broker).await;
-    let waiting: u64 = depths.expect("it answers").iter().map(|d| d.messages).sum();
-    assert_eq!(i64::try_from(waiting), Ok(stored));
+    app.submit_publisher.stop().await;
+    assert_eq!(i64::try_from(app.queued().await), Ok(stored));
 }
 
 #[tokio::test]
-async fn a_client_that_sends_more_than_we_take_still_reads_our_answer() {
-    let (world, alice) = World::with_alice().await;
-    let serving = serve(world.router.clone(), Timeouts::default()).await;
+async fn a_client_that_sends_too_large_a_body_still_reads_the_response() {
+    let (app, alice) = TestApp::with_alice().await;
+    let serving = serve(app.router.clone(), Timeouts::default()).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
     let url = format!("http://{}/suno/submit/music", serving.address);
@@ -229,15 +218,15 @@ async fn a_client_that_sends_more_than_we_take_still_reads_our_answer() {
         (3 * 1024 * 1024, alice.key.as_str(), 413),
     ] {
         for _ in 0..20 {
-            let answer = client
+            let response = client
                 .post(&url)
                 .bearer_auth(key)
                 .header("content-type", "application/json")
                 .body(vec![b' '; length])
                 .send()
                 .await
-                .expect("the answer arrives");
-            assert_eq!(answer.status(), status, "{length} bytes");
+                .expect("the response arrives");
+            assert_eq!(response.status(), status, "{length} bytes");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How tasks get on, as a worker would have it.
+//! The steps of a task that a worker would take.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use shared::clock::{Clock as _, Millis};
 use shared::store::turns::{Accepted, AtTurn, End, Finished, News, Waiting};
 use shared::task::{ChannelId, Progress, RowId, Status, Turn};
 
-use crate::world::World;
+use crate::app::TestApp;
 
-impl World {
-    /// Where an unfinished task stands.
+impl TestApp {
+    /// The row and the turn of an unfinished task.
     async fn at(&self, task: &str) -> AtTurn {
         let task = task.parse().expect("it is a task id");
         let story = self.store.story(&task).await.expect("the database works");
@@ -21,7 +21,7 @@ impl World {
         }
     }
 
-    /// The upstream accepts a task.
+    /// Makes the upstream accept a task.
     pub async fn accept(&self, task: &str, channel: ChannelId, upstream_id: &str) {
         let now = self.clock.now();
         let sent = self
@@ -40,7 +40,7 @@ impl World {
         assert_eq!(accepted.expect("the database works").len(), 1);
     }
 
-    /// A poll of an accepted task finds it in `status`, with this of a result.
+    /// Makes a poll find an accepted task in `status`, with `data` as its result so far.
     pub async fn progress(&self, task: &str, channel: ChannelId, status: Status, data: &str) {
         let at = self.polled(task, channel).await;
         let now = self.clock.now();
@@ -60,7 +60,7 @@ impl World {
         assert_eq!(settled.expect("the database works").waiting.len(), 1);
     }
 
-    /// A poll of an accepted task finds it ended.
+    /// Makes a poll find an accepted task ended.
     pub async fn end(&self, task: &str, channel: ChannelId, end: End, data: Option<&str>) {
         let at = self.polled(task, channel).await;
         let finished = Finished {
@@ -83,7 +83,7 @@ impl World {
     }
 }
 
-/// That it failed, and why.
+/// A failure for this reason.
 pub fn failed(reason: &str) -> End {
     End::Failure {
         reason: reason.to_owned(),

@@ -1,4 +1,4 @@
-//! The demo as a client: it knows nothing but the public API.
+//! The demo's client. It uses the public API only.
 
 use reqwest::RequestBuilder;
 use serde::Deserialize;
@@ -7,14 +7,14 @@ use shared::process::Failed;
 
 use super::script::Scene;
 
-/// A task as `/suno/fetch` shows it.
+/// A task of `/suno/fetch`.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenTask {
     /// Its id.
     pub task_id: String,
     /// Its status.
     pub status: String,
-    /// How far it is, `45%`.
+    /// Its progress, such as `45%`.
     pub progress: String,
     /// Why it failed.
     pub fail_reason: String,
@@ -22,20 +22,20 @@ pub struct Seen {
 
 /// A client with an API key and an access token.
 pub struct Client {
-    /// Where the API is.
+    /// The API's URL.
     pub url: String,
-    /// For `/suno/*`.
+    /// The API key, for `/suno/*`.
     pub key: String,
-    /// For `/api/*`.
+    /// The access token, for `/api/*`.
     pub token: String,
-    /// Whose the token is.
+    /// The id of the token's user.
     pub user: i64,
-    /// What speaks HTTP.
+    /// The HTTP client.
     pub http: reqwest::Client,
 }
 
 impl Client {
-    /// Submits a task; returns its id.
+    /// Submits a task and returns its id.
     pub async fn submit(&self, scene: &Scene) -> Result<String, Failed> {
         let url = format!("{}/suno/submit/{}", self.url, scene.action);
         let answer = self
@@ -47,8 +47,8 @@ impl Client {
         Ok(id.to_owned())
     }
 
-    /// The tasks of these ids.
-    pub async fn fetch(&self, ids: &[String]) -> Result<Vec<Seen>, Failed> {
+    /// Fetches the tasks with these ids.
+    pub async fn fetch(&self, ids: &[String]) -> Result<Vec<SeenTask>, Failed> {
         let url = format!("{}/suno/fetch", self.url);
         let request = self
             .http
@@ -59,7 +59,7 @@ impl Client {
         Ok(serde_json::from_value(answer["data"].take())?)
     }
 
-    /// The user's own listing.
+    /// Lists the user's tasks.
     pub async fn list(&self) -> Result<Value, Failed> {
         let request = self
             .http

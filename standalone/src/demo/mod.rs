@@ -1,7 +1,7 @@
-//! `task-center demo`: the main job before your eyes, on a throw-away database.
+//! `task-center demo`: submits, results and refunds, on a temporary database.
 //!
-//! It starts everything on free ports, submits six tasks through the public API, of which one fails
-//! upstream and one is refused, shows their progress, and then the listing and the books.
+//! The demo starts everything on free ports and submits six tasks through the public API. One fails upstream and
+//! one is refused. The demo shows their progress, then the listing and the audit.
 
 mod client;
 mod screen;
@@ -30,20 +30,20 @@ use shared::task::{Platform, Quota};
 use suno_simulator::{Options, Simulator, Span};
 
 use crate::center::Center;
-use client::{Client, Seen};
+use client::{Client, SeenTask};
 use screen::Screen;
 use script::{Scene, scenes};
 
-/// What the demo's user is granted.
+/// The quota of the demo's user.
 const GRANTED: i64 = 1_000_000;
-/// How long the six may take; they take some 15 s.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// How often the screen is drawn.
+/// The longest time for the six tasks, which take some 15 s.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// The time between two updates of the screen.
 const FRAME: Duration = Duration::from_millis(200);
 
-/// Runs the demo. Exit code 0: every task ended as it should, and the books balance.
+/// Runs the demo. Exit code 0 means that every task ended as expected and the audit found no break.
 pub async fn run() -> ExitCode {
-    // Its logs would run into the screen; what goes wrong is worth that.
+    // Other log lines would disturb the screen.
     telemetry::init(&Log::errors_only());
     tokio::select! {
         ended = demo() => match ended {
@@ -55,7 +55,7 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// `true`: every task ended as it should, and the books balance.
+/// Whether every task ended as expected and the audit found no break.
 async fn demo() -> Result<bool, Failed> {
     let random = Arc::new(Random::from_system());
     let folder = Folder::make(&random)?;
@@ -94,7 +94,7 @@ async fn demo() -> Result<bool, Failed> {
     Ok(as_expected && balanced)
 }
 
-/// A folder that goes when the demo ends.
+/// A folder that is removed when the demo ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -122,7 +122,7 @@ fn free_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// An upstream that takes seconds instead of minutes.
+/// Starts an upstream that takes seconds instead of minutes.
 async fn simulator() -> std::io::Result<Simulator> {
     suno_simulator::start(Options {
         bind: free_port(),
@@ -135,7 +135,7 @@ async fn simulator() -> std::io::Result<Simulator> {
 
 fn api_settings() -> api::start::Settings {
     api::start::Settings {
-        task_timeout: PATIENCE,
+        task_timeout: TIMEOUT,
         cors: Cors::None,
     }
 }
@@ -191,8 +191,8 @@ async fn make_user(store: &Store, random: &Random, url: String) -> Result<Client
     })
 }
 
-/// Submits all, and shows them until each has ended.
-async fn watch(client: &Client, scenes: &[Scene]) -> Result<Vec<Seen>, Failed> {
+/// Submits the tasks and shows them until each has ended.
+async fn watch(client: &Client, scenes: &[Scene]) -> Result<Vec<SeenTask>, Failed> {
     let started = SystemClock.now();
     let mut ids = Vec::new();
     for scene in scenes {
@@ -201,25 +201,26 @@ async fn watch(client: &Client, scenes: &[Scene]) -> Result<Vec<Seen>, Failed> {
     let mut screen = Screen::new(scenes.len());
     loop {
         let tasks = client.fetch(&ids).await?;
-        let seen: Vec<Option<Seen>> = ids
+        let seen: Vec<Option<SeenTask>> = ids
             .iter()
             .map(|id| tasks.iter().find(|task| task.task_id == *id).cloned())
             .collect();
         let since = SystemClock.now().since(started);
         screen.show(scenes, &seen, since)?;
-        let ended = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.progress == "100%");
+        let ended =
+            |seen: &Option<SeenTask>| seen.as_ref().is_some_and(|seen| seen.progress == "100%");
         if seen.iter().all(ended) {
             return Ok(seen.into_iter().flatten().collect());
         }
-        if since > PATIENCE {
+        if since > TIMEOUT {
             return Err("the tasks did not end in time".into());
         }
         tokio::time::sleep(FRAME).await;
     }
 }
 
-/// Whether each ended as it should.
-fn print_ends(scenes: &[Scene], seen: &[Seen]) -> bool {
+/// Prints whether each task ended as expected, and returns it.
+fn print_ends(scenes: &[Scene], seen: &[SeenTask]) -> bool {
     let wrong: Vec<String> = scenes
         .iter()
         .zip(seen)
@@ -257,7 +258,7 @@ async fn print_listing(client: &Client) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether the books balance.
+/// Prints the balance and the audit, and returns whether the audit found no break.
 async fn print_books(store: &Store, user: i64) -> Result<bool, Failed> {
     let users = store.users().await?;
     let user = users

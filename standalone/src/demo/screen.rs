@@ -1,9 +1,9 @@
-//! What a person watches: bars that move in a terminal, plain lines elsewhere.
+//! The demo's output: progress bars on a terminal, plain lines elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use super::client::Seen;
+use super::client::SeenTask;
 use super::script::Scene;
 
 const BAR: usize = 24;
@@ -13,11 +13,11 @@ pub struct Screen {
     live: bool,
     colour: bool,
     drawn: usize,
-    last: Vec<Option<Seen>>,
+    last: Vec<Option<SeenTask>>,
 }
 
 impl Screen {
-    /// For the standard output as it is.
+    /// A screen on stdout.
     pub fn new(tasks: usize) -> Self {
         let live = io::stdout().is_terminal();
         let colour = live && std::env::var_os("NO_COLOR").is_none();
@@ -29,28 +29,28 @@ impl Screen {
         }
     }
 
-    /// Shows how the tasks are, `since` the first submit.
+    /// Shows the tasks, `since` after the first submit.
     pub fn show(
         &mut self,
         scenes: &[Scene],
-        seen: &[Option<Seen>],
+        seen: &[Option<SeenTask>],
         since: Duration,
     ) -> io::Result<()> {
         if self.live {
             self.redraw(scenes, seen, since)
         } else {
-            self.print_news(scenes, seen, since)
+            self.print_changes(scenes, seen, since)
         }
     }
 
     fn redraw(
         &mut self,
         scenes: &[Scene],
-        seen: &[Option<Seen>],
+        seen: &[Option<SeenTask>],
         since: Duration,
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        // Without line wrapping: a long line in a narrow terminal would move the others.
+        // Line wrapping is off, because a wrapped line would move the lines below it.
         write!(out, "\x1b[?7l")?;
         if self.drawn > 0 {
             write!(out, "\x1b[{}A", self.drawn)?;
@@ -64,10 +64,10 @@ impl Screen {
         out.flush()
     }
 
-    fn print_news(
+    fn print_changes(
         &mut self,
         scenes: &[Scene],
-        seen: &[Option<Seen>],
+        seen: &[Option<SeenTask>],
         since: Duration,
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
@@ -89,7 +89,7 @@ impl Screen {
         out.flush()
     }
 
-    fn line(&self, scene: &Scene, seen: Option<&Seen>) -> String {
+    fn line(&self, scene: &Scene, seen: Option<&SeenTask>) -> String {
         let Some(seen) = seen else {
             return format!("{:<16}", scene.name);
         };
@@ -118,7 +118,7 @@ impl Screen {
     }
 }
 
-fn reason(seen: &Seen) -> String {
+fn reason(seen: &SeenTask) -> String {
     if seen.fail_reason.is_empty() {
         return String::new();
     }

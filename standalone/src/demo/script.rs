@@ -1,23 +1,23 @@
-//! What the demo asks for, and how each of it must end.
+//! The demo's tasks and their expected ends.
 
 use serde_json::{Value, json};
 
 /// One of the demo's tasks.
 pub struct Scene {
-    /// What the screen calls it.
+    /// Its name on the screen.
     pub name: &'static str,
-    /// The last part of the path it is submitted to.
+    /// The action, the last part of the submit's path.
     pub action: &'static str,
-    /// Its body.
+    /// The body of its submit.
     pub body: Value,
-    /// The status it must end in.
+    /// The expected status at its end.
     pub end: &'static str,
-    /// What is special about it, for the screen.
+    /// What is special about it, shown on the screen.
     pub note: &'static str,
 }
 
-/// The six: four that are made, one that fails upstream, one that is refused. Words that begin with
-/// `sim:` tell the simulated upstream what to do.
+/// The six tasks: four succeed, one fails upstream, one is refused. A word that starts with `sim:` orders the
+/// simulator to cause a fault.
 pub fn scenes() -> Vec<Scene> {
     let song = |name: &'static str, title: &str, end: &'static str, note: &'static str| Scene {
         name,

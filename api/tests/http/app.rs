@@ -1,4 +1,4 @@
-//! The system under test.
+//! The API under test: one way to start it, and everything around it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,14 +16,18 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
+use shared::store::turns::{AtTurn, SubmitJob};
 use shared::store::{Plans, Store};
-use shared::task::{ChannelId, KeyId, Platform, Quota, UserId};
+use shared::task::{ChannelId, KeyId, Platform, Quota, RowId, Turn, UserId};
+
+/// The body of a song submit, where it does not matter which.
+pub const SONG: &str = r#"{"prompt":"p"}"#;
 
 /// 2024-05-20T07:55:49Z.
 const NOW: Millis = Millis(1_716_191_749_000);
 
-/// A router on a database of its own, at a time that stands still.
-pub struct World {
+/// A router with a database of its own and a clock that stands still.
+pub struct TestApp {
     pub store: Store,
     pub broker: Arc<InProcess>,
     pub clock: Arc<ManualClock>,
@@ -35,7 +39,7 @@ pub struct World {
 
 /// A user with an access token and an API key.
 #[derive(Clone)]
-pub struct Person {
+pub struct TestUser {
     pub id: UserId,
     pub name: String,
     pub token: String,
@@ -43,7 +47,7 @@ pub struct Person {
     pub key_id: KeyId,
 }
 
-impl World {
+impl TestApp {
     pub async fn new() -> Self {
         Self::with_cors(Cors::None).await
     }
@@ -79,23 +83,23 @@ impl World {
         }
     }
 
-    /// A world with the channel `main` and the user `alice`, who can pay for many songs.
-    pub async fn with_alice() -> (Self, Person) {
-        let world = Self::new().await;
-        world.channel("main").await;
-        let alice = world.user("alice").await;
-        (world, alice)
+    /// An app with the channel `main` and the user `alice`, who can pay for many songs.
+    pub async fn with_alice() -> (Self, TestUser) {
+        let app = Self::new().await;
+        app.channel("main").await;
+        let alice = app.user("alice").await;
+        (app, alice)
     }
 
-    pub async fn user(&self, name: &str) -> Person {
-        self.person(name, Role::User, 100_000_000).await
+    pub async fn user(&self, name: &str) -> TestUser {
+        self.user_with(name, Role::User, 100_000_000).await
     }
 
-    pub async fn admin(&self, name: &str) -> Person {
-        self.person(name, Role::Admin, 0).await
+    pub async fn admin(&self, name: &str) -> TestUser {
+        self.user_with(name, Role::Admin, 0).await
     }
 
-    pub async fn person(&self, name: &str, role: Role, quota: i64) -> Person {
+    pub async fn user_with(&self, name: &str, role: Role, quota: i64) -> TestUser {
         let token = Secret::access_token(&self.random);
         let user = NewUser {
             name: name.to_owned(),
@@ -106,7 +110,7 @@ impl World {
         let id = self.store.create_user(user, self.clock.now()).await;
         let id = id.expect("the database works").expect("the name is new");
         let (key, key_id) = self.key(id, None).await;
-        Person {
+        TestUser {
             id,
             name: name.to_owned(),
             token: token.expose().to_owned(),
@@ -142,19 +146,50 @@ impl World {
     }
 
     /// What is left of a user's quota.
-    pub async fn quota_of(&self, person: &Person) -> i64 {
-        let user = self.store.user_by_name(&person.name).await;
+    pub async fn quota_of(&self, user: &TestUser) -> i64 {
+        let user = self.store.user_by_name(&user.name).await;
         let user = user.expect("the database works").expect("they exist");
         user.quota.get()
     }
 
-    /// What workers would receive.
+    pub async fn disable_user(&self, name: &str) {
+        let disabled = self.store.enable_user(name, false).await;
+        assert!(disabled.expect("the database works"));
+    }
+
+    pub async fn disable_key(&self, user: &TestUser) {
+        let disabled = self.store.enable_key(user.key_id, false).await;
+        assert!(disabled.expect("the database works"));
+    }
+
+    pub async fn disable_channel(&self, name: &str) {
+        let disabled = self.store.enable_channel(name, false).await;
+        assert!(disabled.expect("the database works"));
+    }
+
+    /// How many messages the queues hold.
+    pub async fn queued(&self) -> u64 {
+        let depths = self.broker.depths().await.expect("it answers");
+        depths.iter().map(|depth| depth.messages).sum()
+    }
+
+    /// The first submit of a task, as a worker gets it from the store.
+    pub async fn submit_job(&self, row: i64) -> SubmitJob {
+        let at = AtTurn {
+            row: RowId(row),
+            turn: Turn::FIRST,
+        };
+        let job = self.store.submit_job(at).await;
+        job.expect("the database works").expect("it is to be sent")
+    }
+
+    /// The queue of submits, as a worker consumes it.
     pub async fn submits(&self) -> Box<dyn Consumer> {
         let consumer = self.broker.consume(Queue::Submit, 1_000).await;
         consumer.expect("the queue can be consumed")
     }
 
-    /// That no account of money has a hole, and how many tasks there are.
+    /// Audits the database and returns the number of tasks.
     pub async fn audited_tasks(&self) -> i64 {
         let audit = self.store.audit().await.expect("the database works");
         assert_eq!(audit.breaks, Vec::<String>::new());
@@ -178,7 +213,7 @@ impl Drop for DatabaseFile {
         for ending in ["", "-wal", "-shm"] {
             let mut path = self.0.clone().into_os_string();
             path.push(ending);
-            // Not every one of them is there, and what stays is in the build folder.
+            // Not every file exists. What is left stays in the build folder.
             let _ = std::fs::remove_file(path);
         }
     }

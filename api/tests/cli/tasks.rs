@@ -11,11 +11,11 @@ use crate::operator::Operator;
 #[test]
 fn the_books_of_a_new_database_balance() {
     let operator = Operator::new();
-    operator.says(&["user", "create", "--name", "a", "--quota", "5"]);
+    operator.says("user create --name a --quota 5");
     let audit = r#"{"balanced":true,"users":1,"tasks":0,"entries":1,"breaks":[]}"#;
-    assert_eq!(operator.json_text(&["audit"]), audit);
+    assert_eq!(operator.json_text("audit"), audit);
     assert_eq!(
-        operator.says(&["audit"]),
+        operator.says("audit"),
         "The books balance (users: 1, tasks: 0, ledger entries: 1).\n"
     );
 }
@@ -24,7 +24,7 @@ fn the_books_of_a_new_database_balance() {
 fn a_task_that_does_not_exist_is_refused() {
     let operator = Operator::new();
     let unknown = format!("task_{}", "a".repeat(32));
-    let said = operator.refused(&["task", "show", &unknown]);
+    let said = operator.refused(&format!("task show {unknown}"));
     assert_eq!(said, format!("error: there is no task `{unknown}`\n"));
 }
 
@@ -33,7 +33,7 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     let operator = Operator::new();
     let task_id = submitted(&operator).await;
 
-    let shown = operator.json(&["task", "show", task_id.as_str()]);
+    let shown = operator.json(&format!("task show {task_id}"));
     assert_eq!(shown["task_id"], task_id.as_str());
     let state = (&shown["status"], &shown["progress"]);
     assert_eq!(state, (&json!("NOT_START"), &json!("0%")));
@@ -57,7 +57,7 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     assert_eq!(shown["ledger"], charge);
     assert_eq!(shown["history"][0]["kind"], "stored");
 
-    let said = operator.says(&["task", "show", task_id.as_str()]);
+    let said = operator.says(&format!("task show {task_id}"));
     for words in [
         "NOT_START, 0%",
         "2026-07-28T12:34:56.789Z",
@@ -72,9 +72,9 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     }
     assert!(
         !said.contains('\u{1b}'),
-        "a client's words move the cursor: {said:?}"
+        "a client moves the cursor: {said:?}"
     );
-    assert_eq!(operator.json(&["audit"])["balanced"], true);
+    assert_eq!(operator.json("audit")["balanced"], true);
 }
 
 /// 2026-07-28T12:34:56.789Z.
@@ -82,16 +82,9 @@ const NOW: Millis = Millis(1_785_242_096_789);
 
 /// A song that was just charged and stored.
 async fn submitted(operator: &Operator) -> TaskId {
-    operator.says(&["user", "create", "--name", "a", "--quota", "200000"]);
-    operator.says(&["key", "create", "--user", "a", "--label", "b"]);
-    operator.says(&[
-        "channel",
-        "create",
-        "--name",
-        "up",
-        "--base-url",
-        "http://127.0.0.1:9",
-    ]);
+    operator.says("user create --name a --quota 200000");
+    operator.says("key create --user a --label b");
+    operator.says("channel create --name up --base-url http://127.0.0.1:9");
     let task_id = TaskId::random(&Random::seeded(1));
     let task = NewTask {
         task_id: task_id.clone(),
