@@ -79,10 +79,10 @@ async fn a_path_takes_the_methods_it_is_described_with_and_no_others() {
 /// Fails unless the description tells of this response to this operation.
 fn assert_described(document: &Value, path: &str, method: &str, response: &TestResponse) {
     let title = format!("{method} {path} {}", response.status);
-    let response = &document["paths"][path][method]["responses"][response.status.to_string()];
-    assert!(response.is_object(), "{title} is not described");
-    assert!(response["headers"]["x-request-id"].is_object(), "{title}");
-    let content = response["content"].as_object().expect("it has a body");
+    let described = &document["paths"][path][method]["responses"][response.status.to_string()];
+    assert!(described.is_object(), "{title} is not described");
+    assert!(described["headers"]["x-request-id"].is_object(), "{title}");
+    let content = described["content"].as_object().expect("it has a body");
     let (media_type, content) = content.iter().next().expect("of one type");
     assert!(
         response
