@@ -19,7 +19,7 @@ use crate::channels::ChannelCache;
 use crate::together::Together;
 use crate::upstream::{Trouble, Upstreams};
 
-/// How a worker works, as its operator configured it (contract, section 6).
+/// How a worker works, as its operator configured it (`docs/contract.md`, "Environment").
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`.

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics` of a worker (contract, section 4).
+//! `/healthz`, `/readyz`, `/metrics` of a worker (`docs/contract.md`, "Health and metrics").
 
 use std::io;
 use std::net::SocketAddr;

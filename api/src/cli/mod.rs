@@ -1,4 +1,5 @@
-//! The commands for operators (contract, section 5). `api` and `task-center` have the same ones.
+//! The commands for operators (`docs/contract.md`, "Programs and commands"). `api` and
+//! `task-center` have the same ones.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Authentication (contract, section 1).
+//! Authentication (`docs/contract.md`, "Callers and credentials").
 //!
 //! Tokens and keys are looked up by the index on their digest, so that the time a lookup takes does not
 //! tell how much of a guess is right.

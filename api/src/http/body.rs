@@ -1,4 +1,4 @@
-//! Reads JSON bodies: media type, size, time (contract, section 3).
+//! Reads JSON bodies: media type, size, time (`docs/contract.md`, "Making music").
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};

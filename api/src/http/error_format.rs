@@ -1,4 +1,5 @@
-//! Writes errors as JSON: each surface has its own format (contract, section 1).
+//! Writes errors as JSON: each surface has its own format (`docs/contract.md`, "Callers and
+//! credentials").
 
 use axum::Json;
 use axum::extract::Request;
@@ -67,7 +68,7 @@ impl Surface {
         }
     }
 
-    /// The text of an error. On `/api/*` an internal error has the text that the user's document gives.
+    /// The text of an error. On `/api/*` an internal error has the text of `docs/task-center-api.zh.md`.
     pub(crate) fn text(self, error: &ApiError) -> Text {
         match (self, error) {
             (Self::Api, ApiError::Internal) => Text {

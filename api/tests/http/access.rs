@@ -1,4 +1,4 @@
-//! Who calls, and how they prove it (contract, section 1).
+//! Who calls, and how they prove it (`docs/contract.md`, "Callers and credentials").
 
 use crate::app::TestApp;
 use crate::client::TestResponse;

@@ -1,4 +1,4 @@
-//! Continuing a clip (contract, section 3).
+//! Continuing a clip (`docs/contract.md`, "Making music").
 
 use shared::store::turns::End;
 

@@ -1,4 +1,4 @@
-//! `GET /suno/fetch/{task_id}` and `POST /suno/fetch` (contract, section 3).
+//! `GET /suno/fetch/{task_id}` and `POST /suno/fetch` (`docs/contract.md`, "Making music").
 
 use std::time::Duration;
 

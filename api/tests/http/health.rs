@@ -1,4 +1,4 @@
-//! Health and figures (contract, section 4).
+//! Health and figures (`docs/contract.md`, "Health and metrics").
 
 use shared::broker::Broker as _;
 

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` (contract, section 3).
+//! `Idempotency-Key` (`docs/contract.md`, "Making music").
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The two listings (the user's document; contract, section 2).
+//! The two listings (`docs/contract.md`, "Listings"; `docs/task-center-api.zh.md`).
 
 use std::time::Duration;
 

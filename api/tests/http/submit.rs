@@ -1,4 +1,4 @@
-//! `POST /suno/submit/{action}` (contract, section 3).
+//! `POST /suno/submit/{action}` (`docs/contract.md`, "Making music").
 
 use shared::broker::Message;
 use shared::store::accounts::Role;

@@ -1,4 +1,5 @@
-//! The messages, and their JSON, which an operator can read in the `RabbitMQ` UI (contract, section 7).
+//! The messages, and their JSON, which an operator can read in the `RabbitMQ` UI
+//! (`docs/contract.md`, "Queues and messages").
 
 use serde::{Deserialize, Serialize};
 

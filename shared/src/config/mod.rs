@@ -1,4 +1,5 @@
-//! The configuration, read from the environment once and checked as a whole (contract, section 6).
+//! The configuration, read from the environment once and checked as a whole (`docs/contract.md`,
+//! "Environment").
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! Whether database and broker answer: for `GET /readyz` of every program (contract, section 4).
+//! Whether database and broker answer: for `GET /readyz` of every program (`docs/contract.md`,
+//! "Health and metrics").
 
 use std::time::Duration;
 

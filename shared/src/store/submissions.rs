@@ -5,7 +5,7 @@ use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{Action, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
 
-/// How long an idempotency key is remembered: 24 h, in milliseconds (contract, section 3).
+/// How long an idempotency key is remembered: 24 h (`docs/contract.md`, "Making music").
 pub const IDEMPOTENCY_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// What makes a repeated request the same request.

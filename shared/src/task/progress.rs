@@ -1,4 +1,4 @@
-//! From what the upstream says to a percentage that never falls (contract, section 2).
+//! From what the upstream says to a percentage that never falls (`docs/contract.md`, "Listings").
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Our secrets kept out of what upstreams say (`suno-upstream.md`, the row on keys and addresses).
+//! Our secrets kept out of what upstreams say (`docs/upstreams/README.md`, "Secrets").
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The seven statuses and the table of transitions (`design.md`, States).
+//! The seven statuses and the table of transitions (`docs/life-of-a-task.md`, "States").
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Every status, in the order the user's document lists them.
+    /// Every status, in the order of `docs/task-center-api.zh.md`.
     pub const ALL: [Self; 7] = [
         Self::NotStart,
         Self::Submitted,

@@ -1,4 +1,4 @@
-//! The ladder of delays, and when a task is looked at next (`design.md`, Work in batches).
+//! The ladder of delays, and when a task is looked at next (`docs/life-of-a-task.md`, "Polling").
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ use crate::database::Database;
 
 /// The moment it is in the tests, unless they say otherwise; no whole second.
 pub const NOW: Millis = Millis(1_760_000_000_250);
-/// What a song costs at the start (contract, section 5).
+/// What a song costs at the start (`docs/contract.md`, "Programs and commands").
 pub const SONG: i64 = 150_000;
 
 /// A database with a Store on it.

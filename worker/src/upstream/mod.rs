@@ -5,7 +5,7 @@
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //!
-//! `docs/upstreams.md` lists what another platform takes.
+//! `docs/upstreams/README.md` lists what another platform takes.
 
 pub mod http;
 pub mod suno;

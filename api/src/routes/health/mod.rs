@@ -1,5 +1,5 @@
-//! Health and figures (contract, section 4). They need no credential, because they tell nothing of users and
-//! tasks.
+//! Health and figures (`docs/contract.md`, "Health and metrics"). They need no credential, because
+//! they tell nothing of users and tasks.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a repeated request is one task (contract, section 3).
+//! `Idempotency-Key`: a repeated request is one task (`docs/contract.md`, "Making music").
 
 use axum::http::HeaderMap;
 use shared::secret::SecretDigest;

@@ -1,4 +1,4 @@
-//! The endpoints for music, in the upstream's format (contract, section 3).
+//! The endpoints for music, in the upstream's format (`docs/contract.md`, "Making music").
 //!
 //! | file | what it holds |
 //! |---|---|

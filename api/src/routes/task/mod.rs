@@ -1,4 +1,4 @@
-//! The listings of the user's document (contract, section 2).
+//! The listings of `docs/task-center-api.zh.md` (`docs/contract.md`, "Listings").
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The response of both listings: the fields of the user's document, in its order.
+//! The response of both listings: the fields of `docs/task-center-api.zh.md`, in its order.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

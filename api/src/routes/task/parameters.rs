@@ -1,4 +1,4 @@
-//! The parameters of both listings (contract, section 2).
+//! The parameters of both listings (`docs/contract.md`, "Listings").
 
 use shared::store::listing::Filter;
 use shared::task::Action;

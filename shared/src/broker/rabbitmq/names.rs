@@ -1,5 +1,5 @@
 //! The names of exchanges, queues, connections and consumers, which an operator reads in the `RabbitMQ`
-//! UI (contract, section 7).
+//! UI (`docs/contract.md`, "Queues and messages").
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The driver of the platform `suno` (`suno-upstream.md`): the open Suno-API server, and gateways that
-//! speak the same dialect.
+//! The driver of the platform `suno` (`docs/upstreams/suno.md`): the open Suno-API server, and
+//! gateways that speak the same dialect.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! What an HTTP answer means for the task and the channel (`suno-upstream.md`, the table of
+//! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Every row of "How real upstreams misbehave" (`suno-upstream.md`), with what it must never cause.
+//! Every row of the table in `docs/upstreams/suno.md`, "How upstreams misbehave", with what must
+//! never follow.
 //!
 //! | what upstreams do | scenario | what must not happen |
 //! |---|---|---|
