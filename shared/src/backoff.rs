@@ -1,8 +1,8 @@
-//! Growing waits, by the `backoff` crate.
+//! Exponential backoff, by the `backoff` crate.
 //!
-//! `backoff` is unmaintained (RUSTSEC-2025-0012) but was asked for by our user. This module is the
-//! only one that names it, and uses nothing of it but the arithmetic: its clock and its chance stay
-//! outside. To replace it, replace the body of [`growing`].
+//! The crate is unmaintained (RUSTSEC-2025-0012), but the project's user asked for it. Only this module
+//! uses it, and only its arithmetic, not its clock or its random numbers. To replace the crate, replace the
+//! body of [`growing`].
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use ::backoff::backoff::Backoff as _;
 
 use crate::random::Random;
 
-/// The wait number `count` (from 0) of a row that starts at `initial`, is multiplied by `factor`
-/// each time and never passes `max`.
+/// The wait number `count` (from 0) of a series that starts at `initial` and grows by `factor` each time,
+/// up to `max`.
 pub fn growing(initial: Duration, factor: f64, max: Duration, count: u32) -> Duration {
     let mut row = ExponentialBackoff {
         current_interval: initial.min(max),
@@ -33,8 +33,8 @@ pub fn growing(initial: Duration, factor: f64, max: Duration, count: u32) -> Dur
     wait.min(max)
 }
 
-/// `wait` made up to `part` (0.1 is a tenth) shorter or longer, so that what failed together does
-/// not come back together.
+/// `wait` with jitter: up to `part` (0.1 is a tenth) shorter or longer, so that callers that failed
+/// together do not retry together.
 pub fn jittered(wait: Duration, part: f64, random: &Random) -> Duration {
     wait.mul_f64(1.0 - part + 2.0 * part * random.unit())
 }

@@ -1,22 +1,22 @@
-//! Chance, given from outside, so that a test can repeat it.
+//! Random numbers, passed in from outside so that a test can repeat them.
 
 use std::sync::{Mutex, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// A source of random numbers that many hold: `ChaCha`, good enough for secrets when seeded by
-/// the operating system.
+/// A shared source of random numbers: `ChaCha`, which is good for secrets if the operating system seeds
+/// it.
 #[derive(Debug)]
 pub struct Random(Mutex<StdRng>);
 
 impl Random {
-    /// Seeded by the operating system: for everything but tests.
+    /// A source seeded by the operating system: for everything but tests.
     pub fn from_system() -> Self {
         Self(Mutex::new(rand::make_rng()))
     }
 
-    /// The same numbers for the same seed: for tests only, never for secrets.
+    /// A source that repeats its numbers for the same seed: for tests only, never for secrets.
     pub fn seeded(seed: u64) -> Self {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
     }
@@ -36,12 +36,12 @@ impl Random {
         self.locked(|rng| rng.random_range(0..below))
     }
 
-    /// A number, any of them as likely as the other.
+    /// Any number, each equally likely.
     pub fn number(&self) -> i64 {
         self.locked(RngExt::random)
     }
 
-    /// `length` letters and digits, each as likely as the other.
+    /// `length` letters and digits, each equally likely.
     pub fn letters_and_digits(&self, length: usize) -> String {
         const ALPHABET: &[u8; 62] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

@@ -1,4 +1,4 @@
-//! Secrets: made here, digested here, printed once by the command that made them.
+//! Secrets and their digests.
 
 use std::fmt;
 
@@ -16,30 +16,30 @@ impl Secret {
         Self(raw.into())
     }
 
-    /// The secret itself, for the one place that must send or print it.
+    /// The secret itself: for the code that sends it, or prints it once.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// A new access token for the `/api/*` surface: 32 letters and digits.
+    /// A new access token for `/api/*`: 32 letters and digits.
     pub fn access_token(random: &Random) -> Self {
         Self(random.letters_and_digits(32))
     }
 
-    /// A new API key for the `/suno/*` surface: `sk-` and 48 letters and digits.
+    /// A new API key for `/suno/*`: `sk-` and 48 letters and digits.
     pub fn api_key(random: &Random) -> Self {
         Self(format!("sk-{}", random.letters_and_digits(48)))
     }
 
-    /// An upstream's key as an operator gives it; `None` if it would not go into a header: it must
-    /// be printable ASCII without spaces. Empty is no key.
+    /// An upstream's key from an operator; `None` unless it fits into a header, which takes printable ASCII
+    /// without spaces. An empty text means no key.
     pub fn upstream_key(text: &str) -> Option<Self> {
         text.bytes()
             .all(|byte| byte.is_ascii_graphic())
             .then(|| Self::new(text))
     }
 
-    /// What the database keeps of it.
+    /// The digest that the database keeps.
     pub fn digest(&self) -> SecretDigest {
         SecretDigest::of(&self.0)
     }
@@ -61,12 +61,12 @@ impl SecretDigest {
         Self(Sha256::digest(raw.as_ref()).into())
     }
 
-    /// Its bytes, as the database keeps them.
+    /// The bytes of the digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Its first eight bytes as a number: enough to tell whether something changed.
+    /// The first eight bytes as a number: enough to detect a change.
     pub fn short(&self) -> i64 {
         self.0
             .first_chunk()

@@ -1,4 +1,4 @@
-//! Time, given from outside, so that a test moves it instead of sleeping.
+//! Time, passed in from outside so that a test moves it instead of sleeping.
 
 mod utc;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// A moment: milliseconds since the Unix epoch, by our own clock. Never an upstream's.
+/// A moment in milliseconds since the Unix epoch, by our clock; never by an upstream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
@@ -16,7 +16,7 @@ impl Millis {
         self.0.div_euclid(1000)
     }
 
-    /// The moment as people read it, in UTC: `2026-07-28T12:34:56.789Z`.
+    /// The moment as text, in UTC: `2026-07-28T12:34:56.789Z`.
     pub fn utc(self) -> String {
         utc::print(self.0)
     }
@@ -33,7 +33,7 @@ impl Millis {
         Self(self.0.saturating_sub(millis(wait)))
     }
 
-    /// How long from `earlier` to this moment; zero if it is not earlier.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -43,13 +43,13 @@ fn millis(wait: Duration) -> i64 {
     i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync + 'static {
-    /// The moment it is now.
+    /// The current moment.
     fn now(&self) -> Millis;
 }
 
-/// A clock that many hold.
+/// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's clock.

@@ -1,20 +1,20 @@
-//! From what the upstream says to a percentage that never falls (`docs/contract.md`, "Listings").
+//! From the upstream's answer to a percentage that never falls (`docs/contract.md`, "Listings").
 
 use std::fmt;
 
 use super::Status;
 
-/// How far a task is, in percent: 100 exactly when it is terminal.
+/// A task's progress in percent: 100 exactly if the task is terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Progress(u8);
 
 impl Progress {
-    /// Nothing done.
+    /// 0 %.
     pub const NONE: Self = Self(0);
-    /// Terminal.
+    /// 100 %: the task is terminal.
     pub const DONE: Self = Self(100);
 
-    /// From the database's number; `None` outside 0 to 100.
+    /// From a number of the database; `None` outside 0 to 100.
     pub fn from_percent(percent: i64) -> Option<Self> {
         u8::try_from(percent).ok().filter(|p| *p <= 100).map(Self)
     }
@@ -24,8 +24,8 @@ impl Progress {
         self.0
     }
 
-    /// The progress of a task that was at `self`, now has `status`, and of which the upstream says
-    /// `reported` percent (a hint: not every upstream prints one).
+    /// The progress of a task that was at `self` and now has `status`. `reported` is the upstream's
+    /// percentage, which not every upstream gives.
     #[must_use]
     pub fn advance(self, status: Status, reported: Option<u8>) -> Self {
         if status.is_terminal() {

@@ -1,4 +1,4 @@
-//! Our secrets kept out of what upstreams say (`docs/upstreams/README.md`, "Secrets").
+//! Keeps our secrets out of upstreams' texts (`docs/upstreams/README.md`, "Secrets").
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::secret::Secret;
 
-/// What must never reach a client through an upstream's words.
+/// Texts that must never reach a client inside an upstream's answer.
 #[derive(Debug, Clone, Default)]
 pub struct Scrub {
     hidden: Vec<Secret>,
 }
 
-/// The most characters of an upstream's reason that we keep.
+/// The longest reason of an upstream that we keep, in characters.
 const LONGEST_REASON: usize = 500;
 
 impl Scrub {
-    /// Hides a channel's key and its address, with and without the scheme.
+    /// Hides a channel's key, and its address with and without the scheme.
     pub fn channel(base_url: &str, key: &Secret) -> Self {
         let address = base_url.trim_end_matches('/');
         let without_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
@@ -25,14 +25,14 @@ impl Scrub {
             .rsplit_once(':')
             .map_or(authority, |(host, _)| host);
         let mut hidden = Self::default();
-        // The longest first: what is left of a shorter one would still tell.
+        // The longest first: after a shorter one was hidden, the rest of the longer would remain.
         for text in [key.expose(), address, without_scheme, authority, host] {
             hidden = hidden.and(text);
         }
         hidden
     }
 
-    /// Hides `text` too, unless it is so short that it would stand in innocent words.
+    /// Also hides `text`, unless it is so short (under 4 bytes) that other words contain it.
     #[must_use]
     pub fn and(mut self, text: &str) -> Self {
         if text.len() >= 4 {
@@ -41,12 +41,11 @@ impl Scrub {
         self
     }
 
-    /// JSON without what must not show, in its strings and in the names of its fields, however they
-    /// are escaped. All else stays byte for byte: hiding something must not break a result that
-    /// somebody paid for.
+    /// JSON with the hidden texts replaced in its strings and field names, however they are escaped. All
+    /// other bytes stay as they are, so that a paid result is never broken.
     pub fn json(&self, json: &str) -> String {
-        // As a rule there is nothing to hide. One look at the whole tells so of all strings but those
-        // with escapes, which may say more than they show.
+        // Mostly there is nothing to hide. One search of the whole text proves that for all strings without
+        // escapes.
         let nothing_shows = (self.hidden.iter()).all(|secret| !json.contains(secret.expose()));
         if nothing_shows && !self.may_be_escaped_in(json) {
             return json.to_owned();
@@ -68,8 +67,8 @@ impl Scrub {
         clean
     }
 
-    /// Whether an escape in `json` may stand for a part of a secret: any but those of control characters,
-    /// which no secret has.
+    /// Whether an escape in `json` may stand for a part of a secret: any escape but one of a control
+    /// character, unless a secret has one.
     fn may_be_escaped_in(&self, json: &str) -> bool {
         let mut after_escapes = json.split('\\').skip(1);
         let only_control = after_escapes.all(|after| after.starts_with(['n', 'r', 't', 'b', 'f']));
@@ -87,14 +86,14 @@ impl Scrub {
         }
     }
 
-    /// `text` without what must not show.
+    /// `text` with the hidden texts replaced by `…`.
     pub fn clean(&self, text: &str) -> String {
         self.hidden.iter().fold(text.to_owned(), |text, secret| {
             text.replace(secret.expose(), "…")
         })
     }
 
-    /// A reason fit to be stored and shown: cleaned, on one line, and not too long.
+    /// A reason to store and show: cleaned, on one line, at most 500 characters.
     pub fn reason(&self, text: &str) -> String {
         let line: String = text
             .chars()
@@ -108,8 +107,8 @@ impl Scrub {
     }
 }
 
-/// The length of the JSON string that `text` begins with, its quotes included; all of `text` if the
-/// string does not end.
+/// The length in bytes of the JSON string at the start of `text`, with its quotes; the length of `text` if
+/// the string does not end.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (place, byte) in text.bytes().enumerate().skip(1) {
@@ -123,8 +122,8 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// What a JSON string says. Half of a surrogate pair, which many an upstream makes by cutting a title
-/// in the middle of a character, is U+FFFD: not an error.
+/// The value of a JSON string. Half of a surrogate pair becomes U+FFFD, not an error: some upstreams cut
+/// titles in the middle of a character.
 fn decoded(string: &str) -> String {
     let inner = string.strip_prefix('"').unwrap_or(string);
     let inner = inner.strip_suffix('"').unwrap_or(inner);

@@ -1,16 +1,16 @@
-//! The seven statuses and the table of transitions (`docs/life-of-a-task.md`, "States").
+//! The seven statuses and their transitions (`docs/life-of-a-task.md`, "States").
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a task stands.
+/// A task's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Paid, not yet at the upstream.
     NotStart,
     /// Accepted by the upstream.
     Submitted,
-    /// The upstream says something that we don't understand. Unfinished, and no failure.
+    /// The upstream gave a status that we do not know. The task is unfinished, not failed.
     Unknown,
     /// Waiting at the upstream.
     Queued,
@@ -34,7 +34,7 @@ impl Status {
         Self::Unknown,
     ];
 
-    /// Its name everywhere: in the API, in the database, and upstream.
+    /// The name in the API, in the database and upstream.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotStart => "NOT_START",
@@ -47,14 +47,13 @@ impl Status {
         }
     }
 
-    /// Whether it never changes again.
+    /// Whether the status is final.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Success | Self::Failure)
     }
 
-    /// Unfinished statuses only move forward in rank. `Unknown` ranks right above `Submitted`:
-    /// a task of which nothing better is known shows it, and one that is known to be queued or in
-    /// progress goes on showing that.
+    /// Unfinished statuses only move forward in rank. `Unknown` ranks right above `Submitted`, so a task
+    /// that is known to be queued or in progress keeps that status.
     fn rank(self) -> u8 {
         match self {
             Self::NotStart => 0,
@@ -66,7 +65,7 @@ impl Status {
         }
     }
 
-    /// Whether a task may go from this status to `next`: forward only, and nowhere from an end.
+    /// Whether a task may go from this status to `next`: only forward, and never from a final status.
     pub fn may_become(self, next: Self) -> bool {
         !self.is_terminal() && next.rank() > self.rank()
     }
@@ -78,7 +77,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// The text is none of the seven statuses.
+/// The text is not one of the seven statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a status is one of NOT_START, SUBMITTED, QUEUED, IN_PROGRESS, FAILURE, SUCCESS, UNKNOWN")]
 pub struct NotAStatus;

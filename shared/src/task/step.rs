@@ -1,29 +1,29 @@
-//! From what the upstream says to what becomes of the task: one pure function.
+//! From the upstream's answer to what becomes of the task: one pure function.
 
 use serde_json::value::RawValue;
 
 use super::{Progress, Status};
 use crate::secret::SecretDigest;
 
-/// What an upstream said of one task, in no upstream's dialect.
+/// An upstream's answer about one task, translated from its dialect.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// Its status; `None` for one we have never seen. It is unfinished then, not failed.
+    /// The status; `None` for a status that we do not know: the task is unfinished then, not failed.
     pub status: Option<Status>,
-    /// Why it failed. Says nothing unless the status is `FAILURE`.
+    /// Why the task failed. Ignored unless the status is `FAILURE`.
     pub fail_reason: String,
-    /// How far it is, in percent, where the upstream says so.
+    /// The progress in percent, if the upstream gives one.
     pub progress: Option<u8>,
     /// The result so far: an array of clips, or a lyrics object.
     pub data: Option<Box<RawValue>>,
 }
 
-/// What we know of an unfinished task when it is polled.
+/// What we know about an unfinished task before a poll.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// Its status.
+    /// The status.
     pub status: Status,
-    /// Its progress.
+    /// The progress.
     pub progress: Progress,
     /// The digest of the last observation, see [`Observation::digest`].
     pub digest: i64,
@@ -34,40 +34,40 @@ pub struct Known {
 pub enum Step {
     /// Nothing new.
     Same,
-    /// It moved on, or has more to show; still unfinished.
+    /// The task moved on or has more of a result. It is still unfinished.
     Moved {
-        /// Its status now.
+        /// The new status.
         status: Status,
-        /// Its progress now.
+        /// The new progress.
         progress: Progress,
         /// The result so far.
         data: Option<Box<RawValue>>,
-        /// The observation's digest, to know the same one again.
+        /// The digest of the observation, by which the next equal one is recognised.
         digest: i64,
     },
-    /// It is made.
+    /// The music is made.
     Succeeded {
         /// The result.
         data: Option<Box<RawValue>>,
     },
-    /// It failed, and its price is owed back.
+    /// The task failed; its price must be given back.
     Failed {
-        /// The upstream's reason, as it came.
+        /// The upstream's reason, unchanged.
         reason: String,
-        /// What there is of a result.
+        /// The part of a result that there is.
         data: Option<Box<RawValue>>,
     },
 }
 
 impl Observation {
-    /// A number that changes when anything that we keep of the observation does.
+    /// A number that changes if anything changes that we store of the observation.
     pub fn digest(&self) -> i64 {
         let status = self.status.map_or("", Status::as_str);
         let data = self.data.as_ref().map_or("", |data| data.get());
         SecretDigest::of(format!("{status}\n{:?}\n{data}", self.progress)).short()
     }
 
-    /// What becomes of a task that was as `known`.
+    /// What becomes of a task that was `known` before.
     pub fn step(self, known: Known) -> Step {
         match self.status {
             Some(Status::Success) => return Step::Succeeded { data: self.data },
