@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use shared::broker::{Message, Outgoing, SharedBroker};
-use shared::store::turns::AtTurn;
+use shared::task::AtTurn;
 use tokio::sync::{Notify, mpsc, watch};
 
 /// The most tasks that wait to be published. More are left to the sweep.

@@ -10,13 +10,13 @@ use shared::config::Config;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::Channel;
-use shared::store::turns::{Accepted, AtTurn, Begun, Intention, SubmitJob};
 use shared::store::{Store, StoreError};
+use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
-use shared::task::wait::{CoolDown, PollPace};
+use shared::task::wait::PollPace;
 
 use crate::channels::ChannelCache;
-use crate::together::Together;
+use crate::submit::batches::Batches;
 use crate::upstream::{Trouble, Upstreams};
 
 /// How a worker works, as its operator configured it (`docs/contract.md`, "Environment").
@@ -54,18 +54,7 @@ pub struct Context {
     pub(crate) channels: ChannelCache,
     pub(crate) upstreams: Upstreams,
     pub(crate) stop: Stop,
-    pub(crate) submits: Submits,
-}
-
-/// The database work of submits, each kind in batches.
-#[derive(Default)]
-pub(crate) struct Submits {
-    /// Reads the tasks.
-    pub read: Together<AtTurn, SubmitJob>,
-    /// Records the intentions.
-    pub begin: Together<Intention, Begun>,
-    /// Records what upstreams accepted.
-    pub accept: Together<Accepted, AtTurn>,
+    pub(crate) batches: Batches,
 }
 
 /// How much longer than an upstream call a lease lasts, so that the outcome can be written even if the
@@ -91,6 +80,7 @@ impl Context {
         stop: Stop,
     ) -> Result<Self, reqwest::Error> {
         Ok(Self {
+            batches: Batches::new(&store, &clock, settings.submit_timeout),
             channels: ChannelCache::new(store.clone(), clock.clone()),
             upstreams: Upstreams::new(
                 settings.submit_timeout,
@@ -103,7 +93,6 @@ impl Context {
             random,
             settings,
             stop,
-            submits: Submits::default(),
         })
     }
 

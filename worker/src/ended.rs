@@ -2,8 +2,8 @@
 
 use shared::clock::Millis;
 use shared::store::StoreError;
-use shared::store::turns::{AtTurn, End, Finished, Waiting};
-use shared::task::{Status, TaskId};
+use shared::store::turns::{Finished, Waiting};
+use shared::task::{AtTurn, End, Status, TaskId};
 
 use crate::context::Context;
 use crate::figures::count_end;

@@ -17,7 +17,6 @@
 //! | [`channels`] | the channels, their slots, and the choice of one |
 //! | `ended` | settles a batch, and announces each task that ended in it |
 //! | [`upstream`] | what every upstream can do, and one folder for each platform |
-//! | [`together`] | batches the same work of many callers |
 //! | [`FIGURES`] | the metrics of a worker |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 
@@ -32,7 +31,6 @@ pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod submit;
-pub mod together;
 pub mod upstream;
 
 pub use context::Settings;

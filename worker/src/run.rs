@@ -8,7 +8,7 @@ use shared::clock::SharedClock;
 use shared::process::lifecycle::{Stop, rethrow};
 use shared::random::Random;
 use shared::store::Store;
-use shared::store::turns::AtTurn;
+use shared::task::AtTurn;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use tracing::field::Empty;

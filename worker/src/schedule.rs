@@ -12,9 +12,8 @@ use std::time::Duration;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::{Delivery, Message, Outgoing};
 use shared::clock::Millis;
-use shared::store::turns::AtTurn;
-use shared::task::ChannelId;
 use shared::task::wait::Rung;
+use shared::task::{AtTurn, ChannelId};
 use tokio::sync::mpsc;
 
 use crate::context::Context;

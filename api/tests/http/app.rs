@@ -16,9 +16,9 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::NewChannel;
-use shared::store::turns::{AtTurn, SubmitJob};
+use shared::store::turns::SubmitJob;
 use shared::store::{Plans, Store};
-use shared::task::{ChannelId, KeyId, Platform, Quota, RowId, Turn, UserId};
+use shared::task::{AtTurn, ChannelId, KeyId, Platform, Quota, RowId, Turn, UserId};
 
 /// The body of a song submit, where it does not matter which.
 pub const SONG: &str = r#"{"prompt":"p"}"#;

@@ -1,6 +1,6 @@
 //! Continuing a clip (`docs/contract.md`, "Making music").
 
-use shared::store::turns::End;
+use shared::task::End;
 
 use crate::app::{SONG, TestApp, TestUser};
 use crate::client::TestResponse;

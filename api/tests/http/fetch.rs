@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use shared::store::turns::End;
-use shared::task::Status;
+use shared::task::{End, Status};
 
 use crate::app::{SONG, TestApp, TestUser};
 use crate::golden::{assert_golden, pretty};

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use shared::store::turns::End;
-use shared::task::{ChannelId, Status};
+use shared::task::{ChannelId, End, Status};
 
 use crate::app::{TestApp, TestUser};
 use crate::golden::{assert_golden, pretty};

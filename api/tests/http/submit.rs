@@ -2,8 +2,7 @@
 
 use shared::broker::Message;
 use shared::store::accounts::Role;
-use shared::store::turns::AtTurn;
-use shared::task::{RowId, Turn};
+use shared::task::{AtTurn, RowId, Turn};
 
 use crate::app::{SONG, TestApp};
 use crate::golden::{assert_golden, pretty};

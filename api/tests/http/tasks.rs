@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shared::clock::{Clock as _, Millis};
-use shared::store::turns::{Accepted, AtTurn, End, Finished, News, Waiting};
-use shared::task::{ChannelId, Progress, RowId, Status, Turn};
+use shared::store::turns::{Accepted, Finished, News, Waiting};
+use shared::task::{AtTurn, ChannelId, End, Progress, RowId, Status, Turn};
 
 use crate::app::TestApp;
 

@@ -11,8 +11,7 @@ use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
 use shared::broker::{Broker as _, Message, Outgoing};
 use shared::random::Random;
 use shared::secret::Secret;
-use shared::store::turns::AtTurn;
-use shared::task::{ChannelId, RowId, Turn};
+use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::site::Site;

@@ -3,8 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::turns::AtTurn;
-use crate::task::{ChannelId, RowId, Turn};
+use crate::task::{AtTurn, ChannelId, RowId, Turn};
 
 use super::Queue;
 

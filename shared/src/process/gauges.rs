@@ -212,8 +212,7 @@ mod tests {
     use crate::process::telemetry::Figures;
     use crate::random::Random;
     use crate::store::Plans;
-    use crate::store::turns::AtTurn;
-    use crate::task::{RowId, Turn};
+    use crate::task::{AtTurn, RowId, Turn};
 
     /// A folder that is removed when the test ends.
     struct Folder(PathBuf);

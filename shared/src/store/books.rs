@@ -36,32 +36,10 @@ pub struct Event {
     pub at: i64,
     /// The turn it happened at.
     pub turn: i64,
-    /// What happened, in one word: see [`event`].
+    /// What happened, in one word: see [`crate::task::history`].
     pub kind: String,
     /// The rest, for a person.
     pub detail: String,
-}
-
-/// The words for what happens to a task.
-pub mod event {
-    /// It was charged and stored.
-    pub const STORED: &str = "stored";
-    /// A submit is about to be sent; the detail names the channel.
-    pub const SENDING: &str = "sending";
-    /// A submit surely did not arrive; the detail says why.
-    pub const NOT_ARRIVED: &str = "not_arrived";
-    /// The upstream accepted it; the detail names channel and upstream id.
-    pub const ACCEPTED: &str = "accepted";
-    /// The sweep found it overdue and published it again; the detail says how overdue. Once a turn.
-    pub const SWEPT: &str = "swept";
-    /// Its status changed; the detail is the new one.
-    pub const STATUS: &str = "status";
-    /// It ended; the detail is the status and, if it failed, the reason.
-    pub const ENDED: &str = "ended";
-    /// Its price was given back.
-    pub const REFUNDED: &str = "refunded";
-    /// Its upstream ended it after we had given it up; the detail is how, and the result.
-    pub const LATE: &str = "late";
 }
 
 /// How many tasks are unfinished, by what they wait for.

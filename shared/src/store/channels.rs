@@ -3,7 +3,7 @@
 use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::secret::Secret;
-use crate::task::wait::CoolDown;
+use crate::task::cool_down::CoolDown;
 use crate::task::{Action, ChannelId, Platform, Quota};
 
 /// An upstream that we may send tasks to.

@@ -18,13 +18,14 @@
 //! cannot cancel it half-way. Times come in as arguments; the Store has no clock.
 
 pub mod accounts;
+mod admission;
 mod audit;
+pub mod batcher;
 pub mod books;
 pub mod channels;
-mod deciding;
 mod detach;
+mod either;
 mod error;
-mod gather;
 pub mod listing;
 mod migrations;
 mod open;
@@ -48,6 +49,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    submits: submissions::Submits,
 }
 
 /// The databases that there are.

@@ -3,7 +3,7 @@
 use super::options::Plans;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
-use super::{Database, Result, Store};
+use super::{Database, Result, Store, submissions};
 use crate::config::DatabaseUrl;
 
 impl Store {
@@ -18,7 +18,8 @@ impl Store {
                 Database::Sqlite(SqliteStore::connect(path, connections).await?)
             }
         };
-        Ok(Self { database })
+        let submits = submissions::batcher(database.clone());
+        Ok(Self { database, submits })
     }
 
     /// Brings the tables up to date. Safe while other programs do the same: one does it, the rest wait.

@@ -1,15 +1,19 @@
 //! From columns to domain types, in one place; a bad row names its table, column and id.
 
+use std::fmt::Display;
+
 use super::accounts::{ApiKey, Role, User};
+use super::admission::Facts;
 use super::books::{Backlog, Entry, Event, LateLooks, Story, Unfinished};
 use super::channels::{Channel, Price};
 use super::listing::walk::{Counted, Everywhere};
 use super::listing::{Page, TaskView};
-use super::turns::{AtTurn, LateTask, Overdue, PollJob, SubmitJob};
+use super::submissions::{Continuable, Continuation};
+use super::turns::{LateTask, Overdue, PollJob, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
-use crate::task::{ChannelId, KeyId, Progress, Quota, RowId, TaskId, Turn, UserId};
+use crate::task::{AtTurn, ChannelId, KeyId, Progress, Quota, RowId, TaskId, Turn, UserId};
 
 /// A cell that must read as `T`.
 pub(super) fn parse<T: std::str::FromStr>(
@@ -308,14 +312,62 @@ pub(super) fn backlog(row: &impl Cells) -> Result<Backlog> {
     })
 }
 
+/// `channel_id` and `upstream_id` of a user's task ($1 `task_id`, $2 `user_id`).
+pub(super) const CONTINUATION: &str =
+    "SELECT channel_id, upstream_id FROM tasks WHERE task_id = $1 AND user_id = $2";
+
+/// The row of [`CONTINUATION`].
+pub(super) fn continuation(found: Option<&impl Cells>) -> Result<Continuation> {
+    let Some(found) = found else {
+        return Ok(Continuation::NoTask);
+    };
+    let channel = found.int_or_null("channel_id")?.map(ChannelId);
+    let at = channel.zip(found.text_or_null("upstream_id")?);
+    Ok(match at {
+        Some((channel, upstream_id)) => Continuation::Possible(Continuable {
+            channel,
+            upstream_id,
+        }),
+        None => Continuation::NeverAccepted,
+    })
+}
+
+/// What the admission of a submit depends on.
+pub(super) fn facts(found: &impl Cells) -> Result<Facts> {
+    let price = found.int_or_null("price")?;
+    Ok(Facts {
+        price: price
+            .map(|price| quota("prices", "quota", 0, price))
+            .transpose()?,
+        has_channel: found.flag("has_channel")?,
+        balance: found.int("balance")?,
+        key_left: found.int_or_null("key_left")?,
+    })
+}
+
+/// The error if fewer users or keys were charged than a batch admits.
+pub(super) fn not_charged(charged: impl Display, admitted: impl Display) -> StoreError {
+    bad(
+        "users",
+        "quota",
+        0,
+        &format!("{charged} of {admitted} charges"),
+    )
+}
+
+/// The columns `id` and `turn`.
+pub(super) fn at_turn((id, turn): (i64, i64)) -> AtTurn {
+    AtTurn {
+        row: RowId(id),
+        turn: Turn(turn),
+    }
+}
+
 /// A row of `unfinished_tasks` beside its task, to be submitted.
 pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
     let id = found.int("id")?;
     Ok(SubmitJob {
-        at: AtTurn {
-            row: RowId(id),
-            turn: Turn(found.int("turn")?),
-        },
+        at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
         platform: parse("tasks", "platform", id, &found.text("platform")?)?,
         action: parse("tasks", "action", id, &found.text("action")?)?,
@@ -332,10 +384,7 @@ pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
 /// A row of `unfinished_tasks` that is overdue.
 pub(super) fn overdue(found: &impl Cells) -> Result<Overdue> {
     Ok(Overdue {
-        at: AtTurn {
-            row: RowId(found.int("id")?),
-            turn: Turn(found.int("turn")?),
-        },
+        at: at_turn((found.int("id")?, found.int("turn")?)),
         poll_at: found.int_or_null("poll_at")?.map(ChannelId),
         due_at: Millis(found.int("due_at")?),
     })
@@ -356,10 +405,7 @@ pub(super) fn late_task(found: &impl Cells) -> Result<LateTask> {
 pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
     let id = found.int("id")?;
     Ok(PollJob {
-        at: AtTurn {
-            row: RowId(id),
-            turn: Turn(found.int("turn")?),
-        },
+        at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
         upstream_id: found.text("upstream_id")?,
         status: parse("tasks", "status", id, &found.text("status")?)?,

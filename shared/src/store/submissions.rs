@@ -1,101 +1,205 @@
-//! Charge, task and ledger in one transaction, once for each idempotency key.
+//! Submits: charge, task and ledger in one transaction, once for each idempotency key.
+//!
+//! Concurrent submits share a transaction. It locks their users and keys, reads what [`decide`] needs,
+//! and writes all admitted tasks. A batch waits for no lock: a submit whose user or key is locked by
+//! another transaction, or whose batch failed, goes into the next batch, and in the end into a
+//! transaction of its own, which waits. So no submit delays another, and none fails with another.
+//!
+//! [`decide`]: super::admission::decide
 
-use super::{Database, Result, Store};
+use std::time::Duration;
+
+use super::admission::PendingSubmit;
+use super::batcher::{Batcher, Policy, to_each};
+use super::detach::detach;
+use super::either::either;
+use super::{Database, Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{Action, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
 
 /// How long an idempotency key is remembered: 24 h (`docs/contract.md`, "Making music").
-pub const IDEMPOTENCY_KEPT: std::time::Duration = std::time::Duration::from_hours(24);
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(24);
 
-/// What makes a repeated request the same request.
+/// In how many batches a submit is tried before it goes alone. A user's lock is mostly held by a batch of
+/// another API process or by a refund, for some milliseconds.
+const BATCHED_TRIES: u32 = 3;
+
+/// A client's idempotency key with its request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
     /// The client's key.
     pub key: String,
-    /// The digest of action and body.
+    /// The digest of action and body. A repeated request has the same.
     pub request: SecretDigest,
 }
 
-/// A task to be charged and stored.
+/// A task to charge and store.
 #[derive(Debug, Clone)]
 pub struct NewTask {
-    /// Its public name.
+    /// The task's public name.
     pub task_id: TaskId,
-    /// Who pays.
+    /// The user who pays.
     pub user: UserId,
-    /// With which key.
+    /// The API key of the request.
     pub key: KeyId,
     /// The platform.
     pub platform: Platform,
     /// The action.
     pub action: Action,
-    /// The request for the upstream: JSON, a `task_id` in it already the upstream's.
+    /// The request for the upstream: JSON. A `task_id` in it is the upstream's id.
     pub request: String,
-    /// The prompt or description, as the listings show it.
+    /// The prompt or description for the listings.
     pub input: String,
-    /// For a continuation: the one channel that can serve it.
+    /// For a continuation: the only channel that can serve it.
     pub pinned: Option<ChannelId>,
-    /// The key that makes it happen once.
+    /// The idempotency key, if the client gave one.
     pub idempotency: Option<Idempotency>,
     /// The deadline.
     pub deadline: Millis,
 }
 
-/// How a submit ended. Anything but [`Submitted::Stored`] took and stored nothing.
+/// The outcome of a submit. All but [`Submitted::Stored`] charged and stored nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
-    /// Charged and stored, at turn [`crate::task::Turn::FIRST`], due now.
+    /// The task is charged and stored, at turn [`crate::task::Turn::FIRST`], due now.
     Stored(RowId),
-    /// The same request came before: this is its task.
+    /// The same request came before and has this task.
     Repeated(TaskId),
     /// The idempotency key came before with another request.
     KeyReused,
-    /// No enabled channel serves the platform (for a continuation: the one that could is disabled).
+    /// No enabled channel serves the platform; for a continuation: its channel is disabled.
     NoChannel,
-    /// The user's quota, or the key's, does not suffice.
+    /// The user's quota or the key's limit does not suffice.
     QuotaNotEnough,
 }
 
-/// What a task can be continued with.
+/// Whether a task can be continued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Continuation {
+    /// The user has no such task.
+    NoTask,
+    /// No upstream ever accepted the task.
+    NeverAccepted,
+    /// The task can be continued.
+    Possible(Continuable),
+}
+
+/// A task that can be continued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continuable {
-    /// The channel that made it.
+    /// The channel that made the task.
     pub channel: ChannelId,
-    /// What the upstream calls it.
+    /// The upstream's id of the task.
     pub upstream_id: String,
 }
 
+/// Whether a transaction waits for locks that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locks {
+    Wait,
+    SkipHeld,
+}
+
+/// What a batch answers to one of its submits.
+pub(super) enum Answer {
+    Submitted(Submitted),
+    /// Nothing was written, and nothing is decided: its user or key was not locked, or the batch failed.
+    Undecided,
+}
+
+/// How a batch failed.
+pub(super) enum BatchError {
+    /// The transaction is rolled back.
+    RolledBack(StoreError),
+    /// The commit failed. Nobody knows its outcome.
+    InCommit(StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for BatchError {
+    fn from(error: E) -> Self {
+        Self::RolledBack(error.into())
+    }
+}
+
+/// The answers to a batch, in its order.
+pub(super) type BatchResult = std::result::Result<Vec<Result<Answer>>, BatchError>;
+
+/// Batches of submits.
+pub(super) type Submits = Batcher<PendingSubmit, Answer>;
+
+/// Batches submits. `SQLite` has one writer, so a second batch at once would only wait for it.
+pub(super) fn batcher(database: Database) -> Submits {
+    let policy = Policy {
+        slots: match database {
+            Database::Postgres(_) => 2,
+            Database::Sqlite(_) => 1,
+        },
+        max_items: 100,
+        pause: Duration::ZERO,
+    };
+    Batcher::new(policy, move |batch| submit_batch(database.clone(), batch))
+}
+
 impl Store {
-    /// Charges the price of the moment and stores the task: user, key, task, unfinished task,
-    /// ledger and history, all or nothing. An idempotency key younger than [`IDEMPOTENCY_KEPT`]
-    /// answers with its first task before anything else is looked at; of concurrent twins one
-    /// stores, the other waits and repeats.
+    /// Charges the current price and stores the task: user, key, task, unfinished task, ledger and history,
+    /// all or nothing. An idempotency key younger than [`IDEMPOTENCY_KEPT`] answers with its first task,
+    /// before any other check. Of concurrent duplicates one is stored; the others wait and repeat it.
     pub async fn submit(&self, task: NewTask, now: Millis) -> Result<Submitted> {
-        match &self.database {
-            Database::Postgres(store) => store.submit(task, now).await,
-            Database::Sqlite(store) => store.submit(task, now).await,
-        }
+        let store = self.clone();
+        detach(async move {
+            let submit = PendingSubmit { task, now };
+            for _ in 0..BATCHED_TRIES {
+                let user = Some(submit.task.user.0);
+                match store.submits.call(user, submit.clone()).await? {
+                    Answer::Submitted(submitted) => return Ok(submitted),
+                    Answer::Undecided => {}
+                }
+            }
+            submit_alone(&store.database, submit).await
+        })
+        .await
     }
 
-    /// What the user's own task can be continued with. `None`: the user has no such task.
-    /// `Some(None)`: it was never accepted by an upstream.
-    pub async fn continuable(
-        &self,
-        user: UserId,
-        task: &TaskId,
-    ) -> Result<Option<Option<Continuable>>> {
-        match &self.database {
-            Database::Postgres(store) => store.continuable(user, task).await,
-            Database::Sqlite(store) => store.continuable(user, task).await,
-        }
+    /// Whether the user's task can be continued, and where.
+    pub async fn continuation(&self, user: UserId, task: &TaskId) -> Result<Continuation> {
+        either!(&self.database, store => store.continuation(user, task).await)
     }
 
-    /// Forgets at most `limit` idempotency keys made before `before`; returns how many.
+    /// Deletes at most `limit` idempotency keys made before `before`; returns how many.
     pub async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64> {
-        match &self.database {
-            Database::Postgres(store) => store.forget_idempotency(before, limit).await,
-            Database::Sqlite(store) => store.forget_idempotency(before, limit).await,
+        let database = self.database.clone();
+        detach(async move { either!(database, store => store.forget_idempotency(before, limit).await) })
+            .await
+    }
+}
+
+async fn submit_batch(database: Database, batch: Vec<PendingSubmit>) -> Vec<Result<Answer>> {
+    match either!(database, store => store.submit_batch(&batch, Locks::SkipHeld).await) {
+        Ok(answers) => answers,
+        // One of the submits may be the cause, and fails alone next.
+        Err(BatchError::RolledBack(error))
+            if !matches!(error, StoreError::Busy | StoreError::Unreachable(_)) =>
+        {
+            batch.iter().map(|_| Ok(Answer::Undecided)).collect()
         }
+        Err(BatchError::RolledBack(error) | BatchError::InCommit(error)) => {
+            to_each(batch.len(), error)
+        }
+    }
+}
+
+async fn submit_alone(database: &Database, submit: PendingSubmit) -> Result<Submitted> {
+    let mut answers = match either!(database, store => store.submit_batch(&[submit], Locks::Wait).await)
+    {
+        Ok(answers) => answers,
+        Err(BatchError::RolledBack(error) | BatchError::InCommit(error)) => return Err(error),
+    };
+    match answers.pop() {
+        Some(Ok(Answer::Submitted(submitted))) => Ok(submitted),
+        // Nobody holds the locks, so there is no such user or key.
+        Some(Ok(Answer::Undecided)) => Ok(Submitted::QuotaNotEnough),
+        Some(Err(error)) => Err(error),
+        None => Err(StoreError::Died),
     }
 }

@@ -1,221 +1,54 @@
-//! What workers do: by turn; outcomes, the sweep.
+//! What workers do with unfinished tasks: submits, polls, ends, and the sweep.
 //!
-//! Every method that changes an unfinished task takes the turn its caller acts for, changes nothing
-//! where the task is at another turn, and moves the turn on where it changes something (but for
-//! [`Store::hold_polls`] and [`Store::sweep`], which only say when it is overdue). What comes
-//! back names just the tasks that were changed; the others are stale, and their caller does nothing.
-//! Of a task that is named at several turns in one list one counts: the one it is at.
+//! Each method that changes an unfinished task takes the task at a turn ([`AtTurn`]). It changes nothing
+//! if the task is at another turn, and it moves the task to its next turn if it changes something. Only
+//! [`Store::renew_poll_leases`] and [`Store::sweep`] leave the turn: they change when the task is overdue. The
+//! returned lists name the tasks that were changed; for the others the caller has nothing to do. If a list
+//! names a task at several turns, the entry at the task's own turn counts.
 
-use super::{Database, Result, Store};
+mod records;
+
+use super::detach::detach;
+use super::either::either;
+use super::{Result, Store};
 use crate::clock::Millis;
-use crate::task::{Action, ChannelId, Platform, Progress, RowId, Status, TaskId, Turn};
-
-/// An unfinished task at one of its turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AtTurn {
-    /// The task.
-    pub row: RowId,
-    /// The turn.
-    pub turn: Turn,
-}
-
-/// A task that is to be submitted.
-#[derive(Debug, Clone)]
-pub struct SubmitJob {
-    /// The task and the turn it is at.
-    pub at: AtTurn,
-    /// Its public name.
-    pub task_id: TaskId,
-    /// The platform.
-    pub platform: Platform,
-    /// The action.
-    pub action: Action,
-    /// The request for the upstream: JSON.
-    pub request: String,
-    /// For a continuation: the one channel that can serve it.
-    pub pinned: Option<ChannelId>,
-    /// How many submits surely did not arrive so far.
-    pub attempts: u32,
-    /// Whether the last of them was to this channel.
-    pub last_channel: Option<ChannelId>,
-    /// Whether an intention to submit stands recorded without an outcome: somebody sent it, or was
-    /// about to, and died. It must not be sent again.
-    pub intention: bool,
-    /// When it was due.
-    pub due_at: Millis,
-    /// The deadline.
-    pub deadline: Millis,
-}
-
-/// A task is about to be submitted.
-#[derive(Debug, Clone, Copy)]
-pub struct Intention {
-    /// The task, at its turn.
-    pub at: AtTurn,
-    /// The channel that it is to be submitted to.
-    pub channel: ChannelId,
-    /// A random number by which a caller that lost the answer, and calls again, is known.
-    pub claim: i64,
-}
-
-/// An intention that stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Begun {
-    /// The task, at the turn to act for.
-    pub at: AtTurn,
-    /// See [`Intention::claim`].
-    pub claim: i64,
-}
-
-/// The upstream accepted a task.
-#[derive(Debug, Clone)]
-pub struct Accepted {
-    /// The task, at the turn that [`Store::begin_submit`] gave.
-    pub at: AtTurn,
-    /// The channel that accepted it.
-    pub channel: ChannelId,
-    /// What the upstream calls it.
-    pub upstream_id: String,
-    /// When it is polled first.
-    pub due_at: Millis,
-}
-
-/// A task that is to be polled.
-#[derive(Debug, Clone)]
-pub struct PollJob {
-    /// The task, at its turn.
-    pub at: AtTurn,
-    /// Its public name.
-    pub task_id: TaskId,
-    /// What the upstream calls it.
-    pub upstream_id: String,
-    /// Its status.
-    pub status: Status,
-    /// Its progress.
-    pub progress: Progress,
-    /// The digest of the last observation, 0 if none.
-    pub digest: i64,
-    /// How many polls were answered so far.
-    pub polls: u32,
-    /// How many polls in a row the upstream left it out of.
-    pub missing: u32,
-    /// When it was due.
-    pub due_at: Millis,
-    /// The deadline.
-    pub deadline: Millis,
-}
-
-/// A polled task that is still unfinished.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    /// The task, at the turn that its poll was for.
-    pub at: AtTurn,
-    /// When it is polled next.
-    pub due_at: Millis,
-    /// See [`PollJob::polls`].
-    pub polls: u32,
-    /// See [`PollJob::missing`].
-    pub missing: u32,
-    /// What is new, if anything is. Without, only the narrow table is written.
-    pub news: Option<News>,
-}
-
-/// What is new of an unfinished task.
-#[derive(Debug, Clone)]
-pub struct News {
-    /// Its status now.
-    pub status: Status,
-    /// Its progress now.
-    pub progress: Progress,
-    /// The result so far: JSON.
-    pub data: Option<String>,
-    /// The digest of the observation.
-    pub digest: i64,
-}
-
-/// How a task ends.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// The task, at the turn that its caller acts for.
-    pub at: AtTurn,
-    /// The end.
-    pub end: End,
-    /// The result, or what there is of one: JSON.
-    pub data: Option<String>,
-}
-
-/// The two ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Made.
-    Success,
-    /// Not made: the price goes back in the same transaction.
-    Failure {
-        /// Why, fit to be shown to the client.
-        reason: String,
-        /// The channel that said so, for a task that no channel had accepted before.
-        channel: Option<ChannelId>,
-        /// Whether it was we who gave it up while its upstream may still make it: then
-        /// [`Store::late_tasks`] will name it.
-        given_up: bool,
-    },
-}
-
-/// What an overdue task needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overdue {
-    /// The task and the turn it is at.
-    pub at: AtTurn,
-    /// The channel to poll it at; `None` if it was not accepted by any yet.
-    pub poll_at: Option<ChannelId>,
-    /// When it was due.
-    pub due_at: Millis,
-}
-
-/// A task that was given up while its upstream still had it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LateTask {
-    /// The task.
-    pub row: RowId,
-    /// The channel that has it.
-    pub channel: ChannelId,
-    /// Its public name.
-    pub task_id: TaskId,
-    /// What the upstream calls it.
-    pub upstream_id: String,
-}
+use crate::task::{AtTurn, ChannelId, RowId, Status, Turn};
+pub use records::{
+    Accepted, Begun, Finished, Intention, LateTask, News, Overdue, PollJob, Settled, SubmitJob,
+    Waiting,
+};
 
 impl Store {
-    /// The tasks to submit: those that are neither stale nor past their submit.
+    /// Reads the tasks that are still to be submitted.
     pub async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
-        match &self.database {
-            Database::Postgres(store) => store.submit_jobs(tasks).await,
-            Database::Sqlite(store) => store.submit_jobs(tasks).await,
-        }
+        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
+        detach(async move { either!(database, store => store.submit_jobs(&tasks).await) }).await
     }
 
-    /// The same of one task.
+    /// [`Store::submit_jobs`] for one task.
     pub async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
         Ok(self.submit_jobs(&[at]).await?.pop())
     }
 
-    /// Records intentions to submit, before the calls; each in the history once. `lease_until` is when
-    /// the sweep may look at the tasks again. Returns those that stand now, with the turns to act for:
-    /// not those that are stale, nor those of which another's intention stands already. Of a task that
-    /// is named with several claims one counts, and which is told by its claim.
+    /// Records intentions to submit before the requests are sent, and notes each in the history once. The
+    /// sweep leaves the tasks alone until `lease_until`. Returns the intentions that are recorded now, also
+    /// if an earlier call with the same claim recorded them. If a task is named with several claims, one of
+    /// them counts; the returned claim says which.
     pub async fn begin_submits(
         &self,
         intentions: &[Intention],
         lease_until: Millis,
         now: Millis,
     ) -> Result<Vec<Begun>> {
-        match &self.database {
-            Database::Postgres(store) => store.begin_submits(intentions, lease_until, now).await,
-            Database::Sqlite(store) => store.begin_submits(intentions, lease_until, now).await,
-        }
+        let (database, mut intentions) = (self.database.clone(), intentions.to_vec());
+        intentions.sort_by_key(|intention| intention.at.row);
+        detach(async move {
+            either!(database, store => store.begin_submits(&intentions, lease_until, now).await)
+        })
+        .await
     }
 
-    /// The same of one task.
+    /// [`Store::begin_submits`] for one task.
     pub async fn begin_submit(
         &self,
         at: AtTurn,
@@ -229,16 +62,16 @@ impl Store {
         Ok(begun.pop().map(|begun| begun.at))
     }
 
-    /// Puts unfinished tasks off until `due_at` without having asked anybody anything.
+    /// Postpones unfinished tasks until `due_at`. A task with a recorded intention is not postponed.
     pub async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
-        match &self.database {
-            Database::Postgres(store) => store.postpone(tasks, due_at).await,
-            Database::Sqlite(store) => store.postpone(tasks, due_at).await,
-        }
+        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
+        detach(async move { either!(database, store => store.postpone(&tasks, due_at).await) })
+            .await
     }
 
-    /// A submit surely did not arrive: withdraws the intention, counts the attempt if `counted`
-    /// (a 429 is no attempt), and notes `reason` in the history. `None` if stale.
+    /// Records that a submit surely did not arrive: withdraws the intention, counts the attempt if
+    /// `counted` (a 429 is no attempt), and notes `reason` in the history. `None`: the task is at another
+    /// turn.
     pub async fn retry_submit(
         &self,
         at: AtTurn,
@@ -247,57 +80,58 @@ impl Store {
         due_at: Millis,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
-        match &self.database {
-            Database::Postgres(store) => store.retry_submit(at, counted, reason, due_at, now).await,
-            Database::Sqlite(store) => store.retry_submit(at, counted, reason, due_at, now).await,
-        }
+        let (database, reason) = (self.database.clone(), reason.to_owned());
+        detach(async move {
+            either!(database, store => store.retry_submit(at, counted, &reason, due_at, now).await)
+        })
+        .await
     }
 
-    /// Tasks were accepted: SUBMITTED, their channel's `used_quota` raised, in one transaction.
+    /// Records that upstreams accepted tasks: the tasks become SUBMITTED, and their prices are added to
+    /// `used_quota` of their channels, in one transaction.
     pub async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
-        match &self.database {
-            Database::Postgres(store) => store.accept(tasks, now).await,
-            Database::Sqlite(store) => store.accept(tasks, now).await,
-        }
+        let (database, tasks) = (self.database.clone(), in_order(tasks, |task| task.at));
+        detach(async move { either!(database, store => store.accept(&tasks, now).await) }).await
     }
 
-    /// The tasks that `channel` has, for one poll. Only a look: the turn stays, so two who were given
-    /// the same turn both get the task, and both may ask the upstream; [`Store::settle`] then takes
-    /// what one of them was told.
+    /// Reads the tasks that `channel` has, for one poll. The turn stays, so two callers with one turn both
+    /// get the task and both may ask the upstream; [`Store::settle`] then takes one of the answers.
     pub async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
-        match &self.database {
-            Database::Postgres(store) => store.poll_jobs(channel, tasks).await,
-            Database::Sqlite(store) => store.poll_jobs(channel, tasks).await,
-        }
+        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
+        detach(async move { either!(database, store => store.poll_jobs(channel, &tasks).await) })
+            .await
     }
 
-    /// Leaves polled tasks alone until `until` at least: they are not overdue before. The turn stays.
-    /// For a poll that takes long, so that nobody takes it for lost.
-    pub async fn hold_polls(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
-        match &self.database {
-            Database::Postgres(store) => store.hold_polls(tasks, until).await,
-            Database::Sqlite(store) => store.hold_polls(tasks, until).await,
-        }
+    /// Keeps polled tasks from being overdue before `until`, so that the sweep does not publish a task
+    /// again whose poll takes long. The turn stays.
+    pub async fn renew_poll_leases(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
+        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
+        detach(
+            async move { either!(database, store => store.renew_poll_leases(&tasks, until).await) },
+        )
+        .await
     }
 
-    /// The outcome of a poll, in one transaction: those that wait on, and those that end. A FAILURE
-    /// and its refund are written together. Returns those that wait on, in no order, and how many
-    /// ended.
+    /// Writes the outcome of a poll in one transaction: the tasks that stay unfinished, and those that end.
+    /// A failure and its refund are written together.
     pub async fn settle(
         &self,
         waiting: Vec<Waiting>,
         finished: Vec<Finished>,
         now: Millis,
     ) -> Result<Settled> {
-        match &self.database {
-            Database::Postgres(store) => store.settle(waiting, finished, now).await,
-            Database::Sqlite(store) => store.settle(waiting, finished, now).await,
-        }
+        let database = self.database.clone();
+        let waiting = in_order(waiting, |task| task.at);
+        let finished = in_order(finished, |task| task.at);
+        detach(
+            async move { either!(database, store => store.settle(&waiting, &finished, now).await) },
+        )
+        .await
     }
 
-    /// Unfinished tasks that were due before `due_before`, at most `limit`, each given to one caller
-    /// only; they are not overdue again before `lease_until`. Their turn stays: a message that is
-    /// still on its way is as good as the one to be published now. Noted in the history, once a turn.
+    /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only.
+    /// They are not overdue again before `lease_until`. The turn stays, so a message that is still under way
+    /// is as good as the one to publish now. Notes each task in the history, once a turn.
     pub async fn sweep(
         &self,
         due_before: Millis,
@@ -305,25 +139,22 @@ impl Store {
         limit: u32,
         now: Millis,
     ) -> Result<Vec<Overdue>> {
-        match &self.database {
-            Database::Postgres(store) => store.sweep(due_before, lease_until, limit, now).await,
-            Database::Sqlite(store) => store.sweep(due_before, lease_until, limit, now).await,
-        }
+        let database = self.database.clone();
+        detach(async move {
+            either!(database, store => store.sweep(due_before, lease_until, limit, now).await)
+        })
+        .await
     }
 
-    /// Tasks given up at their deadline, due for a look whether the upstream made them after all:
-    /// at most `limit`, each given to one caller only. Each has a few looks, minutes apart, and is
-    /// forgotten after the last.
+    /// Takes at most `limit` tasks that were given up at their deadline and are due for a look, each for one
+    /// caller only. When and how often: [`crate::task::late`].
     pub async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
-        match &self.database {
-            Database::Postgres(store) => store.late_tasks(now, limit).await,
-            Database::Sqlite(store) => store.late_tasks(now, limit).await,
-        }
+        let database = self.database.clone();
+        detach(async move { either!(database, store => store.late_tasks(now, limit).await) }).await
     }
 
-    /// Notes in the history of a task that is FAILURE that its upstream ended it after all, as
-    /// `status`; once. Money stays as settled. Returns the task's last turn; `None` if there was
-    /// nothing to note.
+    /// Notes in the history of a failed task, once, that its upstream ended it late as `status`. The money
+    /// stays as settled. Returns the task's last turn; `None` if nothing was noted.
     pub async fn note_late(
         &self,
         row: RowId,
@@ -331,18 +162,19 @@ impl Store {
         data: Option<&str>,
         now: Millis,
     ) -> Result<Option<Turn>> {
-        match &self.database {
-            Database::Postgres(store) => store.note_late(row, status, data, now).await,
-            Database::Sqlite(store) => store.note_late(row, status, data, now).await,
-        }
+        let (database, data) = (self.database.clone(), data.map(str::to_owned));
+        detach(async move {
+            either!(database, store => store.note_late(row, status, data.as_deref(), now).await)
+        })
+        .await
     }
 }
 
-/// What [`Store::settle`] changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// The tasks that wait on, at their next turn.
-    pub waiting: Vec<AtTurn>,
-    /// The tasks that ended.
-    pub finished: Vec<RowId>,
+/// Sorts a batch by task, and keeps the first of equal entries. A statement that looks each row up by its
+/// id then locks rows by ascending id, so two batches that overlap do not deadlock. If Postgres chooses
+/// another plan, it detects the deadlock, and the caller retries.
+fn in_order<T>(mut batch: Vec<T>, at: impl Fn(&T) -> AtTurn) -> Vec<T> {
+    batch.sort_by_key(|one| (at(one).row, at(one).turn));
+    batch.dedup_by_key(|one| at(one));
+    batch
 }

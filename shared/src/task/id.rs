@@ -1,55 +1,46 @@
-//! The types of the numbers and names that must not be mixed up.
+//! The types of ids, so that a user's number is never taken for a task's.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::random::Random;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub i64);
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 self.0.fmt(f)
             }
         }
     };
 }
 
+pub(super) use number;
+
 number!(
-    /// A user's number.
+    /// A user.
     UserId
 );
 number!(
-    /// An API key's number; never the key itself.
+    /// An API key; never its secret.
     KeyId
 );
 number!(
-    /// A channel's number.
+    /// A channel.
     ChannelId
 );
 number!(
-    /// A task's number in the database: `id` in the listings and in messages.
+    /// A task's row: `id` in listings and messages.
     RowId
 );
-number!(
-    /// How often something was done about an unfinished task. A message carries the turn it was
-    /// sent for; whoever acts moves the turn on, so that of two deliveries one does nothing.
-    Turn
-);
-
-impl Turn {
-    /// The turn of a task that was just stored.
-    pub const FIRST: Self = Self(0);
-}
-
-/// A task's public name: `task_` and 32 letters and digits.
+/// A task's public id: `task_` and 32 letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct TaskId(String);
@@ -57,12 +48,12 @@ pub struct TaskId(String);
 impl TaskId {
     const PREFIX: &'static str = "task_";
 
-    /// A new name.
+    /// A new id.
     pub fn random(random: &Random) -> Self {
         Self(format!("{}{}", Self::PREFIX, random.letters_and_digits(32)))
     }
 
-    /// The name as text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +65,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// The text is no task's name.
+/// The text is not a task id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a task id is `task_` followed by 32 letters and digits")]
 pub struct NotATaskId;

@@ -1,30 +1,42 @@
-//! The task model. Plain functions and types: no database, no broker, no HTTP, no clock.
+//! The task model: plain functions and types, without a database, a broker, HTTP or a clock.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`id`] | the types of the numbers and names that must not be mixed up |
+//! | [`turn`] | turns, by which of two deliveries of a message one acts |
 //! | [`platform`] | platforms and actions, and what a task costs by default |
 //! | [`status`] | the seven statuses and the table of transitions |
-//! | [`progress`] | from what the upstream says to a percentage that never falls |
-//! | [`step`] | from what the upstream says to what becomes of the task |
-//! | [`money`] | quota; what a charge and a refund change |
-//! | [`wait`] | the ladder of delays; when a task is looked at next |
-//! | [`scrub`] | our secrets kept out of what upstreams say |
+//! | [`progress`] | from the upstream's answer to a percentage that never falls |
+//! | [`step`] | from the upstream's answer to what becomes of the task |
+//! | [`end`] | how a task ends |
+//! | [`money`] | quota; what a charge and a refund change, and for whom |
+//! | [`history`] | what the history of a task says |
+//! | [`wait`] | the ladder of delays; when a task is polled or tried next |
+//! | [`late`] | when a task that was given up is looked at again |
+//! | [`cool_down`] | how long a channel in trouble is left alone |
+//! | [`scrub`] | our secrets kept out of upstreams' texts |
 
+pub mod cool_down;
+pub mod end;
+pub mod history;
 pub mod id;
+pub mod late;
 pub mod money;
 pub mod platform;
 pub mod progress;
 pub mod scrub;
 pub mod status;
 pub mod step;
+pub mod turn;
 pub mod wait;
 
 #[cfg(test)]
 mod properties;
 
-pub use id::{ChannelId, KeyId, RowId, TaskId, Turn, UserId};
+pub use end::End;
+pub use id::{ChannelId, KeyId, RowId, TaskId, UserId};
 pub use money::Quota;
 pub use platform::{Action, Platform};
 pub use progress::Progress;
 pub use status::Status;
+pub use turn::{AtTurn, Turn};

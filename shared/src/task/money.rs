@@ -1,16 +1,18 @@
-//! Quota, and what a charge and a refund change. All of a task's money is here; the stores only
-//! write down what these functions say.
+//! Quota, and what a charge, a refund and a grant change. The Store writes what these functions return.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount of quota: whole units, 0 to 2⁵³ − 1, so that every JSON reader holds it exactly.
+use super::{ChannelId, KeyId, UserId};
+
+/// An amount of quota: whole units, 0 to 2⁵³ − 1, which every JSON reader holds exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Quota(i64);
 
-/// The number is no amount of quota.
+/// The number is not an amount of quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a quota is a whole number from 0 to 9007199254740991")]
 pub struct NotAQuota;
@@ -18,7 +20,7 @@ pub struct NotAQuota;
 impl Quota {
     /// Nothing.
     pub const ZERO: Self = Self(0);
-    /// The most there can be: 2⁵³ − 1.
+    /// The largest amount: 2⁵³ − 1.
     pub const MAX: Self = Self(9_007_199_254_740_991);
 
     /// The amount as the database and the API carry it.
@@ -65,14 +67,14 @@ impl fmt::Display for Quota {
     }
 }
 
-/// Why a balance changed. A task has at most one entry of each kind.
+/// The kind of a ledger entry. A task has at most one entry of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// The price of a task, taken at submit.
     Charge,
     /// The price of a task that failed, given back.
     Refund,
-    /// What an operator gave.
+    /// Quota that an operator gave.
     Grant,
 }
 
@@ -87,16 +89,16 @@ impl EntryKind {
     }
 }
 
-/// What one ledger entry changes, each figure to be added (signed quota).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What ledger entries add to balances, in signed quota.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The entry's amount, and the change of the user's `quota`.
+    /// Added to the user's `quota`. It is the amount of the ledger entry.
     pub amount: i64,
-    /// The change of the user's and of the key's `used_quota`.
+    /// Added to `used_quota` of the user, the key and the channel.
     pub used: i64,
 }
 
-/// What charging `price` changes.
+/// What a charge of `price` changes.
 pub fn charge(price: Quota) -> Change {
     Change {
         amount: -price.0,
@@ -104,7 +106,7 @@ pub fn charge(price: Quota) -> Change {
     }
 }
 
-/// What refunding a task that was charged `price` changes: the reverse of its charge, whole.
+/// What the refund of a task that cost `price` changes: the reverse of its charge.
 pub fn refund(price: Quota) -> Change {
     Change {
         amount: price.0,
@@ -112,11 +114,55 @@ pub fn refund(price: Quota) -> Change {
     }
 }
 
-/// What a grant changes: the balance alone; nothing was used.
+/// What a grant changes: the balance alone.
 pub fn grant(quota: Quota) -> Change {
     Change {
         amount: quota.0,
         used: 0,
+    }
+}
+
+/// Whose figures the charge of a task changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charged {
+    /// The user who paid.
+    pub user: UserId,
+    /// The API key that the task was submitted with.
+    pub key: KeyId,
+    /// The channel that accepted the task. A channel counts a task in `used_quota` when it accepts it, so
+    /// a task that no channel accepted has none.
+    pub channel: Option<ChannelId>,
+    /// The amount.
+    pub price: Quota,
+}
+
+/// What the refunds of some failed tasks add to each user, key and channel. The maps are ordered: whoever
+/// writes them locks rows by ascending id.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Refunds {
+    /// Added to `quota` and `used_quota`.
+    pub users: BTreeMap<UserId, Change>,
+    /// Added to `used_quota`.
+    pub keys: BTreeMap<KeyId, i64>,
+    /// Added to `used_quota`.
+    pub channels: BTreeMap<ChannelId, i64>,
+}
+
+impl Refunds {
+    /// The sums for tasks that failed, each charged as given: everything that their charges took.
+    pub fn of<'a>(failed: impl IntoIterator<Item = &'a Charged>) -> Self {
+        let mut sums = Self::default();
+        for task in failed {
+            let change = refund(task.price);
+            let user = sums.users.entry(task.user).or_default();
+            user.amount += change.amount;
+            user.used += change.used;
+            *sums.keys.entry(task.key).or_default() += change.used;
+            if let Some(channel) = task.channel {
+                *sums.channels.entry(channel).or_default() += change.used;
+            }
+        }
+        sums
     }
 }
 
@@ -145,6 +191,31 @@ mod tests {
                 used: 0
             }
         );
+    }
+
+    #[test]
+    fn refunds_add_up_by_user_key_and_the_channel_that_accepted() {
+        let charged = |user, key, channel: Option<i64>, price| Charged {
+            user: UserId(user),
+            key: KeyId(key),
+            channel: channel.map(ChannelId),
+            price: Quota(price),
+        };
+        let failed = [
+            charged(2, 20, Some(7), 100),
+            charged(1, 10, None, 30),
+            charged(2, 21, Some(7), 5),
+        ];
+        let change = |amount| Change {
+            amount,
+            used: -amount,
+        };
+        let expected = Refunds {
+            users: [(UserId(1), change(30)), (UserId(2), change(105))].into(),
+            keys: [(KeyId(10), -30), (KeyId(20), -100), (KeyId(21), -5)].into(),
+            channels: [(ChannelId(7), -105)].into(),
+        };
+        assert_eq!(Refunds::of(&failed), expected);
     }
 
     #[test]

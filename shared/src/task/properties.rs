@@ -1,5 +1,5 @@
-//! What must hold of the model whatever happens, tried on random sequences. `PROPTEST_CASES` and
-//! `PROPTEST_RNG_SEED` try more and others (`docs/testing.md`).
+//! Properties of the model, tested on random sequences. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` set how
+//! many and which (`docs/testing.md`).
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use serde_json::value::RawValue;
 
+use super::cool_down::CoolDown;
 use super::money::{self, Change};
 use super::step::{Known, Observation, Step};
-use super::wait::{CoolDown, PollPace, Rung, retry_rung};
+use super::wait::{PollPace, Rung, retry_rung};
 use super::{Progress, Quota, Status};
 
-/// The same cases each time, unless the environment says otherwise. A failure prints its shortest
-/// sequence; nothing is kept in files.
+/// The same cases each time, unless the environment sets others. A failure prints its shortest sequence;
+/// no files are kept.
 fn config() -> Config {
     let config = Config::default();
     let rng_seed = match config.rng_seed {
@@ -31,9 +32,9 @@ fn any_status() -> impl Strategy<Value = Status> {
     prop::sample::select(&Status::ALL[..])
 }
 
-/// What an upstream may say, in any order: ends, steps back, states we have never seen, and reasons
-/// beside states that are no failure.
-fn said() -> impl Strategy<Value = Observation> {
+/// Answers of an upstream in any order: ends, steps back, unknown statuses, and reasons beside statuses
+/// that are no failure.
+fn observation() -> impl Strategy<Value = Observation> {
     let data = prop_oneof![
         Just(None),
         Just(Some("[]")),
@@ -51,8 +52,8 @@ fn said() -> impl Strategy<Value = Observation> {
     )
 }
 
-/// Where a status stands on the way; written down here once more, as the table is on trial.
-fn place(status: Status) -> usize {
+/// The position of a status on the way to the end; written here again, because the table is under test.
+fn position(status: Status) -> usize {
     let way = [
         Status::NotStart,
         Status::Submitted,
@@ -65,14 +66,14 @@ fn place(status: Status) -> usize {
         .unwrap_or(way.len())
 }
 
-/// A task that is told things one after another, as the worker and the Store do it.
-struct Told {
+/// A task that gets answers one after another, as the worker and the Store process them.
+struct Followed {
     known: Known,
     balance: Change,
     refunds: u32,
 }
 
-impl Told {
+impl Followed {
     const PRICE: i64 = 150_000;
 
     fn charged() -> Self {
@@ -87,11 +88,11 @@ impl Told {
         }
     }
 
-    fn hears(&mut self, said: Observation) {
+    fn observe(&mut self, observation: Observation) {
         if self.known.status.is_terminal() {
             return;
         }
-        match said.step(self.known) {
+        match observation.step(self.known) {
             Step::Same => {}
             Step::Moved {
                 status,
@@ -123,20 +124,20 @@ impl Told {
 }
 
 fn price() -> Quota {
-    Quota::try_from(Told::PRICE).unwrap_or_default()
+    Quota::try_from(Followed::PRICE).unwrap_or_default()
 }
 
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn whatever_an_upstream_says_a_task_only_goes_forward(all in prop::collection::vec(said(), 0..40)) {
-        let mut task = Told::charged();
-        for said in all {
-            let (before, status) = (task.known, said.status);
-            task.hears(said);
+    fn a_task_only_moves_forward_whatever_an_upstream_answers(all in prop::collection::vec(observation(), 0..40)) {
+        let mut task = Followed::charged();
+        for observation in all {
+            let (before, status) = (task.known, observation.status);
+            task.observe(observation);
             let now = task.known;
-            prop_assert!(place(now.status) >= place(before.status), "{before:?} to {now:?}");
+            prop_assert!(position(now.status) >= position(before.status), "{before:?} to {now:?}");
             prop_assert!(now.progress >= before.progress, "{before:?} to {now:?}");
             prop_assert_eq!(now.progress == Progress::DONE, now.status.is_terminal());
             if before.status.is_terminal() {
@@ -149,22 +150,22 @@ proptest! {
     }
 
     #[test]
-    fn a_task_is_refunded_once_and_whole_exactly_when_it_failed(all in prop::collection::vec(said(), 0..40)) {
-        let mut task = Told::charged();
-        for said in all {
-            task.hears(said);
+    fn a_task_is_refunded_once_and_whole_exactly_when_it_failed(all in prop::collection::vec(observation(), 0..40)) {
+        let mut task = Followed::charged();
+        for observation in all {
+            task.observe(observation);
         }
         let failed = task.known.status == Status::Failure;
         prop_assert_eq!(task.refunds, u32::from(failed));
-        let paid = if failed { 0 } else { Told::PRICE };
+        let paid = if failed { 0 } else { Followed::PRICE };
         prop_assert_eq!((task.balance.amount, task.balance.used), (-paid, paid));
     }
 
     #[test]
-    fn what_was_said_twice_in_a_row_is_news_once(first in said(), before in any_status()) {
-        let mut task = Told::charged();
+    fn an_answer_repeated_at_once_is_news_once(first in observation(), before in any_status()) {
+        let mut task = Followed::charged();
         task.known.status = before;
-        task.hears(first.clone());
+        task.observe(first.clone());
         if !task.known.status.is_terminal() {
             prop_assert!(matches!(first.step(task.known), Step::Same));
         }

@@ -1,15 +1,15 @@
-//! The ladder of delays, and when a task is looked at next (`docs/life-of-a-task.md`, "Polling").
+//! The ladder of delays, and when a task is polled or tried next (`docs/life-of-a-task.md`, "Polling").
 
 use std::time::Duration;
 
 use crate::backoff::growing;
 
-/// A delay that the broker knows: each is one waiting queue, because a queue has one time to live.
+/// A delay. Each is one waiting queue of the broker, because all messages of a queue wait equally long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rung(u64);
 
 impl Rung {
-    /// Every rung, in seconds: close together where polls live, wide apart above.
+    /// Every rung in seconds: close together in the range of polls, wide apart above.
     pub const LADDER: [Self; 11] = [
         Self(2),
         Self(3),
@@ -28,7 +28,7 @@ impl Rung {
     /// The longest.
     pub const LONGEST: Self = Self::LADDER[Self::LADDER.len() - 1];
 
-    /// The rung in whole seconds, as the waiting queue is named.
+    /// The rung in whole seconds, as in the name of its waiting queue.
     pub fn seconds(self) -> u64 {
         self.0
     }
@@ -38,8 +38,8 @@ impl Rung {
         Duration::from_secs(self.0)
     }
 
-    /// The first rung that is no shorter than `wait`, or the longest there is: for a wait that must
-    /// not end early, such as a cool-down.
+    /// The shortest rung that is at least `wait`, or else the longest rung: for a wait that must not end
+    /// early, such as a cool-down.
     pub fn at_least(wait: Duration) -> Self {
         Self::LADDER
             .into_iter()
@@ -55,7 +55,7 @@ impl Rung {
             .unwrap_or(Self::LONGEST)
     }
 
-    /// The last rung that is no longer than `wait`, or the shortest there is.
+    /// The longest rung that is at most `wait`, or else the shortest rung.
     pub fn at_most(wait: Duration) -> Self {
         Self::LADDER
             .into_iter()
@@ -65,21 +65,21 @@ impl Rung {
     }
 }
 
-/// How a healthy task is polled: `POLL_INITIAL_DELAY`, then half as long again each time, up to
+/// How often a healthy task is polled: after `POLL_INITIAL_DELAY`, then × 1.5 each time, up to
 /// `POLL_MAX_DELAY`.
 #[derive(Debug, Clone, Copy)]
 pub struct PollPace {
-    /// The wait before the first poll.
+    /// The delay before the first poll.
     pub initial: Duration,
-    /// The most between two.
+    /// The longest delay between two polls.
     pub max: Duration,
 }
 
 impl PollPace {
     const FACTOR: f64 = 1.5;
 
-    /// The wait before poll number `polls` (from 0), with `left` until the task's deadline. `chance`
-    /// (0 up to 1) is one number for a whole batch, so that what travels together stays together.
+    /// The delay before poll number `polls` (from 0), with `left` until the task's deadline. The jitter
+    /// `chance` (0 up to 1) is one number for a whole batch, so that its tasks stay in one message.
     pub fn rung(self, polls: u32, left: Duration, chance: f64) -> Rung {
         let wait = growing(self.initial, Self::FACTOR, self.max, polls);
         let jittered = wait.mul_f64(0.9 + 0.2 * chance);
@@ -89,34 +89,14 @@ impl PollPace {
     }
 }
 
-/// The wait before the next try of a submit that surely did not arrive, `attempts` (from 1) having
-/// failed: 5 s, 30 s, 2 min, then 5 min each, so that five attempts outlast an outage of minutes.
+/// The delay before the next try of a submit after `attempts` (from 1) that surely did not arrive: 5 s,
+/// 30 s, 2 min, then 5 min each, so that five attempts outlast an outage of some minutes.
 pub fn retry_rung(attempts: u32) -> Rung {
     match attempts {
         0 | 1 => Rung(5),
         2 => Rung(30),
         3 => Rung(120),
         _ => Rung::LONGEST,
-    }
-}
-
-/// How long a channel cools down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CoolDown {
-    /// It is overloaded or out of order: 429, 5xx, no connection, no whole answer.
-    Trouble,
-    /// It does not want us: 401, 402, 403. An operator must do something.
-    Refusal,
-}
-
-impl CoolDown {
-    /// The cool-down after `count` (from 0) in a row, unless the upstream said for how long.
-    pub fn wait(self, count: u32) -> Duration {
-        let initial = match self {
-            Self::Trouble => Duration::from_secs(1),
-            Self::Refusal => Duration::from_secs(10),
-        };
-        growing(initial, 2.0, Rung::LONGEST.duration(), count)
     }
 }
 
@@ -164,12 +144,5 @@ mod tests {
     fn five_attempts_outlast_an_outage_of_minutes() {
         let all: u64 = (1..5).map(|n| retry_rung(n).seconds()).sum();
         assert!(all > 300);
-    }
-
-    #[test]
-    fn a_cool_down_doubles_up_to_the_longest_rung() {
-        assert_eq!(CoolDown::Trouble.wait(0), Duration::from_secs(1));
-        assert_eq!(CoolDown::Refusal.wait(2), Duration::from_secs(40));
-        assert_eq!(CoolDown::Trouble.wait(60), Duration::from_mins(5));
     }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::broker::{Broker, Consumer, Delivery, Message, Outgoing};
-use shared::store::turns::AtTurn;
 use shared::task::wait::Rung;
-use shared::task::{ChannelId, RowId, Turn};
+use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use tokio::time::timeout;
 
 /// Longer than anything that should come takes to come.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::clock::Millis;
 use shared::secret::Secret;
 use shared::store::channels::{NewChannel, Price};
-use shared::task::wait::CoolDown;
+use shared::task::cool_down::CoolDown;
 use shared::task::{Action, Platform};
 
 use crate::database::contract;

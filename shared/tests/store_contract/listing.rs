@@ -146,7 +146,7 @@ async fn three(world: &World) -> Three {
         .await
         .expect("it begins");
     let at = at.expect("it is not stale");
-    let end = shared::store::turns::End::Failure {
+    let end = shared::task::End::Failure {
         reason: "bad words".to_owned(),
         channel: Some(channel),
         given_up: false,

@@ -173,7 +173,7 @@ async fn without_an_enabled_channel_a_submit_is_refused_and_nothing_is_taken(wor
 async fn a_channel_that_cools_down_still_takes_tasks_on(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
-    let kind = shared::task::wait::CoolDown::Trouble;
+    let kind = shared::task::cool_down::CoolDown::Trouble;
     world
         .store
         .cool_down(channel, kind, None, NOW)
@@ -380,7 +380,7 @@ async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World)
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
-    let end = shared::store::turns::End::Failure {
+    let end = shared::task::End::Failure {
         reason: "bad words".to_owned(),
         channel: Some(channel),
         given_up: false,

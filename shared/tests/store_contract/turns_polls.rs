@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::store::turns::{AtTurn, Settled, Waiting};
-use shared::task::{ChannelId, Progress, RowId, Status, Turn};
+use shared::store::turns::{Settled, Waiting};
+use shared::task::{AtTurn, ChannelId, Progress, RowId, Status, Turn};
 
 use crate::database::contract;
 use crate::world::{Held, NOW, SONG, World, moved, next, only, turn_and_due, waiting};
@@ -144,7 +144,7 @@ async fn what_is_held_is_not_overdue_and_keeps_its_turn(world: &World) {
     let payer = world.payer(SONG).await;
     let held = world.accepted(&payer, channel).await;
     let until = NOW.after(Duration::from_mins(1));
-    let done = world.store.hold_polls(&[held.at], until).await;
+    let done = world.store.renew_poll_leases(&[held.at], until).await;
     done.expect("it is held");
     assert_eq!(
         turn_and_due(&world.story(&held.task).await),
@@ -166,7 +166,7 @@ async fn a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn(w
         before.push(world.story(task).await);
     }
     let hold = async |at: &[AtTurn], until| {
-        let done = world.store.hold_polls(at, until).await;
+        let done = world.store.renew_poll_leases(at, until).await;
         done.expect("it is held");
     };
     let later = NOW.after(Duration::from_hours(1));

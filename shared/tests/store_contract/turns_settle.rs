@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::store::turns::{AtTurn, End, Finished, Settled};
-use shared::task::{RowId, Status, Turn};
+use shared::store::turns::{Finished, Settled};
+use shared::task::{AtTurn, End, RowId, Status, Turn};
 
 use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, given_up, moved, next, only, success, waiting};

@@ -5,8 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use shared::store::turns::AtTurn;
-use shared::task::{Status, Turn};
+use shared::task::{AtTurn, Status, Turn};
 
 use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, moved, success};

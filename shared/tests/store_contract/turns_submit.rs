@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::store::turns::{Accepted, AtTurn};
-use shared::task::{RowId, Status, Turn};
+use shared::store::turns::Accepted;
+use shared::task::{AtTurn, RowId, Status, Turn};
 
 use crate::database::contract;
 use crate::world::{NOW, SONG, World, failure, next, only, turn_and_due};

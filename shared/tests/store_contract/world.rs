@@ -11,9 +11,11 @@ use shared::store::accounts::{ApiKey, NewUser, Role, User};
 use shared::store::books::Story;
 use shared::store::channels::{Channel, NewChannel};
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::{Accepted, AtTurn, End, Finished, News, PollJob, Waiting};
+use shared::store::turns::{Accepted, Finished, News, PollJob, Waiting};
 use shared::store::{Plans, Store};
-use shared::task::{Action, ChannelId, KeyId, Platform, Progress, Quota, RowId, Status};
+use shared::task::{
+    Action, AtTurn, ChannelId, End, KeyId, Platform, Progress, Quota, RowId, Status,
+};
 use shared::task::{TaskId, Turn, UserId};
 use tokio::sync::Barrier;
 

@@ -8,7 +8,8 @@ use shared::backoff::jittered;
 use shared::broker::Queue;
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::store::turns::{AtTurn, Overdue};
+use shared::store::turns::Overdue;
+use shared::task::AtTurn;
 
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};

@@ -15,11 +15,11 @@ use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::turns::{AtTurn, End, Finished, News, PollJob, Waiting};
-use shared::task::ChannelId;
+use shared::store::turns::{Finished, News, PollJob, Waiting};
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
+use shared::task::{AtTurn, ChannelId, End};
 
 use crate::channels::Permit;
 use crate::context::{Context, LEASE_SLACK};
@@ -132,7 +132,7 @@ async fn fetch_and_hold(
         let tasks: Vec<AtTurn> = jobs.iter().map(|job| job.at).collect();
         let longest = context.settings.fetch_timeout * 2 + LEASE_SLACK;
         let until = context.now().after(longest);
-        if let Err(error) = context.store.hold_polls(&tasks, until).await {
+        if let Err(error) = context.store.renew_poll_leases(&tasks, until).await {
             tracing::warn!(%error, "tasks could not be held; they may be polled twice");
         }
     };

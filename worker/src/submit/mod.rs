@@ -1,19 +1,21 @@
 //! One message, one submit: reads the task, finds a channel with a free slot, and sends the task once.
 //! [`outcome`] says what the answer means.
 
+pub(crate) mod batches;
 mod outcome;
 
 use std::time::Duration;
 
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::turns::{AtTurn, Begun, Intention, SubmitJob};
+use shared::store::turns::{Begun, Intention, SubmitJob};
+use shared::task::AtTurn;
 use shared::task::wait::Rung;
 use tracing::field::display;
 
 use crate::channels::Permit;
 use crate::channels::choice::{Choice, choose};
-use crate::context::{Context, LEASE_SLACK};
+use crate::context::Context;
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
 use crate::upstream::Driver;
@@ -32,7 +34,9 @@ pub type Decision = Result<Option<FollowUp>, StoreError>;
 /// Submits the task, if it still is at its turn.
 pub async fn submit(context: &Context, at: AtTurn) -> Decision {
     let job = context
-        .ask_store("read a task to submit", || read(context, at))
+        .ask_store("read a task to submit", || {
+            context.batches.read.call(None, at)
+        })
         .await?;
     let Some(job) = job else {
         count_turns(Work::Submit, TurnState::Stale, 1);
@@ -63,26 +67,6 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         }
         Found::Wait(wait) => put_off(context, &job, wait).await,
     }
-}
-
-/// Reads the task, in a batch with other submits.
-async fn read(context: &Context, at: AtTurn) -> Result<Option<SubmitJob>, StoreError> {
-    let is_of = |at: &AtTurn, job: &SubmitJob| job.at == *at;
-    let read = |tasks: Vec<AtTurn>| async move { context.store.submit_jobs(&tasks).await };
-    context.submits.read.serve(at, is_of, read).await
-}
-
-/// Records the intention to send, in a batch with other submits.
-async fn begin(context: &Context, intention: Intention) -> Result<Option<Begun>, StoreError> {
-    let is_of =
-        |one: &Intention, begun: &Begun| begun.at.row == one.at.row && begun.claim == one.claim;
-    let begin = |intentions: Vec<Intention>| async move {
-        let now = context.now();
-        // Twice the slack of a poll: a submit whose lease runs out ends its task.
-        let lease = now.after(context.settings.submit_timeout + 2 * LEASE_SLACK);
-        context.store.begin_submits(&intentions, lease, now).await
-    };
-    context.submits.begin.serve(intention, is_of, begin).await
 }
 
 enum Found {
@@ -154,7 +138,9 @@ async fn send(
         claim: context.random.number(),
     };
     let claimed = context
-        .ask_store("claim a submit", || begin(context, intention))
+        .ask_store("claim a submit", || {
+            context.batches.begin.call(None, intention)
+        })
         .await?;
     let Some(Begun { at, .. }) = claimed else {
         count_turns(Work::Submit, TurnState::Stale, 1);

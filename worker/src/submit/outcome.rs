@@ -1,9 +1,11 @@
 //! What the outcome of a submit means for its task: a poll, another try, or the end.
 
 use shared::store::channels::Channel;
-use shared::store::turns::{Accepted, AtTurn, End, Finished, SubmitJob};
+use shared::store::turns::{Accepted, Finished, SubmitJob};
+use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
-use shared::task::wait::{CoolDown, Rung, retry_rung};
+use shared::task::wait::{Rung, retry_rung};
+use shared::task::{AtTurn, End};
 
 use super::Decision;
 use crate::context::Context;
@@ -68,13 +70,9 @@ impl Sent<'_> {
             upstream_id,
             due_at: due_at(now, rung),
         };
-        let is_of = |one: &Accepted, at: &AtTurn| one.at.row == at.row;
-        let accept =
-            |tasks: Vec<Accepted>| async move { context.store.accept(tasks, context.now()).await };
         let polling = context
             .persist("record an accepted task", || {
-                let together = &context.submits.accept;
-                together.serve(accepted.clone(), is_of, accept)
+                context.batches.accept.call(None, accepted.clone())
             })
             .await?;
         let Some(next) = polling else {

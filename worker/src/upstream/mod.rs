@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use metrics::{counter, histogram};
 use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
+use shared::task::cool_down::CoolDown;
 use shared::task::step::Observation;
-use shared::task::wait::CoolDown;
 use shared::task::{Action, Platform};
 
 use http::Http;

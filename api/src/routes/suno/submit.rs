@@ -9,9 +9,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use shared::store::StoreError;
 use shared::store::accounts::KeyHolder;
-use shared::store::submissions::{Continuable, NewTask, Submitted};
-use shared::store::turns::AtTurn;
-use shared::task::{Action, Platform, TaskId, Turn, UserId};
+use shared::store::submissions::{Continuable, Continuation, NewTask, Submitted};
+use shared::task::{Action, AtTurn, Platform, TaskId, Turn, UserId};
 use tracing::Instrument as _;
 
 use utoipa::{IntoParams, IntoResponses, ToSchema};
@@ -152,10 +151,10 @@ async fn continued(
         return Ok(None);
     };
     let task = name.parse().map_err(|_| ApiError::TaskNotExist)?;
-    match app.store.continuable(user, &task).await? {
-        None => Err(ApiError::TaskNotExist),
-        Some(None) => Err(ApiError::NothingToContinue),
-        Some(found) => Ok(found),
+    match app.store.continuation(user, &task).await? {
+        Continuation::NoTask => Err(ApiError::TaskNotExist),
+        Continuation::NeverAccepted => Err(ApiError::NothingToContinue),
+        Continuation::Possible(found) => Ok(Some(found)),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use shared::clock::{Clock as _, SystemClock};
 use shared::store::Store;
-use shared::store::turns::{AtTurn, News, PollJob, Waiting};
-use shared::task::{ChannelId, Progress, Status};
+use shared::store::turns::{News, PollJob, Waiting};
+use shared::task::{AtTurn, ChannelId, Progress, Status};
 use tokio::time::Instant;
 
 /// What the upstream is to have said.

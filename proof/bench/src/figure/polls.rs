@@ -148,7 +148,7 @@ impl Bench {
         let message = shared::broker::Message::Poll {
             channel: ChannelId(self.channel),
             tasks: (0..100)
-                .map(|n| shared::store::turns::AtTurn {
+                .map(|n| shared::task::AtTurn {
                     row: shared::task::RowId(1_000_000 + n),
                     turn: shared::task::Turn(4),
                 })

@@ -11,8 +11,8 @@ use super::PostgresStore;
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::store::accounts::{ApiKey, Granted, KeyHolder, NewUser, User};
+use crate::store::batcher::{Batcher, Policy, to_each};
 use crate::store::detach::detach;
-use crate::store::gather::to_each;
 use crate::store::{Result, StoreError, row};
 use crate::task::{KeyId, Quota, UserId, money};
 
@@ -180,9 +180,24 @@ impl PostgresStore {
         &self,
         key: SecretDigest,
     ) -> Result<Option<KeyHolder>> {
-        let pool = self.pool.clone();
-        let answer = |keys: Vec<SecretDigest>| async move {
-            // It changes nothing, so that giving it up leaves nothing half done.
+        self.key_holders.call(None, key).await
+    }
+}
+
+/// Batches of look-ups of API keys.
+pub(super) type KeyHolders = Batcher<SecretDigest, Option<KeyHolder>>;
+
+/// Batches look-ups of API keys: each request of a client makes one.
+pub(super) fn batcher(pool: PgPool) -> KeyHolders {
+    let policy = Policy {
+        slots: 2,
+        max_items: 100,
+        pause: Duration::ZERO,
+    };
+    Batcher::new(policy, move |keys: Vec<SecretDigest>| {
+        let pool = pool.clone();
+        async move {
+            // A read: to give it up leaves nothing half done.
             let found = timeout(LONGEST_LOOK, key_holders(&pool, &keys)).await;
             match found.unwrap_or(Err(StoreError::Busy)) {
                 Ok(found) => {
@@ -195,9 +210,8 @@ impl PostgresStore {
                 }
                 Err(error) => to_each(keys.len(), error),
             }
-        };
-        self.key_holders.ask(None, key, answer).await
-    }
+        }
+    })
 }
 
 /// The longest wait for who holds a key: for a connection, and for the answer, which may never come on

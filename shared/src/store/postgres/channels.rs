@@ -9,7 +9,7 @@ use crate::store::channels::{Channel, NewChannel, Price};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _};
 use crate::task::ChannelId;
-use crate::task::wait::{CoolDown, Rung};
+use crate::task::cool_down::{CoolDown, Cooling};
 
 type Tx = sqlx::PgTransaction<'static>;
 
@@ -90,25 +90,13 @@ impl PostgresStore {
         let pool = self.pool.clone();
         detach(async move {
             let mut tx = pool.begin().await?;
-            let (until, count) = lock_cooling(&mut tx, channel).await?;
-            let asked = asked.map(|asked| asked.min(Rung::LONGEST.duration()));
-            let cooled = if until > now {
-                // It is cooling down already: what failed together is one step.
-                (
-                    asked.map_or(until, |asked| until.max(now.after(asked))),
-                    count,
-                )
-            } else {
-                (
-                    now.after(asked.unwrap_or_else(|| kind.wait(count))),
-                    count.saturating_add(1),
-                )
-            };
-            if cooled != (until, count) {
+            let cooling = lock_cooling(&mut tx, channel).await?;
+            let cooled = cooling.after_failure(kind, asked, now);
+            if cooled != cooling {
                 set_cooling(&mut tx, channel, cooled).await?;
             }
             tx.commit().await?;
-            Ok(cooled.0)
+            Ok(cooled.until)
         })
         .await
     }
@@ -201,7 +189,7 @@ async fn disable_builtin(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-async fn lock_cooling(tx: &mut Tx, channel: ChannelId) -> Result<(Millis, u32)> {
+async fn lock_cooling(tx: &mut Tx, channel: ChannelId) -> Result<Cooling> {
     let found =
         sqlx::query("SELECT cool_until, cool_count FROM channels WHERE id = $1 FOR NO KEY UPDATE")
             .bind(channel.0)
@@ -213,14 +201,15 @@ async fn lock_cooling(tx: &mut Tx, channel: ChannelId) -> Result<(Millis, u32)> 
         channel.0,
         found.int("cool_count")?,
     )?;
-    Ok((Millis(found.int("cool_until")?), count))
+    let until = Millis(found.int("cool_until")?);
+    Ok(Cooling { until, count })
 }
 
-async fn set_cooling(tx: &mut Tx, channel: ChannelId, (until, count): (Millis, u32)) -> Result<()> {
+async fn set_cooling(tx: &mut Tx, channel: ChannelId, cooling: Cooling) -> Result<()> {
     sqlx::query("UPDATE channels SET cool_until = $2, cool_count = $3 WHERE id = $1")
         .bind(channel.0)
-        .bind(until.0)
-        .bind(i64::from(count))
+        .bind(cooling.until.0)
+        .bind(i64::from(cooling.count))
         .execute(&mut **tx)
         .await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The fold: noted changes into the counts that listings are made from.
+//! The fold: adds noted changes of tasks to the counts that listings are made from.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,14 +6,14 @@ use sqlx::PgPool;
 
 use crate::store::Result;
 
-/// The advisory lock of whoever folds.
+/// The advisory lock that a fold holds: one fold runs at a time.
 const FOLDING: i64 = 0x7461_736b_666f_6c64;
 
-/// After so many folded changes their table is cleaned up: every listing reads it, and autovacuum comes
-/// by once a minute at best.
+/// After this many folded changes their table is vacuumed. Every listing reads it, and autovacuum runs once
+/// a minute at best.
 const CLEAN_UP_AFTER: u64 = 5_000;
 
-/// See [`crate::store::Store::fold`]. `since_clean_up` counts what this program folded.
+/// See [`crate::store::Store::fold`]. `since_clean_up` counts the changes that this process folded since the last vacuum.
 pub(super) async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
     let mut tx = pool.begin().await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
@@ -41,10 +41,10 @@ pub(super) async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) 
     Ok(changes)
 }
 
-/// Takes the changes up to the id `last` away and adds them to the counts. A change is noted after the
-/// one that it follows, so no count falls below zero.
+/// Deletes the changes up to the id `last` and adds them to the counts. Changes of a task are noted in
+/// their order, so no count falls below zero.
 async fn add_up(tx: &mut sqlx::PgTransaction<'static>, last: i64) -> Result<()> {
-    // Some thousand changes beside a table of any size: each count is looked up by the primary key.
+    // Some thousand changes meet a table of any size: each count is looked up by its primary key.
     sqlx::query("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
         .execute(&mut **tx)
         .await?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
 //! | `counts` | the fold of `listing` |
-//! | `turns` | the chapter `turns`, its parts in `submit`, `polls`, `settle`, `sweep` |
+//! | `submit`, `polls`, `settle`, `sweep` | the chapter `turns` |
 //!
 //! Two facts decide most of what is written here. At READ COMMITTED an `UPDATE … WHERE turn = $n`
 //! that waited for another transaction checks its condition again on the row as that one left it:
@@ -14,6 +14,7 @@
 mod accounts;
 mod books;
 mod channels;
+mod column;
 mod counts;
 mod listing;
 mod polls;
@@ -21,7 +22,6 @@ mod settle;
 mod submissions;
 mod submit;
 mod sweep;
-mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -30,29 +30,18 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
-use super::accounts::KeyHolder;
-use super::deciding::Asked;
 use super::detach::detach;
-use super::gather::Gather;
 use super::options::{ACQUIRE_TIMEOUT, Plans};
-use super::submissions::Submitted;
 use super::{Result, migrations};
-use crate::secret::SecretDigest;
 
 /// After how long without use a connection may be broken.
 const RESTED: Duration = Duration::from_millis(500);
-
-/// How many batches of one kind may be under way at once, and of how many calls each. More than one, so
-/// that a connection that hangs doesn't hold up everybody; few, so that batches are large.
-const PLACES: usize = 2;
-const MOST: usize = 100;
 
 /// The Store on Postgres.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresStore {
     pool: PgPool,
-    submits: Arc<Gather<Asked, Option<Submitted>>>,
-    key_holders: Arc<Gather<SecretDigest, Option<KeyHolder>>>,
+    key_holders: accounts::KeyHolders,
     /// Options without time limits, for migrations: one may take long, or wait long for another program's.
     patient: Arc<PgConnectOptions>,
     /// How many changes of tasks were folded since their table was cleaned up.
@@ -95,9 +84,8 @@ impl PostgresStore {
             .connect_with(options)
             .await?;
         Ok(Self {
+            key_holders: accounts::batcher(pool.clone()),
             pool,
-            submits: Arc::new(Gather::new(PLACES, MOST)),
-            key_holders: Arc::new(Gather::new(PLACES, MOST)),
             patient: Arc::new(patient),
             folded: Arc::default(),
         })

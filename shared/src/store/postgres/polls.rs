@@ -1,80 +1,77 @@
-//! Polling: the tasks to ask about, and those that wait on.
+//! Polling: the tasks to poll, and what a poll writes about those that stay unfinished.
 
-use std::collections::HashSet;
+use sqlx::PgExecutor;
 
-use sqlx::{PgExecutor, PgPool};
-
+use super::PostgresStore;
+use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::books::event;
-use crate::store::row::{self, good};
-use crate::store::turns::{AtTurn, PollJob, Waiting};
-use crate::task::{ChannelId, RowId, Status, Turn};
+use crate::store::row::{self, at_turn, good};
+use crate::store::turns::{PollJob, Waiting};
+use crate::task::history::STATUS;
+use crate::task::{AtTurn, ChannelId, Status};
 
-/// See [`crate::store::Store::poll_jobs`]. No task may be named twice at one turn.
-pub(super) async fn jobs(
-    pool: &PgPool,
-    channel: ChannelId,
-    tasks: &[AtTurn],
-) -> Result<Vec<PollJob>> {
-    // LATERAL and OFFSET: each is looked up by its id. Without statistics Postgres takes those of a stage and
-    // a channel for a handful, and looks through all of them.
-    let rows = sqlx::query(
-        "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
-                t.task_id, t.status, t.progress
-         FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn)
-         CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
-         JOIN tasks t ON t.id = u.id
-         WHERE u.turn = x.turn AND u.stage = 'poll' AND u.channel_id = $1",
-    )
-    .bind(channel.0)
-    .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
-    .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| good(row, row::poll_job))
-        .collect())
+impl PostgresStore {
+    pub(in crate::store) async fn poll_jobs(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+    ) -> Result<Vec<PollJob>> {
+        // LATERAL and OFFSET make Postgres look each task up by its id. Without statistics it expects a
+        // handful of tasks in a stage and a channel, and would read all of them.
+        let rows = sqlx::query(
+            "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
+                    t.task_id, t.status, t.progress
+             FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn)
+             CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
+             JOIN tasks t ON t.id = u.id
+             WHERE u.turn = x.turn AND u.stage = 'poll' AND u.channel_id = $1",
+        )
+        .bind(channel.0) // $1 channel_id
+        .bind(column(tasks, |at| at.row.0)) // $2 id
+        .bind(column(tasks, |at| at.turn.0)) // $3 turn
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| good(row, row::poll_job))
+            .collect())
+    }
+
+    pub(in crate::store) async fn renew_poll_leases(
+        &self,
+        tasks: &[AtTurn],
+        until: Millis,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE unfinished_tasks u
+             SET due_at = greatest(u.due_at, $3)
+             FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
+             WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll'",
+        )
+        .bind(column(tasks, |at| at.row.0)) // $1 id
+        .bind(column(tasks, |at| at.turn.0)) // $2 turn
+        .bind(until.0) // $3 due_at
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
 }
 
-/// See [`crate::store::Store::hold_polls`].
-pub(super) async fn hold(pool: &PgPool, tasks: &[AtTurn], until: Millis) -> Result<()> {
-    sqlx::query(
-        "UPDATE unfinished_tasks u
-         SET due_at = greatest(u.due_at, $3)
-         FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
-         WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll'",
-    )
-    .bind(tasks.iter().map(|at| at.row.0).collect::<Vec<_>>())
-    .bind(tasks.iter().map(|at| at.turn.0).collect::<Vec<_>>())
-    .bind(until.0)
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// Writes what waits on, and what is new of it: the narrow rows of those that still are at their turn,
-/// the wide rows of those of them that have news, and a line of history where the status changed. A
-/// poll without news touches the narrow table only, and no index.
+/// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
+/// news, and a line of history where the status changed. A poll without news writes the narrow table only
+/// and changes no index.
 ///
-/// The status before comes from the statement's snapshot, in which the narrow row was at its turn: a
-/// wide row changes only together with the turn, so nothing was written to it since.
+/// `old` reads the status from before the statement. It is right: a wide row changes only together with
+/// the turn, and the narrow row was still at its turn.
 pub(super) async fn wait_on(
     database: impl PgExecutor<'_>,
     waiting: &[Waiting],
     now: Millis,
 ) -> Result<Vec<AtTurn>> {
-    // Once: of a task that is named twice the first is written.
-    let mut named = HashSet::with_capacity(waiting.len());
-    let waiting: Vec<&Waiting> = waiting
-        .iter()
-        .filter(|task| named.insert(task.at))
-        .collect();
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let news = || waiting.iter().map(|task| task.news.as_ref());
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "WITH waits AS (
              UPDATE unfinished_tasks u
@@ -97,55 +94,31 @@ pub(super) async fn wait_on(
              RETURNING t.id, w.turn, t.status, old.status AS status_before
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT id, $12, turn, $13, status
+             SELECT id, $12, turn, $13, format($14, status)
              FROM moved
              WHERE status <> status_before
          )
          SELECT id, turn FROM waits",
     )
-    .bind(waiting.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
-    .bind(
-        waiting
-            .iter()
-            .map(|task| task.at.turn.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(waiting.iter().map(|task| task.due_at.0).collect::<Vec<_>>())
-    .bind(
-        waiting
-            .iter()
-            .map(|task| i64::from(task.polls))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        waiting
-            .iter()
-            .map(|task| i64::from(task.missing))
-            .collect::<Vec<_>>(),
-    )
-    .bind(news().map(|news| Some(news?.digest)).collect::<Vec<_>>())
-    .bind(
-        news()
-            .map(|news| Some(news?.status.as_str()))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        news()
-            .map(|news| Some(i64::from(news?.progress.percent())))
-            .collect::<Vec<_>>(),
-    )
-    .bind(news().map(|news| news?.data.as_deref()).collect::<Vec<_>>())
-    .bind(now.seconds())
-    .bind(Status::InProgress.as_str())
-    .bind(now.0)
-    .bind(event::STATUS)
+    .bind(column(waiting, |task| task.at.row.0)) // $1 id
+    .bind(column(waiting, |task| task.at.turn.0)) // $2 turn
+    .bind(column(waiting, |task| task.due_at.0)) // $3 due_at
+    .bind(column(waiting, |task| i64::from(task.polls))) // $4 polls
+    .bind(column(waiting, |task| i64::from(task.missing))) // $5 missing
+    .bind(column(waiting, |task| Some(task.news.as_ref()?.digest))) // $6 digest
+    .bind(column(waiting, |task| {
+        Some(task.news.as_ref()?.status.as_str())
+    })) // $7 status
+    .bind(column(waiting, |task| {
+        Some(i64::from(task.news.as_ref()?.progress.percent()))
+    })) // $8 progress
+    .bind(column(waiting, |task| task.news.as_ref()?.data.as_deref())) // $9 data
+    .bind(now.seconds()) // $10 updated_at
+    .bind(Status::InProgress.as_str()) // $11 the status that sets start_time
+    .bind(now.0) // $12 at
+    .bind(STATUS.kind) // $13 kind
+    .bind(STATUS.detail) // $14 detail
     .fetch_all(database)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, turn)| AtTurn {
-            row: RowId(id),
-            turn: Turn(turn),
-        })
-        .collect())
+    Ok(rows.into_iter().map(at_turn).collect())
 }

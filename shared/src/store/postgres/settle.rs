@@ -1,76 +1,78 @@
-//! The end of tasks: SUCCESS; or FAILURE and its refund, together or not at all.
+//! The end of tasks: a success; or a failure and its refund, both or neither.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 
+use super::column::column;
+use super::{PostgresStore, polls};
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::books::event;
-use crate::store::row::{self, Cells as _};
-use crate::store::turns::{AtTurn, End, Finished, Waiting};
-use crate::task::money::{self, Change};
-use crate::task::{Quota, RowId, Status, Turn};
+use crate::store::row::{self, Cells as _, at_turn};
+use crate::store::turns::{Finished, Settled, Waiting};
+use crate::task::history::{self, ENDED, REFUNDED};
+use crate::task::money::{self, Charged, EntryKind, Refunds};
+use crate::task::{AtTurn, ChannelId, End, KeyId, RowId, Status, UserId, late};
 
 type Tx = sqlx::PgTransaction<'static>;
 
-/// How long after its deadline a task that was given up is looked at for the first time: 1 min.
-const FIRST_LATE_LOOK: std::time::Duration = std::time::Duration::from_mins(1);
-
-/// A task that ended just now, and what its refund, if it failed, reverses.
-struct Ended {
-    at: AtTurn,
-    user: i64,
-    key: i64,
-    /// The channel that had accepted it, if one had.
-    channel: Option<i64>,
-    quota: Quota,
-    failed: bool,
+impl PostgresStore {
+    pub(in crate::store) async fn settle(
+        &self,
+        waiting: &[Waiting],
+        finished: &[Finished],
+        now: Millis,
+    ) -> Result<Settled> {
+        if finished.is_empty() {
+            // One statement is a transaction by itself.
+            let waiting = polls::wait_on(&self.pool, waiting, now).await?;
+            let finished = Vec::new();
+            return Ok(Settled { waiting, finished });
+        }
+        let mut tx = self.pool.begin().await?;
+        if !waiting.is_empty() {
+            lock(&mut tx, waiting, finished).await?;
+        }
+        let waiting = polls::wait_on(&mut *tx, waiting, now).await?;
+        let finished = finish(&mut tx, finished, now).await?;
+        tx.commit().await?;
+        Ok(Settled { waiting, finished })
+    }
 }
 
-/// Locks the narrow rows of a whole settle, by ascending id: two statements will write them, each
-/// its own part.
-pub(super) async fn lock(tx: &mut Tx, waiting: &[Waiting], finished: &[Finished]) -> Result<()> {
-    let rows = waiting.iter().map(|task| task.at.row.0);
-    let rows = rows.chain(finished.iter().map(|task| task.at.row.0));
+/// Locks the narrow rows of a settle by ascending id, before two statements each write a part of them.
+async fn lock(tx: &mut Tx, waiting: &[Waiting], finished: &[Finished]) -> Result<()> {
+    let mut rows = column(waiting, |task| task.at.row.0);
+    rows.extend(finished.iter().map(|task| task.at.row.0));
     sqlx::query("SELECT id FROM unfinished_tasks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
-        .bind(rows.collect::<Vec<_>>())
+        .bind(rows)
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-/// Ends those of `finished` that still are at their turn; returns them.
-pub(super) async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<RowId>> {
-    // Once: of a task that is named twice the first says how it ends.
-    let mut named = HashSet::with_capacity(finished.len());
-    let finished: Vec<&Finished> = finished
-        .iter()
-        .filter(|task| named.insert(task.at))
-        .collect();
-    let ended = end(tx, &finished, now).await?;
-    let failed: Vec<&Ended> = ended.iter().filter(|task| task.failed).collect();
+/// Ends the tasks that are still at their turn, and returns them.
+async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<RowId>> {
+    let ended = end(tx, finished, now).await?;
+    let ends: HashMap<AtTurn, &End> = finished.iter().map(|task| (task.at, &task.end)).collect();
+    let those = |which: fn(&End) -> bool| {
+        let ended = ended.iter().copied();
+        ended
+            .filter(|(at, _)| ends.get(at).is_some_and(|end| which(end)))
+            .collect::<Vec<_>>()
+    };
+    let failed = those(End::is_refunded);
     if !failed.is_empty() {
         refund(tx, &failed, now).await?;
     }
-    let were_ended: HashSet<AtTurn> = ended.iter().map(|task| task.at).collect();
-    let given_up: Vec<i64> = finished
-        .iter()
-        .filter(|task| matches!(task.end, End::Failure { given_up: true, .. }))
-        .filter(|task| were_ended.contains(&task.at))
-        .map(|task| task.at.row.0)
-        .collect();
+    let given_up = those(End::is_given_up);
     if !given_up.is_empty() {
-        keep_watching(tx, &given_up, now).await?;
+        insert_late(tx, &given_up, now).await?;
     }
-    Ok(ended.into_iter().map(|task| task.at.row).collect())
+    Ok(column(&ended, |(at, _)| at.row))
 }
 
-/// Removes the narrow rows of those at their turn, and ends them: whoever removes a row ends its task;
-/// a second one finds nothing.
-async fn end(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<Vec<Ended>> {
-    let details = finished.iter().map(|task| match &task.end {
-        End::Success => Status::Success.to_string(),
-        End::Failure { reason, .. } => format!("{}: {reason}", Status::Failure),
-    });
+/// Deletes the narrow rows of the tasks that are at their turn, and ends these tasks. Whoever deletes the
+/// row ends the task; a second caller finds no row.
+async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtTurn, Charged)>> {
     let rows = sqlx::query(
         "WITH taken AS (
              DELETE FROM unfinished_tasks u
@@ -89,237 +91,147 @@ async fn end(tx: &mut Tx, finished: &[&Finished], now: Millis) -> Result<Vec<End
                  finish_time = $9, updated_at = $9
              FROM taken x
              WHERE t.id = x.id
-             RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, t.status, x.detail,
+             RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, x.detail,
                        CASE WHEN t.upstream_id IS NOT NULL THEN t.channel_id END AS accepted_by
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
              SELECT id, $10, turn, $11, detail
              FROM ended
          )
-         SELECT id, turn, user_id, key_id, quota, status, accepted_by FROM ended",
+         SELECT id, turn, user_id, key_id, quota, accepted_by FROM ended",
     )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.at.row.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.at.turn.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| status(&task.end).as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| reason(&task.end))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| task.data.as_deref())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        finished
-            .iter()
-            .map(|task| channel(&task.end))
-            .collect::<Vec<_>>(),
-    )
-    .bind(details.collect::<Vec<_>>())
-    .bind(Status::Success.as_str())
-    .bind(now.seconds())
-    .bind(now.0)
-    .bind(event::ENDED)
+    .bind(column(finished, |task| task.at.row.0)) // $1 id
+    .bind(column(finished, |task| task.at.turn.0)) // $2 turn
+    .bind(column(finished, |task| task.end.status().as_str())) // $3 status
+    .bind(column(finished, |task| task.end.reason())) // $4 fail_reason
+    .bind(column(finished, |task| task.data.as_deref())) // $5 data
+    .bind(column(finished, |task| Some(task.end.refused_by()?.0))) // $6 channel_id
+    .bind(column(finished, |task| history::ended(&task.end))) // $7 detail
+    .bind(Status::Success.as_str()) // $8 the status that sets start_time
+    .bind(now.seconds()) // $9 finish_time
+    .bind(now.0) // $10 at
+    .bind(ENDED.kind) // $11 kind
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter()
-        .map(|found| {
-            let id = found.int("id")?;
-            Ok(Ended {
-                at: AtTurn {
-                    row: RowId(id),
-                    turn: Turn(found.int("turn")?),
-                },
-                user: found.int("user_id")?,
-                key: found.int("key_id")?,
-                channel: found.int_or_null("accepted_by")?,
-                quota: row::quota("tasks", "quota", id, found.int("quota")?)?,
-                failed: found.text("status")? == Status::Failure.as_str(),
-            })
-        })
-        .collect()
+    let ended = |found: &sqlx::postgres::PgRow| {
+        let id = found.int("id")?;
+        let charged = Charged {
+            user: UserId(found.int("user_id")?),
+            key: KeyId(found.int("key_id")?),
+            channel: found.int_or_null("accepted_by")?.map(ChannelId),
+            price: row::quota("tasks", "quota", id, found.int("quota")?)?,
+        };
+        Ok((at_turn((id, found.int("turn")?)), charged))
+    };
+    rows.iter().map(ended).collect()
 }
 
-fn status(end: &End) -> Status {
-    match end {
-        End::Success => Status::Success,
-        End::Failure { .. } => Status::Failure,
-    }
-}
-
-fn reason(end: &End) -> &str {
-    match end {
-        End::Success => "",
-        End::Failure { reason, .. } => reason,
-    }
-}
-
-fn channel(end: &End) -> Option<i64> {
-    match end {
-        End::Success => None,
-        End::Failure { channel, .. } => channel.map(|channel| channel.0),
-    }
-}
-
-/// Gives back what the charges of `failed` took: ledger, users, keys, channels. A second refund of
-/// a task fails on the ledger's unique index, and everything with it.
-async fn refund(tx: &mut Tx, failed: &[&Ended], now: Millis) -> Result<()> {
+/// Gives back what the charges of `failed` took. The ledger's unique index refuses a second refund of a
+/// task, and with it the whole transaction.
+async fn refund(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Result<()> {
     insert_refunds(tx, failed, now).await?;
-    // Ordered maps: locks are taken by ascending id, whoever takes them.
-    let mut users: BTreeMap<i64, Change> = BTreeMap::new();
-    let mut keys: BTreeMap<i64, i64> = BTreeMap::new();
-    let mut channels: BTreeMap<i64, i64> = BTreeMap::new();
-    for task in failed {
-        let change = money::refund(task.quota);
-        let user = users
-            .entry(task.user)
-            .or_insert(Change { amount: 0, used: 0 });
-        user.amount += change.amount;
-        user.used += change.used;
-        *keys.entry(task.key).or_default() += change.used;
-        if let Some(channel) = task.channel {
-            *channels.entry(channel).or_default() += change.used;
-        }
-    }
-    give_back_to_users(tx, &users).await?;
-    give_back_to(tx, Counted::Keys, &keys).await?;
-    give_back_to(tx, Counted::Channels, &channels).await
-}
-
-async fn insert_refunds(tx: &mut Tx, failed: &[&Ended], now: Millis) -> Result<()> {
-    sqlx::query(
-        "WITH refunded AS (
-             INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-             SELECT x.user_id, x.key_id, x.id, 'refund', x.amount, $5
-             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
-                  AS x (id, user_id, key_id, amount)
-             RETURNING task_id, amount
-         )
-         INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT r.task_id, $5, (SELECT max(turn) FROM task_events e WHERE e.task_id = r.task_id),
-                $6, 'gave back ' || r.amount
-         FROM refunded r",
-    )
-    .bind(failed.iter().map(|task| task.at.row.0).collect::<Vec<_>>())
-    .bind(failed.iter().map(|task| task.user).collect::<Vec<_>>())
-    .bind(failed.iter().map(|task| task.key).collect::<Vec<_>>())
-    .bind(
-        failed
-            .iter()
-            .map(|task| money::refund(task.quota).amount)
-            .collect::<Vec<_>>(),
-    )
-    .bind(now.0)
-    .bind(event::REFUNDED)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-async fn give_back_to_users(tx: &mut Tx, users: &BTreeMap<i64, Change>) -> Result<()> {
-    let ids: Vec<i64> = users.keys().copied().collect();
-    sqlx::query("SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE")
-        .bind(&ids)
-        .execute(&mut **tx)
-        .await?;
+    let Refunds {
+        users,
+        keys,
+        channels,
+    } = Refunds::of(failed.iter().map(|(_, charged)| charged));
+    let users: Vec<_> = users.into_iter().collect();
+    lock_by_id(tx, LOCK_USERS, column(&users, |(user, _)| user.0)).await?;
     sqlx::query(
         "UPDATE users u
          SET quota = u.quota + x.amount, used_quota = u.used_quota + x.used
          FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS x (id, amount, used)
          WHERE u.id = x.id",
     )
-    .bind(&ids)
-    .bind(
-        users
-            .values()
-            .map(|change| change.amount)
-            .collect::<Vec<_>>(),
+    .bind(column(&users, |(user, _)| user.0)) // $1 id
+    .bind(column(&users, |(_, change)| change.amount)) // $2 amount
+    .bind(column(&users, |(_, change)| change.used)) // $3 used
+    .execute(&mut **tx)
+    .await?;
+    let keys: Vec<_> = keys.into_iter().map(|(key, used)| (key.0, used)).collect();
+    add_used(tx, [LOCK_KEYS, ADD_TO_KEYS], &keys).await?;
+    let channels = channels
+        .into_iter()
+        .map(|(channel, used)| (channel.0, used));
+    let channels: Vec<_> = channels.collect();
+    add_used(tx, [LOCK_CHANNELS, ADD_TO_CHANNELS], &channels).await
+}
+
+async fn insert_refunds(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Result<()> {
+    sqlx::query(
+        "WITH refunded AS (
+             SELECT *
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
+                  AS x (id, turn, user_id, key_id, amount)
+         ), entry AS (
+             INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
+             SELECT user_id, key_id, id, $6, amount, $7
+             FROM refunded
+         )
+         INSERT INTO task_events (task_id, at, turn, kind, detail)
+         SELECT id, $7, turn, $8, format($9, amount)
+         FROM refunded",
     )
-    .bind(users.values().map(|change| change.used).collect::<Vec<_>>())
+    .bind(column(failed, |(at, _)| at.row.0)) // $1 id
+    .bind(column(failed, |(at, _)| at.turn.0)) // $2 turn
+    .bind(column(failed, |(_, charged)| charged.user.0)) // $3 user_id
+    .bind(column(failed, |(_, charged)| charged.key.0)) // $4 key_id
+    .bind(column(failed, |(_, charged)| {
+        money::refund(charged.price).amount
+    })) // $5 amount
+    .bind(EntryKind::Refund.as_str()) // $6 kind of the entry
+    .bind(now.0) // $7 created_at, at
+    .bind(REFUNDED.kind) // $8 kind of the event
+    .bind(REFUNDED.detail) // $9 detail
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// Who besides the user has a `used_quota`.
-#[derive(Clone, Copy)]
-enum Counted {
-    Keys,
-    Channels,
+const LOCK_USERS: &str = "SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+const LOCK_KEYS: &str = "SELECT id FROM api_keys WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+const LOCK_CHANNELS: &str =
+    "SELECT id FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+
+const ADD_TO_KEYS: &str = "UPDATE api_keys k SET used_quota = k.used_quota + x.used
+     FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE k.id = x.id";
+const ADD_TO_CHANNELS: &str = "UPDATE channels c SET used_quota = c.used_quota + x.used
+     FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE c.id = x.id";
+
+async fn lock_by_id(tx: &mut Tx, lock: &'static str, ids: Vec<i64>) -> Result<()> {
+    sqlx::query(lock).bind(ids).execute(&mut **tx).await?;
+    Ok(())
 }
 
-impl Counted {
-    fn lock(self) -> &'static str {
-        match self {
-            Self::Keys => {
-                "SELECT id FROM api_keys WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE"
-            }
-            Self::Channels => {
-                "SELECT id FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE"
-            }
-        }
-    }
-
-    fn change(self) -> &'static str {
-        match self {
-            Self::Keys => {
-                "UPDATE api_keys k SET used_quota = k.used_quota + x.used
-                 FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE k.id = x.id"
-            }
-            Self::Channels => {
-                "UPDATE channels c SET used_quota = c.used_quota + x.used
-                 FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE c.id = x.id"
-            }
-        }
-    }
-}
-
-async fn give_back_to(tx: &mut Tx, counted: Counted, used: &BTreeMap<i64, i64>) -> Result<()> {
-    if used.is_empty() {
+/// Adds to `used_quota` of keys or channels, with a pair of the statements above.
+async fn add_used(
+    tx: &mut Tx,
+    [lock, add]: [&'static str; 2],
+    changes: &[(i64, i64)],
+) -> Result<()> {
+    if changes.is_empty() {
         return Ok(());
     }
-    let ids: Vec<i64> = used.keys().copied().collect();
-    sqlx::query(counted.lock())
-        .bind(&ids)
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query(counted.change())
-        .bind(&ids)
-        .bind(used.values().copied().collect::<Vec<_>>())
+    let ids = column(changes, |(id, _)| *id);
+    lock_by_id(tx, lock, ids.clone()).await?;
+    sqlx::query(add)
+        .bind(ids) // $1 id
+        .bind(column(changes, |(_, used)| *used)) // $2 used
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-/// What we gave up the upstream may make yet: it is looked at a few times more.
-async fn keep_watching(tx: &mut Tx, rows: &[i64], now: Millis) -> Result<()> {
+/// Schedules looks at tasks that we gave up and that an upstream may still make.
+async fn insert_late(tx: &mut Tx, given_up: &[(AtTurn, Charged)], now: Millis) -> Result<()> {
     sqlx::query(
         "INSERT INTO late_tasks (id, channel_id, upstream_id, due_at)
          SELECT id, channel_id, upstream_id, $2
          FROM tasks
          WHERE id = ANY ($1) AND upstream_id IS NOT NULL",
     )
-    .bind(rows)
-    .bind(now.after(FIRST_LATE_LOOK).0)
+    .bind(column(given_up, |(at, _)| at.row.0)) // $1 id
+    .bind(late::first_look(now).0) // $2 due_at
     .execute(&mut **tx)
     .await?;
     Ok(())

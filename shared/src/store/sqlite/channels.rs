@@ -11,7 +11,7 @@ use crate::store::channels::{Channel, NewChannel, Price};
 use crate::store::detach::detach;
 use crate::store::row::{self, Cells as _};
 use crate::task::ChannelId;
-use crate::task::wait::{CoolDown, Rung};
+use crate::task::cool_down::{CoolDown, Cooling};
 
 impl SqliteStore {
     pub(in crate::store) async fn create_channel(
@@ -97,22 +97,13 @@ impl SqliteStore {
         let store = self.clone();
         detach(async move {
             let mut tx = store.begin().await?;
-            let (until, count) = cooling(&mut tx, channel).await?;
-            let asked = asked.map(|asked| now.after(asked.min(Rung::LONGEST.duration())));
-            let cooled = if until > now {
-                // It is cooling down already: what failed together is one step.
-                (asked.map_or(until, |asked| until.max(asked)), count)
-            } else {
-                (
-                    asked.unwrap_or_else(|| now.after(kind.wait(count))),
-                    count.saturating_add(1),
-                )
-            };
-            if cooled != (until, count) {
+            let cooling = cooling(&mut tx, channel).await?;
+            let cooled = cooling.after_failure(kind, asked, now);
+            if cooled != cooling {
                 set_cooling(&mut tx, channel, cooled).await?;
             }
             tx.commit().await?;
-            Ok(cooled.0)
+            Ok(cooled.until)
         })
         .await
     }
@@ -244,7 +235,7 @@ async fn disable_builtin(connection: &mut SqliteConnection) -> Result<()> {
 }
 
 /// Until when a channel cools down, and how many cool-downs in a row that makes.
-async fn cooling(connection: &mut SqliteConnection, channel: ChannelId) -> Result<(Millis, u32)> {
+async fn cooling(connection: &mut SqliteConnection, channel: ChannelId) -> Result<Cooling> {
     let found = sqlx::query(
         "SELECT cool_until, cool_count
          FROM channels
@@ -254,24 +245,24 @@ async fn cooling(connection: &mut SqliteConnection, channel: ChannelId) -> Resul
     .fetch_one(connection)
     .await?;
     let count = found.int("cool_count")?;
-    Ok((
-        Millis(found.int("cool_until")?),
-        row::count("channels", "cool_count", channel.0, count)?,
-    ))
+    Ok(Cooling {
+        until: Millis(found.int("cool_until")?),
+        count: row::count("channels", "cool_count", channel.0, count)?,
+    })
 }
 
 async fn set_cooling(
     connection: &mut SqliteConnection,
     channel: ChannelId,
-    (until, count): (Millis, u32),
+    cooling: Cooling,
 ) -> Result<()> {
     sqlx::query(
         "UPDATE channels
          SET cool_until = ?, cool_count = ?
          WHERE id = ?",
     )
-    .bind(until.0)
-    .bind(count)
+    .bind(cooling.until.0)
+    .bind(cooling.count)
     .bind(channel.0)
     .execute(connection)
     .await?;

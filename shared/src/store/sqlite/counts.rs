@@ -1,4 +1,4 @@
-//! The fold: noted changes into the counts that listings are made from.
+//! The fold: adds noted changes of tasks to the counts that listings are made from.
 
 use super::Tx;
 use crate::store::Result;

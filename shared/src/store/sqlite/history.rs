@@ -1,47 +1,55 @@
-//! A line of a task's history.
+//! Lines of a task's history.
 
 use sqlx::sqlite::SqliteConnection;
 
 use super::Result;
 use crate::clock::Millis;
-use crate::store::turns::AtTurn;
+use crate::task::AtTurn;
+use crate::task::history::Event;
 
-/// Writes down what happened to a task, at the turn that its doer acted for. `kind` is one of
-/// [`crate::store::books::event`].
+/// Notes what happened to a task, at the turn at which it happened.
 pub(super) async fn note(
     connection: &mut SqliteConnection,
     at: AtTurn,
-    kind: &'static str,
-    detail: &str,
+    event: Event,
+    values: &[&str],
     now: Millis,
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO task_events (task_id, at, turn, kind, detail)
-         VALUES (?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5)",
     )
-    .bind(at.row.0)
-    .bind(now.0)
-    .bind(at.turn.0)
-    .bind(kind)
-    .bind(detail)
+    .bind(at.row.0) // $1 task_id
+    .bind(now.0) // $2 at
+    .bind(at.turn.0) // $3 turn
+    .bind(event.kind) // $4 kind
+    .bind(event.detail(values)) // $5 detail
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Whether `kind` was written down of a task at this turn.
-pub(super) async fn tells(
+/// The same, unless the event is noted at this turn already.
+pub(super) async fn note_once_a_turn(
     connection: &mut SqliteConnection,
     at: AtTurn,
-    kind: &'static str,
-) -> Result<bool> {
-    let told = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM task_events WHERE task_id = ? AND turn = ? AND kind = ?)",
+    event: Event,
+    values: &[&str],
+    now: Millis,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO task_events (task_id, at, turn, kind, detail)
+         SELECT $1, $2, $3, $4, $5
+         WHERE NOT EXISTS (
+             SELECT 1 FROM task_events WHERE task_id = $1 AND turn = $3 AND kind = $4
+         )",
     )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .bind(kind)
-    .fetch_one(connection)
+    .bind(at.row.0) // $1 task_id
+    .bind(now.0) // $2 at
+    .bind(at.turn.0) // $3 turn
+    .bind(event.kind) // $4 kind
+    .bind(event.detail(values)) // $5 detail
+    .execute(connection)
     .await?;
-    Ok(told)
+    Ok(())
 }

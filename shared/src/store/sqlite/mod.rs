@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
 //! | `counts` | the fold of `listing` |
-//! | `turns` | the chapter `turns`, its parts in `submit`, `polls`, `settle`, `sweep` |
+//! | `submit`, `polls`, `settle`, `sweep` | the chapter `turns` |
 //! | `history` | a line of a task's history |
 //!
 //! `SQLite` has one writer at a time, whatever we do. So there is one connection that writes, and
@@ -25,11 +25,9 @@ mod settle;
 mod submissions;
 mod submit;
 mod sweep;
-mod turns;
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
@@ -38,11 +36,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 
-use super::deciding::Asked;
 use super::detach::detach;
-use super::gather::Gather;
 use super::options::ACQUIRE_TIMEOUT;
-use super::submissions::Submitted;
 use super::{Result, StoreError, migrations};
 
 /// How long a statement waits for another process to let go of the file.
@@ -53,9 +48,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TRIES: u32 = 50;
 const START_WAIT: Duration = Duration::from_millis(100);
 
-/// How many submits are written at once, at most: others wait for the one writer meanwhile.
-const MOST_SUBMITS: usize = 100;
-
 /// A transaction that may write.
 type Tx = sqlx::Transaction<'static, Sqlite>;
 
@@ -64,7 +56,6 @@ type Tx = sqlx::Transaction<'static, Sqlite>;
 pub(super) struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
-    submits: Arc<Gather<Asked, Submitted>>,
 }
 
 impl SqliteStore {
@@ -88,11 +79,7 @@ impl SqliteStore {
         // Not `read_only`: such a connection cannot recover the log of a process that died.
         let reading = options.pragma("query_only", "ON");
         let readers = pool(connections.max(1)).connect_with(reading).await?;
-        Ok(Self {
-            writer,
-            readers,
-            submits: Arc::new(Gather::new(1, MOST_SUBMITS)),
-        })
+        Ok(Self { writer, readers })
     }
 
     /// Begins a transaction that writes. `IMMEDIATE`, as one that began by reading could find on its

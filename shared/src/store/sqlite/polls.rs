@@ -1,159 +1,132 @@
-//! Polling: the tasks to ask about, and those that wait on.
+//! Polling: the tasks to poll, and what a poll writes about those that stay unfinished.
 
-use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
-use super::{SqliteStore, Tx, history};
+use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::books::event;
-use crate::store::row::{self, good};
-use crate::store::turns::{AtTurn, News, PollJob, Waiting};
-use crate::task::{ChannelId, RowId, Status, Turn};
+use crate::store::row::{self, at_turn, good};
+use crate::store::turns::{News, PollJob, Waiting};
+use crate::task::history::STATUS;
+use crate::task::{AtTurn, ChannelId, Status};
 
-/// See [`crate::store::Store::poll_jobs`]. No task may be named twice at one turn.
-pub(super) async fn jobs(
-    readers: &SqlitePool,
-    channel: ChannelId,
-    tasks: &[AtTurn],
-) -> Result<Vec<PollJob>> {
-    // One snapshot for all of them, and one connection.
-    let mut tx = readers.begin().await?;
-    let mut jobs = Vec::with_capacity(tasks.len());
-    for &at in tasks {
-        if let Some(found) = job(&mut tx, channel, at).await? {
-            jobs.extend(good(&found, row::poll_job));
+impl SqliteStore {
+    pub(in crate::store) async fn poll_jobs(
+        &self,
+        channel: ChannelId,
+        tasks: &[AtTurn],
+    ) -> Result<Vec<PollJob>> {
+        // One connection and one snapshot for all tasks.
+        let mut tx = self.readers.begin().await?;
+        let mut jobs = Vec::with_capacity(tasks.len());
+        for at in tasks {
+            let found = sqlx::query(
+                "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at,
+                        u.deadline, t.task_id, t.status, t.progress
+                 FROM unfinished_tasks u
+                 JOIN tasks t ON t.id = u.id
+                 WHERE u.id = $1 AND u.turn = $2 AND u.stage = 'poll' AND u.channel_id = $3",
+            )
+            .bind(at.row.0) // $1 id
+            .bind(at.turn.0) // $2 turn
+            .bind(channel.0) // $3 channel_id
+            .fetch_optional(&mut *tx)
+            .await?;
+            jobs.extend(found.and_then(|found| good(&found, row::poll_job)));
         }
+        tx.rollback().await?;
+        Ok(jobs)
     }
-    tx.rollback().await?;
-    Ok(jobs)
+
+    pub(in crate::store) async fn renew_poll_leases(
+        &self,
+        tasks: &[AtTurn],
+        until: Millis,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for at in tasks {
+            sqlx::query(
+                "UPDATE unfinished_tasks
+                 SET due_at = max(due_at, $3)
+                 WHERE id = $1 AND turn = $2 AND stage = 'poll'",
+            )
+            .bind(at.row.0) // $1 id
+            .bind(at.turn.0) // $2 turn
+            .bind(until.0) // $3 due_at
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
 }
 
-/// `None`: the task is stale, or not at that channel.
-async fn job(
+/// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
+/// news, and a line of history where the status changed. `waiting` is sorted by task.
+pub(super) async fn wait_on(
     connection: &mut SqliteConnection,
-    channel: ChannelId,
-    at: AtTurn,
-) -> Result<Option<SqliteRow>> {
-    Ok(sqlx::query(
-        "SELECT n.id, n.turn, n.upstream_id, n.digest, n.polls, n.missing, n.due_at, n.deadline,
-                t.task_id, t.status, t.progress
-         FROM unfinished_tasks AS n
-         JOIN tasks AS t ON t.id = n.id
-         WHERE n.id = ?
-           AND n.turn = ?
-           AND n.stage = 'poll'
-           AND n.channel_id = ?",
-    )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .bind(channel.0)
-    .fetch_optional(connection)
-    .await?)
-}
-
-/// See [`crate::store::Store::hold_polls`].
-pub(super) async fn hold(store: &SqliteStore, tasks: &[AtTurn], until: Millis) -> Result<()> {
-    let mut tx = store.begin().await?;
-    for at in tasks {
-        sqlx::query(
-            "UPDATE unfinished_tasks
-             SET due_at = max(due_at, ?)
-             WHERE id = ?
-               AND turn = ?
-               AND stage = 'poll'",
-        )
-        .bind(until.0)
-        .bind(at.row.0)
-        .bind(at.turn.0)
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
-    Ok(())
-}
-
-/// Writes what waits on, and what is new of it.
-pub(super) async fn wait_on(tx: &mut Tx, waiting: &[Waiting], now: Millis) -> Result<Vec<AtTurn>> {
+    waiting: &[Waiting],
+    now: Millis,
+) -> Result<Vec<AtTurn>> {
     let mut written: Vec<AtTurn> = Vec::with_capacity(waiting.len());
     for task in waiting {
-        if written.iter().any(|at| at.row == task.at.row) {
+        // A task that is named at two turns is written once.
+        if written.last().is_some_and(|at| at.row == task.at.row) {
             continue;
         }
-        let Some(at) = update_narrow(tx, task).await? else {
+        let narrow: Option<(i64, i64)> = sqlx::query_as(
+            "UPDATE unfinished_tasks
+             SET turn = turn + 1, due_at = $3, polls = $4, missing = $5,
+                 digest = coalesce($6, digest)
+             WHERE id = $1 AND turn = $2
+             RETURNING id, turn",
+        )
+        .bind(task.at.row.0) // $1 id
+        .bind(task.at.turn.0) // $2 turn
+        .bind(task.due_at.0) // $3 due_at
+        .bind(task.polls) // $4 polls
+        .bind(task.missing) // $5 missing
+        .bind(task.news.as_ref().map(|news| news.digest)) // $6 digest
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(at) = narrow.map(at_turn) else {
             continue;
         };
         if let Some(news) = &task.news {
-            let before = status(tx, at.row).await?;
-            update_wide(tx, at.row, news, now).await?;
-            if before != news.status.as_str() {
-                history::note(tx, at, event::STATUS, news.status.as_str(), now).await?;
-            }
+            write_news(connection, at, news, now).await?;
         }
         written.push(at);
     }
     Ok(written)
 }
 
-/// The narrow row: all that a poll without news writes.
-async fn update_narrow(
+async fn write_news(
     connection: &mut SqliteConnection,
-    task: &Waiting,
-) -> Result<Option<AtTurn>> {
-    let turn: Option<i64> = sqlx::query_scalar(
-        "UPDATE unfinished_tasks
-         SET turn = turn + 1, due_at = ?3, polls = ?4, missing = ?5,
-             digest = coalesce(?6, digest)
-         WHERE id = ?1
-           AND turn = ?2
-         RETURNING turn",
-    )
-    .bind(task.at.row.0)
-    .bind(task.at.turn.0)
-    .bind(task.due_at.0)
-    .bind(task.polls)
-    .bind(task.missing)
-    .bind(task.news.as_ref().map(|news| news.digest))
-    .fetch_optional(connection)
-    .await?;
-    Ok(turn.map(|turn| AtTurn {
-        row: task.at.row,
-        turn: Turn(turn),
-    }))
-}
-
-async fn status(connection: &mut SqliteConnection, row: RowId) -> Result<String> {
-    Ok(sqlx::query_scalar(
-        "SELECT status
-         FROM tasks
-         WHERE id = ?",
-    )
-    .bind(row.0)
-    .fetch_one(connection)
-    .await?)
-}
-
-async fn update_wide(
-    connection: &mut SqliteConnection,
-    row: RowId,
+    at: AtTurn,
     news: &News,
     now: Millis,
 ) -> Result<()> {
+    let status_before: String = sqlx::query_scalar("SELECT status FROM tasks WHERE id = $1")
+        .bind(at.row.0)
+        .fetch_one(&mut *connection)
+        .await?;
     sqlx::query(
         "UPDATE tasks
-         SET status = ?2,
-             progress = max(progress, ?3),
-             data = coalesce(?4, data),
-             start_time = CASE WHEN start_time = 0 AND ?2 = ?6 THEN ?5 ELSE start_time END,
-             updated_at = ?5
-         WHERE id = ?1",
+         SET status = $2, progress = max(progress, $3), data = coalesce($4, data),
+             updated_at = $5,
+             start_time = CASE WHEN start_time = 0 AND $2 = $6 THEN $5 ELSE start_time END
+         WHERE id = $1",
     )
-    .bind(row.0)
-    .bind(news.status.as_str())
-    .bind(news.progress.percent())
-    .bind(&news.data)
-    .bind(now.seconds())
-    .bind(Status::InProgress.as_str())
-    .execute(connection)
+    .bind(at.row.0) // $1 id
+    .bind(news.status.as_str()) // $2 status
+    .bind(news.progress.percent()) // $3 progress
+    .bind(&news.data) // $4 data
+    .bind(now.seconds()) // $5 updated_at
+    .bind(Status::InProgress.as_str()) // $6 the status that sets start_time
+    .execute(&mut *connection)
     .await?;
+    if status_before != news.status.as_str() {
+        history::note(connection, at, STATUS, &[news.status.as_str()], now).await?;
+    }
     Ok(())
 }

@@ -1,243 +1,142 @@
-//! Tasks that were forgotten on the way, put off, or given up.
-
-use std::time::Duration;
-
-use sqlx::sqlite::SqliteConnection;
+//! Tasks that are overdue, postponed, or given up.
 
 use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::books::event;
-use crate::store::row;
-use crate::store::turns::{AtTurn, LateTask, Overdue};
-use crate::task::{RowId, Status, Turn};
+use crate::store::row::{self, at_turn};
+use crate::store::turns::{LateTask, Overdue};
+use crate::task::history::{LATE, SWEPT, late};
+use crate::task::late::{LOOKS, next_look};
+use crate::task::{AtTurn, RowId, Status, Turn};
 
-/// How often a task that was given up is looked at, and how far apart: six times, 5 min.
-const LATE_LOOKS: i64 = 6;
-const LATE_LOOK_EVERY: Duration = Duration::from_mins(5);
-
-/// See [`crate::store::Store::sweep`].
-pub(super) async fn overdue(
-    store: &SqliteStore,
-    due_before: Millis,
-    lease_until: Millis,
-    limit: u32,
-    now: Millis,
-) -> Result<Vec<Overdue>> {
-    let mut tx = store.begin().await?;
-    let found = sqlx::query(
-        "SELECT id, turn, due_at, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at
-         FROM unfinished_tasks
-         WHERE due_at < ?
-         ORDER BY due_at
-         LIMIT ?",
-    )
-    .bind(due_before.0)
-    .bind(limit)
-    .fetch_all(&mut *tx)
-    .await?;
-    let overdue: Vec<Overdue> = found.iter().map(row::overdue).collect::<Result<_>>()?;
-    for task in &overdue {
-        lease(&mut tx, task.at.row, lease_until).await?;
-        note_swept(&mut tx, task, now).await?;
-    }
-    tx.commit().await?;
-    Ok(overdue)
-}
-
-async fn lease(connection: &mut SqliteConnection, row: RowId, until: Millis) -> Result<()> {
-    sqlx::query("UPDATE unfinished_tasks SET due_at = ? WHERE id = ?")
-        .bind(until.0)
-        .bind(row.0)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// One line of history a turn, however often the task is found.
-async fn note_swept(connection: &mut SqliteConnection, task: &Overdue, now: Millis) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT ?1, ?2, ?3, ?4, ?5
-         WHERE NOT EXISTS (
-             SELECT 1
-             FROM task_events
-             WHERE task_id = ?1
-               AND turn = ?3
-               AND kind = ?4
-         )",
-    )
-    .bind(task.at.row.0)
-    .bind(now.0)
-    .bind(task.at.turn.0)
-    .bind(event::SWEPT)
-    .bind(format!(
-        "overdue for {} s, published again",
-        now.since(task.due_at).as_secs()
-    ))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// See [`crate::store::Store::postpone`].
-pub(super) async fn postpone(
-    store: &SqliteStore,
-    tasks: &[AtTurn],
-    due_at: Millis,
-) -> Result<Vec<AtTurn>> {
-    let mut tx = store.begin().await?;
-    let mut postponed: Vec<AtTurn> = Vec::with_capacity(tasks.len());
-    for &at in tasks {
-        // Once a call: the turn that this one gives is nobody's to put off yet.
-        if postponed.iter().any(|done| done.row == at.row) {
-            continue;
-        }
-        postponed.extend(postpone_one(&mut tx, at, due_at).await?);
-    }
-    tx.commit().await?;
-    Ok(postponed)
-}
-
-async fn postpone_one(
-    connection: &mut SqliteConnection,
-    at: AtTurn,
-    due_at: Millis,
-) -> Result<Option<AtTurn>> {
-    let turn: Option<i64> = sqlx::query_scalar(
-        "UPDATE unfinished_tasks
-         SET turn = turn + 1, due_at = ?3
-         WHERE id = ?1
-           AND turn = ?2
-           AND stage <> 'sending'
-         RETURNING turn",
-    )
-    .bind(at.row.0)
-    .bind(at.turn.0)
-    .bind(due_at.0)
-    .fetch_optional(connection)
-    .await?;
-    Ok(turn.map(|turn| AtTurn {
-        row: at.row,
-        turn: Turn(turn),
-    }))
-}
-
-/// See [`crate::store::Store::late_tasks`].
-pub(super) async fn late(store: &SqliteStore, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
-    let mut tx = store.begin().await?;
-    let tasks = count_looks(&mut tx, now, limit).await?;
-    forget_looked_at(&mut tx).await?;
-    tx.commit().await?;
-    Ok(tasks)
-}
-
-async fn count_looks(
-    connection: &mut SqliteConnection,
-    now: Millis,
-    limit: u32,
-) -> Result<Vec<LateTask>> {
-    let rows = sqlx::query(
-        "UPDATE late_tasks
-         SET looks = looks + 1, due_at = ?2
-         WHERE id IN (
-             SELECT id
-             FROM late_tasks
-             WHERE due_at <= ?1
+impl SqliteStore {
+    pub(in crate::store) async fn sweep(
+        &self,
+        due_before: Millis,
+        lease_until: Millis,
+        limit: u32,
+        now: Millis,
+    ) -> Result<Vec<Overdue>> {
+        let mut tx = self.begin().await?;
+        let found = sqlx::query(
+            "SELECT id, turn, due_at, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at
+             FROM unfinished_tasks
+             WHERE due_at < $1
              ORDER BY due_at
-             LIMIT ?3
-         )
-         RETURNING id, channel_id, upstream_id,
-                   (SELECT t.task_id FROM tasks AS t WHERE t.id = late_tasks.id) AS task_id",
-    )
-    .bind(now.0)
-    .bind(now.after(LATE_LOOK_EVERY).0)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(row::late_task).collect()
-}
-
-/// The table holds the few tasks of the last half hour that were given up.
-async fn forget_looked_at(connection: &mut SqliteConnection) -> Result<()> {
-    sqlx::query(
-        "DELETE FROM late_tasks
-         WHERE looks >= ?",
-    )
-    .bind(LATE_LOOKS)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// See [`crate::store::Store::note_late`].
-pub(super) async fn note_late(
-    store: &SqliteStore,
-    row: RowId,
-    status: Status,
-    data: Option<&str>,
-    now: Millis,
-) -> Result<Option<Turn>> {
-    let mut tx = store.begin().await?;
-    let Some(at) = failed_at(&mut tx, row).await? else {
-        tx.rollback().await?;
-        return Ok(None);
-    };
-    let is_news = !is_noted(&mut tx, row).await?;
-    if is_news {
-        let detail = match data {
-            Some(data) => format!("{status}: {data}"),
-            None => status.to_string(),
-        };
-        history::note(&mut tx, at, event::LATE, &detail, now).await?;
+             LIMIT $2",
+        )
+        .bind(due_before.0) // $1 due_at
+        .bind(limit) // $2 limit
+        .fetch_all(&mut *tx)
+        .await?;
+        let overdue: Vec<Overdue> = found.iter().map(row::overdue).collect::<Result<_>>()?;
+        for task in &overdue {
+            sqlx::query("UPDATE unfinished_tasks SET due_at = $2 WHERE id = $1")
+                .bind(task.at.row.0) // $1 id
+                .bind(lease_until.0) // $2 due_at
+                .execute(&mut *tx)
+                .await?;
+            // A task whose message waits in a long queue is found again and again.
+            let seconds = now.since(task.due_at).as_secs().to_string();
+            history::note_once_a_turn(&mut tx, task.at, SWEPT, &[&seconds], now).await?;
+        }
+        tx.commit().await?;
+        Ok(overdue)
     }
-    forget_late(&mut tx, row).await?;
-    tx.commit().await?;
-    Ok(is_news.then_some(at.turn))
-}
 
-/// The last turn of a task that failed; `None` if it did not.
-async fn failed_at(connection: &mut SqliteConnection, row: RowId) -> Result<Option<AtTurn>> {
-    let turn: Option<i64> = sqlx::query_scalar(
-        "SELECT max(e.turn)
-         FROM tasks AS t
-         JOIN task_events AS e ON e.task_id = t.id
-         WHERE t.id = ?
-           AND t.status = ?
-         GROUP BY t.id",
-    )
-    .bind(row.0)
-    .bind(Status::Failure.as_str())
-    .fetch_optional(connection)
-    .await?;
-    Ok(turn.map(|turn| AtTurn {
-        row,
-        turn: Turn(turn),
-    }))
-}
+    pub(in crate::store) async fn postpone(
+        &self,
+        tasks: &[AtTurn],
+        due_at: Millis,
+    ) -> Result<Vec<AtTurn>> {
+        let mut tx = self.begin().await?;
+        let mut postponed: Vec<AtTurn> = Vec::with_capacity(tasks.len());
+        for at in tasks {
+            // A task that is named at two turns is postponed once.
+            if postponed.last().is_some_and(|done| done.row == at.row) {
+                continue;
+            }
+            let done: Option<(i64, i64)> = sqlx::query_as(
+                "UPDATE unfinished_tasks
+                 SET turn = turn + 1, due_at = $3
+                 WHERE id = $1 AND turn = $2 AND stage <> 'sending'
+                 RETURNING id, turn",
+            )
+            .bind(at.row.0) // $1 id
+            .bind(at.turn.0) // $2 turn
+            .bind(due_at.0) // $3 due_at
+            .fetch_optional(&mut *tx)
+            .await?;
+            postponed.extend(done.map(at_turn));
+        }
+        tx.commit().await?;
+        Ok(postponed)
+    }
 
-async fn is_noted(connection: &mut SqliteConnection, row: RowId) -> Result<bool> {
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (
-             SELECT 1
-             FROM task_events
-             WHERE task_id = ?
-               AND kind = ?
-         )",
-    )
-    .bind(row.0)
-    .bind(event::LATE)
-    .fetch_one(connection)
-    .await?)
-}
+    pub(in crate::store) async fn late_tasks(
+        &self,
+        now: Millis,
+        limit: u32,
+    ) -> Result<Vec<LateTask>> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE late_tasks
+             SET looks = looks + 1, due_at = $2
+             WHERE id IN (SELECT id FROM late_tasks WHERE due_at <= $1 ORDER BY due_at LIMIT $3)
+             RETURNING id, channel_id, upstream_id,
+                       (SELECT t.task_id FROM tasks t WHERE t.id = late_tasks.id) AS task_id",
+        )
+        .bind(now.0) // $1 due_at
+        .bind(next_look(now).0) // $2 due_at
+        .bind(limit) // $3 limit
+        .fetch_all(&mut *tx)
+        .await?;
+        // The table holds only tasks of the last half hour that were given up.
+        sqlx::query("DELETE FROM late_tasks WHERE looks >= $1")
+            .bind(LOOKS)
+            .execute(&mut *tx)
+            .await?;
+        let tasks = rows.iter().map(row::late_task).collect::<Result<_>>()?;
+        tx.commit().await?;
+        Ok(tasks)
+    }
 
-async fn forget_late(connection: &mut SqliteConnection, row: RowId) -> Result<()> {
-    sqlx::query(
-        "DELETE FROM late_tasks
-         WHERE id = ?",
-    )
-    .bind(row.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+    pub(in crate::store) async fn note_late(
+        &self,
+        row: RowId,
+        status: Status,
+        data: Option<&str>,
+        now: Millis,
+    ) -> Result<Option<Turn>> {
+        let mut tx = self.begin().await?;
+        let turn: Option<i64> = sqlx::query_scalar(
+            "SELECT (SELECT max(turn) FROM task_events e WHERE e.task_id = t.id)
+             FROM tasks t
+             WHERE t.id = $1 AND t.status = $2",
+        )
+        .bind(row.0) // $1 id
+        .bind(Status::Failure.as_str()) // $2 status
+        .fetch_optional(&mut *tx)
+        .await?
+        .flatten();
+        let Some(turn) = turn else { return Ok(None) };
+        let noted = sqlx::query(
+            "INSERT INTO task_events (task_id, at, turn, kind, detail)
+             SELECT $1, $2, $3, $4, $5
+             WHERE NOT EXISTS (SELECT 1 FROM task_events WHERE task_id = $1 AND kind = $4)",
+        )
+        .bind(row.0) // $1 task_id
+        .bind(now.0) // $2 at
+        .bind(turn) // $3 turn
+        .bind(LATE.kind) // $4 kind
+        .bind(late(status, data)) // $5 detail
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM late_tasks WHERE id = $1")
+            .bind(row.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok((noted.rows_affected() > 0).then_some(Turn(turn)))
+    }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::store::turns::AtTurn;
 use shared::task::{
-    Action, ChannelId, KeyId, Progress, Quota, RowId, Status, TaskId, Turn, UserId,
+    Action, AtTurn, ChannelId, KeyId, Progress, Quota, RowId, Status, TaskId, Turn, UserId,
 };
 
 use crate::world::NOW;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use shared::task::wait::CoolDown;
+use shared::task::cool_down::CoolDown;
 
 use super::answer::Envelope;
 use crate::upstream::http::{Body, Reply};

@@ -6,8 +6,7 @@ use harness::folder::Folder;
 use harness::upstream::Upstream;
 use serde_json::json;
 use shared::store::Store;
-use shared::store::turns::AtTurn;
-use shared::task::{ChannelId, RowId, Turn};
+use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::{Instant, sleep, timeout};
 

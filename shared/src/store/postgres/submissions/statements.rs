@@ -1,12 +1,14 @@
 //! The statements of a batch of submits.
 
-use super::Locks;
+use super::super::column::column;
 use crate::clock::Millis;
-use crate::store::books::event;
-use crate::store::deciding::{AllKnown, Asked, Known, Standing};
+use crate::store::Result;
+use crate::store::admission::{Facts, FirstUse, PendingSubmit, UsedKeys};
 use crate::store::row::{self, Cells as _};
-use crate::store::{Result, StoreError};
-use crate::task::{Quota, RowId, Status, UserId, money};
+use crate::store::submissions::Locks;
+use crate::task::history::STORED;
+use crate::task::money::{self, EntryKind};
+use crate::task::{Quota, RowId, Status, UserId};
 
 type Tx = sqlx::PgTransaction<'static>;
 
@@ -14,14 +16,14 @@ type Tx = sqlx::PgTransaction<'static>;
 macro_rules! lock_statement {
     ($held:literal) => {
         concat!(
-            "SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS room,
+            "SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
                     (SELECT p.quota FROM prices p
                      WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
                     EXISTS (
                         SELECT 1 FROM channels c
                         WHERE c.enabled AND c.platform = asked.platform
                           AND (asked.pinned IS NULL OR c.id = asked.pinned)
-                    ) AS served
+                    ) AS has_channel
              FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[])
                   WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, n)
              JOIN users u ON u.id = asked.user_id
@@ -32,82 +34,63 @@ macro_rules! lock_statement {
     };
 }
 
-/// Locks the users and then the keys, and reads what they have, with the price of the moment. `None`:
-/// one of the two is held by somebody else, or is not there.
+/// Locks the users and then the keys, and reads the facts. `None`: one of the two is locked by another
+/// transaction, or does not exist.
 pub(super) async fn lock(
     tx: &mut Tx,
-    asked: &[Asked],
+    batch: &[PendingSubmit],
     locks: Locks,
-) -> Result<Vec<Option<Standing>>> {
+) -> Result<Vec<Option<Facts>>> {
     let statement = match locks {
         Locks::Wait => lock_statement!(""),
         Locks::SkipHeld => lock_statement!(" SKIP LOCKED"),
     };
-    let tasks = || asked.iter().map(|asked| &asked.task);
     let found = sqlx::query(statement)
-        .bind(tasks().map(|task| task.user.0).collect::<Vec<_>>())
-        .bind(tasks().map(|task| task.key.0).collect::<Vec<_>>())
-        .bind(
-            tasks()
-                .map(|task| task.platform.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(tasks().map(|task| task.action.as_str()).collect::<Vec<_>>())
-        .bind(
-            tasks()
-                .map(|task| task.pinned.map(|channel| channel.0))
-                .collect::<Vec<_>>(),
-        )
+        .bind(column(batch, |one| one.task.user.0)) // $1 user_id
+        .bind(column(batch, |one| one.task.key.0)) // $2 key_id
+        .bind(column(batch, |one| one.task.platform.as_str())) // $3 platform
+        .bind(column(batch, |one| one.task.action.as_str())) // $4 action
+        .bind(column(batch, |one| Some(one.task.pinned?.0))) // $5 pinned
         .fetch_all(&mut **tx)
         .await?;
-    let mut standing = vec![None; asked.len()];
+    let mut facts = vec![None; batch.len()];
     for found in found {
-        let price = found.int_or_null("price")?;
         let n = usize::try_from(found.int("n")? - 1).ok();
-        if let Some(place) = n.and_then(|n| standing.get_mut(n)) {
-            *place = Some(Standing {
-                price: price
-                    .map(|price| row::quota("prices", "quota", 0, price))
-                    .transpose()?,
-                served: found.flag("served")?,
-                balance: found.int("balance")?,
-                room: found.int_or_null("room")?,
-            });
+        if let Some(of_submit) = n.and_then(|n| facts.get_mut(n)) {
+            *of_submit = Some(row::facts(&found)?);
         }
     }
-    Ok(standing)
+    Ok(facts)
 }
 
-/// The idempotency keys that came before, old ones too.
-pub(super) async fn known(tx: &mut Tx, asked: &[Asked]) -> Result<AllKnown> {
-    let keys = asked.iter().filter_map(|asked| {
-        let idempotency = asked.task.idempotency.as_ref()?;
-        Some((asked.task.user.0, idempotency.key.as_str()))
+/// The first uses of the batch's idempotency keys, expired ones too.
+pub(super) async fn used_keys(tx: &mut Tx, batch: &[PendingSubmit]) -> Result<UsedKeys> {
+    let keys = batch.iter().filter_map(|one| {
+        let idempotency = one.task.idempotency.as_ref()?;
+        Some((one.task.user.0, idempotency.key.as_str()))
     });
     let (users, keys): (Vec<i64>, Vec<&str>) = keys.unzip();
     if keys.is_empty() {
-        return Ok(AllKnown::new());
+        return Ok(UsedKeys::new());
     }
     let found: Vec<(i64, String, Vec<u8>, String, i64)> = sqlx::query_as(
         "SELECT user_id, key, request, task_id, created_at
          FROM idempotency_keys
          WHERE (user_id, key) IN (SELECT * FROM unnest($1::BIGINT[], $2::TEXT[]))",
     )
-    .bind(users)
-    .bind(keys)
+    .bind(users) // $1 user_id
+    .bind(keys) // $2 key
     .fetch_all(&mut **tx)
     .await?;
-    found
-        .into_iter()
-        .map(|(user, key, request, task, since)| {
-            let known = Known {
-                request,
-                task: row::parse("idempotency_keys", "task_id", user, &task)?,
-                since: Millis(since),
-            };
-            Ok(((UserId(user), key), known))
-        })
-        .collect()
+    let first_use = |(user, key, request, task, at): (_, _, _, String, _)| {
+        let first = FirstUse {
+            request,
+            task: row::parse("idempotency_keys", "task_id", user, &task)?,
+            at: Millis(at),
+        };
+        Ok(((UserId(user), key), first))
+    };
+    found.into_iter().map(first_use).collect()
 }
 
 /// The statement of [`store`].
@@ -153,7 +136,7 @@ const STORE: &str = "WITH asked AS (
          SELECT row, now, deadline, 'submit', pinned FROM written
      ), entry AS (
          INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-         SELECT user_id, key_id, row, 'charge', amount, now FROM written
+         SELECT user_id, key_id, row, $19, amount, now FROM written
      ), remembered AS (
          INSERT INTO idempotency_keys (user_id, key, request, task_id, created_at)
          SELECT user_id, once, digest, task_id, now FROM written WHERE once IS NOT NULL
@@ -162,81 +145,44 @@ const STORE: &str = "WITH asked AS (
              created_at = EXCLUDED.created_at
      ), noted AS (
          INSERT INTO task_events (task_id, at, turn, kind, detail)
-         SELECT row, now, 0, $17, 'charged ' || price FROM written
+         SELECT row, now, 0, $17, format($18, price) FROM written
      )
      SELECT row FROM written ORDER BY n";
 
 /// Charges users and keys and writes the tasks, each with its narrow row, its charge in the ledger,
 /// the first line of its history and its idempotency key. Returns their rows, in their order.
 ///
-/// The locks are held, so that the conditions on the balances hold too: they stand there all the same,
-/// and a task whose user or key was not charged is not written. Ids are drawn under the user's lock, in
-/// the order of the submits: a user's later task has the higher one.
-pub(super) async fn store(tx: &mut Tx, stored: &[(&Asked, Quota)]) -> Result<Vec<RowId>> {
-    let tasks = || stored.iter().map(|(asked, _)| &asked.task);
-    let changes = || stored.iter().map(|(_, price)| money::charge(*price));
-    let once = || tasks().map(|task| task.idempotency.as_ref());
+/// The caller holds the locks, so the conditions on the balances are met. They stand in the statement all
+/// the same: a task whose user or key is not charged is not written. Ids are drawn under the user's lock in
+/// the order of the submits, so a user's later task has the higher id.
+pub(super) async fn store(tx: &mut Tx, admitted: &[(&PendingSubmit, Quota)]) -> Result<Vec<RowId>> {
+    let tasks = column(admitted, |(one, _)| &one.task);
+    let changes = column(admitted, |(_, price)| money::charge(*price));
+    let keys = column(&tasks, |task| task.idempotency.as_ref());
     let rows: Vec<i64> = sqlx::query_scalar(STORE)
-        .bind(tasks().map(|task| task.user.0).collect::<Vec<_>>())
-        .bind(tasks().map(|task| task.key.0).collect::<Vec<_>>())
-        .bind(
-            tasks()
-                .map(|task| task.task_id.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            tasks()
-                .map(|task| task.platform.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(tasks().map(|task| task.action.as_str()).collect::<Vec<_>>())
-        .bind(
-            stored
-                .iter()
-                .map(|(_, price)| price.get())
-                .collect::<Vec<_>>(),
-        )
-        .bind(changes().map(|change| change.amount).collect::<Vec<_>>())
-        .bind(changes().map(|change| change.used).collect::<Vec<_>>())
-        .bind(
-            tasks()
-                .map(|task| task.request.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(tasks().map(|task| task.input.as_str()).collect::<Vec<_>>())
-        .bind(
-            stored
-                .iter()
-                .map(|(asked, _)| asked.now.0)
-                .collect::<Vec<_>>(),
-        )
-        .bind(tasks().map(|task| task.deadline.0).collect::<Vec<_>>())
-        .bind(
-            tasks()
-                .map(|task| task.pinned.map(|channel| channel.0))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            once()
-                .map(|once| once.map(|once| once.key.as_str()))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            once()
-                .map(|once| once.map(|once| once.request.as_bytes()))
-                .collect::<Vec<_>>(),
-        )
-        .bind(Status::NotStart.as_str())
-        .bind(event::STORED)
+        .bind(column(&tasks, |task| task.user.0)) // $1 user_id
+        .bind(column(&tasks, |task| task.key.0)) // $2 key_id
+        .bind(column(&tasks, |task| task.task_id.as_str())) // $3 task_id
+        .bind(column(&tasks, |task| task.platform.as_str())) // $4 platform
+        .bind(column(&tasks, |task| task.action.as_str())) // $5 action
+        .bind(column(admitted, |(_, price)| price.get())) // $6 price
+        .bind(column(&changes, |change| change.amount)) // $7 amount
+        .bind(column(&changes, |change| change.used)) // $8 used
+        .bind(column(&tasks, |task| task.request.as_str())) // $9 request
+        .bind(column(&tasks, |task| task.input.as_str())) // $10 input
+        .bind(column(admitted, |(one, _)| one.now.0)) // $11 now
+        .bind(column(&tasks, |task| task.deadline.0)) // $12 deadline
+        .bind(column(&tasks, |task| Some(task.pinned?.0))) // $13 pinned
+        .bind(column(&keys, |key| Some((*key)?.key.as_str()))) // $14 once
+        .bind(column(&keys, |key| Some((*key)?.request.as_bytes()))) // $15 digest
+        .bind(Status::NotStart.as_str()) // $16 status
+        .bind(STORED.kind) // $17 kind of the event
+        .bind(STORED.detail) // $18 detail
+        .bind(EntryKind::Charge.as_str()) // $19 kind of the entry
         .fetch_all(&mut **tx)
         .await?;
-    if rows.len() != stored.len() {
-        return Err(StoreError::BadRow {
-            table: "users",
-            column: "quota",
-            id: 0,
-            held: format!("{} of {} charges", rows.len(), stored.len()),
-        });
+    if rows.len() != admitted.len() {
+        return Err(row::not_charged(rows.len(), admitted.len()));
     }
     Ok(rows.into_iter().map(RowId).collect())
 }

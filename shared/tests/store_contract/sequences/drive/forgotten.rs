@@ -2,8 +2,7 @@
 
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::store::turns::AtTurn;
-use shared::task::{Status, Turn};
+use shared::task::{AtTurn, Status, Turn};
 
 use super::super::oracle::{Channel, Stage};
 use super::super::step::Pick;

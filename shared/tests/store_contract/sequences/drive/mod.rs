@@ -16,8 +16,7 @@ use shared::clock::Millis;
 use shared::store::Store;
 use shared::store::accounts::Granted;
 use shared::store::channels::Price;
-use shared::store::turns::AtTurn;
-use shared::task::{Action, KeyId, Platform, Turn};
+use shared::task::{Action, AtTurn, KeyId, Platform, Turn};
 
 use super::oracle::{Channel, Key, Oracle, Stage, Task, User};
 use super::step::{Pick, Said, Step};

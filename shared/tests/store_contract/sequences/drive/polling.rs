@@ -1,8 +1,8 @@
 //! Looks for polls, and what comes of them.
 
-use shared::store::turns::{AtTurn, End, Finished, News, Settled, Waiting};
+use shared::store::turns::{Finished, News, Settled, Waiting};
 use shared::task::step::{Known, Observation, Step as Becomes};
-use shared::task::{Status, Turn};
+use shared::task::{AtTurn, End, Status, Turn};
 use tokio::join;
 
 use super::super::oracle::{Channel, Stage};
@@ -51,7 +51,7 @@ impl Drive<'_> {
         let polled = |stage| matches!(stage, Stage::Poll { .. });
         let picked = self.picks(picks, |task| at_stage(task, polled));
         let until = self.oracle.now.after(LEASE);
-        let held = self.store().hold_polls(&picked, until).await;
+        let held = self.store().renew_poll_leases(&picked, until).await;
         held.expect("it is held");
         for at in picked {
             if let Some(task) = self.oracle.at(at).filter(|task| polled(task.stage)) {

@@ -2,8 +2,8 @@
 
 use shared::secret::SecretDigest;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::{Accepted, AtTurn};
-use shared::task::{Action, Turn};
+use shared::store::turns::Accepted;
+use shared::task::{Action, AtTurn, Turn};
 use tokio::join;
 
 use super::super::oracle::{Once, Stage, Verdict};

@@ -1,0 +1,77 @@
+//! What the history of a task (`task_events`) says, for both databases.
+
+use super::{End, Status};
+
+/// A kind of event.
+#[derive(Debug, Clone, Copy)]
+pub struct Event {
+    /// The column `kind`.
+    pub kind: &'static str,
+    /// The column `detail`, with `%s` in the place of each value, as Postgres's `format` takes it.
+    pub detail: &'static str,
+}
+
+/// The task was charged and stored. Value: its price.
+pub const STORED: Event = event("stored", "charged %s");
+/// A submit is about to be sent. Value: the channel's name.
+pub const SENDING: Event = event("sending", "to channel %s");
+/// A submit surely did not arrive. Value: why.
+pub const NOT_ARRIVED: Event = event("not_arrived", "%s");
+/// The upstream accepted the task. Values: the channel's name, the upstream's id of the task.
+pub const ACCEPTED: Event = event("accepted", "by channel %s as %s");
+/// The sweep found the task overdue and published it again; noted once a turn. Value: whole seconds
+/// since it was due.
+pub const SWEPT: Event = event("swept", "overdue for %s s, published again");
+/// The status changed. Value: the new status.
+pub const STATUS: Event = event("status", "%s");
+/// The task ended. Value: [`ended`].
+pub const ENDED: Event = event("ended", "%s");
+/// The price was given back. Value: the price.
+pub const REFUNDED: Event = event("refunded", "gave back %s");
+/// The upstream ended the task after we gave it up. Value: [`late`].
+pub const LATE: Event = event("late", "%s");
+
+const fn event(kind: &'static str, detail: &'static str) -> Event {
+    Event { kind, detail }
+}
+
+impl Event {
+    /// The detail with its values filled in.
+    pub fn detail(self, values: &[&str]) -> String {
+        let mut parts = self.detail.split("%s");
+        let mut detail = parts.next().unwrap_or_default().to_owned();
+        for (value, part) in values.iter().zip(parts) {
+            detail.push_str(value);
+            detail.push_str(part);
+        }
+        detail
+    }
+}
+
+/// The status, and the reason of a failure.
+pub fn ended(end: &End) -> String {
+    match end {
+        End::Success => Status::Success.to_string(),
+        End::Failure { reason, .. } => format!("{}: {reason}", Status::Failure),
+    }
+}
+
+/// The status that the upstream gave late, and the result if there is one.
+pub fn late(status: Status, data: Option<&str>) -> String {
+    match data {
+        Some(data) => format!("{status}: {data}"),
+        None => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_where_the_detail_says() {
+        assert_eq!(STORED.detail(&["150000"]), "charged 150000");
+        let odd = ACCEPTED.detail(&["100%s", "up-7"]);
+        assert_eq!(odd, "by channel 100%s as up-7");
+    }
+}

@@ -1,0 +1,25 @@
+//! Turns: what makes a message that is delivered twice act once.
+
+use super::RowId;
+use super::id::number;
+
+number!(
+    /// Counts what was done about an unfinished task. A message carries the turn at which it was sent.
+    /// Each action moves the task to its next turn, so the second of two deliveries finds another turn
+    /// and does nothing.
+    Turn
+);
+
+impl Turn {
+    /// The turn of a new task.
+    pub const FIRST: Self = Self(0);
+}
+
+/// An unfinished task at one of its turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AtTurn {
+    /// The task.
+    pub row: RowId,
+    /// The turn.
+    pub turn: Turn,
+}
