@@ -1,7 +1,8 @@
 //! The audit, and the story of one task.
 
-use crate::database::contract;
-use crate::world::{NOW, Payer, SONG, World, failure, success};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, success};
+use crate::world::{Payer, World};
 use shared::store::books::Backlog;
 use shared::task::{ChannelId, TaskId};
 use std::time::Duration;
@@ -32,10 +33,10 @@ contract! {
 }
 
 async fn breaks(world: &World) -> Vec<String> {
-    world.store.audit().await.expect("the audit runs").breaks
+    ok!(world.store.audit()).breaks
 }
 
-/// A user who made one task, lost one, and waits for one.
+/// A user with a successful, a failed and an unfinished task.
 async fn business(world: &World) -> (Payer, ChannelId, [TaskId; 3]) {
     let channel = world.channel().await;
     let payer = world.payer(10 * SONG).await;
@@ -43,15 +44,11 @@ async fn business(world: &World) -> (Payer, ChannelId, [TaskId; 3]) {
     let lost = world.polled(&payer, channel).await;
     let running = world.polled(&payer, channel).await;
     let ends = vec![success(made.at, "[]"), failure(lost.at, "no")];
-    world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], ends, NOW));
     (payer, channel, [made.task, lost.task, running.task])
 }
 
-/// Breaks the tables with `sql`; exactly one sentence must say so, with every one of `words` in it.
+/// Breaks the tables with `sql`. The audit must report exactly one break, and its text has all `words`.
 async fn assert_found(world: &World, sql: &str, words: &[&str]) {
     world.assert_balanced().await;
     world.break_with(sql).await;
@@ -65,11 +62,11 @@ async fn assert_found(world: &World, sql: &str, words: &[&str]) {
 }
 
 async fn an_audit_counts_what_it_looked_at(world: &World) {
-    let audit = world.store.audit().await.expect("the audit runs");
+    let audit = ok!(world.store.audit());
     assert_eq!((audit.users, audit.tasks, audit.entries), (0, 0, 0));
     business(world).await;
     world.payer(0).await;
-    let audit = world.store.audit().await.expect("the audit runs");
+    let audit = ok!(world.store.audit());
     assert_eq!((audit.users, audit.tasks, audit.entries), (2, 3, 5));
     assert_eq!(audit.breaks, Vec::<String>::new());
 }
@@ -271,16 +268,13 @@ async fn an_audit_beside_the_business_finds_nothing(world: &World) {
     let songs: Vec<_> = held.iter().map(|_| world.song(&payer)).collect();
     let working = tokio::spawn(async move {
         for (at, song) in held.into_iter().zip(songs) {
-            store
-                .settle(vec![], vec![failure(at, "no")], NOW)
-                .await
-                .expect("it settles");
-            store.submit(song, NOW).await.expect("it submits");
+            ok!(store.settle(vec![], vec![failure(at, "no")], NOW));
+            ok!(store.submit(song, NOW));
         }
     });
     let mut audits = 0;
     while !working.is_finished() {
-        let audit = world.other.audit().await.expect("the audit runs");
+        let audit = ok!(world.other.audit());
         assert_eq!(audit.breaks, Vec::<String>::new());
         audits += 1;
     }
@@ -322,19 +316,19 @@ async fn a_story_tells_the_whole_way_of_a_task(world: &World) {
 async fn of_a_task_that_does_not_exist_there_is_no_story(world: &World) {
     let payer = world.payer(0).await;
     let unknown = world.song(&payer).task_id;
-    assert_eq!(world.store.story(&unknown).await.expect("it reads"), None);
+    assert_eq!(ok!(world.store.story(&unknown)), None);
 }
 
 async fn unfinished_tasks_are_counted(world: &World) {
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 0);
+    assert_eq!(ok!(world.store.unfinished()), 0);
     let (payer, ..) = business(world).await;
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
+    assert_eq!(ok!(world.store.unfinished()), 1);
     world.stored(&payer).await;
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 2);
+    assert_eq!(ok!(world.store.unfinished()), 2);
 }
 
 async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) {
-    let backlog = async || world.store.backlog(NOW).await.expect("it counts");
+    let backlog = async || ok!(world.store.backlog(NOW));
     assert_eq!(backlog().await, Backlog::default());
     let (payer, channel, _) = business(world).await;
     world.stored(&payer).await;
@@ -347,9 +341,6 @@ async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) 
         overdue: 0,
     };
     assert_eq!(backlog().await, expected);
-    let later = world
-        .store
-        .backlog(NOW.after(Duration::from_millis(1)))
-        .await;
-    assert_eq!(later.expect("it counts").overdue, 2);
+    let later = ok!(world.store.backlog(NOW.after(Duration::from_millis(1))));
+    assert_eq!(later.overdue, 2);
 }

@@ -8,8 +8,9 @@ use shared::store::channels::{NewChannel, Price};
 use shared::task::cool_down::CoolDown;
 use shared::task::{Action, Platform};
 
-use crate::database::contract;
-use crate::world::{NOW, World, new_channel, only, quota};
+use crate::database::{contract, ok};
+use crate::values::{NOW, new_channel, only, quota};
+use crate::world::World;
 
 contract! {
     a_channel_reads_back_whole,
@@ -46,13 +47,8 @@ async fn a_channel_reads_back_whole(world: &World) {
         weight: 7,
         ..new_channel("a")
     };
-    let id = world
-        .store
-        .create_channel(new, NOW)
-        .await
-        .expect("it answers")
-        .expect("it is made");
-    let channel = only(world.store.channels().await.expect("it reads"));
+    let id = ok!(world.store.create_channel(new, NOW)).expect("it is made");
+    let channel = only(ok!(world.store.channels()));
     assert_eq!(
         (channel.id, channel.name.as_str(), channel.platform),
         (id, "a", Platform::SUNO)
@@ -71,13 +67,9 @@ async fn a_channel_reads_back_whole(world: &World) {
 
 async fn channels_are_listed_by_number(world: &World) {
     for name in ["c", "a", "b"] {
-        world
-            .store
-            .create_channel(new_channel(name), NOW)
-            .await
-            .expect("it is made");
+        ok!(world.store.create_channel(new_channel(name), NOW));
     }
-    let channels = world.store.channels().await.expect("it reads");
+    let channels = ok!(world.store.channels());
     let names: Vec<_> = channels
         .iter()
         .map(|channel| channel.name.as_str())
@@ -86,32 +78,17 @@ async fn channels_are_listed_by_number(world: &World) {
 }
 
 async fn a_channel_s_name_that_is_taken_makes_and_disables_nothing(world: &World) {
-    world
-        .store
-        .create_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is made");
-    let taken = world
-        .store
-        .create_channel(new_channel("simulator"), NOW)
-        .await;
-    assert_eq!(taken.expect("it answers"), None);
-    let channel = only(world.store.channels().await.expect("it reads"));
+    ok!(world.store.create_channel(builtin("simulator"), NOW));
+    let taken = ok!(world.store.create_channel(new_channel("simulator"), NOW));
+    assert_eq!(taken, None);
+    let channel = only(ok!(world.store.channels()));
     assert!(channel.enabled && channel.builtin);
 }
 
 async fn a_real_channel_disables_the_built_in_one(world: &World) {
-    world
-        .store
-        .create_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is made");
-    world
-        .store
-        .create_channel(new_channel("real"), NOW)
-        .await
-        .expect("it is made");
-    let enabled: Vec<_> = world.store.channels().await.expect("it reads");
+    ok!(world.store.create_channel(builtin("simulator"), NOW));
+    ok!(world.store.create_channel(new_channel("real"), NOW));
+    let enabled: Vec<_> = ok!(world.store.channels());
     let enabled: Vec<_> = enabled
         .iter()
         .map(|c| (c.name.as_str(), c.enabled))
@@ -121,23 +98,11 @@ async fn a_real_channel_disables_the_built_in_one(world: &World) {
 
 async fn a_real_channel_leaves_others_as_they_are(world: &World) {
     for name in ["on", "off"] {
-        world
-            .store
-            .create_channel(new_channel(name), NOW)
-            .await
-            .expect("it is made");
+        ok!(world.store.create_channel(new_channel(name), NOW));
     }
-    world
-        .store
-        .enable_channel("off", false)
-        .await
-        .expect("it is disabled");
-    world
-        .store
-        .create_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is made");
-    let channels = world.store.channels().await.expect("it reads");
+    ok!(world.store.enable_channel("off", false));
+    ok!(world.store.create_channel(builtin("simulator"), NOW));
+    let channels = ok!(world.store.channels());
     let enabled: Vec<_> = channels
         .iter()
         .map(|c| (c.name.as_str(), c.enabled))
@@ -146,17 +111,9 @@ async fn a_real_channel_leaves_others_as_they_are(world: &World) {
 }
 
 async fn a_channel_that_is_put_is_made_if_there_is_none(world: &World) {
-    world
-        .store
-        .create_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is made");
-    let id = world
-        .store
-        .put_channel(new_channel("default"), NOW)
-        .await
-        .expect("it is put");
-    let channels = world.store.channels().await.expect("it reads");
+    ok!(world.store.create_channel(builtin("simulator"), NOW));
+    let id = ok!(world.store.put_channel(new_channel("default"), NOW));
+    let channels = ok!(world.store.channels());
     assert!(!channels[0].enabled, "the built-in one is disabled");
     assert_eq!((channels[1].id, channels[1].enabled), (id, true));
 }
@@ -167,37 +124,18 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
         weight: 6,
         ..new_channel("default")
     };
-    let id = world
-        .store
-        .put_channel(first, NOW)
-        .await
-        .expect("it is put");
-    world
-        .store
-        .enable_channel("default", false)
-        .await
-        .expect("it is disabled");
+    let id = ok!(world.store.put_channel(first, NOW));
+    ok!(world.store.enable_channel("default", false));
     let kind = CoolDown::Refusal;
-    world
-        .store
-        .cool_down(id, kind, None, NOW)
-        .await
-        .expect("it cools");
+    ok!(world.store.cool_down(id, kind, None, NOW));
 
     let moved = NewChannel {
         base_url: "http://moved.example".to_owned(),
         key: Secret::new("another key"),
         ..new_channel("default")
     };
-    assert_eq!(
-        world
-            .store
-            .put_channel(moved, NOW)
-            .await
-            .expect("it is put"),
-        id
-    );
-    let channel = only(world.store.channels().await.expect("it reads"));
+    assert_eq!(ok!(world.store.put_channel(moved, NOW)), id);
+    let channel = only(ok!(world.store.channels()));
     assert_eq!(
         (channel.base_url.as_str(), channel.key.expose()),
         ("http://moved.example", "another key")
@@ -216,71 +154,36 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
 }
 
 async fn a_built_in_channel_that_is_put_disables_nothing(world: &World) {
-    world
-        .store
-        .create_channel(new_channel("real"), NOW)
-        .await
-        .expect("it is made");
-    world
-        .store
-        .put_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is put");
-    world
-        .store
-        .put_channel(builtin("simulator"), NOW)
-        .await
-        .expect("it is put");
-    let channels = world.store.channels().await.expect("it reads");
+    ok!(world.store.create_channel(new_channel("real"), NOW));
+    ok!(world.store.put_channel(builtin("simulator"), NOW));
+    ok!(world.store.put_channel(builtin("simulator"), NOW));
+    let channels = ok!(world.store.channels());
     assert!(channels.iter().all(|channel| channel.enabled));
 }
 
 async fn a_real_channel_put_over_the_built_in_one_serves_and_is_real(world: &World) {
-    world
-        .store
-        .create_channel(builtin("default"), NOW)
-        .await
-        .expect("it is made");
-    world
-        .store
-        .put_channel(new_channel("default"), NOW)
-        .await
-        .expect("it is put");
-    let channel = only(world.store.channels().await.expect("it reads"));
+    ok!(world.store.create_channel(builtin("default"), NOW));
+    ok!(world.store.put_channel(new_channel("default"), NOW));
+    let channel = only(ok!(world.store.channels()));
     assert_eq!((channel.enabled, channel.builtin), (true, false));
 }
 
 async fn many_who_put_one_channel_make_one(world: &World) {
     let put = world
         .at_once(8, |_, store| async move {
-            store
-                .put_channel(new_channel("default"), NOW)
-                .await
-                .expect("it is put")
+            ok!(store.put_channel(new_channel("default"), NOW))
         })
         .await;
-    let channel = only(world.store.channels().await.expect("it reads"));
+    let channel = only(ok!(world.store.channels()));
     assert!(put.iter().all(|id| *id == channel.id));
 }
 
 async fn a_channel_is_disabled_and_enabled_by_its_name(world: &World) {
     let id = world.channel().await;
     let name = world.channel_now(id).await.name;
-    assert!(
-        world
-            .store
-            .enable_channel(&name, false)
-            .await
-            .expect("it answers")
-    );
+    assert!(ok!(world.store.enable_channel(&name, false)));
     assert!(!world.channel_now(id).await.enabled);
-    assert!(
-        world
-            .store
-            .enable_channel(&name, true)
-            .await
-            .expect("it answers")
-    );
+    assert!(ok!(world.store.enable_channel(&name, true)));
     assert!(world.channel_now(id).await.enabled);
     assert!(
         !world
@@ -302,24 +205,17 @@ async fn a_channel_cools_down_longer_each_time_in_a_row(world: &World) {
         let end = end.expect("it cools");
         assert_eq!(end.since(now), Duration::from_secs(seconds));
         assert_eq!(world.channel_now(id).await.cool_until, end);
-        // At its very end it is over.
+        // At its last moment the cool-down is over.
         now = end;
     }
 }
 
 async fn failures_during_a_cool_down_are_one_step_of_it(world: &World) {
     let id = world.channel().await;
-    let first = world
-        .store
-        .cool_down(id, CoolDown::Trouble, None, NOW)
-        .await
-        .expect("it cools");
+    let first = ok!(world.store.cool_down(id, CoolDown::Trouble, None, NOW));
     let during = Millis(first.0 - 1);
-    let again = world
-        .store
-        .cool_down(id, CoolDown::Trouble, None, during)
-        .await;
-    assert_eq!(again.expect("it answers"), first);
+    let again = ok!(world.store.cool_down(id, CoolDown::Trouble, None, during));
+    assert_eq!(again, first);
     assert_eq!(world.channel_now(id).await.cool_count, 1);
 }
 
@@ -327,10 +223,7 @@ async fn failures_all_at_once_are_one_step(world: &World) {
     let id = world.channel().await;
     let ends = world
         .at_once(8, |_, store| async move {
-            store
-                .cool_down(id, CoolDown::Trouble, None, NOW)
-                .await
-                .expect("it answers")
+            ok!(store.cool_down(id, CoolDown::Trouble, None, NOW))
         })
         .await;
     assert!(
@@ -369,18 +262,10 @@ async fn what_the_upstream_asks_for_counts_and_during_a_cool_down_only_if_later(
 async fn no_upstream_puts_a_channel_to_sleep_for_hours(world: &World) {
     let id = world.channel().await;
     let ask = Some(Duration::from_hours(10));
-    let end = world
-        .store
-        .cool_down(id, CoolDown::Trouble, ask, NOW)
-        .await
-        .expect("it cools");
+    let end = ok!(world.store.cool_down(id, CoolDown::Trouble, ask, NOW));
     assert_eq!(end, NOW.after(Duration::from_mins(5)));
     let during = NOW.after(Duration::from_mins(1));
-    let end = world
-        .store
-        .cool_down(id, CoolDown::Trouble, ask, during)
-        .await
-        .expect("it cools");
+    let end = ok!(world.store.cool_down(id, CoolDown::Trouble, ask, during));
     assert_eq!(end, during.after(Duration::from_mins(5)));
 }
 
@@ -388,28 +273,16 @@ async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
     let (id, other) = (world.channel().await, world.channel().await);
     let mut now = NOW;
     for _ in 0..3 {
-        now = world
-            .store
-            .cool_down(id, CoolDown::Trouble, None, now)
-            .await
-            .expect("it cools");
-        world
-            .store
-            .cool_down(other, CoolDown::Trouble, None, now)
-            .await
-            .expect("it cools");
+        now = ok!(world.store.cool_down(id, CoolDown::Trouble, None, now));
+        ok!(world.store.cool_down(other, CoolDown::Trouble, None, now));
     }
-    world.store.warm_up(id).await.expect("it warms up");
+    ok!(world.store.warm_up(id));
     assert_eq!(
         world.channel_now(id).await.cool_until,
         now,
         "the one under way goes on"
     );
-    let end = world
-        .store
-        .cool_down(id, CoolDown::Trouble, None, now)
-        .await
-        .expect("it cools");
+    let end = ok!(world.store.cool_down(id, CoolDown::Trouble, None, now));
     assert_eq!(end.since(now), Duration::from_secs(1));
     assert!(
         world.channel_now(other).await.cool_count > 1,
@@ -418,7 +291,7 @@ async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
 }
 
 async fn prices_start_as_the_contract_says(world: &World) {
-    let prices = world.store.prices().await.expect("it reads");
+    let prices = ok!(world.store.prices());
     let prices: Vec<_> = prices
         .iter()
         .map(|p| (p.platform, p.action, p.quota.get()))
@@ -436,8 +309,8 @@ async fn a_price_that_is_set_stays(world: &World) {
         action: Action::LYRICS,
         quota: quota(6),
     };
-    world.store.set_price(price).await.expect("it is set");
-    let prices = world.store.prices().await.expect("it reads");
+    ok!(world.store.set_price(price));
+    let prices = ok!(world.store.prices());
     assert_eq!(prices.len(), 2);
     assert!(prices.contains(&price));
 }

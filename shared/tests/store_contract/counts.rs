@@ -1,4 +1,4 @@
-//! What a listing counts, beside a plain count.
+//! The totals of listings, compared with plain counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,9 @@ use shared::store::listing::Filter;
 use shared::store::{Store, StoreError};
 use shared::task::{Action, ChannelId, Status, UserId};
 
-use crate::database::contract;
-use crate::world::{NOW, Payer, SONG, World, failure, moved, success};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, moved, success};
+use crate::world::{Payer, World};
 
 contract! {
     every_page_of_every_filter_is_what_the_plain_statement_says,
@@ -30,7 +31,7 @@ const STATUSES: [Status; 7] = [
     Status::Failure,
 ];
 
-/// Users, channels, and many tasks of all kinds, submitted about in order.
+/// Users, channels, and many tasks of all kinds, submitted roughly in order.
 async fn many(world: &World) -> (Vec<Payer>, Vec<ChannelId>) {
     let mut payers = Vec::new();
     let mut channels = Vec::new();
@@ -70,7 +71,7 @@ fn any<T: Clone>(random: &Random, of: &[T]) -> Option<T> {
     of.get(at).cloned()
 }
 
-/// A filter of some of all that can be asked for.
+/// A random filter.
 fn a_filter(random: &Random, users: &[UserId], channels: &[ChannelId]) -> Filter {
     let moment = |share: f64| {
         #[expect(clippy::cast_possible_truncation, reason = "some thousand seconds")]
@@ -123,7 +124,7 @@ fn plainly(filter: &Filter) -> String {
     all.join(" AND ")
 }
 
-/// One page, beside what the plain statements say.
+/// Compares one page with plain statements.
 async fn compare(world: &World, filter: Filter, offset: i64, limit: i64) {
     let condition = plainly(&filter);
     let total = format!("SELECT count(*) FROM tasks WHERE {condition}");
@@ -153,16 +154,11 @@ async fn every_page_of_every_filter_is_what_the_plain_statement_says(world: &Wor
     let random = Random::seeded(5);
     for round in 0..6 {
         // Some are folded, some are not; then some change.
-        let folded = world.store.fold(4_000).await.expect("it folds");
+        let folded = ok!(world.store.fold(4_000));
         assert!(folded > 0 || round > 4, "{round}");
         for _ in 0..12 {
             let filter = a_filter(&random, &users, &channels);
-            let total = world
-                .store
-                .list(filter.clone(), 0, 1)
-                .await
-                .expect("it lists")
-                .total;
+            let total = ok!(world.store.list(filter.clone(), 0, 1)).total;
             let beyond = u64::try_from(total).expect("it is a count") + 20;
             let offset = i64::try_from(random.below(beyond)).expect("it is small");
             compare(world, filter.clone(), 0, 20).await;
@@ -181,7 +177,7 @@ async fn every_page_of_every_filter_is_what_the_plain_statement_says(world: &Wor
     }
 }
 
-/// What everybody does at once, until the last of the writers is done.
+/// Runs writers, folds and listings at once, until the last writer is done.
 async fn totals_are_exact_while_others_write_and_fold(world: &World) {
     let channel = world.channel().await;
     let payers = [
@@ -193,7 +189,7 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
         let done = done.clone();
         tokio::spawn(async move {
             while !done.load(Ordering::SeqCst) {
-                store.fold(7).await.expect("it folds");
+                ok!(store.fold(7));
                 tokio::task::yield_now().await;
             }
         })
@@ -205,18 +201,17 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
         for number in 0..60 {
             let held = world.accepted(payer, channel).await;
             let news = moved(held.at, Status::Queued, 10, None);
-            let settled = world.store.settle(vec![news], vec![], NOW).await;
-            let at = settled.expect("it settles").waiting[0];
+            let settled = ok!(world.store.settle(vec![news], vec![], NOW));
+            let at = settled.waiting[0];
             let news = moved(at, Status::InProgress, 40, None);
-            let settled = world.store.settle(vec![news], vec![], NOW).await;
-            let at = settled.expect("it settles").waiting[0];
+            let settled = ok!(world.store.settle(vec![news], vec![], NOW));
+            let at = settled.waiting[0];
             let end = match number % 3 {
                 0 => failure(at, "no"),
                 1 => success(at, "[]"),
                 _ => continue,
             };
-            let settled = world.store.settle(vec![], vec![end], NOW).await;
-            settled.expect("it settles");
+            ok!(world.store.settle(vec![], vec![end], NOW));
         }
     };
     tokio::join!(write(&payers[0]), write(&payers[1]));
@@ -232,16 +227,13 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
     }
 }
 
-/// Lists all there is, again and again: as many rows must come as the total of the same snapshot says.
+/// Lists all tasks again and again. Each page must have as many rows as its total, which is of the same snapshot.
 async fn look(store: Store, users: [UserId; 2], channel: ChannelId, done: Arc<AtomicBool>) -> u32 {
     let random = Random::seeded(3);
     let mut looked = 0;
     while !done.load(Ordering::SeqCst) {
         let filter = a_filter(&random, &users, &[channel]);
-        let page = store
-            .list(filter.clone(), 0, 1_000)
-            .await
-            .expect("it lists");
+        let page = ok!(store.list(filter.clone(), 0, 1_000));
         let rows = i64::try_from(page.items.len()).expect("they are few");
         assert_eq!(rows, page.total, "{filter:?}");
         looked += 1;
@@ -256,7 +248,7 @@ async fn a_fold_counts_every_change_once_whoever_folds(world: &World) {
         world.stored(&payer).await;
     }
     let folds = world.at_once(8, |_, store| async move {
-        // Whoever finds another at it has nothing to do.
+        // A fold does nothing while another fold runs.
         let mut folded = 0;
         for _ in 0..20 {
             folded += store.fold(3).await?;
@@ -268,10 +260,10 @@ async fn a_fold_counts_every_change_once_whoever_folds(world: &World) {
         .into_iter()
         .map(|one| one.expect("it folds"))
         .sum();
-    // Each may have met another at it every time.
-    let rest = world.store.fold(100).await.expect("it folds");
+    // Each fold may have found another running every time.
+    let rest = ok!(world.store.fold(100));
     assert_eq!(folded + rest, 40);
-    assert_eq!(world.store.fold(100).await.expect("it folds"), 0);
+    assert_eq!(ok!(world.store.fold(100)), 0);
     compare(world, Filter::default(), 0, 100).await;
     let unfinished = Filter {
         status: Some(Status::NotStart),
@@ -286,7 +278,7 @@ async fn what_is_deleted_behind_our_back_is_not_counted(world: &World) {
     for _ in 0..3 {
         world.stored(&payer).await;
     }
-    world.store.fold(2).await.expect("it folds");
+    ok!(world.store.fold(2));
     world
         .break_with(
             "DELETE FROM task_events; DELETE FROM ledger; DELETE FROM unfinished_tasks;
@@ -295,6 +287,6 @@ async fn what_is_deleted_behind_our_back_is_not_counted(world: &World) {
         .await;
     for _ in 0..2 {
         compare(world, Filter::default(), 0, 10).await;
-        world.store.fold(100).await.expect("it folds");
+        ok!(world.store.fold(100));
     }
 }

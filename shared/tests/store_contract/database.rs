@@ -32,6 +32,14 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
+/// Awaits a call of the Store, and fails the test if the call fails.
+macro_rules! ok {
+    ($call:expr) => {
+        $call.await.expect("the Store answers")
+    };
+}
+pub(crate) use ok;
+
 /// The database of one test.
 pub enum Database {
     /// A file in a folder of its own.

@@ -1,12 +1,13 @@
-//! One idempotency key, one task: repeats, twins, and how long a key counts.
+//! One idempotency key, one task: repeats, concurrent duplicates, and how long a key counts.
 
 use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::store::submissions::{IDEMPOTENCY_KEPT, Submitted};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, quota};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, quota};
+use crate::world::World;
 
 contract! {
     the_same_request_again_answers_with_its_first_task_and_charges_nothing,
@@ -14,9 +15,9 @@ contract! {
     idempotency_keys_of_two_users_are_two,
     a_refused_submit_leaves_its_idempotency_key_unused,
     an_idempotency_key_counts_for_24_hours_and_not_a_millisecond_longer,
-    of_concurrent_twins_one_stores_and_the_others_repeat,
-    of_concurrent_twins_with_a_forgotten_key_one_stores_too,
-    a_twin_of_a_submit_that_is_refused_is_not_told_of_a_task,
+    of_concurrent_duplicates_one_is_stored_and_the_others_repeat_it,
+    of_concurrent_duplicates_with_an_expired_key_one_is_stored,
+    a_duplicate_of_a_refused_submit_gets_no_task,
     old_idempotency_keys_are_forgotten_some_at_a_time,
 }
 
@@ -27,18 +28,14 @@ async fn the_same_request_again_answers_with_its_first_task_and_charges_nothing(
     let task = first.task_id.clone();
     world.store_task(first).await;
 
-    // Before anything else is looked at: there is no money left, and no channel.
+    // The key is checked before anything else: there is no money left, and no channel.
     let name = world.channel_now(channel).await.name;
-    world
-        .store
-        .enable_channel(&name, false)
-        .await
-        .expect("it is disabled");
+    ok!(world.store.enable_channel(&name, false));
     let again = world.song_once(&payer, "k", "body");
-    let again = world.store.submit(again, NOW).await.expect("it answers");
+    let again = ok!(world.store.submit(again, NOW));
     assert_eq!(again, Submitted::Repeated(task));
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
+    assert_eq!(ok!(world.store.unfinished()), 1);
 }
 
 async fn an_idempotency_key_with_another_request_is_refused(world: &World) {
@@ -46,7 +43,7 @@ async fn an_idempotency_key_with_another_request_is_refused(world: &World) {
     let payer = world.payer(2 * SONG).await;
     world.store_task(world.song_once(&payer, "k", "body")).await;
     let other = world.song_once(&payer, "k", "another body");
-    let refused = world.store.submit(other, NOW).await.expect("it answers");
+    let refused = ok!(world.store.submit(other, NOW));
     assert_eq!(refused, Submitted::KeyReused);
     assert_eq!(world.money(&payer).await, (SONG, SONG, SONG));
 }
@@ -61,25 +58,13 @@ async fn idempotency_keys_of_two_users_are_two(world: &World) {
 async fn a_refused_submit_leaves_its_idempotency_key_unused(world: &World) {
     let payer = world.payer(0).await;
     let song = world.song_once(&payer, "k", "body");
-    let refused = world
-        .store
-        .submit(song.clone(), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(song.clone(), NOW));
     assert_eq!(refused, Submitted::NoChannel);
     world.channel().await;
-    let refused = world
-        .store
-        .submit(song.clone(), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(song.clone(), NOW));
     assert_eq!(refused, Submitted::QuotaNotEnough);
 
-    world
-        .store
-        .grant(&payer.name, quota(SONG), NOW)
-        .await
-        .expect("it is given");
+    ok!(world.store.grant(&payer.name, quota(SONG), NOW));
     world
         .store_task(world.song_once(&payer, "k", "another body"))
         .await;
@@ -94,39 +79,26 @@ async fn an_idempotency_key_counts_for_24_hours_and_not_a_millisecond_longer(wor
     let end = NOW.after(IDEMPOTENCY_KEPT);
 
     let again = world.song_once(&payer, "k", "body");
-    let again = world
-        .store
-        .submit(again, Millis(end.0 - 1))
-        .await
-        .expect("it answers");
+    let again = ok!(world.store.submit(again, Millis(end.0 - 1)));
     assert_eq!(again, Submitted::Repeated(task));
     let anew = world.song_once(&payer, "k", "another body");
     let second = anew.task_id.clone();
-    let anew = world.store.submit(anew, end).await.expect("it answers");
+    let anew = ok!(world.store.submit(anew, end));
     assert!(matches!(anew, Submitted::Stored(_)));
 
-    // And is remembered anew.
+    // The key is remembered anew.
     let again = world.song_once(&payer, "k", "another body");
-    let again = world
-        .store
-        .submit(again, Millis(end.0 + 1))
-        .await
-        .expect("it answers");
+    let again = ok!(world.store.submit(again, Millis(end.0 + 1)));
     assert_eq!(again, Submitted::Repeated(second));
 }
 
-async fn of_concurrent_twins_one_stores_and_the_others_repeat(world: &World) {
+async fn of_concurrent_duplicates_one_is_stored_and_the_others_repeat_it(world: &World) {
     world.channel().await;
     let payer = world.payer(10 * SONG).await;
     let answers = world
         .at_once(8, |_, store| {
             let song = world.song_once(&payer, "k", "body");
-            async move {
-                (
-                    song.task_id.clone(),
-                    store.submit(song, NOW).await.expect("it answers"),
-                )
-            }
+            async move { (song.task_id.clone(), ok!(store.submit(song, NOW))) }
         })
         .await;
 
@@ -144,7 +116,7 @@ async fn of_concurrent_twins_one_stores_and_the_others_repeat(world: &World) {
     assert_eq!(world.money(&payer).await, (9 * SONG, SONG, SONG));
 }
 
-async fn of_concurrent_twins_with_a_forgotten_key_one_stores_too(world: &World) {
+async fn of_concurrent_duplicates_with_an_expired_key_one_is_stored(world: &World) {
     world.channel().await;
     let payer = world.payer(10 * SONG).await;
     world.store_task(world.song_once(&payer, "k", "body")).await;
@@ -152,7 +124,7 @@ async fn of_concurrent_twins_with_a_forgotten_key_one_stores_too(world: &World) 
     let answers = world
         .at_once(8, |_, store| {
             let song = world.song_once(&payer, "k", "body");
-            async move { store.submit(song, later).await.expect("it answers") }
+            async move { ok!(store.submit(song, later)) }
         })
         .await;
     let stored = answers
@@ -163,13 +135,13 @@ async fn of_concurrent_twins_with_a_forgotten_key_one_stores_too(world: &World) 
     assert_eq!(world.money(&payer).await, (8 * SONG, 2 * SONG, 2 * SONG));
 }
 
-async fn a_twin_of_a_submit_that_is_refused_is_not_told_of_a_task(world: &World) {
+async fn a_duplicate_of_a_refused_submit_gets_no_task(world: &World) {
     world.channel().await;
     let payer = world.payer(SONG - 1).await;
     let answers = world
         .at_once(8, |_, store| {
             let song = world.song_once(&payer, "k", "body");
-            async move { store.submit(song, NOW).await.expect("it answers") }
+            async move { ok!(store.submit(song, NOW)) }
         })
         .await;
     assert!(
@@ -187,7 +159,7 @@ async fn old_idempotency_keys_are_forgotten_some_at_a_time(world: &World) {
     }
     let later = NOW.after(Duration::from_secs(1));
     let young = world.song_once(&payer, "young", "body");
-    world.store.submit(young, later).await.expect("it submits");
+    ok!(world.store.submit(young, later));
 
     let forgotten = [2, 2, 2, 2].map(|limit| world.store.forget_idempotency(later, limit));
     let mut counts = Vec::new();
@@ -195,9 +167,8 @@ async fn old_idempotency_keys_are_forgotten_some_at_a_time(world: &World) {
         counts.push(forget.await.expect("it forgets"));
     }
     assert_eq!(counts, [2, 2, 1, 0]);
-    let again = world
+    let again = ok!(world
         .store
-        .submit(world.song_once(&payer, "young", "body"), later)
-        .await;
-    assert!(matches!(again.expect("it answers"), Submitted::Repeated(_)));
+        .submit(world.song_once(&payer, "young", "body"), later));
+    assert!(matches!(again, Submitted::Repeated(_)));
 }

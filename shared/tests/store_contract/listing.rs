@@ -6,8 +6,9 @@ use shared::store::listing::{Filter, Page};
 use shared::store::submissions::NewTask;
 use shared::task::{Action, ChannelId, RowId, Status, TaskId};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, failure, moved, quota, success};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, moved, quota, success};
+use crate::world::World;
 
 contract! {
     pages_are_newest_first_and_know_the_total,
@@ -25,7 +26,7 @@ contract! {
 }
 
 async fn list(world: &World, filter: Filter) -> Page {
-    world.store.list(filter, 0, 100).await.expect("it lists")
+    ok!(world.store.list(filter, 0, 100))
 }
 
 fn rows(page: &Page) -> Vec<RowId> {
@@ -40,11 +41,7 @@ async fn pages_are_newest_first_and_know_the_total(world: &World) {
         stored.insert(0, world.stored(&payer).await.0.row);
     }
     for (offset, limit, expected) in [(0, 2, 0..2), (2, 2, 2..4), (4, 2, 4..5), (0, 100, 0..5)] {
-        let page = world
-            .store
-            .list(Filter::default(), offset, limit)
-            .await
-            .expect("it lists");
+        let page = ok!(world.store.list(Filter::default(), offset, limit));
         assert_eq!((rows(&page).as_slice(), page.total), (&stored[expected], 5));
     }
 }
@@ -54,11 +51,7 @@ async fn a_page_past_the_end_is_empty_and_knows_the_total(world: &World) {
     let payer = world.payer(SONG).await;
     world.stored(&payer).await;
     for offset in [1, 100, i64::MAX] {
-        let page = world
-            .store
-            .list(Filter::default(), offset, 20)
-            .await
-            .expect("it lists");
+        let page = ok!(world.store.list(Filter::default(), offset, 20));
         assert_eq!((page.items.len(), page.total), (0, 1));
     }
 }
@@ -80,11 +73,7 @@ async fn a_listed_task_is_told_whole(world: &World) {
     let seen = NOW.after(Duration::from_secs(10));
     let data = r#"[{"title":"海\u0000 🎵"}]"#;
     let news = moved(held.at, Status::InProgress, 55, Some(data));
-    world
-        .store
-        .settle(vec![news], vec![], seen)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![news], vec![], seen));
 
     let page = list(world, Filter::default()).await;
     let item = &page.items[0];
@@ -120,7 +109,7 @@ async fn a_listed_task_is_told_whole(world: &World) {
     assert_eq!(world.story(&held.task).await.task, *item);
 }
 
-/// Three tasks, oldest first: a song that runs, lyrics that failed, another user's song later.
+/// Three tasks, oldest first: an unfinished song, failed lyrics, and later another user's song.
 struct Three {
     running: RowId,
     failed: RowId,
@@ -139,12 +128,8 @@ async fn three(world: &World) -> Three {
         action: Action::LYRICS,
         ..world.song(&one)
     };
-    let at = crate::world::first_turn(world.store_task(lyrics).await);
-    let at = world
-        .store
-        .begin_submit(at, channel, 1, NOW, NOW)
-        .await
-        .expect("it begins");
+    let at = crate::values::first_turn(world.store_task(lyrics).await);
+    let at = ok!(world.store.begin_submit(at, channel, 1, NOW, NOW));
     let at = at.expect("it is not stale");
     let end = shared::task::End::Failure {
         reason: "bad words".to_owned(),
@@ -156,15 +141,11 @@ async fn three(world: &World) -> Three {
         end,
         data: None,
     };
-    world
-        .store
-        .settle(vec![], vec![ended], NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![ended], NOW));
 
     let song = world.song(&two);
     let (other_task, later) = (song.task_id.clone(), NOW.after(Duration::from_mins(1)));
-    let submitted = world.store.submit(song, later).await.expect("it submits");
+    let submitted = ok!(world.store.submit(song, later));
     let shared::store::submissions::Submitted::Stored(others) = submitted else {
         panic!("not stored: {submitted:?}");
     };
@@ -178,7 +159,7 @@ async fn three(world: &World) -> Three {
     }
 }
 
-/// Every filter but for this one lets all through.
+/// A filter that every task passes.
 fn by(set: impl FnOnce(&mut Filter)) -> Filter {
     let mut filter = Filter::default();
     set(&mut filter);
@@ -307,16 +288,12 @@ async fn a_page_and_its_total_come_from_one_snapshot(world: &World) {
         .collect();
     let writing = tokio::spawn(async move {
         for song in songs {
-            store.submit(song, NOW).await.expect("it submits");
+            ok!(store.submit(song, NOW));
         }
     });
     let mut different = std::collections::BTreeSet::new();
     while !writing.is_finished() {
-        let page = world
-            .other
-            .list(Filter::default(), 0, 100)
-            .await
-            .expect("it lists");
+        let page = ok!(world.other.list(Filter::default(), 0, 100));
         assert_eq!(i64::try_from(page.items.len()), Ok(page.total));
         different.insert(page.total);
     }
@@ -339,19 +316,15 @@ async fn a_user_finds_their_own_tasks_and_no_others(world: &World) {
         theirs.1.clone(),
         unknown,
     ];
-    let found = world.store.find(one.user, &wanted).await.expect("it finds");
+    let found = ok!(world.store.find(one.user, &wanted));
     let mut found: Vec<_> = found.into_iter().map(|task| task.task_id).collect();
     found.sort();
     let mut own = vec![a.1, b.1];
     own.sort();
     assert_eq!(found, own);
-    let found = world
-        .store
-        .find(two.user, &[theirs.1])
-        .await
-        .expect("it finds");
+    let found = ok!(world.store.find(two.user, &[theirs.1]));
     assert_eq!(found[0].id, theirs.0.row);
-    assert_eq!(world.store.find(one.user, &[]).await.expect("it finds"), []);
+    assert_eq!(ok!(world.store.find(one.user, &[])), []);
 }
 
 async fn a_thousand_tasks_are_found_at_once(world: &World) {
@@ -360,11 +333,7 @@ async fn a_thousand_tasks_are_found_at_once(world: &World) {
     let (_, own) = world.stored(&payer).await;
     let mut wanted: Vec<_> = (0..999).map(|_| world.song(&payer).task_id).collect();
     wanted.push(own.clone());
-    let found = world
-        .store
-        .find(payer.user, &wanted)
-        .await
-        .expect("it finds");
+    let found = ok!(world.store.find(payer.user, &wanted));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].task_id, own);
 }
@@ -400,11 +369,7 @@ async fn what_ended_shows_how_and_when(world: &World) {
     );
     let end = NOW.after(Duration::from_secs(90));
     let finished = vec![success(made.at, "[1]"), failure(lost.at, "跑调了")];
-    world
-        .store
-        .settle(vec![], finished, end)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], finished, end));
 
     let page = list(world, Filter::default()).await;
     let (lost, made) = (&page.items[0], &page.items[1]);

@@ -1,9 +1,10 @@
-//! The contract of the Store: every sentence of its traits' documentation, over every implementation.
+//! The contract of the Store: every sentence of its documentation, on both databases.
 //!
 //! Each test is written once and runs as `sqlite::…` and as `postgres::…`. The Postgres half needs a
-//! server: `scripts/test` starts one. Without one those tests fail; they never skip.
+//! server: `scripts/test` starts one. Without a server those tests fail; they are never skipped.
 
 mod database;
+mod values;
 mod world;
 
 mod accounts;

@@ -1,12 +1,13 @@
-//! The Store as a whole: tables, health, the end.
+//! The Store as a whole: migrations, health, closing.
 
 use shared::store::channels::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
 use shared::task::Action;
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, quota};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, quota};
+use crate::world::World;
 
 contract! {
     tables_that_are_up_to_date_stay_as_they_are,
@@ -20,8 +21,8 @@ contract! {
 
 async fn tables_that_are_up_to_date_stay_as_they_are(world: &World) {
     let payer = world.payer(7).await;
-    world.store.migrate().await.expect("nothing is to be done");
-    world.other.migrate().await.expect("nothing is to be done");
+    ok!(world.store.migrate());
+    ok!(world.other.migrate());
     assert_eq!(world.money(&payer).await, (7, 0, 0));
 }
 
@@ -35,8 +36,8 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
                 let store = Store::open(&url, 2, Plans::Kept)
                     .await
                     .expect("the database opens");
-                store.migrate().await.expect("the tables are made");
-                store.prices().await.expect("the tables are there");
+                ok!(store.migrate());
+                ok!(store.prices());
                 store.close().await;
             })
         })
@@ -58,7 +59,7 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
     let changes = "SELECT count(*) FROM task_changes";
     assert_eq!(world.database.number(changes).await, 1);
 
-    world.other.migrate().await.expect("the tables are changed");
+    ok!(world.other.migrate());
 
     // The program that was there before.
     let (_, after) = world.stored(&payer).await;
@@ -73,15 +74,11 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
         ..world.song(&payer)
     };
     let name = task.task_id.clone();
-    world
-        .other
-        .set_price(Price {
-            platform: task.platform,
-            action: video,
-            quota: quota(SONG),
-        })
-        .await
-        .expect("it has a price");
+    ok!(world.other.set_price(Price {
+        platform: task.platform,
+        action: video,
+        quota: quota(SONG),
+    }));
     let stored = world.other.submit(task, NOW).await;
     assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
     assert_eq!(world.story(&name).await.task.action, video);
@@ -94,7 +91,7 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
 }
 
 async fn a_database_that_answers_says_so(world: &World) {
-    world.store.ping().await.expect("it answers");
+    ok!(world.store.ping());
 }
 
 async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(world: &World) {
@@ -111,11 +108,11 @@ async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(wor
         "{said:?}"
     );
     let said = third
-        .submit(world.song(&payer), crate::world::NOW)
+        .submit(world.song(&payer), crate::values::NOW)
         .await
         .expect_err("it is closed");
     assert!(matches!(said, StoreError::Unreachable(_)), "{said:?}");
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
+    assert_eq!(ok!(world.store.unfinished()), 1);
 }
 
 async fn a_closing_store_waits_for_work_under_way(world: &World) {
@@ -127,7 +124,7 @@ async fn a_closing_store_waits_for_work_under_way(world: &World) {
     let working: Vec<_> = (0..10)
         .map(|_| {
             let (store, song) = (third.clone(), world.song(&payer));
-            tokio::spawn(async move { store.submit(song, crate::world::NOW).await })
+            tokio::spawn(async move { store.submit(song, crate::values::NOW).await })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -139,7 +136,7 @@ async fn a_closing_store_waits_for_work_under_way(world: &World) {
             Err(error) => assert!(error.is_passing(), "{error:?}"),
         }
     }
-    assert_eq!(world.store.unfinished().await.expect("it counts"), stored);
+    assert_eq!(ok!(world.store.unfinished()), stored);
 }
 
 async fn a_database_that_is_ahead_of_the_program_is_refused(world: &World) {

@@ -1,14 +1,15 @@
-//! Charge, task and ledger in one transaction, once for each idempotency key.
+//! Submits: charge, task and ledger in one transaction.
 
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use shared::store::submissions::{Continuable, NewTask, Submitted};
+use shared::store::submissions::{Continuable, Continuation, NewTask, Submitted};
 use shared::task::{Action, Platform, Status};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, failure, first_turn, new_channel, quota, turn_and_due};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, first_turn, new_channel, quota, turn_and_due};
+use crate::world::World;
 
 contract! {
     a_submit_charges_and_stores_the_task,
@@ -91,12 +92,7 @@ async fn what_is_stored_is_what_a_worker_reads(world: &World) {
     let (task, input, deadline) = (song.task_id.clone(), song.input.clone(), song.deadline);
     let at = first_turn(world.store_task(song).await);
 
-    let job = world
-        .store
-        .submit_job(at)
-        .await
-        .expect("it reads")
-        .expect("it is to be submitted");
+    let job = ok!(world.store.submit_job(at)).expect("it is to be submitted");
     assert_eq!(
         (job.at, &job.task_id, job.request.as_str()),
         (at, &task, request)
@@ -121,51 +117,31 @@ async fn a_balance_can_be_spent_to_the_last_unit(world: &World) {
 async fn a_user_who_cannot_pay_is_refused_and_nothing_is_taken(world: &World) {
     world.channel().await;
     let payer = world.payer(SONG - 1).await;
-    let refused = world
-        .store
-        .submit(world.song(&payer), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::QuotaNotEnough);
     assert_eq!(world.money(&payer).await, (SONG - 1, 0, 0));
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 0);
+    assert_eq!(ok!(world.store.unfinished()), 0);
 }
 
 async fn a_key_that_cannot_pay_is_refused_and_nothing_is_taken_from_the_user_either(world: &World) {
     world.channel().await;
     let payer = world.payer_with(3 * SONG, Some(2 * SONG - 1)).await;
     world.stored(&payer).await;
-    let refused = world
-        .store
-        .submit(world.song(&payer), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::QuotaNotEnough);
     assert_eq!(world.money(&payer).await, (2 * SONG, SONG, SONG));
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 1);
+    assert_eq!(ok!(world.store.unfinished()), 1);
 }
 
 async fn without_an_enabled_channel_a_submit_is_refused_and_nothing_is_taken(world: &World) {
     let payer = world.payer(SONG).await;
-    let refused = world
-        .store
-        .submit(world.song(&payer), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::NoChannel);
 
     let channel = world.channel().await;
     let name = world.channel_now(channel).await.name;
-    world
-        .store
-        .enable_channel(&name, false)
-        .await
-        .expect("it is disabled");
-    let refused = world
-        .store
-        .submit(world.song(&payer), NOW)
-        .await
-        .expect("it answers");
+    ok!(world.store.enable_channel(&name, false));
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::NoChannel);
     assert_eq!(world.money(&payer).await, (SONG, 0, 0));
 }
@@ -174,11 +150,7 @@ async fn a_channel_that_cools_down_still_takes_tasks_on(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let kind = shared::task::cool_down::CoolDown::Trouble;
-    world
-        .store
-        .cool_down(channel, kind, None, NOW)
-        .await
-        .expect("it cools");
+    ok!(world.store.cool_down(channel, kind, None, NOW));
     world.stored(&payer).await;
 }
 
@@ -187,27 +159,15 @@ async fn a_continuation_needs_the_one_channel_that_can_serve_it(world: &World) {
     let pinned = world.channel().await;
     world.channel().await;
     let name = world.channel_now(pinned).await.name;
-    world
-        .store
-        .enable_channel(&name, false)
-        .await
-        .expect("it is disabled");
+    ok!(world.store.enable_channel(&name, false));
     let song = NewTask {
         pinned: Some(pinned),
         ..world.song(&payer)
     };
-    let refused = world
-        .store
-        .submit(song.clone(), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(song.clone(), NOW));
     assert_eq!(refused, Submitted::NoChannel);
 
-    world
-        .store
-        .enable_channel(&name, true)
-        .await
-        .expect("it is enabled");
+    ok!(world.store.enable_channel(&name, true));
     world.store_task(song).await;
 }
 
@@ -215,21 +175,18 @@ async fn a_task_costs_the_price_of_the_moment_it_was_submitted(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(10 * SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
-    for price in world.store.prices().await.expect("it reads") {
+    for price in ok!(world.store.prices()) {
         let price = shared::store::channels::Price {
             quota: quota(7),
             ..price
         };
-        world.store.set_price(price).await.expect("it is set");
+        ok!(world.store.set_price(price));
     }
     let (_, cheap) = world.stored(&payer).await;
     assert_eq!(world.story(&cheap).await.task.quota, quota(7));
 
-    let settled = world
-        .store
-        .settle(vec![], vec![failure(at, "no")], NOW)
-        .await;
-    assert_eq!(settled.expect("it settles").finished, [at.row]);
+    let settled = ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
+    assert_eq!(settled.finished, [at.row]);
     assert_eq!(world.story(&task).await.task.quota, quota(SONG));
     assert_eq!(world.money(&payer).await, (10 * SONG - 7, 7, 7));
 }
@@ -248,19 +205,16 @@ async fn lyrics_have_a_price_of_their_own(world: &World) {
 async fn what_is_free_is_charged_nothing_and_still_stands_in_the_ledger(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(0).await;
-    for price in world.store.prices().await.expect("it reads") {
+    for price in ok!(world.store.prices()) {
         let price = shared::store::channels::Price {
             quota: quota(0),
             ..price
         };
-        world.store.set_price(price).await.expect("it is set");
+        ok!(world.store.set_price(price));
     }
     let (at, task) = world.sending(&payer, channel).await;
-    let settled = world
-        .store
-        .settle(vec![], vec![failure(at, "no")], NOW)
-        .await;
-    assert_eq!(settled.expect("it settles").finished, [at.row]);
+    let settled = ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
+    assert_eq!(settled.finished, [at.row]);
     let entries = world.story(&task).await.entries;
     let entries: Vec<_> = entries
         .iter()
@@ -275,7 +229,7 @@ async fn concurrent_submits_never_spend_more_than_there_is(world: &World) {
     let answers = world
         .at_once(16, |_, store| {
             let song = world.song(&payer);
-            async move { store.submit(song, NOW).await.expect("it answers") }
+            async move { ok!(store.submit(song, NOW)) }
         })
         .await;
     let stored = answers
@@ -296,7 +250,7 @@ async fn concurrent_submits_never_spend_more_than_their_key_may(world: &World) {
     let answers = world
         .at_once(16, |_, store| {
             let song = world.song(&payer);
-            async move { store.submit(song, NOW).await.expect("it answers") }
+            async move { ok!(store.submit(song, NOW)) }
         })
         .await;
     let stored = answers
@@ -321,9 +275,9 @@ async fn a_caller_who_goes_away_in_the_middle_leaves_nothing_half_done(world: &W
             tokio::task::yield_now().await;
         }
     }
-    // What was begun runs to its end without its caller.
+    // The submit runs to its end without its caller.
     let mut patience = 500;
-    while world.store.unfinished().await.expect("it counts") < 20 {
+    while ok!(world.store.unfinished()) < 20 {
         patience -= 1;
         assert!(patience > 0, "a submit that was begun was lost");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -341,38 +295,23 @@ async fn a_task_can_be_continued_once_an_upstream_accepted_it(world: &World) {
 
     let store = &world.store;
     let upstream_id = held.upstream_id.clone();
-    let yes = Some(Some(Continuable {
+    let yes = Continuation::Possible(Continuable {
         channel,
         upstream_id,
-    }));
+    });
+    assert_eq!(ok!(store.continuation(payer.user, &held.task)), yes);
     assert_eq!(
-        store
-            .continuable(payer.user, &held.task)
-            .await
-            .expect("it reads"),
-        yes
+        ok!(store.continuation(payer.user, &fresh)),
+        Continuation::NeverAccepted
     );
     assert_eq!(
-        store
-            .continuable(payer.user, &fresh)
-            .await
-            .expect("it reads"),
-        Some(None)
-    );
-    assert_eq!(
-        store
-            .continuable(stranger.user, &held.task)
-            .await
-            .expect("it reads"),
-        None
+        ok!(store.continuation(stranger.user, &held.task)),
+        Continuation::NoTask
     );
     let unknown = world.song(&payer).task_id;
     assert_eq!(
-        store
-            .continuable(payer.user, &unknown)
-            .await
-            .expect("it reads"),
-        None
+        ok!(store.continuation(payer.user, &unknown)),
+        Continuation::NoTask
     );
 }
 
@@ -390,33 +329,17 @@ async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World)
         end,
         data: None,
     };
-    world
-        .store
-        .settle(vec![], vec![finished], NOW)
-        .await
-        .expect("it settles");
-    let answer = world
-        .store
-        .continuable(payer.user, &task)
-        .await
-        .expect("it reads");
-    assert_eq!(answer, Some(None));
+    ok!(world.store.settle(vec![], vec![finished], NOW));
+    let answer = ok!(world.store.continuation(payer.user, &task));
+    assert_eq!(answer, Continuation::NeverAccepted);
 }
 
 async fn only_the_platform_s_own_channels_count(world: &World) {
     let payer = world.payer(SONG).await;
-    world
-        .store
-        .create_channel(new_channel("c"), NOW)
-        .await
-        .expect("it is made");
+    ok!(world.store.create_channel(new_channel("c"), NOW));
     world
         .break_with("UPDATE channels SET platform = 'udio'")
         .await;
-    let refused = world
-        .store
-        .submit(world.song(&payer), NOW)
-        .await
-        .expect("it answers");
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::NoChannel);
 }

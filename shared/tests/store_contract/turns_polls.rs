@@ -1,26 +1,27 @@
-//! Polling: the claim, and the tasks that wait on.
+//! Polling: poll jobs, leases, and tasks that stay unfinished.
 
 use std::time::Duration;
 
 use shared::store::turns::{Settled, Waiting};
 use shared::task::{AtTurn, ChannelId, Progress, RowId, Status, Turn};
 
-use crate::database::contract;
-use crate::world::{Held, NOW, SONG, World, moved, next, only, turn_and_due, waiting};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, first_turn, moved, next, only, turn_and_due, waiting};
+use crate::world::{AtUpstream, World};
 
 contract! {
-    a_look_tells_all_that_a_poll_needs_and_changes_nothing,
-    a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn,
-    of_many_who_poll_the_same_tasks_one_settles_each_task,
-    what_is_held_is_not_overdue_and_keeps_its_turn,
-    a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn,
+    a_poll_job_has_all_that_a_poll_needs_and_reading_it_changes_nothing,
+    poll_jobs_are_just_the_tasks_that_the_channel_has_at_that_turn,
+    of_many_callers_that_poll_the_same_tasks_one_settles_each_task,
+    a_task_with_a_renewed_lease_is_not_overdue_and_keeps_its_turn,
+    a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their_turn,
     a_poll_without_news_writes_the_narrow_row_only,
-    news_show_and_stand_in_the_history,
-    the_start_is_when_it_was_first_seen_in_progress,
+    news_are_shown_and_noted_in_the_history,
+    the_start_time_is_when_a_poll_first_found_the_task_in_progress,
     more_of_a_result_in_the_same_status_is_no_line_of_history,
     a_result_once_shown_is_not_taken_away_by_news_without_one,
     any_text_that_is_a_result_comes_back_as_it_was,
-    what_shows_never_goes_back_in_percent,
+    the_shown_progress_never_falls,
     a_stale_poll_changes_nothing,
     a_task_named_twice_counts_once_and_its_stale_news_not_at_all,
     of_a_task_named_at_several_turns_the_one_it_is_at_counts,
@@ -29,25 +30,17 @@ contract! {
 
 async fn settle_one(world: &World, waiting: Waiting, at: u64) -> AtTurn {
     let now = NOW.after(Duration::from_secs(at));
-    let settled = world
-        .store
-        .settle(vec![waiting], vec![], now)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(vec![waiting], vec![], now));
     assert_eq!(settled.finished, []);
     only(settled.waiting)
 }
 
-async fn a_look_tells_all_that_a_poll_needs_and_changes_nothing(world: &World) {
+async fn a_poll_job_has_all_that_a_poll_needs_and_reading_it_changes_nothing(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.accepted(&payer, channel).await;
     let before = world.story(&held.task).await;
-    let jobs = world
-        .store
-        .poll_jobs(channel, &[held.at])
-        .await
-        .expect("it answers");
+    let jobs = ok!(world.store.poll_jobs(channel, &[held.at]));
     let job = only(jobs);
     assert_eq!((job.at, &job.task_id), (held.at, &held.task));
     assert_eq!(job.upstream_id, held.upstream_id);
@@ -60,7 +53,7 @@ async fn a_look_tells_all_that_a_poll_needs_and_changes_nothing(world: &World) {
     assert_eq!(world.story(&held.task).await, before);
 }
 
-async fn a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn(world: &World) {
+async fn poll_jobs_are_just_the_tasks_that_the_channel_has_at_that_turn(world: &World) {
     let (channel, other) = (world.channel().await, world.channel().await);
     let payer = world.payer(6 * SONG).await;
     let (one, two) = (
@@ -70,10 +63,7 @@ async fn a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn(world: &W
     let elsewhere = world.accepted(&payer, other).await;
     let (fresh, _) = world.stored(&payer).await;
     let (sending, _) = world.sending(&payer, channel).await;
-    let unknown = AtTurn {
-        row: RowId(999),
-        turn: Turn::FIRST,
-    };
+    let unknown = first_turn(RowId(999));
     let stale = AtTurn {
         turn: Turn(one.at.turn.0 - 1),
         ..one.at
@@ -89,25 +79,17 @@ async fn a_look_finds_just_the_tasks_that_the_channel_has_at_that_turn(world: &W
         two.at,
         one.at,
     ];
-    let jobs = world
-        .store
-        .poll_jobs(channel, &asked)
-        .await
-        .expect("it answers");
+    let jobs = ok!(world.store.poll_jobs(channel, &asked));
     let mut found: Vec<_> = jobs.iter().map(|job| job.at).collect();
     found.sort_by_key(|at| at.row);
     assert_eq!(found, [one.at, two.at]);
     assert!(world.job(other, elsewhere.at).await.is_some());
     assert!(world.job(ChannelId(999), one.at).await.is_none());
-    let none = world
-        .store
-        .poll_jobs(channel, &[])
-        .await
-        .expect("it answers");
+    let none = ok!(world.store.poll_jobs(channel, &[]));
     assert!(none.is_empty());
 }
 
-async fn of_many_who_poll_the_same_tasks_one_settles_each_task(world: &World) {
+async fn of_many_callers_that_poll_the_same_tasks_one_settles_each_task(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(50 * SONG).await;
     let mut tasks = Vec::new();
@@ -117,17 +99,17 @@ async fn of_many_who_poll_the_same_tasks_one_settles_each_task(world: &World) {
     let settled = world
         .at_once(8, |number, store| {
             let mut tasks = tasks.clone();
-            // Each in an order of its own: they must not lock one another out in a circle.
+            // Each caller has its own order: the callers must not deadlock.
             tasks.rotate_left(number * 4);
             if number % 3 == 0 {
                 tasks.reverse();
             }
             async move {
-                let jobs = store.poll_jobs(channel, &tasks).await.expect("it answers");
+                let jobs = ok!(store.poll_jobs(channel, &tasks));
                 let news = |at| moved(at, Status::Queued, 20, Some("[1]"));
                 let told = jobs.iter().map(|job| news(job.at)).collect();
-                let settled = store.settle(told, vec![], NOW).await;
-                settled.expect("it settles").waiting
+                let settled = ok!(store.settle(told, vec![], NOW));
+                settled.waiting
             }
         })
         .await;
@@ -139,23 +121,24 @@ async fn of_many_who_poll_the_same_tasks_one_settles_each_task(world: &World) {
     );
 }
 
-async fn what_is_held_is_not_overdue_and_keeps_its_turn(world: &World) {
+async fn a_task_with_a_renewed_lease_is_not_overdue_and_keeps_its_turn(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.accepted(&payer, channel).await;
     let until = NOW.after(Duration::from_mins(1));
-    let done = world.store.renew_poll_leases(&[held.at], until).await;
-    done.expect("it is held");
+    ok!(world.store.renew_poll_leases(&[held.at], until));
     assert_eq!(
         turn_and_due(&world.story(&held.task).await),
         Some((held.at.turn.0, until.0))
     );
-    let swept = world.store.sweep(until, until, 10, NOW).await;
-    assert_eq!(swept.expect("it sweeps"), []);
+    let swept = ok!(world.store.sweep(until, until, 10, NOW));
+    assert_eq!(swept, []);
     assert!(world.job(channel, held.at).await.is_some());
 }
 
-async fn a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn(world: &World) {
+async fn a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their_turn(
+    world: &World,
+) {
     let channel = world.channel().await;
     let payer = world.payer(3 * SONG).await;
     let polled = world.accepted(&payer, channel).await;
@@ -166,8 +149,7 @@ async fn a_hold_takes_no_time_away_and_touches_just_polled_tasks_at_their_turn(w
         before.push(world.story(task).await);
     }
     let hold = async |at: &[AtTurn], until| {
-        let done = world.store.renew_poll_leases(at, until).await;
-        done.expect("it is held");
+        ok!(world.store.renew_poll_leases(at, until));
     };
     let later = NOW.after(Duration::from_hours(1));
     hold(&[polled.at], NOW).await;
@@ -199,7 +181,7 @@ async fn a_poll_without_news_writes_the_narrow_row_only(world: &World) {
     assert_eq!((job.polls, job.missing, job.digest), (3, 2, 0));
 }
 
-async fn news_show_and_stand_in_the_history(world: &World) {
+async fn news_are_shown_and_noted_in_the_history(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
@@ -227,7 +209,7 @@ async fn news_show_and_stand_in_the_history(world: &World) {
     );
 }
 
-async fn the_start_is_when_it_was_first_seen_in_progress(world: &World) {
+async fn the_start_time_is_when_a_poll_first_found_the_task_in_progress(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
@@ -284,15 +266,14 @@ async fn any_text_that_is_a_result_comes_back_as_it_was(world: &World) {
             world.story(&held.task).await.task.data.as_deref(),
             Some(data)
         );
-        let page = world
+        let page = ok!(world
             .store
-            .list(shared::store::listing::Filter::default(), 0, 1)
-            .await;
-        assert_eq!(page.expect("it lists").items[0].data.as_deref(), Some(data));
+            .list(shared::store::listing::Filter::default(), 0, 1));
+        assert_eq!(page.items[0].data.as_deref(), Some(data));
     }
 }
 
-async fn what_shows_never_goes_back_in_percent(world: &World) {
+async fn the_shown_progress_never_falls(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
@@ -314,11 +295,7 @@ async fn a_stale_poll_changes_nothing(world: &World) {
         moved(held.at, Status::InProgress, 50, Some("[9]")),
         moved(next(at), Status::InProgress, 50, Some("[9]")),
     ];
-    let settled = world
-        .store
-        .settle(stale, vec![], NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(stale, vec![], NOW));
     assert_eq!(settled, Settled::default());
     assert_eq!(world.story(&held.task).await, before);
 }
@@ -336,11 +313,7 @@ async fn a_task_named_twice_counts_once_and_its_stale_news_not_at_all(world: &Wo
         moved(held.at, Status::Queued, 20, Some("[1]")),
         moved(stale, Status::InProgress, 88, Some("[9]")),
     ];
-    let settled = world
-        .store
-        .settle(both, vec![], NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(both, vec![], NOW));
     assert_eq!(only(settled.waiting), next(held.at));
     let view = world.story(&held.task).await.task;
     assert_eq!(
@@ -348,11 +321,7 @@ async fn a_task_named_twice_counts_once_and_its_stale_news_not_at_all(world: &Wo
         (Status::Queued, 20, Some("[1]"))
     );
     let again = vec![moved(next(held.at), Status::InProgress, 30, None); 2];
-    let settled = world
-        .store
-        .settle(again, vec![], NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(again, vec![], NOW));
     assert_eq!(only(settled.waiting), next(next(held.at)));
     let history = world.history(&held.task).await;
     assert_eq!(
@@ -366,28 +335,24 @@ async fn of_a_task_named_at_several_turns_the_one_it_is_at_counts(world: &World)
     let payer = world.payer(SONG).await;
     let at = world.accepted(&payer, channel).await.at;
     let (store, later) = (&world.store, NOW.after(Duration::from_mins(1)));
-    let jobs = store.poll_jobs(channel, &[at, next(at)]).await;
-    assert_eq!(only(jobs.expect("it answers")).at, at);
-    let postponed = store.postpone(&[at, next(at)], later).await;
-    let at = only(postponed.expect("it is put off"));
+    let jobs = ok!(store.poll_jobs(channel, &[at, next(at)]));
+    assert_eq!(only(jobs).at, at);
+    let postponed = ok!(store.postpone(&[at, next(at)], later));
+    let at = only(postponed);
     let both = vec![waiting(at), waiting(next(at))];
-    let settled = store.settle(both, vec![], NOW).await.expect("it settles");
+    let settled = ok!(store.settle(both, vec![], NOW));
     assert_eq!(settled.waiting, [next(at)]);
 }
 
 async fn a_hundred_tasks_are_polled_and_settled_in_one_go(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(200 * SONG).await;
-    let mut tasks: Vec<Held> = Vec::new();
+    let mut tasks: Vec<AtUpstream> = Vec::new();
     for _ in 0..100 {
         tasks.push(world.accepted(&payer, channel).await);
     }
     let asked: Vec<_> = tasks.iter().map(|task| task.at).collect();
-    let jobs = world
-        .store
-        .poll_jobs(channel, &asked)
-        .await
-        .expect("it answers");
+    let jobs = ok!(world.store.poll_jobs(channel, &asked));
     assert_eq!(jobs.len(), 100);
     let news = jobs
         .iter()
@@ -405,11 +370,7 @@ async fn a_hundred_tasks_are_polled_and_settled_in_one_go(world: &World) {
             }
         })
         .collect();
-    let settled = world
-        .store
-        .settle(news, vec![], NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(news, vec![], NOW));
     assert_eq!(settled.waiting.len(), 100);
     for task in &tasks {
         let view = world.story(&task.task).await.task;

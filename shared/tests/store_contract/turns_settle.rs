@@ -1,26 +1,27 @@
-//! The end of tasks: SUCCESS; or FAILURE and its refund, together or not at all.
+//! The end of tasks: a success; or a failure and its refund, both or neither.
 
 use std::time::Duration;
 
 use shared::store::turns::{Finished, Settled};
 use shared::task::{AtTurn, End, RowId, Status, Turn};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, failure, given_up, moved, next, only, success, waiting};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, given_up, moved, next, only, success, waiting};
+use crate::world::World;
 
 contract! {
     a_task_that_is_made_keeps_its_price,
     a_start_that_was_seen_stays,
-    a_task_that_fails_is_refunded_in_the_same_breath,
-    what_failed_before_any_channel_accepted_it_burdens_no_channel,
+    a_task_that_fails_is_refunded_in_the_same_transaction,
+    a_task_that_fails_before_any_channel_accepted_it_changes_no_channel,
     the_channel_that_accepted_a_task_stays_its_channel,
     an_end_without_a_result_keeps_what_there_was,
     a_stale_end_changes_nothing,
-    what_ended_never_changes,
+    an_ended_task_never_changes,
     one_settle_takes_tasks_of_every_kind,
     two_hundred_tasks_settle_in_one_go,
     nothing_to_settle_is_nothing,
-    only_what_was_given_up_while_an_upstream_has_it_is_watched_on,
+    only_tasks_given_up_while_an_upstream_has_them_are_looked_at_again,
 }
 
 async fn a_task_that_is_made_keeps_its_price(world: &World) {
@@ -28,12 +29,11 @@ async fn a_task_that_is_made_keeps_its_price(world: &World) {
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
     let end = NOW.after(Duration::from_secs(100));
-    let settled = world
+    let settled = ok!(world
         .store
-        .settle(vec![], vec![success(held.at, "[1]")], end)
-        .await;
+        .settle(vec![], vec![success(held.at, "[1]")], end));
     assert_eq!(
-        settled.expect("it settles"),
+        settled,
         Settled {
             waiting: vec![],
             finished: vec![held.at.row]
@@ -70,7 +70,7 @@ async fn a_task_that_is_made_keeps_its_price(world: &World) {
     assert_eq!(said, (end.0, held.at.turn.0, "ended", "SUCCESS"));
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
     assert_eq!(world.channel_now(channel).await.used_quota.get(), SONG);
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 0);
+    assert_eq!(ok!(world.store.unfinished()), 0);
 }
 
 async fn a_start_that_was_seen_stays(world: &World) {
@@ -82,17 +82,9 @@ async fn a_start_that_was_seen_stays(world: &World) {
         NOW.after(Duration::from_secs(9)),
     );
     let news = moved(held.at, Status::InProgress, 30, None);
-    world
-        .store
-        .settle(vec![news], vec![], start)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![news], vec![], start));
     let made = success(next(held.at), "[1]");
-    world
-        .store
-        .settle(vec![], vec![made], end)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![made], end));
     let view = world.story(&held.task).await.task;
     assert_eq!(
         (view.start_time, view.finish_time),
@@ -100,16 +92,15 @@ async fn a_start_that_was_seen_stays(world: &World) {
     );
 }
 
-async fn a_task_that_fails_is_refunded_in_the_same_breath(world: &World) {
+async fn a_task_that_fails_is_refunded_in_the_same_transaction(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer_with(SONG, Some(SONG)).await;
     let held = world.polled(&payer, channel).await;
     let end = NOW.after(Duration::from_secs(100));
-    let settled = world
+    let settled = ok!(world
         .store
-        .settle(vec![], vec![failure(held.at, "跑调了")], end)
-        .await;
-    assert_eq!(settled.expect("it settles").finished, [held.at.row]);
+        .settle(vec![], vec![failure(held.at, "跑调了")], end));
+    assert_eq!(settled.finished, [held.at.row]);
 
     let story = world.story(&held.task).await;
     let view = &story.task;
@@ -149,7 +140,7 @@ async fn a_task_that_fails_is_refunded_in_the_same_breath(world: &World) {
     world.stored(&payer).await;
 }
 
-async fn what_failed_before_any_channel_accepted_it_burdens_no_channel(world: &World) {
+async fn a_task_that_fails_before_any_channel_accepted_it_changes_no_channel(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(3 * SONG).await;
     world.accepted(&payer, channel).await;
@@ -168,11 +159,7 @@ async fn what_failed_before_any_channel_accepted_it_burdens_no_channel(world: &W
             data: None,
         },
     ];
-    world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], ends, NOW));
 
     assert_eq!(world.channel_now(channel).await.used_quota.get(), SONG);
     assert_eq!(world.story(&task).await.task.channel_id.0, 0);
@@ -198,11 +185,7 @@ async fn the_channel_that_accepted_a_task_stays_its_channel(world: &World) {
         end,
         data: Some("[1]".to_owned()),
     };
-    world
-        .store
-        .settle(vec![], vec![ended], NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![ended], NOW));
     let view = world.story(&held.task).await.task;
     assert_eq!(
         (view.channel_id, view.data.as_deref()),
@@ -217,11 +200,7 @@ async fn an_end_without_a_result_keeps_what_there_was(world: &World) {
     for made in [true, false] {
         let held = world.polled(&payer, channel).await;
         let news = moved(held.at, Status::InProgress, 30, Some("[1]"));
-        let settled = world
-            .store
-            .settle(vec![news], vec![], NOW)
-            .await
-            .expect("it settles");
+        let settled = ok!(world.store.settle(vec![news], vec![], NOW));
         let at = only(settled.waiting);
         let end = if made {
             success(at, "")
@@ -229,11 +208,7 @@ async fn an_end_without_a_result_keeps_what_there_was(world: &World) {
             failure(at, "no")
         };
         let end = Finished { data: None, ..end };
-        world
-            .store
-            .settle(vec![], vec![end], NOW)
-            .await
-            .expect("it settles");
+        ok!(world.store.settle(vec![], vec![end], NOW));
         assert_eq!(
             world.story(&held.task).await.task.data.as_deref(),
             Some("[1]")
@@ -255,17 +230,13 @@ async fn a_stale_end_changes_nothing(world: &World) {
         failure(next(held.at), "no"),
         success(stale, "[]"),
     ];
-    let settled = world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(vec![], ends, NOW));
     assert_eq!(settled, Settled::default());
     assert_eq!(world.story(&held.task).await, before);
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
 }
 
-async fn what_ended_never_changes(world: &World) {
+async fn an_ended_task_never_changes(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(2 * SONG).await;
     let (made, lost) = (
@@ -273,11 +244,7 @@ async fn what_ended_never_changes(world: &World) {
         world.polled(&payer, channel).await,
     );
     let ends = vec![success(made.at, "[1]"), failure(lost.at, "no")];
-    world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], ends, NOW));
     let before = (world.story(&made.task).await, world.story(&lost.task).await);
 
     let later = NOW.after(Duration::from_secs(9));
@@ -298,11 +265,7 @@ async fn what_ended_never_changes(world: &World) {
             failure(lost, "again"),
         ];
         let news = vec![moved(made, Status::Queued, 20, None), waiting(lost)];
-        let settled = world
-            .store
-            .settle(news, ends, later)
-            .await
-            .expect("it settles");
+        let settled = ok!(world.store.settle(news, ends, later));
         assert_eq!(settled, Settled::default());
     }
     assert_eq!(
@@ -330,28 +293,24 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
         turn: Turn(3),
     };
 
-    let mut settled = world
-        .store
-        .settle(
-            vec![
-                waiting(quiet.at),
-                moved(news.at, Status::InProgress, 31, Some("[31]")),
-                waiting(next(stale.at)),
-                moved(unknown, Status::Queued, 20, None),
-            ],
-            vec![
-                failure(unknown, "unknown"),
-                success(made.at, "[1]"),
-                failure(lost[0].at, "a"),
-                failure(lost[1].at, "b"),
-                failure(unsure, "unsure"),
-                failure(unsent, "unsent"),
-                failure(next(stale.at), "stale"),
-            ],
-            NOW,
-        )
-        .await
-        .expect("it settles");
+    let mut settled = ok!(world.store.settle(
+        vec![
+            waiting(quiet.at),
+            moved(news.at, Status::InProgress, 31, Some("[31]")),
+            waiting(next(stale.at)),
+            moved(unknown, Status::Queued, 20, None),
+        ],
+        vec![
+            failure(unknown, "unknown"),
+            success(made.at, "[1]"),
+            failure(lost[0].at, "a"),
+            failure(lost[1].at, "b"),
+            failure(unsure, "unsure"),
+            failure(unsent, "unsent"),
+            failure(next(stale.at), "stale"),
+        ],
+        NOW
+    ));
     settled.waiting.sort_by_key(|at| at.row);
     settled.finished.sort();
     assert_eq!(settled.waiting, [next(quiet.at), next(news.at)]);
@@ -368,7 +327,7 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
         world.story(&news.task).await.task.data.as_deref(),
         Some("[31]")
     );
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 3);
+    assert_eq!(ok!(world.store.unfinished()), 3);
 }
 
 async fn two_hundred_tasks_settle_in_one_go(world: &World) {
@@ -384,11 +343,7 @@ async fn two_hundred_tasks_settle_in_one_go(world: &World) {
             _ => ends.push(failure(at, "no")),
         }
     }
-    let settled = world
-        .store
-        .settle(news, ends, NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(news, ends, NOW));
     assert_eq!((settled.waiting.len(), settled.finished.len()), (100, 100));
     assert_eq!(
         world.money(&payer).await,
@@ -401,15 +356,11 @@ async fn two_hundred_tasks_settle_in_one_go(world: &World) {
 }
 
 async fn nothing_to_settle_is_nothing(world: &World) {
-    let settled = world
-        .store
-        .settle(vec![], vec![], NOW)
-        .await
-        .expect("it settles");
+    let settled = ok!(world.store.settle(vec![], vec![], NOW));
     assert_eq!(settled, Settled::default());
 }
 
-async fn only_what_was_given_up_while_an_upstream_has_it_is_watched_on(world: &World) {
+async fn only_tasks_given_up_while_an_upstream_has_them_are_looked_at_again(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(4 * SONG).await;
     let held = world.polled(&payer, channel).await;
@@ -422,11 +373,7 @@ async fn only_what_was_given_up_while_an_upstream_has_it_is_watched_on(world: &W
         given_up(unsent),
         given_up(unsure),
     ];
-    world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], ends, NOW));
     let late = world
         .store
         .late_tasks(NOW.after(Duration::from_hours(1)), 100)

@@ -1,5 +1,5 @@
-//! Many who end the same tasks, tasks named twice, and settles that are cut short: each task ends
-//! once, and is refunded once.
+//! Several callers that end the same tasks, tasks named twice, and interrupted settles: each task ends once
+//! and is refunded once.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -7,31 +7,29 @@ use std::time::Duration;
 
 use shared::task::{AtTurn, Status, Turn};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, failure, moved, success};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, moved, success};
+use crate::world::World;
 
 contract! {
-    of_many_who_end_one_task_one_does_and_it_is_refunded_once,
-    of_two_who_disagree_on_the_end_one_is_right,
+    of_many_callers_that_end_one_task_one_does_and_the_task_is_refunded_once,
+    of_two_callers_that_disagree_on_the_end_one_is_right,
     a_task_named_twice_ends_once,
-    a_task_that_waits_and_ends_in_one_call_does_one_of_them,
-    settles_that_overlap_end_each_task_once_and_none_waits_in_a_circle,
+    a_task_that_stays_unfinished_and_ends_in_one_call_does_one_of_them,
+    settles_that_overlap_end_each_task_once_without_a_deadlock,
     charges_and_refunds_of_one_user_at_once_all_count,
-    a_settle_whose_caller_goes_away_is_whole_or_not_at_all,
+    a_settle_whose_caller_goes_away_is_written_completely_or_not_at_all,
     a_settle_that_fails_in_the_middle_leaves_nothing_of_itself,
 }
 
-async fn of_many_who_end_one_task_one_does_and_it_is_refunded_once(world: &World) {
+async fn of_many_callers_that_end_one_task_one_does_and_the_task_is_refunded_once(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
     let at = held.at;
     let settled = world
         .at_once(8, |_, store| async move {
-            store
-                .settle(vec![], vec![failure(at, "no")], NOW)
-                .await
-                .expect("it settles")
+            ok!(store.settle(vec![], vec![failure(at, "no")], NOW))
         })
         .await;
     let finished: Vec<_> = settled
@@ -43,7 +41,7 @@ async fn of_many_who_end_one_task_one_does_and_it_is_refunded_once(world: &World
     assert_eq!(world.channel_now(channel).await.used_quota.get(), 0);
 }
 
-async fn of_two_who_disagree_on_the_end_one_is_right(world: &World) {
+async fn of_two_callers_that_disagree_on_the_end_one_is_right(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(20 * SONG).await;
     for _ in 0..10 {
@@ -55,10 +53,7 @@ async fn of_two_who_disagree_on_the_end_one_is_right(world: &World) {
                     1 => (vec![], vec![failure(at, "no")]),
                     _ => (vec![moved(at, Status::Queued, 20, None)], vec![]),
                 };
-                store
-                    .settle(waiting, finished, NOW)
-                    .await
-                    .expect("it settles")
+                ok!(store.settle(waiting, finished, NOW))
             })
             .await;
         let changed: usize = settled
@@ -91,11 +86,7 @@ async fn a_task_named_twice_ends_once(world: &World) {
         failure(three.at, "the first word"),
         success(three.at, "[3]"),
     ];
-    let mut settled = world
-        .store
-        .settle(vec![], ends, NOW)
-        .await
-        .expect("it settles");
+    let mut settled = ok!(world.store.settle(vec![], ends, NOW));
     settled.finished.sort();
     assert_eq!(settled.finished, [one.at.row, two.at.row, three.at.row]);
     let view = world.story(&two.task).await.task;
@@ -119,7 +110,7 @@ async fn a_task_named_twice_ends_once(world: &World) {
     );
 }
 
-async fn a_task_that_waits_and_ends_in_one_call_does_one_of_them(world: &World) {
+async fn a_task_that_stays_unfinished_and_ends_in_one_call_does_one_of_them(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
@@ -136,7 +127,7 @@ async fn a_task_that_waits_and_ends_in_one_call_does_one_of_them(world: &World) 
     );
 }
 
-async fn settles_that_overlap_end_each_task_once_and_none_waits_in_a_circle(world: &World) {
+async fn settles_that_overlap_end_each_task_once_without_a_deadlock(world: &World) {
     let channels = [world.channel().await, world.channel().await];
     let payers = [world.payer(60 * SONG).await, world.payer(60 * SONG).await];
     let mut tasks = Vec::new();
@@ -162,7 +153,7 @@ async fn settles_that_overlap_end_each_task_once_and_none_waits_in_a_circle(worl
                     .iter()
                     .map(|at| moved(*at, Status::Queued, 20, None))
                     .collect();
-                store.settle(news, ends, NOW).await.expect("it settles")
+                ok!(store.settle(news, ends, NOW))
             }
         })
         .await;
@@ -185,12 +176,9 @@ async fn charges_and_refunds_of_one_user_at_once_all_count(world: &World) {
             let (song, at) = (world.song(&payer), tasks[number / 2]);
             async move {
                 if number % 2 == 0 {
-                    store.submit(song, NOW).await.expect("it answers");
+                    ok!(store.submit(song, NOW));
                 } else {
-                    store
-                        .settle(vec![], vec![failure(at, "no")], NOW)
-                        .await
-                        .expect("it settles");
+                    ok!(store.settle(vec![], vec![failure(at, "no")], NOW));
                 }
             }
         })
@@ -198,7 +186,7 @@ async fn charges_and_refunds_of_one_user_at_once_all_count(world: &World) {
     assert_eq!(world.money(&payer).await, (32 * SONG, 8 * SONG, 8 * SONG));
 }
 
-async fn a_settle_whose_caller_goes_away_is_whole_or_not_at_all(world: &World) {
+async fn a_settle_whose_caller_goes_away_is_written_completely_or_not_at_all(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(100 * SONG).await;
     let mut tasks = Vec::new();
@@ -216,7 +204,7 @@ async fn a_settle_whose_caller_goes_away_is_whole_or_not_at_all(world: &World) {
         }
     }
     let mut patience = 500;
-    while world.store.unfinished().await.expect("it counts") > 0 {
+    while ok!(world.store.unfinished()) > 0 {
         patience -= 1;
         assert!(patience > 0, "a settle that was begun was lost");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -231,7 +219,7 @@ async fn a_settle_that_fails_in_the_middle_leaves_nothing_of_itself(world: &Worl
         world.polled(&payer, channel).await,
         world.polled(&payer, channel).await,
     );
-    // Somebody gave it back already: the second refund must not happen, and nothing beside it.
+    // The task is refunded already: the second refund fails, and everything else in its transaction.
     let already = format!(
         "INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
          VALUES ({}, {}, {}, 'refund', {SONG}, 0)",
@@ -246,11 +234,10 @@ async fn a_settle_that_fails_in_the_middle_leaves_nothing_of_itself(world: &Worl
         .expect_err("it was refunded before");
     assert_eq!(world.money(&payer).await, (0, 2 * SONG, 2 * SONG));
     assert_eq!(world.story(&good.task).await.task.status, Status::Submitted);
-    assert_eq!(world.store.unfinished().await.expect("it counts"), 2);
-    // And the connection is as good as before.
-    let settled = world
+    assert_eq!(ok!(world.store.unfinished()), 2);
+    // The connection still works.
+    let settled = ok!(world
         .store
-        .settle(vec![], vec![failure(good.at, "no")], NOW)
-        .await;
-    assert_eq!(settled.expect("it settles").finished, [good.at.row]);
+        .settle(vec![], vec![failure(good.at, "no")], NOW));
+    assert_eq!(settled.finished, [good.at.row]);
 }

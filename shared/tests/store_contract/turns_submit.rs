@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use shared::store::turns::Accepted;
-use shared::task::{AtTurn, RowId, Status, Turn};
+use shared::task::{AtTurn, RowId, Status};
 
-use crate::database::contract;
-use crate::world::{NOW, SONG, World, failure, next, only, turn_and_due};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, failure, first_turn, next, only, turn_and_due};
+use crate::world::World;
 
 contract! {
     a_task_is_to_be_submitted_at_its_turn_only,
     an_intention_stands_until_its_outcome,
-    a_caller_who_lost_the_answer_begins_again,
-    of_many_who_begin_one_submit_one_does,
+    a_caller_that_lost_the_answer_begins_again,
+    of_many_callers_that_begin_one_submit_one_does,
     a_submit_that_did_not_arrive_is_tried_again,
     only_a_standing_intention_is_withdrawn,
     an_accepted_task_is_submitted_and_its_channel_has_its_price,
@@ -20,8 +21,8 @@ contract! {
     a_task_is_accepted_once,
     an_accept_that_comes_after_the_end_changes_nothing,
     nothing_to_accept_is_nothing,
-    a_task_is_put_off_unless_an_intention_stands,
-    a_task_that_ended_can_not_be_put_off_submitted_or_retried,
+    a_task_is_postponed_unless_an_intention_is_recorded,
+    a_task_that_ended_can_not_be_postponed_submitted_or_retried,
 }
 
 const LEASE: Duration = Duration::from_mins(3);
@@ -30,37 +31,13 @@ async fn a_task_is_to_be_submitted_at_its_turn_only(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(2 * SONG).await;
     let (at, _) = world.stored(&payer).await;
-    assert!(
-        world
-            .store
-            .submit_job(at)
-            .await
-            .expect("it reads")
-            .is_some()
-    );
-    assert!(
-        world
-            .store
-            .submit_job(next(at))
-            .await
-            .expect("it reads")
-            .is_none()
-    );
-    let unknown = AtTurn {
-        row: RowId(999),
-        turn: Turn::FIRST,
-    };
-    assert!(
-        world
-            .store
-            .submit_job(unknown)
-            .await
-            .expect("it reads")
-            .is_none()
-    );
+    assert!(ok!(world.store.submit_job(at)).is_some());
+    assert!(ok!(world.store.submit_job(next(at))).is_none());
+    let unknown = first_turn(RowId(999));
+    assert!(ok!(world.store.submit_job(unknown)).is_none());
 
     let held = world.accepted(&payer, channel).await;
-    let job = world.store.submit_job(held.at).await.expect("it reads");
+    let job = ok!(world.store.submit_job(held.at));
     assert!(
         job.is_none(),
         "what was accepted is not to be submitted any more"
@@ -73,20 +50,11 @@ async fn an_intention_stands_until_its_outcome(world: &World) {
     let (at, task) = world.stored(&payer).await;
     let later = NOW.after(Duration::from_secs(1));
     let lease = later.after(LEASE);
-    let begun = world
-        .store
-        .begin_submit(at, channel, 1, lease, later)
-        .await
-        .expect("it begins");
+    let begun = ok!(world.store.begin_submit(at, channel, 1, lease, later));
     let sending = begun.expect("it is not stale");
     assert_eq!(sending, next(at));
 
-    let job = world
-        .store
-        .submit_job(sending)
-        .await
-        .expect("it reads")
-        .expect("it is there");
+    let job = ok!(world.store.submit_job(sending)).expect("it is there");
     assert_eq!(
         (job.at, job.intention, job.last_channel),
         (sending, true, Some(channel))
@@ -103,40 +71,33 @@ async fn an_intention_stands_until_its_outcome(world: &World) {
     assert!(event.detail.contains(&name), "{}", event.detail);
 
     for at in [at, sending] {
-        let again = world
-            .store
-            .begin_submit(at, channel, 2, lease, later)
-            .await
-            .expect("it answers");
+        let again = ok!(world.store.begin_submit(at, channel, 2, lease, later));
         assert_eq!(again, None, "an intention stands already");
     }
     assert_eq!(world.history(&task).await, ["stored", "sending"]);
 }
 
-async fn a_caller_who_lost_the_answer_begins_again(world: &World) {
+async fn a_caller_that_lost_the_answer_begins_again(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
     for _ in 0..2 {
-        let begun = world.store.begin_submit(at, channel, 7, NOW, NOW).await;
-        assert_eq!(begun.expect("it answers"), Some(next(at)));
+        let begun = ok!(world.store.begin_submit(at, channel, 7, NOW, NOW));
+        assert_eq!(begun, Some(next(at)));
     }
-    let another = world.store.begin_submit(at, channel, 8, NOW, NOW).await;
-    assert_eq!(another.expect("it answers"), None);
+    let another = ok!(world.store.begin_submit(at, channel, 8, NOW, NOW));
+    assert_eq!(another, None);
     assert_eq!(world.history(&task).await, ["stored", "sending"]);
 }
 
-async fn of_many_who_begin_one_submit_one_does(world: &World) {
+async fn of_many_callers_that_begin_one_submit_one_does(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
     let begun = world
         .at_once(8, |caller, store| async move {
             let claim = i64::try_from(caller).expect("it fits");
-            store
-                .begin_submit(at, channel, claim, NOW.after(LEASE), NOW)
-                .await
-                .expect("it answers")
+            ok!(store.begin_submit(at, channel, claim, NOW.after(LEASE), NOW))
         })
         .await;
     assert_eq!(begun.into_iter().flatten().collect::<Vec<_>>(), [next(at)]);
@@ -149,19 +110,11 @@ async fn a_submit_that_did_not_arrive_is_tried_again(world: &World) {
     let (at, task) = world.sending(&payer, channel).await;
     let later = NOW.after(Duration::from_secs(2));
     let due = later.after(Duration::from_secs(5));
-    let retry = world
-        .store
-        .retry_submit(at, true, "refused", due, later)
-        .await;
-    let again = retry.expect("it answers").expect("it is not stale");
+    let retry = ok!(world.store.retry_submit(at, true, "refused", due, later));
+    let again = retry.expect("it is not stale");
     assert_eq!(again, next(at));
 
-    let job = world
-        .store
-        .submit_job(again)
-        .await
-        .expect("it reads")
-        .expect("it is there");
+    let job = ok!(world.store.submit_job(again)).expect("it is there");
     assert_eq!(
         (job.intention, job.attempts, job.last_channel),
         (false, 1, Some(channel))
@@ -177,24 +130,12 @@ async fn a_submit_that_did_not_arrive_is_tried_again(world: &World) {
     );
     assert_eq!(said, (later.0, again.turn.0, "not_arrived", "refused"));
 
-    // It can be sent again, and its attempts add up; a 429 is none.
-    let begun = world
-        .store
-        .begin_submit(again, channel, 4, due, later)
-        .await
-        .expect("it begins");
+    // The task can be sent again, and its attempts add up; a 429 is no attempt.
+    let begun = ok!(world.store.begin_submit(again, channel, 4, due, later));
     let sending = begun.expect("it is not stale");
-    let retry = world
-        .store
-        .retry_submit(sending, false, "429", due, later)
-        .await;
-    let again = retry.expect("it answers").expect("it is not stale");
-    let job = world
-        .store
-        .submit_job(again)
-        .await
-        .expect("it reads")
-        .expect("it is there");
+    let retry = ok!(world.store.retry_submit(sending, false, "429", due, later));
+    let again = retry.expect("it is not stale");
+    let job = ok!(world.store.submit_job(again)).expect("it is there");
     assert_eq!((job.intention, job.attempts), (false, 1));
 }
 
@@ -204,11 +145,8 @@ async fn only_a_standing_intention_is_withdrawn(world: &World) {
     let (fresh, _) = world.stored(&payer).await;
     let held = world.accepted(&payer, channel).await;
     for at in [fresh, next(fresh), held.at] {
-        let retry = world
-            .store
-            .retry_submit(at, true, "refused", NOW, NOW)
-            .await;
-        assert_eq!(retry.expect("it answers"), None, "{at:?}");
+        let retry = ok!(world.store.retry_submit(at, true, "refused", NOW, NOW));
+        assert_eq!(retry, None, "{at:?}");
     }
     assert_eq!(
         world.history(&held.task).await,
@@ -228,13 +166,7 @@ async fn an_accepted_task_is_submitted_and_its_channel_has_its_price(world: &Wor
         upstream_id: "up-7".to_owned(),
         due_at: due,
     };
-    let polling = only(
-        world
-            .store
-            .accept(vec![accepted], later)
-            .await
-            .expect("it is accepted"),
-    );
+    let polling = only(ok!(world.store.accept(vec![accepted], later)));
     assert_eq!(polling, next(at));
 
     let story = world.story(&task).await;
@@ -284,11 +216,7 @@ async fn many_tasks_of_several_channels_are_accepted_together(world: &World) {
         due_at: NOW,
     });
 
-    let accepted = world
-        .store
-        .accept(tasks.clone(), NOW)
-        .await
-        .expect("they are accepted");
+    let accepted = ok!(world.store.accept(tasks.clone(), NOW));
     assert_eq!(accepted.len(), 20);
     for channel in channels {
         assert_eq!(world.channel_now(channel).await.used_quota.get(), 10 * SONG);
@@ -317,13 +245,8 @@ async fn a_task_is_accepted_once(world: &World) {
                 upstream_id,
                 due_at: NOW,
             };
-            // Named twice in one call, too.
-            async move {
-                store
-                    .accept(vec![one.clone(), one], NOW)
-                    .await
-                    .expect("it answers")
-            }
+            // The task is also named twice in one call.
+            async move { ok!(store.accept(vec![one.clone(), one], NOW)) }
         })
         .await;
     assert_eq!(accepted.concat(), [next(at)]);
@@ -338,25 +261,14 @@ async fn an_accept_that_comes_after_the_end_changes_nothing(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
-    world
-        .store
-        .settle(vec![], vec![failure(at, "unsure")], NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![failure(at, "unsure")], NOW));
     let late = Accepted {
         at,
         channel,
         upstream_id: "up".to_owned(),
         due_at: NOW,
     };
-    assert_eq!(
-        world
-            .store
-            .accept(vec![late], NOW)
-            .await
-            .expect("it answers"),
-        []
-    );
+    assert_eq!(ok!(world.store.accept(vec![late], NOW)), []);
     let story = world.story(&task).await;
     assert_eq!(
         (story.task.status, story.upstream_id),
@@ -366,13 +278,10 @@ async fn an_accept_that_comes_after_the_end_changes_nothing(world: &World) {
 }
 
 async fn nothing_to_accept_is_nothing(world: &World) {
-    assert_eq!(
-        world.store.accept(vec![], NOW).await.expect("it answers"),
-        []
-    );
+    assert_eq!(ok!(world.store.accept(vec![], NOW)), []);
 }
 
-async fn a_task_is_put_off_unless_an_intention_stands(world: &World) {
+async fn a_task_is_postponed_unless_an_intention_is_recorded(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(4 * SONG).await;
     let (fresh, task) = world.stored(&payer).await;
@@ -384,12 +293,9 @@ async fn a_task_is_put_off_unless_an_intention_stands(world: &World) {
         sending,
         held.at,
         next(sending),
-        AtTurn {
-            row: RowId(999),
-            turn: Turn::FIRST,
-        },
+        first_turn(RowId(999)),
     ];
-    let mut postponed = world.store.postpone(&asked, due).await.expect("it answers");
+    let mut postponed = ok!(world.store.postpone(&asked, due));
     postponed.sort_by_key(|at| at.row);
     assert_eq!(postponed, [next(fresh), next(held.at)]);
     assert_eq!(
@@ -398,36 +304,22 @@ async fn a_task_is_put_off_unless_an_intention_stands(world: &World) {
     );
     assert_eq!(world.history(&task).await, ["stored"]);
 
-    let again = world.store.postpone(&asked, due).await.expect("it answers");
+    let again = ok!(world.store.postpone(&asked, due));
     assert_eq!(again, [], "only the turn it is at now counts");
 }
 
-async fn a_task_that_ended_can_not_be_put_off_submitted_or_retried(world: &World) {
+async fn a_task_that_ended_can_not_be_postponed_submitted_or_retried(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
-    world
-        .store
-        .settle(vec![], vec![failure(at, "no")], NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
     for at in [at, next(at)] {
-        assert_eq!(
-            world.store.postpone(&[at], NOW).await.expect("it answers"),
-            []
-        );
-        assert!(
-            world
-                .store
-                .submit_job(at)
-                .await
-                .expect("it reads")
-                .is_none()
-        );
-        let begun = world.store.begin_submit(at, channel, 5, NOW, NOW).await;
-        assert_eq!(begun.expect("it answers"), None);
-        let retry = world.store.retry_submit(at, true, "x", NOW, NOW).await;
-        assert_eq!(retry.expect("it answers"), None);
+        assert_eq!(ok!(world.store.postpone(&[at], NOW)), []);
+        assert!(ok!(world.store.submit_job(at)).is_none());
+        let begun = ok!(world.store.begin_submit(at, channel, 5, NOW, NOW));
+        assert_eq!(begun, None);
+        let retry = ok!(world.store.retry_submit(at, true, "x", NOW, NOW));
+        assert_eq!(retry, None);
         assert!(world.job(channel, at).await.is_none());
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The sweep, and tasks that were given up.
+//! The sweep, and looks at tasks that were given up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,16 +6,15 @@ use std::time::Duration;
 use shared::clock::Millis;
 use shared::task::{RowId, Status, TaskId};
 
-use crate::database::contract;
-use crate::world::{
-    Held, NOW, Payer, SONG, World, first_turn, given_up, next, only, success, turn_and_due,
-};
+use crate::database::{contract, ok};
+use crate::values::{NOW, SONG, first_turn, given_up, next, only, success, turn_and_due};
+use crate::world::{AtUpstream, Payer, World};
 
 contract! {
-    the_sweep_gives_what_is_overdue_and_where_to_poll_it,
+    the_sweep_returns_overdue_tasks_and_where_to_poll_them,
     what_is_due_just_now_or_later_is_not_overdue,
-    what_was_swept_is_not_overdue_before_its_lease_ends,
-    a_find_of_the_sweep_is_noted_in_the_history_once_a_turn,
+    a_swept_task_is_not_overdue_before_its_lease_ends,
+    a_swept_task_is_noted_in_the_history_once_a_turn,
     a_sweep_takes_so_many_and_what_waited_longest_first,
     many_sweepers_share_the_work,
     a_sweep_beside_the_work_itself_breaks_nothing,
@@ -31,24 +30,18 @@ fn later(seconds: u64) -> Millis {
     NOW.after(Duration::from_secs(seconds))
 }
 
-async fn the_sweep_gives_what_is_overdue_and_where_to_poll_it(world: &World) {
+async fn the_sweep_returns_overdue_tasks_and_where_to_poll_them(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(4 * SONG).await;
     let (fresh, _) = world.stored(&payer).await;
     let (sending, _) = world.sending(&payer, channel).await;
     let held = world.accepted(&payer, channel).await;
     let ended = world.polled(&payer, channel).await;
-    world
+    ok!(world
         .store
-        .settle(vec![], vec![success(ended.at, "[]")], NOW)
-        .await
-        .expect("it settles");
+        .settle(vec![], vec![success(ended.at, "[]")], NOW));
 
-    let mut overdue = world
-        .store
-        .sweep(later(3600), later(3700), 100, NOW)
-        .await
-        .expect("it sweeps");
+    let mut overdue = ok!(world.store.sweep(later(3600), later(3700), 100, NOW));
     overdue.sort_by_key(|one| one.at.row);
     let expected = [(fresh, None), (sending, None), (held.at, Some(channel))];
     let found: Vec<_> = overdue.iter().map(|one| (one.at, one.poll_at)).collect();
@@ -61,60 +54,36 @@ async fn what_is_due_just_now_or_later_is_not_overdue(world: &World) {
     world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, _) = world.stored(&payer).await;
-    assert_eq!(
-        world
-            .store
-            .sweep(NOW, later(9), 100, NOW)
-            .await
-            .expect("it sweeps"),
-        []
-    );
-    let overdue = world
-        .store
-        .sweep(Millis(NOW.0 + 1), later(9), 100, NOW)
-        .await;
-    assert_eq!(only(overdue.expect("it sweeps")).at, at);
+    assert_eq!(ok!(world.store.sweep(NOW, later(9), 100, NOW)), []);
+    let overdue = ok!(world.store.sweep(Millis(NOW.0 + 1), later(9), 100, NOW));
+    assert_eq!(only(overdue).at, at);
 }
 
-async fn what_was_swept_is_not_overdue_before_its_lease_ends(world: &World) {
+async fn a_swept_task_is_not_overdue_before_its_lease_ends(world: &World) {
     world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
     let lease = later(60);
-    world
-        .store
-        .sweep(later(30), lease, 100, NOW)
-        .await
-        .expect("it sweeps");
-    assert_eq!(
-        world
-            .store
-            .sweep(lease, later(99), 100, NOW)
-            .await
-            .expect("it sweeps"),
-        []
-    );
-    // Its turn stays: the message that is on its way still counts.
+    ok!(world.store.sweep(later(30), lease, 100, NOW));
+    assert_eq!(ok!(world.store.sweep(lease, later(99), 100, NOW)), []);
+    // The turn stays: a message that is under way still counts.
     assert_eq!(
         turn_and_due(&world.story(&task).await),
         Some((at.turn.0, lease.0))
     );
-    let again = world
-        .store
-        .sweep(Millis(lease.0 + 1), later(99), 100, NOW)
-        .await;
-    assert_eq!(only(again.expect("it sweeps")).at, at);
+    let again = ok!(world.store.sweep(Millis(lease.0 + 1), later(99), 100, NOW));
+    assert_eq!(only(again).at, at);
 }
 
-async fn a_find_of_the_sweep_is_noted_in_the_history_once_a_turn(world: &World) {
+async fn a_swept_task_is_noted_in_the_history_once_a_turn(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
     let sweep = async |due_before: u64| {
         let lease = later(due_before);
         let (before, now) = (later(due_before), later(due_before));
-        let swept = world.store.sweep(before, lease, 100, now).await;
-        only(swept.expect("it sweeps"));
+        let swept = ok!(world.store.sweep(before, lease, 100, now));
+        only(swept);
     };
     sweep(30).await;
     sweep(60).await;
@@ -139,41 +108,19 @@ async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
     let mut stored = Vec::new();
     for seconds in [5, 1, 4, 2, 3] {
         let (at, _) = world.stored(&payer).await;
-        let postponed = world
-            .store
-            .postpone(&[at], later(seconds))
-            .await
-            .expect("it is put off");
+        let postponed = ok!(world.store.postpone(&[at], later(seconds)));
         stored.push((seconds, only(postponed)));
     }
     stored.sort_by_key(|(seconds, _)| *seconds);
     for two in stored.chunks(2) {
-        let mut overdue = world
-            .store
-            .sweep(later(60), later(120), 2, NOW)
-            .await
-            .expect("it sweeps");
+        let mut overdue = ok!(world.store.sweep(later(60), later(120), 2, NOW));
         overdue.sort_by_key(|one| stored.iter().position(|(_, at)| *at == one.at));
         let got: Vec<_> = overdue.iter().map(|one| one.at).collect();
         let expected: Vec<_> = two.iter().map(|(_, at)| *at).collect();
         assert_eq!(got, expected);
     }
-    assert_eq!(
-        world
-            .store
-            .sweep(later(60), later(120), 2, NOW)
-            .await
-            .expect("it sweeps"),
-        []
-    );
-    assert_eq!(
-        world
-            .store
-            .sweep(later(600), later(700), 0, NOW)
-            .await
-            .expect("it sweeps"),
-        []
-    );
+    assert_eq!(ok!(world.store.sweep(later(60), later(120), 2, NOW)), []);
+    assert_eq!(ok!(world.store.sweep(later(600), later(700), 0, NOW)), []);
 }
 
 async fn many_sweepers_share_the_work(world: &World) {
@@ -184,14 +131,11 @@ async fn many_sweepers_share_the_work(world: &World) {
         stored.push(world.stored(&payer).await.0);
     }
     let mut swept = Vec::new();
-    // Whoever comes while another has a row locked leaves it to them: so some may get fewer.
+    // A sweep skips rows that another has locked, so some may get fewer.
     for _ in 0..40 {
         let shares = world
             .at_once(8, |_, store| async move {
-                store
-                    .sweep(later(60), later(120), 7, NOW)
-                    .await
-                    .expect("it sweeps")
+                ok!(store.sweep(later(60), later(120), 7, NOW))
             })
             .await;
         assert!(shares.iter().all(|share| share.len() <= 7), "{shares:?}");
@@ -217,17 +161,9 @@ async fn a_sweep_beside_the_work_itself_breaks_nothing(world: &World) {
             async move {
                 if number % 2 == 0 {
                     let ends = held.into_iter().map(|at| success(at, "[]")).collect();
-                    store
-                        .settle(vec![], ends, NOW)
-                        .await
-                        .expect("it settles")
-                        .finished
-                        .len()
+                    ok!(store.settle(vec![], ends, NOW)).finished.len()
                 } else {
-                    store
-                        .sweep(later(3600), later(3700), 100, NOW)
-                        .await
-                        .expect("it sweeps");
+                    ok!(store.sweep(later(3600), later(3700), 100, NOW));
                     0
                 }
             }
@@ -237,23 +173,15 @@ async fn a_sweep_beside_the_work_itself_breaks_nothing(world: &World) {
 }
 
 /// A task that was given up at [`NOW`].
-async fn abandoned(world: &World, payer: &Payer) -> Held {
+async fn abandoned(world: &World, payer: &Payer) -> AtUpstream {
     let channel = world.channel().await;
     let held = world.polled(payer, channel).await;
-    world
-        .store
-        .settle(vec![], vec![given_up(held.at)], NOW)
-        .await
-        .expect("it settles");
+    ok!(world.store.settle(vec![], vec![given_up(held.at)], NOW));
     held
 }
 
 async fn late(world: &World, seconds: u64) -> Vec<RowId> {
-    let late = world
-        .store
-        .late_tasks(later(seconds), 100)
-        .await
-        .expect("it reads");
+    let late = ok!(world.store.late_tasks(later(seconds), 100));
     late.into_iter().map(|task| task.row).collect()
 }
 
@@ -284,9 +212,10 @@ async fn each_late_task_is_given_to_one_caller(world: &World) {
     let mut given: BTreeMap<RowId, usize> = BTreeMap::new();
     for _ in 0..10 {
         let shares = world
-            .at_once(6, |_, store| async move {
-                store.late_tasks(later(60), 3).await.expect("it reads")
-            })
+            .at_once(
+                6,
+                |_, store| async move { ok!(store.late_tasks(later(60), 3)) },
+            )
             .await;
         assert!(shares.iter().all(|share| share.len() <= 3), "{shares:?}");
         for task in shares.into_iter().flatten() {
@@ -306,17 +235,10 @@ async fn a_late_end_is_noted_once_and_money_stays_as_settled(world: &World) {
     let row = held.at.row;
     world
         .at_once(8, |_, store| async move {
-            store
-                .note_late(row, Status::Success, Some("[7]"), later(90))
-                .await
-                .expect("it notes");
+            ok!(store.note_late(row, Status::Success, Some("[7]"), later(90)));
         })
         .await;
-    world
-        .store
-        .note_late(row, Status::Failure, None, later(99))
-        .await
-        .expect("it answers");
+    ok!(world.store.note_late(row, Status::Failure, None, later(99)));
 
     let story = world.story(&held.task).await;
     assert_eq!(
@@ -347,11 +269,9 @@ async fn a_late_end_is_noted_even_after_the_last_look(world: &World) {
         late(world, 60 + look * 300).await;
     }
     let row = held.at.row;
-    world
+    ok!(world
         .store
-        .note_late(row, Status::Failure, None, later(9_000))
-        .await
-        .expect("it notes");
+        .note_late(row, Status::Failure, None, later(9_000)));
     assert_eq!(
         world.history(&held.task).await.last().map(String::as_str),
         Some("late")
@@ -363,17 +283,13 @@ async fn only_of_a_failure_a_late_end_is_noted(world: &World) {
     let payer = world.payer(2 * SONG).await;
     let running = world.polled(&payer, channel).await;
     let made = world.polled(&payer, channel).await;
-    world
+    ok!(world
         .store
-        .settle(vec![], vec![success(made.at, "[]")], NOW)
-        .await
-        .expect("it settles");
+        .settle(vec![], vec![success(made.at, "[]")], NOW));
     for row in [running.at.row, made.at.row, RowId(999)] {
-        world
+        ok!(world
             .store
-            .note_late(row, Status::Success, Some("[7]"), NOW)
-            .await
-            .expect("it answers");
+            .note_late(row, Status::Success, Some("[7]"), NOW));
     }
     let noted = |history: Vec<String>| history.contains(&"late".to_owned());
     assert!(!noted(world.history(&running.task).await));
@@ -381,30 +297,18 @@ async fn only_of_a_failure_a_late_end_is_noted(world: &World) {
 }
 
 async fn a_stored_task_is_found_by_the_sweep_alone(world: &World) {
-    // As after a crash between commit and publish: nobody has a message for it.
+    // As after a crash between commit and publish: there is no message for the task.
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let song = world.song(&payer);
     let task: TaskId = song.task_id.clone();
     let at = first_turn(world.store_task(song).await);
-    let overdue = only(
-        world
-            .other
-            .sweep(later(10), later(60), 10, NOW)
-            .await
-            .expect("it sweeps"),
-    );
+    let overdue = only(ok!(world.other.sweep(later(10), later(60), 10, NOW)));
     assert_eq!((overdue.at, overdue.poll_at), (at, None));
-    let job = world
-        .other
-        .submit_job(overdue.at)
-        .await
-        .expect("it reads")
-        .expect("it is there");
+    let job = ok!(world.other.submit_job(overdue.at)).expect("it is there");
     assert_eq!(job.task_id, task);
-    let begun = world
+    let begun = ok!(world
         .other
-        .begin_submit(job.at, channel, 1, later(90), later(10))
-        .await;
-    assert_eq!(begun.expect("it begins"), Some(next(at)));
+        .begin_submit(job.at, channel, 1, later(90), later(10)));
+    assert_eq!(begun, Some(next(at)));
 }

@@ -1,38 +1,30 @@
-//! What the tests share: a Store, people, channels, and tasks at every stage.
+//! The world of a test: a Store, users, channels, and tasks at every stage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::clock::Millis;
 use shared::random::Random;
-use shared::secret::{Secret, SecretDigest};
+use shared::secret::SecretDigest;
 use shared::store::accounts::{ApiKey, NewUser, Role, User};
 use shared::store::books::Story;
-use shared::store::channels::{Channel, NewChannel};
+use shared::store::channels::Channel;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::{Accepted, Finished, News, PollJob, Waiting};
+use shared::store::turns::{Accepted, PollJob};
 use shared::store::{Plans, Store};
-use shared::task::{
-    Action, AtTurn, ChannelId, End, KeyId, Platform, Progress, Quota, RowId, Status,
-};
-use shared::task::{TaskId, Turn, UserId};
+use shared::task::{Action, AtTurn, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
 use tokio::sync::Barrier;
 
-use crate::database::Database;
-
-/// The moment it is in the tests, unless they say otherwise; no whole second.
-pub const NOW: Millis = Millis(1_760_000_000_250);
-/// What a song costs at the start (`docs/contract.md`, "Programs and commands").
-pub const SONG: i64 = 150_000;
+use crate::database::{Database, ok};
+use crate::values::{NOW, first_turn, new_channel, only, quota};
 
 /// A database with a Store on it.
 pub struct World {
     /// The Store under test.
     pub store: Store,
-    /// A second one on the same database, as in another process.
+    /// A second Store on the same database, as in another process.
     pub other: Store,
-    /// The database itself.
+    /// The database.
     pub database: Database,
     random: Random,
     names: AtomicUsize,
@@ -44,20 +36,20 @@ pub struct World {
 pub struct Payer {
     /// The user.
     pub user: UserId,
-    /// Their name.
+    /// The user's name.
     pub name: String,
-    /// Their key.
+    /// The user's key.
     pub key: KeyId,
 }
 
-/// A task that an upstream has.
+/// A task that an upstream accepted.
 #[derive(Debug, Clone)]
-pub struct Held {
-    /// Its number and turn.
+pub struct AtUpstream {
+    /// The task at its turn.
     pub at: AtTurn,
-    /// Its name.
+    /// The task's public id.
     pub task: TaskId,
-    /// Its name upstream.
+    /// The upstream's id of the task.
     pub upstream_id: String,
 }
 
@@ -65,7 +57,7 @@ impl World {
     /// A Store with its tables on a new database.
     pub async fn new(database: Database) -> Self {
         let world = Self::without_migration(database).await;
-        world.store.migrate().await.expect("the tables are made");
+        ok!(world.store.migrate());
         world
     }
 
@@ -93,20 +85,20 @@ impl World {
         self.database
     }
 
-    /// Fails unless the books balance.
+    /// Fails unless the audit finds the money exact.
     pub async fn assert_balanced(&self) {
-        let audit = self.store.audit().await.expect("the audit runs");
+        let audit = ok!(self.store.audit());
         assert_eq!(audit.breaks, Vec::<String>::new());
     }
 
-    /// As [`World::assert_balanced`], but for tests that broke something on purpose.
+    /// [`World::assert_balanced`], unless the test broke something on purpose.
     pub async fn assert_balanced_unless_broken(&self) {
         if !self.broken.load(Ordering::SeqCst) {
             self.assert_balanced().await;
         }
     }
 
-    /// Breaks something on purpose, behind the Store's back.
+    /// Executes SQL beside the Store that breaks the Store's rules on purpose.
     pub async fn break_with(&self, sql: &str) {
         self.broken.store(true, Ordering::SeqCst);
         self.database.execute(sql).await;
@@ -136,27 +128,19 @@ impl World {
             quota: quota(balance),
             token: self.digest(),
         };
-        let user = self.store.create_user(user, NOW).await;
-        let user = user.expect("a user is made").expect("the name is new");
-        let key = self.digest();
-        let key = self
-            .store
-            .create_key(user, "a key", key, limit.map(quota), NOW)
-            .await;
-        let key = key.expect("a key is made");
+        let user = ok!(self.store.create_user(user, NOW)).expect("the name is new");
+        let (key, limit) = (self.digest(), limit.map(quota));
+        let key = ok!(self.store.create_key(user, "a key", key, limit, NOW));
         Payer { user, name, key }
     }
 
     /// Another enabled channel.
     pub async fn channel(&self) -> ChannelId {
-        let made = self
-            .store
-            .create_channel(new_channel(&self.name("channel")), NOW)
-            .await;
-        made.expect("a channel is made").expect("the name is new")
+        let channel = new_channel(&self.name("channel"));
+        ok!(self.store.create_channel(channel, NOW)).expect("the name is new")
     }
 
-    /// A song to be submitted.
+    /// A song to submit.
     pub fn song(&self, payer: &Payer) -> NewTask {
         NewTask {
             task_id: TaskId::random(&self.random),
@@ -172,7 +156,7 @@ impl World {
         }
     }
 
-    /// The same with an idempotency key, and `request` as what makes it the same request.
+    /// A song with an idempotency key; `request` stands for the client's request.
     pub fn song_once(&self, payer: &Payer, key: &str, request: &str) -> NewTask {
         NewTask {
             idempotency: Some(Idempotency {
@@ -183,15 +167,15 @@ impl World {
         }
     }
 
-    /// Submits; fails unless it is stored.
+    /// Submits a task that must be stored.
     pub async fn store_task(&self, task: NewTask) -> RowId {
-        match self.store.submit(task, NOW).await.expect("it submits") {
+        match ok!(self.store.submit(task, NOW)) {
             Submitted::Stored(row) => row,
             other => panic!("not stored: {other:?}"),
         }
     }
 
-    /// A song just stored, at its first turn.
+    /// A stored song, at its first turn.
     pub async fn stored(&self, payer: &Payer) -> (AtTurn, TaskId) {
         let song = self.song(payer);
         let task = song.task_id.clone();
@@ -199,20 +183,16 @@ impl World {
         (first_turn(row), task)
     }
 
-    /// A song of which the intention to submit it to `channel` stands.
+    /// A song with a recorded intention to submit it to `channel`.
     pub async fn sending(&self, payer: &Payer, channel: ChannelId) -> (AtTurn, TaskId) {
         let (at, task) = self.stored(payer).await;
         let lease = NOW.after(Duration::from_mins(3));
-        let at = self
-            .store
-            .begin_submit(at, channel, 1, lease, NOW)
-            .await
-            .expect("it begins");
+        let at = ok!(self.store.begin_submit(at, channel, 1, lease, NOW));
         (at.expect("it is not stale"), task)
     }
 
     /// A song that `channel` accepted.
-    pub async fn accepted(&self, payer: &Payer, channel: ChannelId) -> Held {
+    pub async fn accepted(&self, payer: &Payer, channel: ChannelId) -> AtUpstream {
         let (at, task) = self.sending(payer, channel).await;
         let upstream_id = self.name("upstream");
         let accepted = Accepted {
@@ -221,12 +201,8 @@ impl World {
             upstream_id: upstream_id.clone(),
             due_at: NOW.after(Duration::from_secs(5)),
         };
-        let at = self
-            .store
-            .accept(vec![accepted], NOW)
-            .await
-            .expect("it is accepted");
-        Held {
+        let at = ok!(self.store.accept(vec![accepted], NOW));
+        AtUpstream {
             at: only(at),
             task,
             upstream_id,
@@ -234,78 +210,61 @@ impl World {
     }
 
     /// A song that is being polled.
-    pub async fn polled(&self, payer: &Payer, channel: ChannelId) -> Held {
+    pub async fn polled(&self, payer: &Payer, channel: ChannelId) -> AtUpstream {
         let held = self.accepted(payer, channel).await;
         let job = self.job(channel, held.at).await;
         assert!(job.is_some(), "it is not stale");
         held
     }
 
-    /// Looks at one task for a poll.
+    /// Reads one task for a poll.
     pub async fn job(&self, channel: ChannelId, at: AtTurn) -> Option<PollJob> {
-        let jobs = self
-            .store
-            .poll_jobs(channel, &[at])
-            .await
-            .expect("it answers");
+        let jobs = ok!(self.store.poll_jobs(channel, &[at]));
         assert!(jobs.len() <= 1);
         jobs.into_iter().next()
     }
 
-    /// Everything known of a task.
+    /// The story of a task.
     pub async fn story(&self, task: &TaskId) -> Story {
-        let story = self.store.story(task).await.expect("the story reads");
-        story.expect("the task exists")
+        ok!(self.store.story(task)).expect("the task exists")
     }
 
-    /// The words of a task's history.
+    /// The kinds of the events in a task's history.
     pub async fn history(&self, task: &TaskId) -> Vec<String> {
-        self.story(task)
-            .await
-            .events
-            .into_iter()
-            .map(|event| event.kind)
-            .collect()
+        let events = self.story(task).await.events;
+        events.into_iter().map(|event| event.kind).collect()
     }
 
-    /// The user as they are now.
+    /// Reads the user.
     pub async fn user(&self, payer: &Payer) -> User {
-        let user = self
-            .store
-            .user_by_name(&payer.name)
-            .await
-            .expect("it reads");
-        user.expect("the user exists")
+        ok!(self.store.user_by_name(&payer.name)).expect("the user exists")
     }
 
-    /// The key as it is now.
+    /// Reads the user's key.
     pub async fn key(&self, payer: &Payer) -> ApiKey {
-        let keys = self.store.keys(payer.user).await.expect("it reads");
+        let keys = ok!(self.store.keys(payer.user));
         keys.into_iter()
             .find(|key| key.id == payer.key)
             .expect("the key exists")
     }
 
-    /// The channel as it is now.
+    /// Reads the channel.
     pub async fn channel_now(&self, channel: ChannelId) -> Channel {
-        let channels = self.store.channels().await.expect("it reads");
+        let channels = ok!(self.store.channels());
         channels
             .into_iter()
             .find(|c| c.id == channel)
             .expect("the channel exists")
     }
 
-    /// What is left to the user, what they used, and what their key used.
+    /// The user's balance, the user's `used_quota`, and the key's.
     pub async fn money(&self, payer: &Payer) -> (i64, i64, i64) {
         let (user, key) = (self.user(payer).await, self.key(payer).await);
-        (
-            user.quota.get(),
-            user.used_quota.get(),
-            key.used_quota.get(),
-        )
+        let (balance, spent) = (user.quota.get(), user.used_quota.get());
+        (balance, spent, key.used_quota.get())
     }
 
-    /// Does the same thing `times` times at once, from both Stores.
+    /// Calls `act` `times` times at once, in turn on both Stores.
     pub async fn at_once<T, F>(&self, times: usize, act: impl Fn(usize, Store) -> F) -> Vec<T>
     where
         T: Send + 'static,
@@ -332,111 +291,4 @@ impl World {
         }
         done
     }
-}
-
-/// A channel to be made.
-pub fn new_channel(name: &str) -> NewChannel {
-    NewChannel {
-        name: name.to_owned(),
-        platform: Platform::SUNO,
-        base_url: format!("http://{name}.example"),
-        key: Secret::new("a channel's key"),
-        priority: 0,
-        weight: 1,
-        builtin: false,
-    }
-}
-
-/// An amount.
-pub fn quota(number: i64) -> Quota {
-    number.try_into().expect("it is a quota")
-}
-
-/// A task at its first turn.
-pub fn first_turn(row: RowId) -> AtTurn {
-    AtTurn {
-        row,
-        turn: Turn::FIRST,
-    }
-}
-
-/// The turn after this one.
-pub fn next(at: AtTurn) -> AtTurn {
-    AtTurn {
-        row: at.row,
-        turn: Turn(at.turn.0 + 1),
-    }
-}
-
-/// Waits on, nothing new.
-pub fn waiting(at: AtTurn) -> Waiting {
-    Waiting {
-        at,
-        due_at: NOW.after(Duration::from_secs(8)),
-        polls: 1,
-        missing: 0,
-        news: None,
-    }
-}
-
-/// Waits on, with news.
-pub fn moved(at: AtTurn, status: Status, percent: i64, data: Option<&str>) -> Waiting {
-    Waiting {
-        news: Some(News {
-            status,
-            progress: Progress::from_percent(percent).expect("it is a percentage"),
-            data: data.map(str::to_owned),
-            digest: percent + 1,
-        }),
-        ..waiting(at)
-    }
-}
-
-/// Is made.
-pub fn success(at: AtTurn, data: &str) -> Finished {
-    Finished {
-        at,
-        end: End::Success,
-        data: Some(data.to_owned()),
-    }
-}
-
-/// Fails.
-pub fn failure(at: AtTurn, reason: &str) -> Finished {
-    let end = End::Failure {
-        reason: reason.to_owned(),
-        channel: None,
-        given_up: false,
-    };
-    Finished {
-        at,
-        end,
-        data: None,
-    }
-}
-
-/// Is given up at its deadline.
-pub fn given_up(at: AtTurn) -> Finished {
-    let end = End::Failure {
-        reason: "too late".to_owned(),
-        channel: None,
-        given_up: true,
-    };
-    Finished {
-        at,
-        end,
-        data: None,
-    }
-}
-
-/// The one element.
-pub fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
-    assert_eq!(list.len(), 1, "{list:?}");
-    list.remove(0)
-}
-
-/// The turn of an unfinished task, and when it is due.
-pub fn turn_and_due(story: &Story) -> Option<(i64, i64)> {
-    let unfinished = story.unfinished.as_ref()?;
-    Some((unfinished.turn, unfinished.due_at))
 }

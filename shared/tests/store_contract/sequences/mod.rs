@@ -1,14 +1,14 @@
-//! Random sequences of everything that can happen, on both Stores, with a plain model as oracle.
+//! Random sequences of all that can happen, on both databases, compared with a plain model.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`step`] | what can happen, and how it is drawn |
-//! | [`oracle`] | the model: what the Store should hold, by its contract |
-//! | [`drive`] | one step, done to the Store and to the model; the answers compared |
+//! | [`step`] | the steps, and how they are drawn |
+//! | [`oracle`] | the model: what the Store must hold by its contract |
+//! | [`drive`] | does a step on the Store and on the model, and compares the answers |
 //! | [`watch`] | what must hold after every step |
 //!
-//! A failure prints its shortest sequence, a step a line. `PROPTEST_CASES` tries more,
-//! `PROPTEST_RNG_SEED` others (`docs/testing.md`).
+//! A failure prints its shortest sequence, one step a line. `PROPTEST_CASES` sets how many sequences run,
+//! `PROPTEST_RNG_SEED` which (`docs/testing.md`).
 
 mod drive;
 mod oracle;
@@ -28,9 +28,9 @@ contract! {
     whatever_happens_in_whatever_order_the_money_is_exact_and_nothing_is_forgotten,
 }
 
-/// How many sequences are tried, unless `PROPTEST_CASES` says otherwise.
+/// How many sequences run, unless `PROPTEST_CASES` is set.
 const CASES: u32 = 16;
-/// How many steps the longest has.
+/// The length of the longest sequence.
 const LONGEST: usize = 60;
 
 async fn whatever_happens_in_whatever_order_the_money_is_exact_and_nothing_is_forgotten(
@@ -51,7 +51,7 @@ async fn whatever_happens_in_whatever_order_the_money_is_exact_and_nothing_is_fo
     }
 }
 
-/// One sequence, on tables that hold nothing, to its end.
+/// Runs one sequence on empty tables.
 async fn play(world: &World, steps: &[Step]) {
     world.database.execute(EMPTY).await;
     let mut drive = Drive::new(world).await;
@@ -61,13 +61,13 @@ async fn play(world: &World, steps: &[Step]) {
     drive.end_all().await;
 }
 
-/// What the last sequence left behind; who is referred to goes last.
+/// Empties the tables after a sequence, in the order of their references.
 const EMPTY: &str = "
     DELETE FROM task_events; DELETE FROM ledger; DELETE FROM unfinished_tasks;
     DELETE FROM late_tasks; DELETE FROM idempotency_keys; DELETE FROM tasks; DELETE FROM api_keys;
     DELETE FROM channels; DELETE FROM users";
 
-/// The same sequences each time, unless the environment says otherwise; nothing is kept in files.
+/// The same sequences each time, unless the environment sets others; no files are kept.
 fn config() -> Config {
     let given = Config::default();
     Config {
@@ -80,7 +80,7 @@ fn config() -> Config {
             fixed @ RngSeed::Fixed(_) => fixed,
         },
         failure_persistence: None,
-        // Each is a whole sequence on a database.
+        // Each iteration runs a whole sequence on a database.
         max_shrink_iters: 400,
         ..given
     }

@@ -1,4 +1,4 @@
-//! What the Store should hold, by its contract, in plain vectors.
+//! The model: what the Store must hold by its contract, in plain vectors.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use shared::task::{
     Action, AtTurn, ChannelId, KeyId, Progress, Quota, RowId, Status, TaskId, Turn, UserId,
 };
 
-use crate::world::NOW;
+use crate::values::NOW;
 
 pub struct User {
     pub id: UserId,
@@ -19,7 +19,7 @@ pub struct User {
 }
 
 impl User {
-    /// What is left.
+    /// The balance.
     pub fn quota(&self) -> Quota {
         let left = self.granted - self.used;
         left.try_into().expect("no balance falls below zero")
@@ -40,7 +40,7 @@ pub struct Channel {
     pub used: i64,
 }
 
-/// Where an unfinished task stands.
+/// The stage of an unfinished task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Submit,
@@ -48,7 +48,7 @@ pub enum Stage {
     Poll { channel: usize },
 }
 
-/// What is known of an unfinished task alone.
+/// The part of a task that only an unfinished task has.
 #[derive(Debug, Clone)]
 pub struct Unfinished {
     pub turn: i64,
@@ -72,22 +72,22 @@ pub struct Task {
     pub data: Option<String>,
     pub start_time: i64,
     pub finish_time: i64,
-    /// The channel that has it, or refused it.
+    /// The channel that accepted or refused the task.
     pub channel: Option<usize>,
     pub accepted: bool,
     pub unfinished: Option<Unfinished>,
-    /// When it is looked at next, and how often it was, if it was given up.
+    /// If the task was given up: when it is looked at next, and how many looks it had.
     pub late: Option<(Millis, u32)>,
     pub late_noted: bool,
 }
 
 impl Task {
-    /// What the upstream calls it.
+    /// The upstream's id of the task.
     pub fn upstream_id(&self) -> String {
         format!("upstream-{}", self.row)
     }
 
-    /// The task at the turn that it is at; at one that never was if it has ended.
+    /// The task at its turn; at a turn that never was if the task has ended.
     pub fn at(&self) -> AtTurn {
         AtTurn {
             row: self.row,
@@ -96,14 +96,14 @@ impl Task {
     }
 }
 
-/// An idempotency key that is remembered.
+/// A used idempotency key.
 pub struct Once {
     pub body: (Action, u8),
     pub first: TaskId,
     pub at: Millis,
 }
 
-/// How a submit ends.
+/// The outcome of a submit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     Stored,
@@ -121,7 +121,7 @@ pub struct Oracle {
     pub tasks: Vec<Task>,
     pub prices: BTreeMap<Action, i64>,
     pub once: BTreeMap<(usize, u8), Once>,
-    /// How many grants above zero there were.
+    /// How many grants above zero were given.
     pub grants: i64,
 }
 
@@ -143,7 +143,7 @@ impl Oracle {
         self.prices[&action]
     }
 
-    /// How a submit should end.
+    /// The outcome that a submit must have.
     pub fn judge(
         &self,
         key: usize,
@@ -177,7 +177,7 @@ impl Oracle {
         Verdict::Stored
     }
 
-    /// A submit that was stored.
+    /// Stores a task.
     pub fn store(&mut self, row: RowId, name: TaskId, key: usize, action: Action) {
         let price = self.price(action);
         self.move_money(key, None, price);
@@ -217,7 +217,7 @@ impl Oracle {
         }
     }
 
-    /// The unfinished task of that row, if it is at that turn.
+    /// The unfinished task, if it is at that turn.
     pub fn at(&mut self, at: AtTurn) -> Option<&mut Unfinished> {
         let task = self.tasks.iter_mut().find(|task| task.row == at.row)?;
         let unfinished = task.unfinished.as_mut()?;
@@ -239,7 +239,7 @@ impl Oracle {
         self.channels[channel].used += task.price;
     }
 
-    /// An end; a failure gives its price back.
+    /// Ends a task. A failure gives the price back.
     pub fn end(&mut self, row: RowId, status: Status, channel: Option<usize>, given_up: bool) {
         let (now, number) = (self.now, self.task(row));
         let task = &mut self.tasks[number];

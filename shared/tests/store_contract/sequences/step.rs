@@ -1,44 +1,43 @@
-//! What can happen, and how it is drawn. Numbers choose among what there is at that moment, so that a
-//! sequence from which steps are taken away still means something.
+//! The steps, and how they are drawn. A step names tasks by numbers that pick among those there are at that
+//! moment, so a sequence keeps its meaning when steps are removed.
 
 use std::fmt;
 
 use proptest::prelude::*;
 use shared::task::{Action, Status};
 
-/// A task and a turn of it, as a message carries them.
+/// A task and a turn, as in a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Pick {
-    /// Which of the tasks that fit, or of all.
+    /// Picks one of the tasks.
     pub task: u8,
-    /// Only among those that the step is meant for.
+    /// Whether to pick only among tasks that the step is meant for.
     pub fitting: bool,
-    /// How many turns ago the message was sent: 0 is the one it is at, below that one to come.
+    /// How many turns ago the message was sent: 0 is the current turn, a negative number a later one.
     pub ago: i8,
 }
 
-/// What a poll or a submit came to, for one task.
+/// The outcome of a poll for one task.
 #[derive(Debug, Clone, Copy)]
 pub enum Said {
-    /// The upstream names a state, or one that we have never seen; with a percentage, and so many
-    /// clips.
+    /// The upstream gives a status, or one that we do not know, a percentage and some clips.
     State(Option<Status>, Option<u8>, u8),
-    /// The upstream left it out.
+    /// The upstream left the task out.
     Missing,
-    /// Its deadline has passed.
+    /// The deadline has passed.
     GivenUp,
 }
 
-/// One thing that happens.
+/// One step.
 #[derive(Debug, Clone)]
 pub enum Step {
     Submit {
         key: u8,
         action: Action,
-        /// An idempotency key and a body, each one of a few.
+        /// An idempotency key and a body, out of a few each.
         once: Option<(u8, u8)>,
         pinned: Option<u8>,
-        /// Whether the same comes twice at the same time (only with an idempotency key).
+        /// Whether two equal submits come at once (only with an idempotency key).
         twins: bool,
     },
     Begin {
@@ -64,7 +63,7 @@ pub enum Step {
     Settle {
         told: Vec<(Pick, Said)>,
         doubled: bool,
-        /// Whether two workers do it at the same time.
+        /// Whether two workers settle at once.
         twins: bool,
     },
     Postpone {
@@ -99,14 +98,14 @@ pub enum Step {
     },
 }
 
-/// A sequence, printed a step a line.
+/// A sequence. It prints one step a line.
 #[derive(Clone)]
 pub struct Steps(pub Vec<Step>);
 
 impl fmt::Debug for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|step| {
-            // Plain, whatever was asked for: `{:#?}` would take ten lines a step.
+            // Always plain: `{:#?}` would print ten lines a step.
             let line = format!("{step:?}");
             write!(f, "\n  {line}")
         })

@@ -1,5 +1,5 @@
-//! What must hold after every step, whatever the model says of it: the audit, and that no task goes
-//! back; and that the Store holds what the model holds.
+//! What must hold after every step: the audit finds no break, no task goes backwards, and the Store holds
+//! what the model holds.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,19 @@ use shared::store::listing::{Filter, TaskView};
 use shared::task::{Progress, RowId, Status, UserId};
 
 use super::oracle::{Oracle, Stage, Task};
+use crate::database::ok;
 use crate::world::World;
 
-/// What was seen last of each task.
+/// The last state of each task.
 #[derive(Default)]
 pub struct Watch {
     seen: BTreeMap<RowId, (TaskView, Option<i64>)>,
 }
 
 impl Watch {
-    /// Looks at everything.
+    /// Checks everything.
     pub async fn look(&mut self, world: &World, oracle: &Oracle) {
-        let audit = world.store.audit().await.expect("the audit runs");
+        let audit = ok!(world.store.audit());
         assert_eq!(audit.breaks, Vec::<String>::new());
         let failures = |task: &&Task| task.status == Status::Failure;
         let entries = oracle.tasks.len() + oracle.tasks.iter().filter(failures).count();
@@ -34,7 +35,7 @@ impl Watch {
         assert_eq!(page.total, count(oracle));
         assert_eq!(page.items.len(), oracle.tasks.len());
         let unfinished = oracle.tasks.iter().filter(|task| task.unfinished.is_some());
-        let counted = world.store.unfinished().await.expect("it counts");
+        let counted = ok!(world.store.unfinished());
         assert_eq!(usize::try_from(counted).ok(), Some(unfinished.count()));
         for view in page.items {
             let task = &oracle.tasks[oracle.task(view.id)];
@@ -66,7 +67,7 @@ fn count(oracle: &Oracle) -> i64 {
 }
 
 async fn accounts(world: &World, oracle: &Oracle) {
-    let users = world.store.users().await.expect("it reads");
+    let users = ok!(world.store.users());
     for known in &oracle.users {
         let user = users.iter().find(|user| user.id == known.id);
         let user = user.expect("the user exists");
@@ -75,7 +76,7 @@ async fn accounts(world: &World, oracle: &Oracle) {
         assert_eq!(user.quota.get() + user.used_quota.get(), known.granted);
         keys(world, oracle, known.id).await;
     }
-    let channels = world.store.channels().await.expect("it reads");
+    let channels = ok!(world.store.channels());
     for known in &oracle.channels {
         let channel = channels.iter().find(|channel| channel.id == known.id);
         let channel = channel.expect("the channel exists");
@@ -85,7 +86,7 @@ async fn accounts(world: &World, oracle: &Oracle) {
 }
 
 async fn keys(world: &World, oracle: &Oracle, user: UserId) {
-    for key in world.store.keys(user).await.expect("it reads") {
+    for key in ok!(world.store.keys(user)) {
         let known = oracle.keys.iter().find(|known| known.id == key.id);
         let known = known.expect("the key is of the sequence");
         assert_eq!(key.used_quota.get(), known.used);
@@ -128,7 +129,7 @@ fn assert_same(view: &TaskView, task: &Task, oracle: &Oracle) {
     assert_eq!(view.progress == Progress::DONE, view.status.is_terminal());
 }
 
-/// Ends stay, and nothing else falls.
+/// A final status stays, and nothing falls.
 fn assert_forward(before: &TaskView, now: &TaskView) {
     if before.status.is_terminal() {
         assert_eq!(before, now, "what ended never changes");
@@ -139,7 +140,7 @@ fn assert_forward(before: &TaskView, now: &TaskView) {
     assert!(before.updated_at <= now.updated_at, "{before:?} to {now:?}");
 }
 
-/// One charge, one refund exactly if it failed, and the narrow row exactly while it is unfinished.
+/// A task has one charge, one refund exactly if it failed, and a narrow row exactly while it is unfinished.
 pub async fn story(world: &World, task: &Task) {
     let story = world.story(&task.name).await;
     let unfinished = task.unfinished.as_ref();

@@ -1,4 +1,4 @@
-//! What was put off, forgotten on the way, or given up.
+//! Steps with postponed, overdue and given-up tasks.
 
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
@@ -7,6 +7,7 @@ use shared::task::{AtTurn, Status, Turn};
 use super::super::oracle::{Channel, Stage};
 use super::super::step::Pick;
 use super::{Drive, LATE_LOOK_EVERY, LATE_LOOKS, LEASE, PACE, at_stage, sorted};
+use crate::database::ok;
 
 impl Drive<'_> {
     pub(super) async fn postpone(&mut self, picks: &[Pick]) {
@@ -65,7 +66,7 @@ impl Drive<'_> {
             given.push(task.due_at);
             task.due_at = lease;
         }
-        // Which of those that are due since the same moment is left to the Store.
+        // The Store may choose among tasks that are due since the same moment.
         assert_eq!(sorted(given), due, "what waited longest");
     }
 
@@ -100,10 +101,7 @@ impl Drive<'_> {
         let Some(task) = self.oracle.tasks.get_mut(task % count) else {
             return;
         };
-        let noted = store
-            .note_late(task.row, status, Some("[]"), self.oracle.now)
-            .await;
-        noted.expect("it is noted");
+        ok!(store.note_late(task.row, status, Some("[]"), self.oracle.now));
         if task.status == Status::Failure {
             (task.late_noted, task.late) = (true, None);
         }
@@ -114,7 +112,7 @@ impl Drive<'_> {
         let forgotten = self.store().forget_idempotency(before, limit).await;
         let old = self.oracle.once.iter().filter(|(_, once)| once.at < before);
         let old: Vec<_> = old.map(|(key, _)| *key).take(limit as usize).collect();
-        // Which of them is left to the Store: none of them counts any more.
+        // The Store may choose among expired keys.
         assert_eq!(forgotten.expect("it forgets"), old.len() as u64);
         for key in old {
             self.oracle.once.remove(&key);

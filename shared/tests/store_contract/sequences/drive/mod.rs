@@ -1,10 +1,10 @@
-//! One step, done to the Store and to the model; what the Store answers is what the model expects.
+//! Does a step on the Store and on the model, and compares the answers.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`submitting`] | submits, and what comes of them |
-//! | [`polling`] | claims of polls, and what comes of them |
-//! | [`forgotten`] | what was put off, forgotten on the way, or given up |
+//! | [`submitting`] | submits and their outcomes |
+//! | [`polling`] | polls and their outcomes |
+//! | [`forgotten`] | postponed, overdue and given-up tasks |
 
 mod forgotten;
 mod polling;
@@ -21,13 +21,15 @@ use shared::task::{Action, AtTurn, KeyId, Platform, Turn};
 use super::oracle::{Channel, Key, Oracle, Stage, Task, User};
 use super::step::{Pick, Said, Step};
 use super::watch::{self, Watch};
-use crate::world::{Payer, World, quota};
+use crate::database::ok;
+use crate::values::quota;
+use crate::world::{Payer, World};
 
-/// How long a claim or a sweep keeps a task to itself.
+/// The lease of a claim or a sweep.
 const LEASE: Duration = Duration::from_mins(1);
-/// The first wait of an accepted task, and every wait after it.
+/// The delay before each poll.
 const PACE: Duration = Duration::from_secs(8);
-/// The looks at a task that was given up, and the time between two.
+/// The number of looks at a task that was given up, and the time between two.
 const LATE_LOOKS: u32 = 6;
 const LATE_LOOK_EVERY: Duration = Duration::from_mins(5);
 
@@ -101,13 +103,13 @@ impl<'a> Drive<'a> {
         });
     }
 
-    /// One of the two Stores, in turn: they are two processes.
+    /// One of the two Stores, in turn: they stand for two processes.
     fn store(&self) -> Store {
         let both = [&self.world.store, &self.world.other];
         both[self.taken % 2].clone()
     }
 
-    /// Does one step, and looks at everything.
+    /// Does one step, and checks everything.
     pub async fn take(&mut self, step: &Step) {
         self.taken += 1;
         match step.clone() {
@@ -164,12 +166,7 @@ impl<'a> Drive<'a> {
                 let store = self.store();
                 let channel = &mut self.oracle.channels[usize::from(channel) % 2];
                 channel.enabled = on;
-                assert!(
-                    store
-                        .enable_channel(&channel.name, on)
-                        .await
-                        .expect("it is written")
-                );
+                assert!(ok!(store.enable_channel(&channel.name, on)));
             }
             Step::Wait { seconds } => {
                 self.oracle.now = self.oracle.now.after(Duration::from_secs(seconds));
@@ -178,7 +175,7 @@ impl<'a> Drive<'a> {
         self.watch.look(self.world, &self.oracle).await;
     }
 
-    /// Nothing is forgotten: in the end the sweep knows every unfinished task, and all of them end.
+    /// Nothing is forgotten: in the end the sweep finds every unfinished task, and each one ends.
     pub async fn end_all(&mut self) {
         self.oracle.now = self.oracle.now.after(Duration::from_hours(100));
         self.sweep(1_000).await;
@@ -196,7 +193,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// The task that a number picks, and the turn that the message names.
+    /// The task that a number picks, at the turn of the message.
     fn pick(&self, pick: Pick, fits: impl Fn(&Task) -> bool) -> Option<AtTurn> {
         let fitting: Vec<&Task> = self.oracle.tasks.iter().filter(|task| fits(task)).collect();
         let tasks: Vec<&Task> = if fitting.is_empty() || !pick.fitting {
@@ -221,8 +218,8 @@ impl<'a> Drive<'a> {
         user.granted += amount;
         self.oracle.grants += 1;
         let left = quota(user.granted - user.used);
-        let granted = store.grant(&user.name, quota(amount), now).await;
-        assert_eq!(granted.expect("it is granted"), Granted::Given(left));
+        let granted = ok!(store.grant(&user.name, quota(amount), now));
+        assert_eq!(granted, Granted::Given(left));
     }
 
     async fn set_price(&mut self, action: Action, amount: i64) {
@@ -247,7 +244,7 @@ fn sorted<T: SortKey>(mut all: Vec<T>) -> Vec<T> {
     all
 }
 
-/// What the Store gives in no order.
+/// Sorts what the Store returns in no order.
 trait SortKey {
     fn key(&self) -> (i64, i64);
 }

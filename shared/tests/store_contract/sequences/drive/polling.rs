@@ -1,4 +1,4 @@
-//! Looks for polls, and what comes of them.
+//! Polls and their outcomes.
 
 use shared::store::turns::{Finished, News, Settled, Waiting};
 use shared::task::step::{Known, Observation, Step as Becomes};
@@ -9,7 +9,7 @@ use super::super::oracle::{Channel, Stage};
 use super::super::step::{Pick, Said};
 use super::{Drive, LEASE, PACE, at_stage, sorted};
 
-/// What becomes of one task in a settle.
+/// The outcome of a settle for one task.
 enum Outcome {
     Waits(Waiting),
     Ends(Finished),
@@ -65,7 +65,7 @@ impl Drive<'_> {
         let mut picked: Vec<(AtTurn, Said)> = Vec::new();
         for (pick, said) in told {
             if let Some(at) = self.pick(*pick, |task| at_stage(task, polled))
-                // One worker has a task once in a batch; what it says of it is one thing.
+                // A worker has a task once in a batch, with one outcome.
                 && !picked.iter().any(|(other, _)| other.row == at.row)
             {
                 picked.push((at, *said));
@@ -74,7 +74,7 @@ impl Drive<'_> {
         self.settle_at(picked, doubled, twins).await;
     }
 
-    /// What workers would write down of what they were told.
+    /// What workers write after these answers.
     pub(super) async fn settle_at(
         &mut self,
         picked: Vec<(AtTurn, Said)>,
@@ -153,7 +153,7 @@ impl Drive<'_> {
             };
             Outcome::Ends(Finished { at, end, data })
         };
-        // A task that no upstream has can only fail.
+        // A task that no upstream accepted can only fail.
         if known.is_some() && !task.accepted {
             return fails("refused", false, None);
         }

@@ -1,4 +1,4 @@
-//! Submits, and what comes of them.
+//! Submits and their outcomes.
 
 use shared::secret::SecretDigest;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
@@ -114,7 +114,7 @@ impl Drive<'_> {
             .oracle
             .at(at)
             .is_some_and(|task| task.stage == Stage::Submit);
-        // The same caller again, who lost the answer.
+        // The same caller again, which lost the answer.
         let is_own = |stage| matches!(stage, Stage::Sending { claim: own, .. } if own == claim);
         let again = self.oracle.at(next).is_some_and(|task| is_own(task.stage));
         let expected = if fresh {
