@@ -24,7 +24,7 @@ use crate::random::Random;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const MOST_WAIT: Duration = Duration::from_secs(5);
 
-/// The loss of a connection that lived longer than this begins with [`FIRST_WAIT`] again.
+/// After a connection that lived longer than this, the waits between retries start over.
 const STABLE: Duration = Duration::from_secs(10);
 
 /// The pause between two checks of the connection, beside its events.

@@ -26,7 +26,7 @@ use crate::broker::{self, BrokerError, Delivery, Queue, Receipt, Result, Verdict
 /// The pause between two checks of the channel, beside its events.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The loss of a channel that lived longer than this begins with the shortest wait again.
+/// After a channel that lived longer than this, the waits between retries start over.
 const STABLE: Duration = Duration::from_secs(10);
 
 /// A subscription to one queue.
