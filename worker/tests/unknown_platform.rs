@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::broker::in_process::InProcess;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::DatabaseUrl;
-use shared::lifecycle::Stop;
+use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::secret::{Secret, SecretDigest};
 use shared::store::accounts::{NewUser, Role};
