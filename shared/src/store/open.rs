@@ -6,6 +6,11 @@ use super::sqlite::SqliteStore;
 use super::{Database, Result, Store, submissions};
 use crate::config::DatabaseUrl;
 
+/// Adds the default price of a task that has no price yet; an operator's price stays.
+pub(super) const ADD_PRICE: &str = "\
+    INSERT INTO prices (platform, action, quota) VALUES ($1, $2, $3)
+    ON CONFLICT (platform, action) DO NOTHING";
+
 impl Store {
     /// Opens the Store at `url` with at most `connections` connections. Makes the `SQLite` file and its
     /// folder if there is none; does not bring the tables up to date (see [`Store::migrate`]).

@@ -31,6 +31,7 @@ contract! {
     no_upstream_puts_a_channel_to_sleep_for_hours,
     a_channel_that_answers_well_starts_its_cool_downs_anew,
     prices_start_as_the_contract_says,
+    a_missing_price_is_its_default_at_the_next_start_and_others_stay,
     a_price_that_is_set_stays,
 }
 
@@ -288,6 +289,17 @@ async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
         world.channel_now(other).await.cool_count > 1,
         "another's are its own"
     );
+}
+
+async fn a_missing_price_is_its_default_at_the_next_start_and_others_stay(world: &World) {
+    let mut price = ok!(world.store.prices())[0];
+    price.quota = quota(7);
+    ok!(world.store.set_price(price));
+    let default = ok!(world.store.prices())[1];
+    let delete = "DELETE FROM prices WHERE action = 'lyrics'";
+    world.database.execute(delete).await;
+    ok!(world.other.migrate());
+    assert_eq!(ok!(world.store.prices()), [price, default]);
 }
 
 async fn prices_start_as_the_contract_says(world: &World) {

@@ -31,8 +31,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
 use super::detach::detach;
+use super::open::ADD_PRICE;
 use super::options::{ACQUIRE_TIMEOUT, Plans};
 use super::{Result, migrations};
+use crate::task::platform::default_prices;
 
 /// After how long without use a connection may be broken.
 const RESTED: Duration = Duration::from_millis(500);
@@ -108,9 +110,21 @@ impl PostgresStore {
                 .connect_with(patient)
                 .await?;
             // The migrator holds an advisory lock: many programs may start at once.
-            let migrated = migrations::postgres().run(&pool).await;
+            let migrated = async {
+                migrations::postgres().run(&pool).await?;
+                for (platform, action, quota) in default_prices() {
+                    sqlx::query(ADD_PRICE)
+                        .bind(platform.as_str())
+                        .bind(action.as_str())
+                        .bind(quota.get())
+                        .execute(&pool)
+                        .await?;
+                }
+                Ok(())
+            }
+            .await;
             pool.close().await;
-            Ok(migrated?)
+            migrated
         })
         .await
     }
