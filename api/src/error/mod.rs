@@ -13,67 +13,42 @@ use shared::store::StoreError;
 /// The result of a handler.
 pub type Result<T> = std::result::Result<T, ApiError>;
 
-/// Every error a client can get.
+/// Every error a client can get. [`ApiError::text`] explains each.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their texts explain them")]
 pub enum ApiError {
-    /// The request has no token and no key.
     TokenMissing,
-    /// The token or key is unknown.
     TokenUnknown,
-    /// `New-Api-User` is missing, not a number, or not the token's user.
     UserHeader(UserHeader),
-    /// The user is disabled.
     UserDisabled,
-    /// The API key is disabled.
     KeyDisabled,
-    /// The user is not an administrator.
     NotAdmin,
-    /// The path is unknown.
     NoSuchPath,
-    /// The path is known, but not with this method.
     MethodNotAllowed,
-    /// The query string is not percent-encoded UTF-8.
     QueryEncoding,
-    /// A parameter of the query string has a wrong value.
     Parameter(&'static str, Wanted),
-    /// The body's media type is not JSON.
     MediaType,
-    /// The body is larger than [`crate::limits::BODY_BYTES`].
     TooLarge,
-    /// The body did not arrive within [`crate::limits::BODY_TIME`].
     TooSlow,
-    /// The body is not JSON.
     BrokenJson {
-        /// The line of the mistake, from 1.
         line: usize,
-        /// The column of the mistake, from 1.
         column: usize,
     },
-    /// The body is JSON, but not an object.
     NotAnObject,
-    /// A field of the body has a wrong value.
     Field(&'static str, Wanted),
-    /// There are more ids than [`crate::limits::FETCH_IDS`].
     TooManyIds(usize),
-    /// A lyrics submit has no prompt.
     LyricsWithoutPrompt,
-    /// A song submit has no prompt, no description and no continuation.
     SongWithoutPrompt,
-    /// `Idempotency-Key` is not 1 to 255 printable ASCII characters.
     IdempotencyKey,
     /// The request is malformed, and more is not known.
     BadRequest,
-    /// The action is unknown.
     InvalidAction,
-    /// The user has no such task.
     TaskNotExist,
     /// No upstream ever accepted the task to continue.
     NothingToContinue,
-    /// The quota of the user or of the key is too small.
     QuotaNotEnough,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
-    /// No enabled channel serves the platform.
     NoAvailableChannel,
     /// The database is busy; nothing was done.
     Busy,
@@ -83,29 +58,23 @@ pub enum ApiError {
 
 /// What is wrong with `New-Api-User`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their texts explain them")]
 pub enum UserHeader {
-    /// It is missing or not a number.
     NotANumber,
-    /// It is another user's.
     NotTheirs,
 }
 
 /// What a parameter or a field must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their texts explain them")]
 pub enum Wanted {
-    /// A whole number.
     WholeNumber,
-    /// A finite number.
     Number,
-    /// True or false.
     Flag,
-    /// Text.
     Text,
-    /// Text without NUL characters, which the databases cannot store.
+    /// The databases cannot store NUL characters.
     TextWithoutNul,
-    /// An array of strings.
     Strings,
-    /// One of the seven statuses.
     Status,
 }
 

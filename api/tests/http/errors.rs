@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::http::Method;
+use shared::store::accounts::Role;
 
 use crate::app::{SONG, TestApp};
 use crate::client::{TestRequest, TestResponse};
@@ -160,9 +161,7 @@ async fn every_other_refusal_is_explained_in_both_languages() {
     let fetch = || app.get("/suno/fetch/x").key(&alice.key);
     both(&mut out, "fetch: no such task", fetch).await;
 
-    let poor = app
-        .user_with("poor", shared::store::accounts::Role::User, 0)
-        .await;
+    let poor = app.user_with("poor", Role::User, 0).await;
     let unpaid = || app.post(song).key(&poor.key).json(SONG);
     both(&mut out, "submit: no quota", unpaid).await;
     app.disable_channel("main").await;

@@ -6,9 +6,13 @@ use std::path::Path;
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use shared::store::accounts::Role;
 
 use crate::app::{SONG, TestApp, TestUser};
 use crate::client::{TestRequest, TestResponse};
+
+const SUBMIT: &str = "/suno/submit/{action}";
+const FETCH: &str = "/suno/fetch/{task_id}";
 
 async fn document(app: &TestApp) -> Value {
     let response = app.get("/openapi.json").send().await;
@@ -111,9 +115,7 @@ fn assert_valid(document: &Value, schema: &Value, value: &Value, title: &str) {
 async fn real_answers_are_as_they_are_described() {
     let (app, alice) = TestApp::with_alice().await;
     let root = app.admin("root").await;
-    let poor = app
-        .user_with("poor", shared::store::accounts::Role::User, 0)
-        .await;
+    let poor = app.user_with("poor", Role::User, 0).await;
     let document = document(&app).await;
     let song = app.song(&alice).await;
     let submit = |who: &TestUser, body: &'static str| {
@@ -139,37 +141,21 @@ async fn real_answers_are_as_they_are_described() {
         ("/api/task/", "get", all("?channel_id=x")),
         ("/api/task/", "get", app.get("/api/task/")),
         ("/api/task/", "get", app.get("/api/task/").user(&alice)),
-        ("/suno/submit/{action}", "post", once(SONG)),
-        ("/suno/submit/{action}", "post", once(r#"{"prompt":"q"}"#)),
-        ("/suno/submit/{action}", "post", submit(&alice, "{}")),
-        ("/suno/submit/{action}", "post", submit(&poor, SONG)),
+        (SUBMIT, "post", once(SONG)),
+        (SUBMIT, "post", once(r#"{"prompt":"q"}"#)),
+        (SUBMIT, "post", submit(&alice, "{}")),
+        (SUBMIT, "post", submit(&poor, SONG)),
+        (SUBMIT, "post", app.post("/suno/submit/music")),
         (
-            "/suno/submit/{action}",
-            "post",
-            app.post("/suno/submit/music"),
-        ),
-        (
-            "/suno/submit/{action}",
+            SUBMIT,
             "post",
             app.post("/suno/submit/music").key(&alice.key),
         ),
-        (
-            "/suno/submit/{action}",
-            "post",
-            app.post("/suno/submit/x").key(&alice.key),
-        ),
-        (
-            "/suno/submit/{action}",
-            "post",
-            submit(&alice, "{}").body(too_large.clone()),
-        ),
-        ("/suno/fetch/{task_id}", "get", fetch(&song)),
-        ("/suno/fetch/{task_id}", "get", fetch("task_x")),
-        (
-            "/suno/fetch/{task_id}",
-            "get",
-            app.get("/suno/fetch/t").key("sk-no"),
-        ),
+        (SUBMIT, "post", app.post("/suno/submit/x").key(&alice.key)),
+        (SUBMIT, "post", submit(&alice, "{}").body(too_large.clone())),
+        (FETCH, "get", fetch(&song)),
+        (FETCH, "get", fetch("task_x")),
+        (FETCH, "get", app.get("/suno/fetch/t").key("sk-no")),
         (
             "/suno/fetch",
             "post",
@@ -208,7 +194,7 @@ async fn answers_in_bad_times_are_as_they_are_described() {
     app.disable_channel("main").await;
     let response = submit().json(SONG).send().await;
     assert_eq!(response.status, 503);
-    assert_described(&document, "/suno/submit/{action}", "post", &response);
+    assert_described(&document, SUBMIT, "post", &response);
 
     app.store.close().await;
     for (path, method, request) in [
@@ -232,9 +218,9 @@ async fn the_answers_in_the_golden_files_are_as_they_are_described() {
         ("list_own.json", "/api/task/self", "get"),
         ("list_empty.json", "/api/task/self", "get"),
         ("list_all.json", "/api/task/", "get"),
-        ("fetch.json", "/suno/fetch/{task_id}", "get"),
+        ("fetch.json", FETCH, "get"),
         ("fetch_many.json", "/suno/fetch", "post"),
-        ("submit.json", "/suno/submit/{action}", "post"),
+        ("submit.json", SUBMIT, "post"),
     ] {
         let value = serde_json::from_str(&read(name)).expect("it is JSON");
         let content = &document["paths"][path][method]["responses"]["200"]["content"];
