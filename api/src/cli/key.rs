@@ -55,15 +55,6 @@ struct CreatedKey<'a> {
 }
 
 #[derive(Serialize)]
-struct KeyJson<'a> {
-    id: KeyId,
-    label: &'a str,
-    enabled: bool,
-    quota: Option<Quota>,
-    used_quota: Quota,
-}
-
-#[derive(Serialize)]
 struct KeyState {
     id: KeyId,
     enabled: bool,
@@ -103,26 +94,15 @@ async fn list(context: CommandContext<'_>, name: &str) -> Result<Output, Command
     let user = owner(context, name).await?;
     let keys = context.store.keys(user.id).await?;
     let rows: Vec<_> = keys.iter().map(row).collect();
-    let json: Vec<_> = keys.iter().map(json).collect();
     let none =
         format!("`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one.");
     let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED"];
-    Output::list(&none, titles, &rows, &json)
+    Output::list(&none, titles, &rows, &keys)
 }
 
 async fn owner(context: CommandContext<'_>, name: &str) -> Result<User, CommandError> {
     let user = context.store.user_by_name(name).await?;
     user.ok_or_else(|| CommandError::no_user(name))
-}
-
-fn json(key: &ApiKey) -> KeyJson<'_> {
-    KeyJson {
-        id: key.id,
-        label: &key.label,
-        enabled: key.enabled,
-        quota: key.quota,
-        used_quota: key.used_quota,
-    }
 }
 
 fn row(key: &ApiKey) -> [String; 5] {

@@ -48,10 +48,10 @@ struct TaskJson<'a> {
     key_id: KeyId,
     key: &'a str,
     request: Data<'a>,
-    unfinished: Option<Work<'a>>,
-    late: Option<Late>,
-    ledger: Vec<Booked<'a>>,
-    history: Vec<Happened<'a>>,
+    unfinished: Option<&'a Unfinished>,
+    late: Option<LateLooks>,
+    ledger: &'a [Entry],
+    history: &'a [Event],
 }
 
 #[derive(Serialize)]
@@ -66,40 +66,6 @@ enum Data<'a> {
     Json(&'a RawValue),
     Broken(&'a str),
     None {},
-}
-
-#[derive(Serialize)]
-struct Work<'a> {
-    turn: i64,
-    stage: &'a str,
-    due_at: i64,
-    deadline: i64,
-    channel: Option<&'a str>,
-    pinned_channel: Option<&'a str>,
-    attempts: i64,
-    polls: i64,
-    missing: i64,
-}
-
-#[derive(Serialize)]
-struct Late {
-    looks: i64,
-    due_at: i64,
-}
-
-#[derive(Serialize)]
-struct Booked<'a> {
-    at: i64,
-    kind: &'a str,
-    amount: i64,
-}
-
-#[derive(Serialize)]
-struct Happened<'a> {
-    at: i64,
-    turn: i64,
-    kind: &'a str,
-    detail: &'a str,
 }
 
 impl TaskCommand {
@@ -138,48 +104,15 @@ fn task_json(story: &Story) -> TaskJson<'_> {
         key_id: story.key,
         key: &story.key_label,
         request: json(&story.request),
-        unfinished: story.unfinished.as_ref().map(work),
-        late: story
-            .late
-            .map(|LateLooks { looks, due_at }| Late { looks, due_at }),
-        ledger: story.entries.iter().map(booked).collect(),
-        history: story.events.iter().map(happened).collect(),
+        unfinished: story.unfinished.as_ref(),
+        late: story.late,
+        ledger: &story.entries,
+        history: &story.events,
     }
 }
 
 fn json(text: &str) -> Data<'_> {
     serde_json::from_str(text).map_or(Data::Broken(text), Data::Json)
-}
-
-fn work(unfinished: &Unfinished) -> Work<'_> {
-    Work {
-        turn: unfinished.turn,
-        stage: &unfinished.stage,
-        due_at: unfinished.due_at,
-        deadline: unfinished.deadline,
-        channel: unfinished.channel.as_deref(),
-        pinned_channel: unfinished.pinned_channel.as_deref(),
-        attempts: unfinished.attempts,
-        polls: unfinished.polls,
-        missing: unfinished.missing,
-    }
-}
-
-fn booked(entry: &Entry) -> Booked<'_> {
-    Booked {
-        at: entry.at,
-        kind: &entry.kind,
-        amount: entry.amount,
-    }
-}
-
-fn happened(event: &Event) -> Happened<'_> {
-    Happened {
-        at: event.at,
-        turn: event.turn,
-        kind: &event.kind,
-        detail: &event.detail,
-    }
 }
 
 fn in_words(story: &Story) -> String {

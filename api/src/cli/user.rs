@@ -78,16 +78,6 @@ struct UserToken<'a> {
 }
 
 #[derive(Serialize)]
-struct UserJson<'a> {
-    id: UserId,
-    name: &'a str,
-    role: &'static str,
-    enabled: bool,
-    quota: Quota,
-    used_quota: Quota,
-}
-
-#[derive(Serialize)]
 struct UserState<'a> {
     name: &'a str,
     enabled: bool,
@@ -158,21 +148,9 @@ fn with_token(title: &str, id: UserId, name: &str, token: &Secret) -> Result<Out
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let users = context.store.users().await?;
     let rows: Vec<_> = users.iter().map(row).collect();
-    let json: Vec<_> = users.iter().map(json).collect();
     let none = "There are no users yet; `user create --name NAME` makes one.";
     let titles = ["ID", "NAME", "ROLE", "STATE", "QUOTA", "USED"];
-    Output::list(none, titles, &rows, &json)
-}
-
-fn json(user: &User) -> UserJson<'_> {
-    UserJson {
-        id: user.id,
-        name: &user.name,
-        role: user.role.as_str(),
-        enabled: user.enabled,
-        quota: user.quota,
-        used_quota: user.used_quota,
-    }
+    Output::list(none, titles, &rows, &users)
 }
 
 fn row(user: &User) -> [String; 6] {

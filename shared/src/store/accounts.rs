@@ -1,12 +1,15 @@
 //! Users, access tokens, API keys, grants.
 
+use serde::Serialize;
+
 use super::{Database, Result, Store};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{KeyId, Quota, UserId};
 
 /// What a user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Makes music and sees their own tasks.
     User,
@@ -24,8 +27,8 @@ impl Role {
     }
 }
 
-/// A user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A user. The commands print these fields as JSON, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// The number, as in `New-Api-User`.
     pub id: UserId,
@@ -54,8 +57,8 @@ pub struct NewUser {
     pub token: SecretDigest,
 }
 
-/// An API key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An API key. The commands print these fields as JSON, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ApiKey {
     /// The number.
     pub id: KeyId,

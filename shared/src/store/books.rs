@@ -1,5 +1,7 @@
 //! The audit, and the story of one task.
 
+use serde::Serialize;
+
 use super::listing::TaskView;
 use super::{Database, Result, Store};
 use crate::clock::Millis;
@@ -19,7 +21,7 @@ pub struct Audit {
 }
 
 /// One entry of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// When, in Unix milliseconds.
     pub at: i64,
@@ -30,7 +32,7 @@ pub struct Entry {
 }
 
 /// One line of a task's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// When, in Unix milliseconds.
     pub at: i64,
@@ -56,7 +58,7 @@ pub struct Backlog {
 }
 
 /// What workers know of an unfinished task. Times are Unix milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unfinished {
     /// Its turn.
     pub turn: i64,
@@ -79,7 +81,7 @@ pub struct Unfinished {
 }
 
 /// A task that was given up, and is looked at a few times more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LateLooks {
     /// How often it was looked at.
     pub looks: i64,
