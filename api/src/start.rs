@@ -100,32 +100,15 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
+    use harness::folder::Folder;
     use shared::config::Program;
 
     use super::*;
 
-    /// A folder that goes with the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let id = std::process::id();
-            let path = std::env::temp_dir().join(format!("task-center-tls-{name}-{id}"));
-            fs::create_dir_all(&path).expect("the folder is made");
-            Self(path)
-        }
-
-        fn file(&self, name: &str, text: &str) -> PathBuf {
-            let path = self.0.join(name);
-            fs::write(&path, text).expect("the file is written");
-            path
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn file(folder: &Folder, name: &str, text: &str) -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("the file is written");
+        path
     }
 
     fn pair() -> (String, String) {
@@ -147,21 +130,21 @@ mod tests {
 
     #[tokio::test]
     async fn with_a_certificate_and_its_key_it_is_https() {
-        let folder = Folder::new("good");
+        let folder = Folder::new();
         let (cert, key) = pair();
-        let (cert, key) = (folder.file("c.pem", &cert), folder.file("k.pem", &key));
+        let (cert, key) = (file(&folder, "c.pem", &cert), file(&folder, "k.pem", &key));
         let url = bound(&cert, &key).await.expect("they belong together");
         assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     }
 
     #[tokio::test]
     async fn files_of_no_use_are_named_by_their_variable() {
-        let folder = Folder::new("bad");
+        let folder = Folder::new();
         let ((cert, key), (_, other)) = (pair(), pair());
-        let cert = folder.file("c.pem", &cert);
-        let key = folder.file("k.pem", &key);
-        let other = folder.file("other.pem", &other);
-        let missing = folder.0.join("missing.pem");
+        let cert = file(&folder, "c.pem", &cert);
+        let key = file(&folder, "k.pem", &key);
+        let other = file(&folder, "other.pem", &other);
+        let missing = folder.path().join("missing.pem");
         for (cert, key, variable) in [
             (&missing, &key, "TLS_CERT: "),
             (&cert, &missing, "TLS_KEY: "),

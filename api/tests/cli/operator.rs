@@ -1,16 +1,15 @@
 //! Runs commands of the program on a database in a folder that is removed when the test ends.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use harness::folder::Folder;
 use serde_json::Value;
 use shared::config::DatabaseUrl;
 use shared::store::{Plans, Store};
 
 pub struct Operator {
-    pub folder: PathBuf,
+    pub folder: Folder,
 }
 
 /// How a command ended.
@@ -22,15 +21,13 @@ pub struct Ended {
 
 impl Operator {
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(format!("task-center-cli-{process}-{count}"));
-        fs::create_dir_all(&folder).expect("the folder is made");
-        Self { folder }
+        Self {
+            folder: Folder::new(),
+        }
     }
 
     pub fn database(&self) -> PathBuf {
-        self.folder.join("books.db")
+        self.folder.path().join("center.db")
     }
 
     /// The program with the arguments of `line`, and nothing in its environment but the database.
@@ -41,7 +38,7 @@ impl Operator {
             .args(line.split_whitespace())
             .env_clear()
             .env("DATABASE_URL", url)
-            .current_dir(&self.folder)
+            .current_dir(self.folder.path())
             .stdin(Stdio::null());
         program
     }
@@ -76,12 +73,6 @@ impl Operator {
         Store::open(&url, 2, Plans::Kept)
             .await
             .expect("the database opens")
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

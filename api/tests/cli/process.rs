@@ -69,10 +69,10 @@ fn the_file_env_is_read_and_a_broken_one_is_reported() {
         let mut list = operator.program("user list");
         Ended::of(list.env_remove("DATABASE_URL"))
     };
-    let file = operator.folder.join(".env");
+    let file = operator.folder.path().join(".env");
     fs::write(&file, "DATABASE_URL=sqlite://from-env.db\n").expect("it is written");
     assert_eq!(list().code, Some(0));
-    assert!(operator.folder.join("from-env.db").exists());
+    assert!(operator.folder.path().join("from-env.db").exists());
     fs::write(&file, "DATABASE_URL=sqlite://a b\n").expect("it is written");
     let reason = list().refusal();
     let expected = ".env cannot be read at line 1";

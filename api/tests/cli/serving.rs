@@ -1,117 +1,81 @@
 //! `api serve` as a process, with a real `RabbitMQ`: start, output, signals, end.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
-use crate::operator::{Ended, Operator};
+use harness::process::{Launch, Process, Signal};
+use harness::programs::Program;
+use harness::wait::eventually;
 
-/// A running server. It is killed when this is dropped.
-struct Server {
-    process: Child,
-    log: BufReader<ChildStderr>,
-    url: String,
-}
+use crate::operator::Operator;
+
+/// The longest time to wait for a log line or for the end of a process.
+const SOON: Duration = Duration::from_secs(30);
 
 impl Operator {
     /// `api serve` on a free port, with queues of its own.
-    fn serving(&self) -> Command {
+    fn serving(&self) -> Launch {
         let broker = std::env::var("AMQP_URL").unwrap_or_else(|_| {
             panic!("AMQP_URL is not set; run scripts/test, which starts a RabbitMQ of its own")
         });
-        let folder = self.folder.file_name().and_then(|name| name.to_str());
-        let mut serve = self.program("serve");
-        serve
+        let folder = self.folder.path();
+        let name = folder.file_name().and_then(|name| name.to_str());
+        Launch::new(Program::Api, folder)
+            .arguments(&["serve"])
+            .env(
+                "DATABASE_URL",
+                format!("sqlite://{}", self.database().display()),
+            )
             .env("AMQP_URL", broker)
-            .env("QUEUE_PREFIX", folder.expect("the folder has a plain name"))
+            .env("QUEUE_PREFIX", name.expect("the folder has a plain name"))
             .env("API_BIND", "127.0.0.1:0")
-            .env("LOG_FORMAT", "json");
-        serve
+            .env("LOG_FORMAT", "json")
     }
 }
 
-impl Server {
-    /// Starts the server and waits until it serves.
-    fn start(serve: &mut Command) -> Self {
-        let piped = serve.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = piped.spawn().expect("it runs");
-        let mut line = String::new();
-        let out = process.stdout.take().expect("its stdout is ours");
-        BufReader::new(out).read_line(&mut line).expect("it prints");
-        let Some(url) = line.trim_end().strip_prefix("listening on ") else {
-            let ended = process.wait_with_output().expect("it ended");
-            panic!("{line:?} {}", String::from_utf8_lossy(&ended.stderr));
-        };
-        let log = process.stderr.take().expect("its stderr is ours");
-        Self {
-            url: url.to_owned(),
-            log: BufReader::new(log),
-            process,
-        }
-    }
-
-    fn address(&self) -> &str {
-        self.url.strip_prefix("http://").expect("it is HTTP")
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address()).expect("it takes connections")
-    }
-
-    fn get(&self, path: &str) -> String {
-        let (address, mut stream) = (self.address(), self.connect());
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("it listens");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.is_ok_and(|status| status.success()));
-    }
-
-    /// Waits until the log has `text`.
-    fn wait_for(&mut self, text: &str) {
-        let mut seen = String::new();
-        while !seen.contains(text) {
-            let read = self.log.read_line(&mut seen).expect("it logs UTF-8");
-            assert_ne!(read, 0, "it ended without {text:?}:\n{seen}");
-        }
-    }
-
-    /// Sends a signal and waits for the end. Returns the exit code and the rest of the log.
-    fn ended_by(mut self, signal: &str) -> (Option<i32>, String) {
-        self.signal(signal);
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).expect("it logs UTF-8");
-        (self.process.wait().expect("it ends").code(), log)
-    }
+/// Sends a signal and waits for the end. Returns the exit code and the log.
+async fn end_by(mut server: Process, signal: Signal) -> (Option<i32>, String) {
+    server.signal(signal).await;
+    let status = server.ended(SOON).await;
+    (status.code(), server.log())
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Fails if the server has ended, which is fine.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Starts a server, stops it once it serves, and returns the exit code and the log.
+async fn served(launch: Launch) -> (Option<i32>, String) {
+    let mut server = launch.start("api");
+    server.url().await;
+    end_by(server, Signal::Terminate).await
 }
 
-#[test]
-fn it_says_where_it_listens_serves_and_ends_with_0_on_a_signal() {
-    for signal in ["TERM", "INT"] {
+/// The log of a server that must not start: exit code 1, and nothing on stdout.
+async fn refusal(launch: Launch) -> String {
+    let mut server = launch.start("api");
+    let status = server.ended(SOON).await;
+    assert_eq!((status.code(), server.words().as_str()), (Some(1), ""));
+    server.log()
+}
+
+#[tokio::test]
+async fn it_says_where_it_listens_serves_and_ends_with_0_on_a_signal() {
+    for signal in [Signal::Terminate, Signal::Interrupt] {
         let operator = Operator::new();
-        let server = Server::start(&mut operator.serving());
-        assert!(server.get("/healthz").starts_with("HTTP/1.1 200 "));
-        let ready = server.get("/readyz");
-        assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
-        let figures = server.get("/metrics");
+        let mut server = operator.serving().start("api");
+        let url = server.url().await;
+        // An error means that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let get = async |path: &str| {
+            let response = reqwest::get(format!("{url}{path}")).await;
+            let response = response.expect("it answers");
+            assert_eq!(response.status(), 200, "{path}");
+            response.text().await.expect("it ends")
+        };
+        get("/healthz").await;
+        get("/readyz").await;
+        let figures = get("/metrics").await;
         let described = "# HELP task_center_http_requests_total ";
         assert!(figures.contains(described), "{figures}");
-        let (code, log) = server.ended_by(signal);
+        let (code, log) = end_by(server, signal).await;
         assert_eq!(code, Some(0), "{log}");
         let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
         let messages: Vec<String> = lines
@@ -125,14 +89,16 @@ fn it_says_where_it_listens_serves_and_ends_with_0_on_a_signal() {
     }
 }
 
-#[test]
-fn a_second_signal_ends_it_at_once_though_a_request_is_under_way() {
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_though_a_request_is_under_way() {
     let operator = Operator::new();
     operator.says("user create --name a");
     let key = operator.json("key create --user a --label b");
     let key = key["key"].as_str().expect("the key is printed");
-    let mut server = Server::start(&mut operator.serving());
-    let mut slow = server.connect();
+    let mut server = operator.serving().start("api");
+    let url = server.url().await;
+    let address = url.strip_prefix("http://").expect("it is HTTP");
+    let mut slow = TcpStream::connect(address).expect("it takes connections");
     let head = format!(
         "POST /suno/submit/music HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\
          Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n"
@@ -142,21 +108,22 @@ fn a_second_signal_ends_it_at_once_though_a_request_is_under_way() {
     let mut first = [0; 12];
     slow.read_exact(&mut first).expect("it answers");
     assert_eq!(&first, b"HTTP/1.1 100");
-    server.signal("TERM");
-    server.wait_for("stopping");
-    let (code, log) = server.ended_by("TERM");
+    server.signal(Signal::Terminate).await;
+    eventually(SOON, "the stop", async || {
+        server.log().contains("stopping").then_some(())
+    })
+    .await;
+    let (code, log) = end_by(server, Signal::Terminate).await;
     assert_eq!(code, Some(143), "{log}");
     assert!(log.contains("exiting at once"), "{log}");
 }
 
-#[test]
-fn the_upstream_of_the_environment_is_the_channel_default() {
+#[tokio::test]
+async fn the_upstream_of_the_environment_is_the_channel_default() {
     let operator = Operator::new();
-    let mut serve = operator.serving();
-    serve
-        .env("SUNO_BASE_URL", "https://u.example/")
-        .env("SUNO_API_KEY", "hunter2");
-    let (code, log) = Server::start(&mut serve).ended_by("TERM");
+    let launch = operator.serving();
+    let launch = launch.env("SUNO_BASE_URL", "https://u.example/");
+    let (code, log) = served(launch.env("SUNO_API_KEY", "hunter2")).await;
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
     let channels = operator.json("channel list");
@@ -164,30 +131,29 @@ fn the_upstream_of_the_environment_is_the_channel_default() {
     assert_eq!(channels[0]["base_url"], "https://u.example");
 }
 
-#[test]
-fn a_public_address_without_tls_is_warned_of() {
+#[tokio::test]
+async fn a_public_address_without_tls_is_warned_of() {
     let operator = Operator::new();
-    let mut serve = operator.serving();
-    let (_, log) = Server::start(serve.env("API_BIND", "0.0.0.0:0")).ended_by("TERM");
+    let (_, log) = served(operator.serving().env("API_BIND", "0.0.0.0:0")).await;
     assert!(log.contains("API_BIND is public"), "{log}");
 }
 
-#[test]
-fn an_address_that_is_taken_is_a_reason_that_names_its_variable() {
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let taken = TcpListener::bind("127.0.0.1:0").and_then(|held| Ok((held.local_addr()?, held)));
     let (address, _held) = taken.expect("a port is free");
-    let mut serve = operator.serving();
-    let reason = Ended::of(serve.env("API_BIND", address.to_string())).refusal();
+    let reason = refusal(operator.serving().env("API_BIND", address.to_string())).await;
     let expected = format!("API_BIND: cannot listen on {address}: ");
     assert!(reason.contains(&expected), "{reason}");
 }
 
-#[test]
-fn a_broker_that_is_not_there_is_a_reason_that_names_its_variable() {
+#[tokio::test]
+async fn a_broker_that_is_not_there_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let url = "amqp://operator:hunter2@127.0.0.1:1/%2f";
-    let reason = Ended::of(operator.program("").env("AMQP_URL", url)).refusal();
+    let launch = operator.serving().arguments(&[]);
+    let reason = refusal(launch.env("AMQP_URL", url)).await;
     let expected = "AMQP_URL: the broker cannot be reached";
     assert!(reason.contains(expected), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");

@@ -1,12 +1,11 @@
 //! The API under test: one way to start it, and everything around it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use api::{Api, SubmitPublisher};
 use axum::Router;
+use harness::folder::Folder;
 use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
@@ -34,7 +33,7 @@ pub struct TestApp {
     pub random: Arc<Random>,
     pub submit_publisher: SubmitPublisher,
     pub router: Router,
-    _file: DatabaseFile,
+    _folder: Folder,
 }
 
 /// A user with an access token and an API key.
@@ -53,8 +52,9 @@ impl TestApp {
     }
 
     pub async fn with_cors(cors: Cors) -> Self {
-        let file = DatabaseFile::new();
-        let store = Store::open(&DatabaseUrl::Sqlite(file.0.clone()), 4, Plans::Kept)
+        let folder = Folder::new();
+        let database = DatabaseUrl::Sqlite(folder.path().join("api.db"));
+        let store = Store::open(&database, 4, Plans::Kept)
             .await
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");
@@ -79,7 +79,7 @@ impl TestApp {
             random,
             submit_publisher,
             router,
-            _file: file,
+            _folder: folder,
         }
     }
 
@@ -194,27 +194,5 @@ impl TestApp {
         let audit = self.store.audit().await.expect("the database works");
         assert_eq!(audit.breaks, Vec::<String>::new());
         audit.tasks
-    }
-}
-
-struct DatabaseFile(PathBuf);
-
-impl DatabaseFile {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("api-{}-{count}.db", std::process::id());
-        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
-    }
-}
-
-impl Drop for DatabaseFile {
-    fn drop(&mut self) {
-        for ending in ["", "-wal", "-shm"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(ending);
-            // Not every file exists. What is left stays in the build folder.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
