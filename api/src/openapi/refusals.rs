@@ -44,6 +44,18 @@ pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
     responses(Surface::Suno, all.into_iter().chain(errors))
 }
 
+/// The errors of every endpoint that reads a JSON body.
+pub(crate) fn of_body() -> [ApiError; 6] {
+    [
+        ApiError::NotAnObject,
+        ApiError::BrokenJson { line: 1, column: 1 },
+        ApiError::BadRequest,
+        ApiError::TooSlow,
+        ApiError::TooLarge,
+        ApiError::MediaType,
+    ]
+}
+
 fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Responses {
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for error in errors {

@@ -174,18 +174,17 @@ impl Config {
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(&lookup);
-        let config = Self {
-            database_url: values::database_url(&mut reader, program),
+        Reader::read(&lookup, |reader| Self {
+            database_url: values::database_url(reader, program),
             database_max_connections: reader.number("DATABASE_MAX_CONNECTIONS", 10, 2..=1000),
-            amqp_url: values::amqp_url(&mut reader, program),
-            queue_prefix: values::queue_prefix(&mut reader),
+            amqp_url: values::amqp_url(reader, program),
+            queue_prefix: values::queue_prefix(reader),
             api_bind: reader.address("API_BIND", 3000),
             worker_bind: reader.address("WORKER_BIND", 3001),
-            tls: values::tls(&mut reader),
-            cors: values::cors(&mut reader),
-            suno: values::suno(&mut reader),
-            poll: values::poll(&mut reader),
+            tls: values::tls(reader),
+            cors: values::cors(reader),
+            suno: values::suno(reader),
+            poll: values::poll(reader),
             task_timeout: reader.duration(
                 "TASK_TIMEOUT",
                 30 * MINUTE,
@@ -204,9 +203,8 @@ impl Config {
                 30 * SECOND,
                 MILLISECOND..=15 * MINUTE,
             ),
-            log: values::log(&mut reader, Log::default()),
-        };
-        reader.end(config)
+            log: values::log(reader, Log::default()),
+        })
     }
 }
 
@@ -221,12 +219,10 @@ impl CommandConfig {
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(&lookup);
-        let config = Self {
-            database_url: values::database_url(&mut reader, program),
-            log: values::log(&mut reader, Log::for_a_command()),
-        };
-        reader.end(config)
+        Reader::read(&lookup, |reader| Self {
+            database_url: values::database_url(reader, program),
+            log: values::log(reader, Log::for_a_command()),
+        })
     }
 }
 
@@ -241,12 +237,10 @@ impl BrokerConfig {
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(&lookup);
-        let config = Self {
-            amqp_url: values::amqp_url(&mut reader, program),
-            queue_prefix: values::queue_prefix(&mut reader),
-            log: values::log(&mut reader, Log::for_a_command()),
-        };
-        reader.end(config)
+        Reader::read(&lookup, |reader| Self {
+            amqp_url: values::amqp_url(reader, program),
+            queue_prefix: values::queue_prefix(reader),
+            log: values::log(reader, Log::for_a_command()),
+        })
     }
 }

@@ -10,24 +10,25 @@ use super::duration;
 use super::mistake::{Mistake, Mistakes, shown};
 
 /// Parses variables one after the other and collects the mistakes. After a mistake a method returns a placeholder;
-/// [`Reader::end`] then returns the mistakes and drops the configuration.
+/// [`Reader::read`] then returns the mistakes and drops the configuration.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<Mistake>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    /// Reads a configuration. Returns all mistakes if there are any.
+    pub(super) fn read<T>(
+        lookup: &'a dyn Fn(&str) -> Option<String>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, Mistakes> {
         let mistakes = Vec::new();
-        Self { lookup, mistakes }
-    }
-
-    /// `config`, or the mistakes if there are any.
-    pub(super) fn end<T>(self, config: T) -> Result<T, Mistakes> {
-        if self.mistakes.is_empty() {
+        let mut reader = Self { lookup, mistakes };
+        let config = read(&mut reader);
+        if reader.mistakes.is_empty() {
             Ok(config)
         } else {
-            Err(Mistakes(self.mistakes))
+            Err(Mistakes(reader.mistakes))
         }
     }
 

@@ -40,16 +40,11 @@ pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        refusals::of_suno([
+        let errors = [
             ApiError::Field("ids", Wanted::Strings),
             ApiError::TooManyIds(FETCH_IDS + 1),
-            ApiError::NotAnObject,
-            ApiError::BrokenJson { line: 1, column: 1 },
-            ApiError::BadRequest,
-            ApiError::TooSlow,
-            ApiError::TooLarge,
-            ApiError::MediaType,
-        ])
+        ];
+        refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        refusals::of_suno([
+        let errors = [
             ApiError::InvalidAction,
             ApiError::Field("prompt", Wanted::TextWithoutNul),
             ApiError::SongWithoutPrompt,
@@ -65,16 +65,11 @@ impl IntoResponses for Refusals {
             ApiError::TaskNotExist,
             ApiError::NothingToContinue,
             ApiError::IdempotencyKey,
-            ApiError::NotAnObject,
-            ApiError::BrokenJson { line: 1, column: 1 },
-            ApiError::BadRequest,
-            ApiError::TooSlow,
-            ApiError::TooLarge,
-            ApiError::MediaType,
             ApiError::QuotaNotEnough,
             ApiError::IdempotencyKeyReused,
             ApiError::NoAvailableChannel,
-        ])
+        ];
+        refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
     }
 }
 
