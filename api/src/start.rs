@@ -32,8 +32,9 @@ impl Settings {
     }
 }
 
-/// Adds the HTTP server to the components of `process`. The caller stops the returned publisher after
-/// the components have ended, when no task is stored any more, and before the broker is closed.
+/// Adds the HTTP server to the components of `process`. The caller stops the returned publisher
+/// after the components have ended, when no task is stored any more, and before the broker is
+/// closed.
 pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
     process.figures.describe(&observe::FIGURES);
     let publisher = SubmitPublisher::start(process.broker.clone());
@@ -61,8 +62,8 @@ pub fn grace() -> Duration {
     Timeouts::default().grace + Duration::from_secs(5)
 }
 
-/// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address without
-/// them.
+/// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address
+/// without them.
 pub async fn bind(config: &Config) -> Result<Server, StartError> {
     let address = config.api_bind;
     let tls = config.tls.as_ref().map(read_tls).transpose()?;
@@ -85,7 +86,8 @@ pub async fn bind(config: &Config) -> Result<Server, StartError> {
 fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {
     Tls::read(files).map_err(|error| {
         let variable = match &error {
-            // One file may hold both. The certificate is read first, so that the key is what is missing.
+            // One file may hold both. The certificate is read first, so that the key is what is
+            // missing.
             TlsError::Unreadable { file, .. } if *file == files.key => "TLS_KEY",
             TlsError::NoCertificate(_) | TlsError::Unreadable { .. } => "TLS_CERT",
             TlsError::Unusable(_) => "TLS_CERT and TLS_KEY",

@@ -29,7 +29,8 @@ pub struct Api {
     pub task_timeout: Duration,
     /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
-    /// The figures for `/metrics`. [`crate::start::spawn`] describes [`crate::http::observe::FIGURES`].
+    /// The figures for `/metrics`. [`crate::start::spawn`] describes
+    /// [`crate::http::observe::FIGURES`].
     pub figures: Figures,
 }
 

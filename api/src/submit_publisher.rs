@@ -1,8 +1,8 @@
 //! Publishes the submit messages of stored tasks, in the background.
 //!
-//! A submit is answered as soon as its task is stored; the message only makes a worker look at the task
-//! sooner. If the message is lost, because the broker is unreachable or the process dies, the sweep publishes
-//! it again when the task is overdue.
+//! A submit is answered as soon as its task is stored; the message only makes a worker look at the
+//! task sooner. If the message is lost, because the broker is unreachable or the process dies, the
+//! sweep publishes it again when the task is overdue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,8 +62,8 @@ impl SubmitPublisher {
         }
     }
 
-    /// Publishes the waiting messages and ends the task. Tasks that come later are left to the sweep, so call
-    /// this when no more tasks are stored.
+    /// Publishes the waiting messages and ends the task. Tasks that come later are left to the
+    /// sweep, so call this when no more tasks are stored.
     pub async fn stop(&self) {
         self.stop.notify_one();
         let mut stopped = self.stopped.clone();
@@ -148,8 +148,8 @@ mod tests {
 
     use super::*;
 
-    /// A broker that records what is published and fails the first `failures` publishes. A publish waits
-    /// while `gate` is held.
+    /// A broker that records what is published and fails the first `failures` publishes. A publish
+    /// waits while `gate` is held.
     #[derive(Default)]
     struct RecordingBroker {
         batches: Mutex<Vec<Vec<i64>>>,

@@ -14,8 +14,9 @@ use suno_simulator::{Options, Simulator};
 /// The name of the simulator's channel.
 const NAME: &str = "builtin-simulator";
 
-/// Starts the simulator and writes its channel, unless there is another channel. Creating the first real channel
-/// disables this one in the same transaction, so that no paid task goes to a simulator.
+/// Starts the simulator and writes its channel, unless there is another channel. Creating the first
+/// real channel disables this one in the same transaction, so that no paid task goes to a
+/// simulator.
 pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simulator>, Failed> {
     if store
         .channels()

@@ -1,5 +1,5 @@
-//! Every pointer in the documents and in the code's comments leads somewhere: to a file, a folder or
-//! a section that exists.
+//! Every pointer in the documents and in the code's comments leads somewhere: to a file, a folder
+//! or a section that exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,7 +64,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .map(|word| word.trim_end_matches(['.', '/']))
 }
 
-/// The paths into the workspace that `text` names. Patterns such as `migrations/*/0001` are left out.
+/// The paths into the workspace that `text` names. Patterns such as `migrations/*/0001` are left
+/// out.
 fn paths(text: &str) -> BTreeSet<&str> {
     let is_ours = |word: &&str| {
         let first = word.split_once('/').map(|(first, _)| first);

@@ -11,8 +11,8 @@
 //! | [`error`] | why a command failed |
 //! | [`run`](mod@run) | a command from the configuration to the exit code |
 //!
-//! A program parses [`Cli`], or its own command line with [`Command`] and [`Flags`] flattened into it, and
-//! passes every command but `serve` to [`run()`]. Wrong usage exits with 2, by `clap`.
+//! A program parses [`Cli`], or its own command line with [`Command`] and [`Flags`] flattened into
+//! it, and passes every command but `serve` to [`run()`]. Wrong usage exits with 2, by `clap`.
 
 pub mod audit;
 pub mod channel;

@@ -47,7 +47,8 @@ impl Output {
         Self::new(table(titles, rows), json)
     }
 
-    /// The output holds a secret that cannot be shown again, so that a failure to print is an error.
+    /// The output holds a secret that cannot be shown again, so that a failure to print is an
+    /// error.
     #[must_use]
     pub fn with_secret(mut self) -> Self {
         self.has_secret = true;
@@ -101,8 +102,8 @@ pub(super) fn fields(fields: &[(&str, &str)]) -> String {
     text
 }
 
-/// `text` with a space for each control character: clients and upstreams write it, and a terminal would
-/// obey it.
+/// `text` with a space for each control character: clients and upstreams write it, and a terminal
+/// would obey it.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

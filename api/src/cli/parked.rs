@@ -1,7 +1,8 @@
 //! `parked …`: list, requeue and drop the messages that no worker can handle.
 //!
-//! A message only tells a worker to look at a task. The task is in the database, where the sweep finds it.
-//! So to requeue a message, even twice, or to drop it can cost time, but never money or a task.
+//! A message only tells a worker to look at a task. The task is in the database, where the sweep
+//! finds it. So to requeue a message, even twice, or to drop it can cost time, but never money or a
+//! task.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;

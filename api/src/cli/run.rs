@@ -14,7 +14,8 @@ use shared::store::Plans;
 use super::parked::ParkedCommand;
 use super::{CommandContext, CommandError, Flags, OperatorCommand, StoreCommand};
 
-/// The size of a command's connection pool: one for the command, one for what the store does beside it.
+/// The size of a command's connection pool: one for the command, one for what the store does beside
+/// it.
 const CONNECTIONS: u32 = 2;
 
 /// Runs `command` on the database or the broker that the environment names. Prints its output on

@@ -29,8 +29,8 @@ pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> 
     text
 }
 
-/// The columns that the text takes in a terminal: two for each Chinese, Japanese and Korean character,
-/// full-width form and emoji.
+/// The columns that the text takes in a terminal: two for each Chinese, Japanese and Korean
+/// character, full-width form and emoji.
 fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match u32::from(c) {

@@ -21,8 +21,8 @@ pub enum TaskCommand {
     },
 }
 
-/// The fields of a listing, then those that only operators see. `due_at`, `deadline` and `at` are Unix
-/// milliseconds, all other times Unix seconds.
+/// The fields of a listing, then those that only operators see. `due_at`, `deadline` and `at` are
+/// Unix milliseconds, all other times Unix seconds.
 #[derive(Serialize)]
 struct TaskJson<'a> {
     id: RowId,

@@ -1,8 +1,8 @@
-//! Every error a client can get: its status, its code (for `/suno/*`) and its text in both languages
-//! ([`text`]). No error holds internals.
+//! Every error a client can get: its status, its code (for `/suno/*`) and its text in both
+//! languages ([`text`]). No error holds internals.
 //!
-//! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it in the format of the surface and
-//! the language of the client.
+//! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it in the format of the
+//! surface and the language of the client.
 
 mod text;
 
@@ -144,7 +144,8 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The status, with the error as an extension; [`crate::http::error_format::write`] adds the body.
+    /// The status, with the error as an extension; [`crate::http::error_format::write`] adds the
+    /// body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         match self {

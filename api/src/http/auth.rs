@@ -1,7 +1,7 @@
 //! Authentication (`docs/contract.md`, "Callers and credentials").
 //!
-//! Tokens and keys are looked up by the index on their digest, so that the time a lookup takes does not
-//! tell how much of a guess is right.
+//! Tokens and keys are looked up by the index on their digest, so that the time a lookup takes does
+//! not tell how much of a guess is right.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use crate::error::{ApiError, Result};
 use crate::limits::{BODY_BYTES, BODY_TIME};
 
-/// The bytes of a too large body that are read and dropped before the connection is closed. A client that
-/// still sends when the connection closes may miss the response.
+/// The bytes of a too large body that are read and dropped before the connection is closed. A
+/// client that still sends when the connection closes may miss the response.
 const DRAINED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads the bytes of a JSON body. They are not parsed.
@@ -40,8 +40,8 @@ async fn collect(body: Body) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Whether the headers announce JSON: `application/json` or `application/…+json`, with no charset but UTF-8
-/// and no `Content-Encoding`.
+/// Whether the headers announce JSON: `application/json` or `application/…+json`, with no charset
+/// but UTF-8 and no `Content-Encoding`.
 fn is_json(headers: &HeaderMap) -> bool {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return false;

@@ -80,8 +80,8 @@ impl Surface {
     }
 }
 
-/// Replaces the body of an error with the format of the surface, in the client's language. A response of the
-/// framework that has an error status and no JSON body is an error too.
+/// Replaces the body of an error with the format of the surface, in the client's language. A
+/// response of the framework that has an error status and no JSON body is an error too.
 pub async fn write(request: Request, next: Next) -> Response {
     let surface = Surface::of(request.uri().path());
     let language = Language::preferred(request.headers());

@@ -1,5 +1,5 @@
-//! The language of a response: Chinese by default, English if `Accept-Language` prefers it (contract,
-//! section 1).
+//! The language of a response: Chinese by default, English if `Accept-Language` prefers it
+//! (contract, section 1).
 
 use std::borrow::Cow;
 

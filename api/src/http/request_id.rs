@@ -1,5 +1,5 @@
-//! `X-Request-Id`: taken from the caller if it is valid, else a new one. It is on every response and on every
-//! log line of the request.
+//! `X-Request-Id`: taken from the caller if it is valid, else a new one. It is on every response
+//! and on every log line of the request.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

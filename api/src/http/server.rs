@@ -20,8 +20,8 @@ use crate::http::tls::Tls;
 /// The timeouts of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// The longest time a client may take to send the head of a request, and the longest time a connection
-    /// may idle between two requests.
+    /// The longest time a client may take to send the head of a request, and the longest time a
+    /// connection may idle between two requests.
     pub head: Duration,
     /// The longest time that sent data may stay unread at the client.
     pub unread: Duration,
@@ -78,8 +78,8 @@ impl Server {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Serves until `stop` is ready. Then accepts no new connections, and returns when the running requests
-    /// are finished or their grace is over.
+    /// Serves until `stop` is ready. Then accepts no new connections, and returns when the running
+    /// requests are finished or their grace is over.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
         let plain = Acceptor {
             unread: self.timeouts.unread,

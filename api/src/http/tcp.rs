@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum_server::accept::Accept;
 use tokio::net::TcpStream;
 
-/// Accepts connections. Small responses are sent at once. A client that stops reading is disconnected,
-/// because an unread response would hold its memory and its connection for ever.
+/// Accepts connections. Small responses are sent at once. A client that stops reading is
+/// disconnected, because an unread response would hold its memory and its connection for ever.
 #[derive(Debug, Clone, Copy)]
 pub struct Acceptor {
     /// The longest time that sent data may stay unread at the client.

@@ -33,8 +33,8 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the certificate chain, the server's own certificate first, and the private key. Blocks, which is
-    /// acceptable for two small files at start.
+    /// Reads the certificate chain, the server's own certificate first, and the private key.
+    /// Blocks, which is acceptable for two small files at start.
     pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let unreadable = |file: &Path| {
             let file = file.to_owned();

@@ -1,7 +1,7 @@
 //! The description that `GET /openapi.json` serves: `OpenAPI` 3.1.
 //!
-//! Each endpoint's description stands at its handler, and `utoipa-axum` makes the route from it, so that no
-//! endpoint lacks one. This module holds what all endpoints share.
+//! Each endpoint's description stands at its handler, and `utoipa-axum` makes the route from it, so
+//! that no endpoint lacks one. This module holds what all endpoints share.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! Errors as responses. Each endpoint lists its errors; status, code and text come from the errors themselves.
+//! Errors as responses. Each endpoint lists its errors; status, code and text come from the errors
+//! themselves.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Schemas of values that no Rust type describes: texts of a fixed form, and results of an upstream.
+//! Schemas of values that no Rust type describes: texts of a fixed form, and results of an
+//! upstream.
 
 use shared::task::{Action, Status};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
@@ -68,8 +69,8 @@ pub(crate) fn count() -> Schema {
         .into()
 }
 
-/// A whole number of any size in a query string. A number beyond 64 bits counts as the nearest within.
-/// An empty parameter is absent.
+/// A whole number of any size in a query string. A number beyond 64 bits counts as the nearest
+/// within. An empty parameter is absent.
 pub(crate) fn optional_number() -> Schema {
     AnyOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::Integer))

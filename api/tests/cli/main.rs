@@ -1,4 +1,5 @@
-//! What the commands do. Each test runs the real program on an `SQLite` file in a folder of its own.
+//! What the commands do. Each test runs the real program on an `SQLite` file in a folder of its
+//! own.
 
 mod accounts;
 mod channels;

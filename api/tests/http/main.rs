@@ -1,5 +1,5 @@
-//! The HTTP side as its clients see it: real requests to the router on a real `SQLite` file, and to a real socket
-//! where the socket matters.
+//! The HTTP side as its clients see it: real requests to the router on a real `SQLite` file, and to
+//! a real socket where the socket matters.
 //!
 //! | file | what it holds |
 //! |---|---|

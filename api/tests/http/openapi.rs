@@ -1,5 +1,5 @@
-//! The description at `/openapi.json`: what is served is described, what is described is served, and
-//! what we really response is what the description says.
+//! The description at `/openapi.json`: what is served is described, what is described is served,
+//! and what we really response is what the description says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -8,8 +8,8 @@ use url::Url;
 /// The accepted values, for messages.
 pub(super) const TAKES: &str = "an absolute URL such as `https://upstream.example`, without a user name, a password, `?` or `#` in it";
 
-/// An upstream's URL: absolute, `http` or `https`, without credentials and query. It does not end in a slash, so
-/// that a path can be appended.
+/// An upstream's URL: absolute, `http` or `https`, without credentials and query. It does not end
+/// in a slash, so that a path can be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
 

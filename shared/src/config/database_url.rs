@@ -26,8 +26,8 @@ impl FromStr for DatabaseUrl {
             .strip_prefix("sqlite://")
             .or_else(|| text.strip_prefix("sqlite:"))
             .unwrap_or_default();
-        // Parameters would become part of the file's name, and a database in memory would be a new one for each
-        // connection.
+        // Parameters would become part of the file's name, and a database in memory would be a new
+        // one for each connection.
         if path.is_empty() || path.contains('?') || path == ":memory:" {
             return Err(NotADatabase);
         }

@@ -1,7 +1,8 @@
 //! The environment variables and the file `.env`, as one lookup.
 //!
-//! `.env` is read from the current folder only, and never written into the process's environment. An
-//! environment variable overrides the file even if it is empty, so that a variable can be unset for one run.
+//! `.env` is read from the current folder only, and never written into the process's environment.
+//! An environment variable overrides the file even if it is empty, so that a variable can be unset
+//! for one run.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -30,7 +31,8 @@ pub fn read() -> Environment {
     Environment::of(|name| std::env::var_os(name), file)
 }
 
-/// Passes the variables to `read_config`. The mistakes are those of the environment, then those of `read_config`.
+/// Passes the variables to `read_config`. The mistakes are those of the environment, then those of
+/// `read_config`.
 pub(super) fn checked<T>(
     environment: Environment,
     read_config: impl FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<T, Mistakes>,

@@ -24,7 +24,8 @@ impl Default for Log {
 }
 
 impl Log {
-    /// The default of commands: warnings and errors, for a person. Success shows in the command's output.
+    /// The default of commands: warnings and errors, for a person. Success shows in the command's
+    /// output.
     pub(super) fn for_a_command() -> Self {
         Self {
             filter: "warn".to_owned(),

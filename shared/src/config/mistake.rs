@@ -7,7 +7,8 @@ use std::fmt;
 pub struct Mistake {
     /// The variable, or `.env`.
     pub what: String,
-    /// The mistake and the accepted values, as the rest of a sentence that starts with `what`. Holds no secret.
+    /// The mistake and the accepted values, as the rest of a sentence that starts with `what`.
+    /// Holds no secret.
     pub why: String,
 }
 

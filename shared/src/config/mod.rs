@@ -87,8 +87,8 @@ pub struct Config {
     pub poll: PollPace,
     /// `TASK_TIMEOUT`: the time a task has from its submit to its end.
     pub task_timeout: Duration,
-    /// `SUBMIT_ATTEMPTS`: the most attempts to submit a task, over all channels, while it is certain that no
-    /// attempt reached the upstream.
+    /// `SUBMIT_ATTEMPTS`: the most attempts to submit a task, over all channels, while it is
+    /// certain that no attempt reached the upstream.
     pub submit_attempts: u32,
     /// `UPSTREAM_SUBMIT_TIMEOUT`: the longest wait for an upstream's complete response to a submit.
     pub upstream_submit_timeout: Duration,
@@ -164,12 +164,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl Config {
-    /// Reads the environment variables and `.env` in the current folder; the environment overrides the file.
+    /// Reads the environment variables and `.env` in the current folder; the environment overrides
+    /// the file.
     pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
         environment::checked(environment::read(), |lookup| Self::read(program, lookup))
     }
 
-    /// Reads the variables with `lookup`. An empty variable counts as not set. The error holds all mistakes.
+    /// Reads the variables with `lookup`. An empty variable counts as not set. The error holds all
+    /// mistakes.
     pub fn read(
         program: Program,
         lookup: impl Fn(&str) -> Option<String>,
@@ -191,8 +193,8 @@ impl Config {
                 SECOND..=7 * 24 * 60 * MINUTE,
             ),
             submit_attempts: reader.number("SUBMIT_ATTEMPTS", 5, 1..=100),
-            // A call holds its message, and RabbitMQ requeues a message that a consumer holds for 30 minutes.
-            // So the longest call is half of that.
+            // A call holds its message, and RabbitMQ requeues a message that a consumer holds for
+            // 30 minutes. So the longest call is half of that.
             upstream_submit_timeout: reader.duration(
                 "UPSTREAM_SUBMIT_TIMEOUT",
                 150 * SECOND,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::duration;
 use super::mistake::{Mistake, Mistakes, shown};
 
-/// Parses variables one after the other and collects the mistakes. After a mistake a method returns a placeholder;
-/// [`Reader::read`] then returns the mistakes and drops the configuration.
+/// Parses variables one after the other and collects the mistakes. After a mistake a method returns
+/// a placeholder; [`Reader::read`] then returns the mistakes and drops the configuration.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<Mistake>,
@@ -49,8 +49,8 @@ impl<'a> Reader<'a> {
         self.mistakes.iter().any(|mistake| mistake.what == name)
     }
 
-    /// The value parsed by `parse`; `None` if the variable is not set or has a mistake. The message of the mistake
-    /// shows the value, and `takes` as the accepted values.
+    /// The value parsed by `parse`; `None` if the variable is not set or has a mistake. The message
+    /// of the mistake shows the value, and `takes` as the accepted values.
     pub(super) fn parsed<T>(
         &mut self,
         name: &str,

@@ -21,8 +21,8 @@ use crate::store::{Plans, Store};
 /// Why a program ends with exit code 1, in words for the person who started it.
 pub type Failed = Box<dyn Error + Send + Sync>;
 
-/// Reads the configuration, starts the logs and runs `serve`. Returns exit code 1, with the reason on
-/// stderr, if the configuration is not valid or `serve` fails.
+/// Reads the configuration, starts the logs and runs `serve`. Returns exit code 1, with the reason
+/// on stderr, if the configuration is not valid or `serve` fails.
 pub async fn main(
     program: Program,
     serve: impl AsyncFnOnce(Config) -> Result<(), Failed>,
@@ -34,7 +34,8 @@ pub async fn main(
     telemetry::init(&config.log);
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
-        // A person starts the task center. The stderr of the others is a log, in JSON if it is a file.
+        // A person starts the task center. The stderr of the others is a log, in JSON if it is a
+        // file.
         Err(error) if program == Program::TaskCenter => fail(&error),
         Err(error) => {
             tracing::error!("{error}");

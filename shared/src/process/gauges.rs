@@ -1,9 +1,9 @@
-//! The gauges of `GET /metrics` in every program: unfinished tasks, queue lengths, resting channels, whether
-//! database and broker answer.
+//! The gauges of `GET /metrics` in every program: unfinished tasks, queue lengths, resting
+//! channels, whether database and broker answer.
 //!
-//! They are read in the background and not by the scrape, so that `/metrics` answers at once even if the
-//! database hangs. Every process reads the same tables and the same broker, so aggregate a gauge of several
-//! processes with `max`, never with `sum` (`docs/operations.md`).
+//! They are read in the background and not by the scrape, so that `/metrics` answers at once even
+//! if the database hangs. Every process reads the same tables and the same broker, so aggregate a
+//! gauge of several processes with `max`, never with `sum` (`docs/operations.md`).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -55,10 +55,11 @@ pub const FIGURES: &[Figure] = &[
 
 /// The time between two readings.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// The longest time of one reading. A reading changes nothing, so that it can be dropped at any point.
+/// The longest time of one reading. A reading changes nothing, so that it can be dropped at any
+/// point.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause after a reading is at least this many times as long as the reading took, so that counting a million
-/// unfinished tasks does not load the database.
+/// The pause after a reading is at least this many times as long as the reading took, so that
+/// counting a million unfinished tasks does not load the database.
 const PAUSE_FACTOR: u32 = 20;
 /// A task counts as overdue after this time. The sweep leaves it to its message for as long.
 const OVERDUE_AFTER: Duration = Duration::from_secs(10);
@@ -93,8 +94,8 @@ impl Source {
 }
 
 impl Gauges {
-    /// Updates the gauges until a stop is requested. The two sources are read independently, so that a hanging
-    /// broker does not delay the gauges of the database.
+    /// Updates the gauges until a stop is requested. The two sources are read independently, so
+    /// that a hanging broker does not delay the gauges of the database.
     pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
         counter!("task_center_publish_failures_total").increment(0);
         tokio::select! {

@@ -41,7 +41,8 @@ impl Readiness {
     }
 }
 
-/// Whether the ping succeeds in time. A ping changes nothing, so that it can be dropped at any point.
+/// Whether the ping succeeds in time. A ping changes nothing, so that it can be dropped at any
+/// point.
 async fn answers<E: std::fmt::Display>(
     who: &str,
     ping: impl Future<Output = Result<(), E>>,

@@ -1,5 +1,5 @@
-//! The steps of a start: open and migrate the database, connect to the broker, write the environment's channel,
-//! print the address.
+//! The steps of a start: open and migrate the database, connect to the broker, write the
+//! environment's channel, print the address.
 //!
 //! Each step's error is for the person who starts the program, and holds no secret.
 
@@ -23,7 +23,8 @@ pub enum StartError {
     /// The database could not be opened or migrated.
     #[error("DATABASE_URL: {}", .0.in_plain_words())]
     Database(#[source] StoreError),
-    /// Nothing accepted a connection at the database's address, although the pool retried for some seconds.
+    /// Nothing accepted a connection at the database's address, although the pool retried for some
+    /// seconds.
     #[error("DATABASE_URL: the database cannot be reached: nothing there takes connections")]
     NoDatabase,
     /// The broker could not be reached, or its queues could not be declared.

@@ -1,7 +1,7 @@
 //! `task-center demo`: submits, results and refunds, on a temporary database.
 //!
-//! The demo starts everything on free ports and submits six tasks through the public API. One fails upstream and
-//! one is refused. The demo shows their progress, then the listing and the audit.
+//! The demo starts everything on free ports and submits six tasks through the public API. One fails
+//! upstream and one is refused. The demo shows their progress, then the listing and the audit.
 
 mod client;
 mod screen;

@@ -16,8 +16,8 @@ pub struct Scene {
     pub note: &'static str,
 }
 
-/// The six tasks: four succeed, one fails upstream, one is refused. A word that starts with `sim:` orders the
-/// simulator to cause a fault.
+/// The six tasks: four succeed, one fails upstream, one is refused. A word that starts with `sim:`
+/// orders the simulator to cause a fault.
 pub fn scenes() -> Vec<Scene> {
     let song = |name: &'static str, title: &str, end: &'static str, note: &'static str| Scene {
         name,

@@ -23,8 +23,8 @@ impl IntoResponses for Refusals {
 
 /// Fetches one task.
 ///
-/// An unknown id, a malformed id and the id of another user's task get the same error. Its status is 400 and
-/// not 404, as clients of this format expect.
+/// An unknown id, a malformed id and the id of another user's task get the same error. Its status
+/// is 400 and not 404, as clients of this format expect.
 #[utoipa::path(
     get,
     path = "/suno/fetch/{task_id}",

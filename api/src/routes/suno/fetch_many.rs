@@ -50,8 +50,8 @@ impl IntoResponses for Refusals {
 
 /// Fetches up to 1,000 tasks.
 ///
-/// Takes `{"ids":["task_…", …]}`. The tasks are in the order of the ids, each once. Unknown ids and ids of
-/// other users' tasks are left out.
+/// Takes `{"ids":["task_…", …]}`. The tasks are in the order of the ids, each once. Unknown ids and
+/// ids of other users' tasks are left out.
 #[utoipa::path(
     post,
     path = "/suno/fetch",

@@ -21,8 +21,9 @@ pub(crate) fn schema() -> Schema {
         .into()
 }
 
-/// The request's key, if it has one: 1 to 255 printable ASCII characters, the space included. Two requests
-/// are the same if they have the same action, by any of its names, and the same bytes in the body.
+/// The request's key, if it has one: 1 to 255 printable ASCII characters, the space included. Two
+/// requests are the same if they have the same action, by any of its names, and the same bytes in
+/// the body.
 pub(crate) fn from_request(
     headers: &HeaderMap,
     action: Action,

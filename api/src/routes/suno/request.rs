@@ -1,5 +1,5 @@
-//! The body of a submit, checked. Known fields must have their type. Unknown fields are forwarded byte for
-//! byte, so that new features of the upstream work at once.
+//! The body of a submit, checked. Known fields must have their type. Unknown fields are forwarded
+//! byte for byte, so that new features of the upstream work at once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -39,8 +39,8 @@ enum ActionName {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "it describes what `idempotency` reads")]
 struct SubmitHeaders {
-    /// Makes a retry safe: a repeated key gets the first task and is not charged, for 24 hours. 1 to 255
-    /// printable characters.
+    /// Makes a retry safe: a repeated key gets the first task and is not charged, for 24 hours. 1
+    /// to 255 printable characters.
     #[param(rename = "idempotency-key", required = false,
             schema_with = idempotency::schema)]
     idempotency_key: String,
@@ -48,8 +48,9 @@ struct SubmitHeaders {
 
 /// The most attempts of a submit that conflicts with other transactions.
 const ATTEMPTS: u32 = 4;
-/// The longest time since the first attempt after which a submit is retried. A lock that is not granted in
-/// 10 s stays held for long, and the client is better served by a 503 than by a longer wait.
+/// The longest time since the first attempt after which a submit is retried. A lock that is not
+/// granted in 10 s stays held for long, and the client is better served by a 503 than by a longer
+/// wait.
 const RETRY_TIME: Duration = Duration::from_secs(5);
 
 /// The errors of this endpoint.
@@ -120,8 +121,8 @@ pub(crate) async fn submit(
         idempotency,
         deadline: app.clock.now().after(app.task_timeout),
     };
-    // In a tokio task of its own: a client that disconnects cancels this handler, but the stored task's
-    // message must be published.
+    // In a tokio task of its own: a client that disconnects cancels this handler, but the stored
+    // task's message must be published.
     let span = tracing::error_span!("submit", task = %task.task_id, turn = Turn::FIRST.0);
     let stored = tokio::spawn(store(app, task).instrument(span.clone())).await;
     match stored {
@@ -178,7 +179,8 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     answer
 }
 
-/// Stores the task. Retries a conflict with another transaction, which changes nothing, after 10 to 50 ms.
+/// Stores the task. Retries a conflict with another transaction, which changes nothing, after 10 to
+/// 50 ms.
 async fn submit_to_store(app: &App, task: NewTask) -> shared::store::Result<Submitted> {
     let started = app.clock.now();
     for _ in 1..ATTEMPTS {

@@ -145,8 +145,8 @@ impl<'a> TaskItem<'a> {
     }
 }
 
-/// The task's result. A result that is not JSON is logged and shown as none, so that one bad row does not hide
-/// its page.
+/// The task's result. A result that is not JSON is logged and shown as none, so that one bad row
+/// does not hide its page.
 pub(crate) fn result(task: &TaskView) -> Option<&RawValue> {
     let data = task.data.as_deref()?;
     match serde_json::from_str::<&RawValue>(data) {

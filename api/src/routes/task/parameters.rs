@@ -50,8 +50,8 @@ pub(crate) fn refusals() -> [ApiError; 4] {
     ]
 }
 
-/// A request for a listing: `p`, `page_size`, `platform`, `task_id`, `status`, `action`, `start_timestamp` and
-/// `end_timestamp`, each optional.
+/// A request for a listing: `p`, `page_size`, `platform`, `task_id`, `status`, `action`,
+/// `start_timestamp` and `end_timestamp`, each optional.
 #[derive(Debug, Clone)]
 pub struct ListRequest {
     /// The page, from 1.

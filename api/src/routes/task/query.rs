@@ -1,12 +1,14 @@
-//! Strict parsing of query strings. A wrong value is an error that names the parameter; it is never ignored.
+//! Strict parsing of query strings. A wrong value is an error that names the parameter; it is never
+//! ignored.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::{ApiError, Result, Wanted};
 
-/// The parameters of a request. An empty parameter counts as absent, because existing web clients send every
-/// parameter. If a parameter is repeated, the last one counts. Unknown parameters are ignored.
+/// The parameters of a request. An empty parameter counts as absent, because existing web clients
+/// send every parameter. If a parameter is repeated, the last one counts. Unknown parameters are
+/// ignored.
 #[derive(Debug, Clone)]
 pub struct Query(Vec<(String, String)>);
 
@@ -39,8 +41,8 @@ impl Query {
         }
     }
 
-    /// The whole number of a parameter: digits, with an optional sign, and white space around. A number beyond
-    /// 64 bits counts as the nearest within.
+    /// The whole number of a parameter: digits, with an optional sign, and white space around. A
+    /// number beyond 64 bits counts as the nearest within.
     pub fn number(&self, name: &'static str) -> Result<Option<i64>> {
         let Some(text) = self.last(name) else {
             return Ok(None);

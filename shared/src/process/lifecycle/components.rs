@@ -1,5 +1,5 @@
-//! The components of a process. If one ends too early, the process stops, so that its supervisor starts it
-//! again: no process goes on with a missing component.
+//! The components of a process. If one ends too early, the process stops, so that its supervisor
+//! starts it again: no process goes on with a missing component.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -45,8 +45,8 @@ impl Components {
         Self::default()
     }
 
-    /// Starts a component. Messages show `name` after "the": "HTTP server", "sweep". `work` must run until a stop
-    /// is requested, and then end by itself within the grace.
+    /// Starts a component. Messages show `name` after "the": "HTTP server", "sweep". `work` must
+    /// run until a stop is requested, and then end by itself within the grace.
     pub fn spawn<E: Display>(
         &mut self,
         name: &'static str,
@@ -58,9 +58,9 @@ impl Components {
         self.names.insert(task.id(), name);
     }
 
-    /// Runs until `stop` is requested and every component has ended. Components that still run `grace` after the
-    /// request are aborted. If a component ends before the request, in any way, requests `stop` and returns that
-    /// component once the others have ended.
+    /// Runs until `stop` is requested and every component has ended. Components that still run
+    /// `grace` after the request are aborted. If a component ends before the request, in any way,
+    /// requests `stop` and returns that component once the others have ended.
     pub async fn run(mut self, stop: Stop, grace: Duration) -> Result<(), ComponentDied> {
         let outcome = self.until_stop(&stop).await;
         stop.request();

@@ -28,8 +28,8 @@ impl Signal {
     }
 }
 
-/// Makes the first SIGTERM or SIGINT (Ctrl-C) request `stop`, and the second end the process at once with exit
-/// code 143 or 130. Must be called in a Tokio runtime.
+/// Makes the first SIGTERM or SIGINT (Ctrl-C) request `stop`, and the second end the process at
+/// once with exit code 143 or 130. Must be called in a Tokio runtime.
 pub fn stop_on_signals(stop: Stop) -> io::Result<()> {
     let mut signals = Signals::listen()?;
     tokio::spawn(async move {

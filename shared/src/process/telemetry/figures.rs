@@ -1,7 +1,7 @@
 //! Figures: the counters, gauges and histograms of `GET /metrics`.
 //!
-//! Code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`). A program calls
-//! [`Figures::install`], and [`Figures::describe`] with the tables of its figures.
+//! Code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`). A
+//! program calls [`Figures::install`], and [`Figures::describe`] with the tables of its figures.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub enum Figure {
 pub struct Figures(PrometheusHandle);
 
 impl Figures {
-    /// Starts counting for the whole process. Later calls return the same figures. Must be called in a Tokio
-    /// runtime, where it starts the clean-up.
+    /// Starts counting for the whole process. Later calls return the same figures. Must be called
+    /// in a Tokio runtime, where it starts the clean-up.
     pub fn install() -> Self {
         static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
         let handle = INSTALLED.get_or_init(|| {

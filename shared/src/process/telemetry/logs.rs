@@ -15,8 +15,8 @@ use crate::config::{Log, LogFormat};
 
 /// Starts logging for the whole process, panics included. Later calls change nothing.
 ///
-/// A JSON line has `timestamp`, `level`, `target`, `message` and the event's fields on one level, and the array
-/// `spans`, the outermost first, each with its fields.
+/// A JSON line has `timestamp`, `level`, `target`, `message` and the event's fields on one level,
+/// and the array `spans`, the outermost first, each with its fields.
 pub fn init(log: &Log) {
     let terminal = io::stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal {
