@@ -1,6 +1,5 @@
 //! `/healthz`, `/readyz`, `/metrics` of a worker (`docs/contract.md`, "Health and metrics").
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,21 +10,18 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use shared::broker::SharedBroker;
+use shared::process::Process;
 use shared::process::health::{PROMETHEUS, Readiness};
-use shared::process::lifecycle::Stop;
 use shared::process::start::StartError;
 use shared::process::telemetry::Figures;
 use shared::store::Store;
 use tokio::net::TcpListener;
 
 /// What the three endpoints report on.
-pub struct Health {
-    /// The database.
-    pub store: Store,
-    /// The broker.
-    pub broker: SharedBroker,
-    /// The metrics.
-    pub figures: Figures,
+struct Health {
+    store: Store,
+    broker: SharedBroker,
+    figures: Figures,
 }
 
 /// Binds `WORKER_BIND`; port 0 binds any free port.
@@ -39,16 +35,22 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// Serves the three endpoints on `listener` until a stop is requested.
-pub async fn serve(health: Health, listener: TcpListener, stop: Stop) -> io::Result<()> {
+/// Adds a server of the three endpoints to the components of `process`.
+pub fn spawn(process: &mut Process, listener: TcpListener) {
+    let health = Health {
+        store: process.store.clone(),
+        broker: process.broker.clone(),
+        figures: process.figures.clone(),
+    };
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(health));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { stop.requested().await })
-        .await
+    let stop = process.stop.clone();
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
+    process.spawn("health server", server.into_future());
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {

@@ -6,8 +6,7 @@ use clap::Parser;
 use shared::config::{Config, Program};
 use shared::process::start::announce;
 use shared::process::{self, Failed, Process};
-use worker::health::{self, Health};
-use worker::{Settings, run, start};
+use worker::{Settings, health, run, start};
 
 /// The command line of `worker`, which has no arguments.
 #[derive(Parser)]
@@ -17,9 +16,9 @@ struct Cli {}
 const ABOUT: &str = "\
 The queue side of the task center: submits tasks to upstreams and polls them.
 
-Start as many as you like, each with a WORKER_BIND of its own. A worker takes no arguments: all is
-configured by the environment, see .env.example; DATABASE_URL and AMQP_URL are required. It stops on
-SIGTERM, once what is under way is finished.";
+Any number of workers can run, each with its own WORKER_BIND. A worker takes no arguments. It is
+configured by the environment, see .env.example; DATABASE_URL and AMQP_URL are required. On SIGTERM
+it finishes the calls under way and exits.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,13 +35,7 @@ async fn work(config: Config) -> Result<(), Failed> {
     start::spawn(&mut process, settings, move || {
         announce(&format!("http://{address}"));
     })?;
-    let health = Health {
-        store: process.store.clone(),
-        broker: process.broker.clone(),
-        figures: process.figures.clone(),
-    };
-    let server = health::serve(health, listener, process.stop.clone());
-    process.spawn("health server", server);
+    health::spawn(&mut process, listener);
     let ended = process.run(run::grace(settings)).await;
     process.close().await;
     Ok(ended?)
