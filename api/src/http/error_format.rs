@@ -68,7 +68,8 @@ impl Surface {
         }
     }
 
-    /// The text of an error. On `/api/*` an internal error has the text of `docs/task-center-api.zh.md`.
+    /// The text of an error. On `/api/*` an internal error has the text of
+    /// `docs/task-center-api.zh.md`.
     pub(crate) fn text(self, error: &ApiError) -> Text {
         match (self, error) {
             (Self::Api, ApiError::Internal) => Text {
