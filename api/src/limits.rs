@@ -1,4 +1,4 @@
-//! The bounds of a request (contract, sections 1 to 3). Error texts and `/openapi.json` name them.
+//! The bounds of a request (`docs/contract.md`). Error texts and `/openapi.json` name them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The language of a response: Chinese by default, English if `Accept-Language` prefers it
-//! (contract, section 1).
+//! (`docs/contract.md`, "Callers and credentials").
 
 use std::borrow::Cow;
 
