@@ -42,14 +42,14 @@ async fn end_by(mut server: Process, signal: Signal) -> (Option<i32>, String) {
 }
 
 /// Starts a server, stops it once it serves, and returns the exit code and the log.
-async fn served(launch: Launch) -> (Option<i32>, String) {
+async fn served(launch: &Launch) -> (Option<i32>, String) {
     let mut server = launch.start("api");
     server.url().await;
     end_by(server, Signal::Terminate).await
 }
 
 /// The log of a server that must not start: exit code 1, and nothing on stdout.
-async fn refusal(launch: Launch) -> String {
+async fn refusal(launch: &Launch) -> String {
     let mut server = launch.start("api");
     let status = server.ended(SOON).await;
     assert_eq!((status.code(), server.words().as_str()), (Some(1), ""));
@@ -123,7 +123,7 @@ async fn the_upstream_of_the_environment_is_the_channel_default() {
     let operator = Operator::new();
     let launch = operator.serving();
     let launch = launch.env("SUNO_BASE_URL", "https://u.example/");
-    let (code, log) = served(launch.env("SUNO_API_KEY", "hunter2")).await;
+    let (code, log) = served(&launch.env("SUNO_API_KEY", "hunter2")).await;
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
     let channels = operator.json("channel list");
@@ -134,7 +134,7 @@ async fn the_upstream_of_the_environment_is_the_channel_default() {
 #[tokio::test]
 async fn a_public_address_without_tls_is_warned_of() {
     let operator = Operator::new();
-    let (_, log) = served(operator.serving().env("API_BIND", "0.0.0.0:0")).await;
+    let (_, log) = served(&operator.serving().env("API_BIND", "0.0.0.0:0")).await;
     assert!(log.contains("API_BIND is public"), "{log}");
 }
 
@@ -143,7 +143,7 @@ async fn an_address_that_is_taken_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let taken = TcpListener::bind("127.0.0.1:0").and_then(|held| Ok((held.local_addr()?, held)));
     let (address, _held) = taken.expect("a port is free");
-    let reason = refusal(operator.serving().env("API_BIND", address.to_string())).await;
+    let reason = refusal(&operator.serving().env("API_BIND", address.to_string())).await;
     let expected = format!("API_BIND: cannot listen on {address}: ");
     assert!(reason.contains(&expected), "{reason}");
 }
@@ -153,7 +153,7 @@ async fn a_broker_that_is_not_there_is_a_reason_that_names_its_variable() {
     let operator = Operator::new();
     let url = "amqp://operator:hunter2@127.0.0.1:1/%2f";
     let launch = operator.serving().arguments(&[]);
-    let reason = refusal(launch.env("AMQP_URL", url)).await;
+    let reason = refusal(&launch.env("AMQP_URL", url)).await;
     let expected = "AMQP_URL: the broker cannot be reached";
     assert!(reason.contains(expected), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");
