@@ -1,78 +1,119 @@
-//! What must hold after every scenario on a site, once it is calm.
+//! What must hold after every scenario, once all tasks have ended.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::books::{Books, Source, Sums};
-use crate::counts;
-use crate::record::Asked;
-use crate::run::Run;
-use crate::site::Site;
+use harness::operator::Operator;
+use harness::upstream::Upstream;
+use tokio::time::{Instant, sleep};
 
-/// What is expected beside balanced books.
+use crate::cluster::Cluster;
+use crate::count_check;
+use crate::ledger_check::{Database, Sums, Tables};
+use crate::run::Run;
+use crate::submits::Submit;
+
+/// What the tables must agree with.
 #[derive(Debug, Default)]
 pub struct Expected {
-    /// What clients asked for and were told.
-    pub asked: Vec<Asked>,
-    /// What was granted, by the user's name.
+    /// The submits of all clients.
+    pub submits: Vec<Submit>,
+    /// The quota that was granted, by the user's name.
     pub granted: HashMap<String, i64>,
-    /// Messages that are parked on purpose.
+    /// Whether the scenario parks messages on purpose.
     pub parked: bool,
 }
 
-/// Waits until every task is settled, `within` a time, and proves the books. Breaks, and what was
-/// counted, go to the run's report.
-pub async fn check(run: &Run, site: &Site, within: Duration, expected: &Expected) -> Sums {
-    let settled = site.settled(within).await;
+/// Waits until every task has ended, `within` a time, and checks everything. Violations and sums go
+/// to the run's report.
+pub async fn check(run: &Run, cluster: &Cluster, within: Duration, expected: &Expected) -> Sums {
+    let settled = settled(cluster, within).await;
     run.fact("settled_after_s", settled.as_secs_f64());
-    let mut database = site.connect().await;
-    let books = Books::read(Source::Postgres(&mut database)).await;
-    let breaks = books.breaks().into_iter();
-    for why in breaks.chain(books.breaks_of(&expected.asked, &expected.granted)) {
-        run.broke(why);
-    }
-    for why in counts::breaks(Source::Postgres(&mut database)).await {
-        run.broke(why);
-    }
-    upstreams(run, site, &books).await;
-    let audit = site.operator().run(&["audit"]).await;
-    if audit.code != 0 {
-        run.broke(format!("audit: {}{}", audit.stdout, audit.stderr));
-    }
+    let database = Database::Postgres(cluster.connect().await);
+    let upstreams = cluster.channels.iter().map(|channel| &channel.upstream);
+    let sums = check_tables(run, database, cluster.operator(), upstreams, expected).await;
     if !expected.parked
-        && let Some(parked) = site.rabbitmq.parked().await
+        && let Some(parked) = cluster.rabbitmq.parked().await
     {
-        run.broke(format!("no worker could handle {parked}"));
+        run.violation(format!("a message is parked: {parked}"));
     }
-    let sums = books.sums();
-    run.fact("books", &sums);
     sums
 }
 
-/// No task was accepted twice, by any upstreams taken together; each SUCCESS was accepted by one.
-async fn upstreams(run: &Run, site: &Site, books: &Books) {
-    let (titles, successes): (Vec<String>, Vec<bool>) = books
-        .tasks
-        .values()
-        .filter(|task| !task.title.is_empty())
-        .map(|task| (task.title.clone(), task.status == "SUCCESS"))
-        .unzip();
+/// Waits until no task is unfinished; returns how long that took.
+pub async fn settled(cluster: &Cluster, within: Duration) -> Duration {
+    all_end(within, async || Database::Postgres(cluster.connect().await)).await
+}
+
+/// The same for any database.
+pub async fn all_end(within: Duration, connect: impl AsyncFn() -> Database) -> Duration {
+    let started = Instant::now();
+    loop {
+        let unfinished: Vec<(i64,)> = connect()
+            .await
+            .rows("SELECT id FROM unfinished_tasks")
+            .await;
+        let (unfinished, waited) = (unfinished.len(), started.elapsed());
+        if unfinished == 0 {
+            return waited;
+        }
+        assert!(
+            waited < within,
+            "{unfinished} tasks are unfinished, {within:?} after the last fault"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Checks ledger, listing counts, upstreams and `audit` of any database.
+pub async fn check_tables(
+    run: &Run,
+    mut database: Database,
+    operator: &Operator,
+    upstreams: impl Iterator<Item = &Upstream>,
+    expected: &Expected,
+) -> Sums {
+    let tables = Tables::read(&mut database).await;
+    let mut violations = tables.violations(expected);
+    violations.extend(count_check::violations(&mut database).await);
+    violations.extend(upstream_violations(run, upstreams, &tables).await);
+    let audit = operator.run(&["audit"]).await;
+    if audit.code != 0 {
+        violations.push(format!("audit: {}{}", audit.stdout, audit.stderr));
+    }
+    for violation in violations {
+        run.violation(violation);
+    }
+    let sums = tables.sums();
+    run.fact("ledger", &sums);
+    sums
+}
+
+/// The upstreams together accepted no task twice, and each SUCCESS once.
+async fn upstream_violations(
+    run: &Run,
+    upstreams: impl Iterator<Item = &Upstream>,
+    tables: &Tables,
+) -> Vec<String> {
+    let tasks = tables.tasks.values().filter(|task| !task.title.is_empty());
+    let tasks: Vec<_> = tasks.collect();
+    let titles: Vec<String> = tasks.iter().map(|task| task.title.clone()).collect();
     let mut accepted = vec![0; titles.len()];
-    let (mut asked, mut most) = (0, 0);
-    for channel in &site.channels {
-        let counts = channel.upstream.all_asked_and_accepted(&titles).await;
-        for (total, (of_asked, of_accepted)) in accepted.iter_mut().zip(counts) {
+    let mut submits = 0;
+    for upstream in upstreams {
+        let counts = upstream.all_asked_and_accepted(&titles).await;
+        for (total, (of_submits, of_accepted)) in accepted.iter_mut().zip(counts) {
             *total += of_accepted;
-            asked += of_asked;
+            submits += of_submits;
         }
     }
-    for ((title, times), success) in titles.iter().zip(&accepted).zip(successes) {
-        most = most.max(*times);
-        if *times > 1 || success && *times != 1 {
-            run.broke(format!("{title:?} was accepted upstream {times} times"));
-        }
-    }
-    run.fact("upstream_submits", asked);
+    run.fact("upstream_submits", submits);
     run.fact("upstream_accepted", accepted.iter().sum::<u64>());
+    let most = accepted.iter().max().copied().unwrap_or_default();
     run.fact("upstream_accepted_most_of_one_task", most);
+    let wrong = |(task, times): (&&crate::ledger_check::Task, &u64)| {
+        let wrong = *times > 1 || task.status == "SUCCESS" && *times != 1;
+        wrong.then(|| format!("{:?} was accepted {times} times upstream", task.title))
+    };
+    tasks.iter().zip(&accepted).filter_map(wrong).collect()
 }

@@ -1,25 +1,34 @@
-//! Breaks everything that can break, on real servers, and proves that the books balance after it
-//! (`docs/chaos.md`).
+//! Injects faults into real processes on real servers, and then checks that money and tasks are
+//! exact (`docs/chaos.md`).
 //!
-//! | file | what it holds |
+//! | module | what it holds |
 //! |---|---|
-//! | [`scenario`] | what is broken, and what exactly must come of it |
-//! | [`run`], [`report`] | one run of a scenario, and what is told of it |
-//! | [`site`], [`member`] | API, workers and upstreams as processes, on wires of their own |
-//! | [`load`], [`monkey`] | random load, and random faults |
-//! | [`record`], [`books`], [`check`] | what clients were told, what the tables hold, and that both agree |
-//! | [`counts`] | whether listings count right |
-//! | [`metrics`] | figures of a process |
+//! | [`scenario`] | the scenarios: which fault, and what must hold after it |
+//! | [`run`], [`report`] | one run of a scenario, and the report |
+//! | `cluster` | APIs, workers and upstreams, each behind proxies of its own |
+//! | `wire_patterns` | byte patterns that let a proxy recognise a step on the wire |
+//! | `clients`, `submits` | clients that repeat their submits, and the answers they got |
+//! | `random_load`, `random_faults` | load and faults for `money` |
+//! | `check`, `ledger_check`, `count_check` | what must hold once all tasks have ended |
+//! | `metrics` | a process's Prometheus metrics |
 
-pub mod books;
-pub mod check;
-pub mod counts;
-pub mod load;
-pub mod member;
-pub mod metrics;
-pub mod monkey;
-pub mod record;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+mod check;
+mod clients;
+mod cluster;
+mod count_check;
+mod ledger_check;
+mod metrics;
+mod random_faults;
+mod random_load;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod site;
+mod submits;
+mod wire_patterns;
+
+/// Locks a mutex also after another holder panicked: the run reports that panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

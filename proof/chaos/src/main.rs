@@ -1,5 +1,4 @@
-//! `chaos`: breaks everything that can break, on real servers of its own, and reports whether the
-//! books balance after it.
+//! `chaos`: injects faults on servers of its own, and reports whether money and tasks stayed exact.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -13,8 +12,8 @@ use chaos::scenario;
 use clap::Parser;
 use harness::servers::Servers;
 
-/// Breaks everything that can break, on a PostgreSQL and a RabbitMQ of its own, with real API, worker
-/// and upstream processes, and reports whether the books balance after it. Build the programs first:
+/// Injects faults into real API, worker and upstream processes, on a PostgreSQL and a RabbitMQ of its
+/// own, and reports whether money and tasks stayed exact. Build the programs first:
 /// cargo build --workspace --bins
 #[derive(Debug, Parser)]
 #[command(name = "chaos", version)]
@@ -22,13 +21,13 @@ struct Options {
     /// Run this scenario only; may be given more than once
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
-    /// Where all chance comes from: the same seed asks for the same load and the same faults
+    /// The seed of all random choices: the same seed means the same load and the same faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How long each scenario goes on that goes on for as long as one likes: 90s, 30m
+    /// How long a scenario without a fixed length goes on: 90s, 30m, 2h
     #[arg(long, value_parser = duration)]
     duration: Option<Duration>,
-    /// Write the report as JSON to this file, too
+    /// Write the report to this file, too, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Print the names of the scenarios, and what happens in them
@@ -42,13 +41,13 @@ async fn main() -> ExitCode {
     let chosen = match choose(&options.scenarios) {
         Ok(chosen) => chosen,
         Err(unknown) => {
-            eprintln!("chaos: there is no scenario {unknown:?}; --list names them");
+            eprintln!("chaos: there is no scenario {unknown:?}; --list prints their names");
             return ExitCode::from(2);
         }
     };
     if options.list {
         for scenario in chosen {
-            // Whoever reads may have seen enough.
+            // The reader may close the pipe early.
             let _ = writeln!(io::stdout(), "{}\n    {}", scenario.name, scenario.about);
         }
         return ExitCode::SUCCESS;
@@ -57,15 +56,13 @@ async fn main() -> ExitCode {
     let mut outcomes = Vec::new();
     for scenario in chosen {
         let lasts = options.duration.or(scenario.lasts).unwrap_or_default();
-        eprintln!("{} (seed {}) …", scenario.name, options.seed);
+        let name = scenario.name;
+        eprintln!("{name} (seed {}) …", options.seed);
         let outcome = scenario.run(&servers, options.seed, lasts).await;
-        let verdict = if outcome.holds() { "holds" } else { "BREAKS" };
-        eprintln!(
-            "{}: {verdict} after {:.1} s",
-            scenario.name, outcome.seconds
-        );
-        if !outcome.holds() {
-            eprintln!("{}\n{}", outcome.breaks.join("\n"), outcome.logs);
+        let verdict = if outcome.passed() { "passed" } else { "FAILED" };
+        eprintln!("{name}: {verdict} after {:.1} s", outcome.seconds);
+        if !outcome.passed() {
+            eprintln!("{}\n{}", outcome.violations.join("\n"), outcome.logs);
         }
         outcomes.push(outcome);
     }
@@ -79,24 +76,23 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if report.holds {
+    if report.passed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// The scenarios of these names, in the order in which they run; all of them without a name.
+/// The scenarios with these names, in the order in which they run; all scenarios without a name. An
+/// unknown name is the error.
 fn choose(names: &[String]) -> Result<Vec<Scenario>, String> {
-    let all = scenario::all();
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| all.iter().all(|one| one.name != **name))
-    {
+    let mut all = scenario::all();
+    let is_unknown = |name: &&String| all.iter().all(|one| one.name != **name);
+    if let Some(unknown) = names.iter().find(is_unknown) {
         return Err(unknown.clone());
     }
-    let chosen = |one: &Scenario| names.is_empty() || names.iter().any(|name| name == one.name);
-    Ok(all.into_iter().filter(chosen).collect())
+    all.retain(|one| names.is_empty() || names.iter().any(|name| name == one.name));
+    Ok(all)
 }
 
 /// `90s`, `30m`, `2h`.

@@ -1,29 +1,34 @@
-//! The figures of an API or a worker, as Prometheus reads them.
+//! Reads the Prometheus metrics of an API or a worker.
 
 use harness::client::http;
 
-use crate::member::Member;
+use crate::cluster::Node;
 
-/// What `/metrics` said at one moment.
+/// The text of `/metrics` at one moment.
 #[derive(Debug)]
-pub struct Figures(String);
+pub struct Metrics(pub String);
 
-impl Figures {
-    /// Asks a process that serves.
-    pub async fn of(member: &Member) -> Self {
-        let answer = http().get(format!("{}/metrics", member.url)).send().await;
-        let text = answer.expect("it serves its figures").text().await;
-        Self(text.expect("figures are a text"))
+impl Metrics {
+    /// Reads the metrics of a process; `None` while it does not answer.
+    pub async fn try_read(node: &Node) -> Option<Self> {
+        let answer = http().get(format!("{}/metrics", node.url)).send().await;
+        answer.ok()?.text().await.ok().map(Self)
     }
 
-    /// The sum of all counters of `name` that have each of these labels, written as `queue="submit"`.
+    /// Reads the metrics of a process that must answer.
+    pub async fn read(node: &Node) -> Self {
+        let metrics = Self::try_read(node).await;
+        metrics.unwrap_or_else(|| panic!("{} serves no metrics", node.name))
+    }
+
+    /// The sum of a counter over all series that have these labels, written as `queue="submit"`.
     pub fn sum(&self, name: &str, labels: &[&str]) -> u64 {
-        let lines = self.0.lines().filter(|line| {
+        let series = self.0.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
                 && labels.iter().all(|label| line.contains(label))
         });
         let value = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
-        lines.filter_map(value).sum()
+        series.filter_map(value).sum()
     }
 }

@@ -1,30 +1,30 @@
-//! The report: for a person as Markdown, for a machine as JSON.
+//! The report of a whole run: Markdown for people, JSON for programs.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::run::Outcome;
 
-/// What a whole run found.
+/// The results of all scenarios.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Whether everything held.
-    pub holds: bool,
-    /// How many breaks there were.
-    pub breaks: usize,
-    /// Each scenario.
+    /// Whether every scenario passed.
+    pub passed: bool,
+    /// The number of violations in all scenarios.
+    pub violations: usize,
+    /// One result per scenario.
     pub scenarios: Vec<Outcome>,
 }
 
 impl Report {
-    /// Of these outcomes.
+    /// Sums the results up.
     pub fn of(scenarios: Vec<Outcome>) -> Self {
-        let breaks = scenarios.iter().map(|outcome| outcome.breaks.len()).sum();
+        let violations = scenarios.iter().map(|one| one.violations.len()).sum();
         Self {
-            holds: breaks == 0,
-            breaks,
+            passed: violations == 0,
+            violations,
             scenarios,
         }
     }
@@ -34,23 +34,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| scenario | seed | took | |\n|---|---|---|---|")?;
         for outcome in &self.scenarios {
-            let verdict = match outcome.breaks.len() {
-                0 => "holds".to_owned(),
-                breaks => format!("**{breaks} breaks**"),
+            let verdict = match outcome.violations.len() {
+                0 => "passed".to_owned(),
+                violations => format!("**{violations} violations**"),
             };
-            let Outcome {
-                scenario,
-                seed,
-                seconds,
-                ..
-            } = outcome;
-            writeln!(f, "| {scenario} | {seed} | {seconds:.1} s | {verdict} |")?;
+            let (name, seed, seconds) = (outcome.scenario, outcome.seed, outcome.seconds);
+            writeln!(f, "| {name} | {seed} | {seconds:.1} s | {verdict} |")?;
         }
         for outcome in &self.scenarios {
             write!(f, "\n{outcome}")?;
         }
-        let (scenarios, breaks) = (self.scenarios.len(), self.breaks);
-        writeln!(f, "\nscenarios: {scenarios}, breaks: {breaks}")
+        let (scenarios, violations) = (self.scenarios.len(), self.violations);
+        writeln!(f, "\nscenarios: {scenarios}, violations: {violations}")
     }
 }
 
@@ -61,39 +56,35 @@ impl fmt::Display for Outcome {
             writeln!(f, "| | |\n|---|---|")?;
         }
         for (name, value) in &self.facts {
-            writeln!(f, "| {} | {} |", name.replace('_', " "), in_words(value))?;
+            writeln!(f, "| {} | {} |", name.replace('_', " "), plain(value))?;
         }
-        for why in &self.breaks {
-            writeln!(f, "- BREAK: {why}")?;
+        for violation in &self.violations {
+            writeln!(f, "- VIOLATION: {violation}")?;
         }
-        if !self.holds() {
+        if !self.passed() {
             let (scenario, seed) = (self.scenario, self.seed);
             writeln!(
                 f,
-                "\nAgain: `cargo run -p chaos -- --scenario {scenario} --seed {seed}`"
+                "\nRun again: `cargo run -p chaos -- --scenario {scenario} --seed {seed}`"
             )?;
         }
         Ok(())
     }
 }
 
-/// `a 3, b 4` for an object, the value itself for anything else.
-fn in_words(value: &Value) -> String {
+/// `a 3, b (c 1, d 2)` for objects, the value itself for anything else.
+fn plain(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let mut words = String::new();
-            for (name, value) in fields {
-                let comma = if words.is_empty() { "" } else { ", " };
-                let nested = value.is_object();
-                let value = in_words(value);
-                let name = name.replace('_', " ");
-                let _ = if nested {
-                    write!(words, "{comma}{name} ({value})")
+            let field = |(name, value): (&String, &Value)| {
+                let (name, text) = (name.replace('_', " "), plain(value));
+                if value.is_object() {
+                    format!("{name} ({text})")
                 } else {
-                    write!(words, "{comma}{name} {value}")
-                };
-            }
-            words
+                    format!("{name} {text}")
+                }
+            };
+            fields.iter().map(field).collect::<Vec<_>>().join(", ")
         }
         Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
             Some(fraction) => format!("{fraction:.2}"),

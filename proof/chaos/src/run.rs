@@ -1,7 +1,8 @@
-//! One run of one scenario: what it is given, what it notes, and how it ends.
+//! Scenarios, and one run of a scenario.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -10,145 +11,174 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::site::{Setup, Site};
+use crate::cluster::{Cluster, Setup};
+use crate::lock;
 use harness::servers::Servers;
 
-/// How much longer than its duration a scenario may take before it counts as one that hangs.
-const LONGEST: Duration = Duration::from_mins(12);
+/// A scenario that takes this much longer than its duration hangs.
+const LIMIT: Duration = Duration::from_mins(12);
 
-/// Something that is broken on purpose, and what must hold after it.
-#[derive(Clone, Copy)]
+/// Faults, and what must hold after them.
+#[derive(Clone)]
 pub struct Scenario {
-    /// What it is called on the command line: lower case words with hyphens.
+    /// Its name on the command line: lower case words with hyphens.
     pub name: &'static str,
-    /// What happens in it, in one sentence.
+    /// What happens, and what must come of it.
     pub about: &'static str,
-    /// Whether it breaks the servers themselves, so that nothing else may run beside it.
-    pub harsh: bool,
-    /// For how long it goes on in a short run, if it goes on for as long as one likes.
+    /// Whether it breaks the shared servers, so that nothing else may run at the same time.
+    pub exclusive: bool,
+    /// The length of a short run; `None` if the scenario has one fixed length.
     pub lasts: Option<Duration>,
-    /// What it does. It panics, or notes a break, when something does not hold.
-    pub body: for<'a> fn(&'a Run) -> LocalBoxFuture<'a, ()>,
+    body: Body,
 }
+
+type Body = Arc<dyn for<'a> Fn(&'a Run) -> LocalBoxFuture<'a, ()> + Send + Sync>;
 
 /// A run of a scenario.
 #[derive(Debug)]
-pub struct Run {
-    /// The servers; a gentle scenario leaves them alone.
+pub(crate) struct Run {
     pub servers: Arc<Servers>,
-    /// Where all chance comes from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// For how long it goes on, if it goes on for as long as one likes.
+    /// How long faults go on; zero for a scenario with a fixed length.
     pub duration: Duration,
     found: Mutex<Found>,
 }
 
 #[derive(Debug, Default)]
 struct Found {
-    breaks: Vec<String>,
+    violations: Vec<String>,
     facts: BTreeMap<&'static str, Value>,
     logs: String,
 }
 
-/// What a run found.
+/// The result of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// The scenario.
+    /// The scenario's name.
     pub scenario: &'static str,
-    /// What happens in it.
+    /// What happens in the scenario.
     pub about: &'static str,
-    /// The seed it was run with.
+    /// The seed of the run.
     pub seed: u64,
-    /// How long it took.
+    /// How long the run took.
     pub seconds: f64,
-    /// What did not hold: nothing, when all is well.
-    pub breaks: Vec<String>,
+    /// What did not hold; empty if the run passed.
+    pub violations: Vec<String>,
     /// What was counted and measured.
     pub facts: BTreeMap<&'static str, Value>,
-    /// The ends of the logs, when something did not hold.
+    /// The last lines of all logs, if the run failed.
     #[serde(skip)]
     pub logs: String,
 }
 
 impl Outcome {
-    /// Whether all is well.
-    pub fn holds(&self) -> bool {
-        self.breaks.is_empty()
+    /// Whether everything held.
+    pub fn passed(&self) -> bool {
+        self.violations.is_empty()
     }
 }
 
 impl Scenario {
-    /// Runs it.
+    /// A scenario of a fixed length that leaves the servers alone. `body` panics, or calls
+    /// [`Run::violation`], if something does not hold.
+    pub(crate) fn new<F>(name: &'static str, about: &'static str, body: F) -> Self
+    where
+        F: AsyncFn(&Run) + Copy + Send + Sync + 'static,
+    {
+        Self {
+            name,
+            about,
+            exclusive: false,
+            lasts: None,
+            body: shared(move |run| Box::pin(async move { body(run).await })),
+        }
+    }
+
+    /// The scenario breaks the servers.
+    pub(crate) fn exclusive(mut self) -> Self {
+        self.exclusive = true;
+        self
+    }
+
+    /// The scenario goes on as long as the caller likes; a short run takes so many seconds.
+    pub(crate) fn lasts(mut self, seconds: u64) -> Self {
+        self.lasts = Some(Duration::from_secs(seconds));
+        self
+    }
+
+    /// Runs it once.
     pub async fn run(&self, servers: &Arc<Servers>, seed: u64, duration: Duration) -> Outcome {
         let started = Instant::now();
         let run = Run {
             servers: Arc::clone(servers),
             seed,
-            duration: if self.lasts.is_some() {
-                duration
-            } else {
-                Duration::ZERO
-            },
+            duration: self.lasts.map(|_| duration).unwrap_or_default(),
             found: Mutex::default(),
         };
-        let limit = run.duration + LONGEST;
+        let limit = run.duration + LIMIT;
         match timeout(limit, caught((self.body)(&run))).await {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => run.broke(why),
-            Err(_) => run.broke(format!("it takes longer than {limit:?}")),
+            Ok(Err(panic)) => run.violation(panic),
+            Err(_) => run.violation(format!("it takes longer than {limit:?}")),
         }
-        let found = run
-            .found
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let found = run.found.into_inner();
+        let found = found.unwrap_or_else(PoisonError::into_inner);
         Outcome {
             scenario: self.name,
             about: self.about,
             seed,
             seconds: started.elapsed().as_secs_f64(),
-            breaks: found.breaks,
+            violations: found.violations,
             facts: found.facts,
             logs: found.logs,
         }
     }
 }
 
+/// Only for type inference: the closure takes a reference of any lifetime.
+fn shared<F>(body: F) -> Body
+where
+    F: for<'a> Fn(&'a Run) -> LocalBoxFuture<'a, ()> + Send + Sync + 'static,
+{
+    Arc::new(body)
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl Run {
-    /// Starts a site, does `work` on it, and takes it down, whatever becomes of it.
-    pub async fn on_site(&self, setup: &Setup, work: impl AsyncFnOnce(&Site)) {
-        let site = Box::pin(Site::start(&self.servers, setup)).await;
-        if let Err(why) = caught(Box::pin(work(&site))).await {
-            self.broke(why);
+    /// Starts a cluster, does `work` on it, and takes it down, also after a panic.
+    pub async fn on_cluster(&self, setup: &Setup, work: impl AsyncFnOnce(&Cluster)) {
+        let cluster = Box::pin(Cluster::start(&self.servers, setup)).await;
+        if let Err(panic) = caught(Box::pin(work(&cluster))).await {
+            self.violation(panic);
         }
-        for panic in site.panics() {
-            self.broke(panic);
+        for panic in cluster.panics() {
+            self.violation(panic);
         }
-        self.keep_logs(&site);
-        // What went wrong before is worth more than what goes wrong now.
-        if let Err(why) = caught(site.take_down()).await {
-            self.broke(format!("taking it down: {why}"));
+        {
+            let mut found = lock(&self.found);
+            if !found.violations.is_empty() {
+                found.logs.push_str(&cluster.logs());
+            }
         }
-    }
-
-    fn keep_logs(&self, site: &Site) {
-        let mut found = self.found();
-        if !found.breaks.is_empty() {
-            found.logs.push_str(&site.logs());
+        if let Err(panic) = caught(cluster.take_down()).await {
+            self.violation(format!("taking the cluster down: {panic}"));
         }
     }
 
-    /// Notes something that does not hold.
-    pub fn broke(&self, why: impl Into<String>) {
-        self.found().breaks.push(why.into());
+    /// Adds something that does not hold.
+    pub fn violation(&self, what: impl Into<String>) {
+        lock(&self.found).violations.push(what.into());
     }
 
-    /// Notes something for the report.
+    /// Adds a value to the report.
     pub fn fact(&self, name: &'static str, value: impl Serialize) {
         let value = serde_json::to_value(value).unwrap_or_default();
-        self.found().facts.insert(name, value);
-    }
-
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.found).facts.insert(name, value);
     }
 }

@@ -1,5 +1,5 @@
-//! A short run of every scenario, each with a fixed seed: the gentle ones side by side, then those
-//! that break the servers, one by one. Long runs are the program's.
+//! A short run of every scenario with a fixed seed: eight at a time, and then one by one those that
+//! break the servers. Long runs are for the program.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,15 +9,14 @@ use chaos::scenario;
 use harness::servers::Servers;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
-/// How many gentle ones run at once: most of their time is waiting.
+/// How many scenarios run at the same time. They mostly wait.
 const AT_ONCE: usize = 8;
 
-/// The seed of short runs.
 const SEED: u64 = 1;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    // The servers die with the thread that started them: this one.
+    // The servers are killed when the thread that started them ends: the main thread.
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     let wanted = |scenario: &Scenario| {
         let filter = arguments.filter.as_ref();
@@ -25,13 +24,14 @@ fn main() -> ExitCode {
     };
     let any = !arguments.list && scenario::all().iter().any(wanted);
     let servers = any.then(|| Arc::new(runtime.block_on(Servers::start())));
-    let (harsh, gentle): (Vec<_>, Vec<_>) = scenario::all().into_iter().partition(|one| one.harsh);
-    let gentle = run(&arguments, AT_ONCE, gentle, servers.as_ref());
-    let harsh = run(&arguments, 1, harsh, servers.as_ref());
+    let (exclusive, others): (Vec<_>, Vec<_>) =
+        scenario::all().into_iter().partition(|one| one.exclusive);
+    let others = run(&arguments, AT_ONCE, others, servers.as_ref());
+    let exclusive = run(&arguments, 1, exclusive, servers.as_ref());
     if let Some(servers) = servers {
         runtime.block_on(servers.take_down());
     }
-    if gentle.has_failed() || harsh.has_failed() {
+    if others.has_failed() || exclusive.has_failed() {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -54,7 +54,7 @@ fn run(
             let servers = servers.ok_or("there are no servers")?;
             let lasts = scenario.lasts.unwrap_or_default();
             let outcome = runtime.block_on(scenario.run(&servers, SEED, lasts));
-            if outcome.holds() {
+            if outcome.passed() {
                 return Ok(());
             }
             Err(Failed::from(format!("{outcome}\n{}", outcome.logs)))

@@ -181,7 +181,7 @@ async fn a_server_that_is_not_there_is_a_reset() {
 async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
     let (proxy, mut told) = echo().await;
     let (mut held, mut other) = (connect(&proxy).await, connect(&proxy).await);
-    let mut gate = proxy.hold(&[Pattern::to_server("BEGIN"), Pattern::to_server("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")]);
     say(&mut other, "COMMIT").await;
     hear(&mut other, "COMMIT").await;
     say(&mut held, "BEGIN").await;
@@ -204,7 +204,7 @@ async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
 async fn a_gate_in_the_answer_lets_the_question_through() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Pattern::to_server("ask"), Pattern::from_server("ask")]);
+    let mut gate = proxy.hold(&[Pattern::to_server(b"ask"), Pattern::from_server(b"ask")]);
     say(&mut client, "ask").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     assert_eq!(told.recv().await.as_deref(), Some("ask"));
@@ -217,7 +217,7 @@ async fn a_gate_in_the_answer_lets_the_question_through() {
 async fn what_a_gate_resets_never_arrives_and_the_next_connection_is_carried() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Pattern::to_server("two")]);
+    let mut gate = proxy.hold(&[Pattern::to_server(b"two")]);
     say(&mut client, "one").await;
     hear(&mut client, "one").await;
     say(&mut client, "two").await;
@@ -235,7 +235,7 @@ async fn what_a_gate_resets_never_arrives_and_the_next_connection_is_carried() {
 async fn a_gate_holds_although_its_client_is_gone_and_what_it_held_can_still_arrive() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Pattern::to_server("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server(b"COMMIT")]);
     say(&mut client, "COMMIT").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     drop(client);
@@ -249,12 +249,12 @@ async fn a_gate_holds_although_its_client_is_gone_and_what_it_held_can_still_arr
 async fn a_gate_that_nobody_waits_for_any_more_lets_go() {
     let (proxy, _told) = echo().await;
     let mut client = connect(&proxy).await;
-    let mut gate = proxy.hold(&[Pattern::to_server("COMMIT")]);
+    let mut gate = proxy.hold(&[Pattern::to_server(b"COMMIT")]);
     say(&mut client, "COMMIT").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     drop(gate);
     hear(&mut client, "COMMIT").await;
-    drop(proxy.hold(&[Pattern::to_server("never waited for")]));
+    drop(proxy.hold(&[Pattern::to_server(b"never waited for")]));
     say(&mut client, "never waited for").await;
     hear(&mut client, "never waited for").await;
 }

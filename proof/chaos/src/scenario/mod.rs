@@ -1,34 +1,32 @@
 //! The scenarios, by what they break.
 //!
-//! | file | what it holds |
+//! | module | what it breaks |
 //! |---|---|
-//! | `money` | everything at once, at random |
-//! | `gaps` | each gap by itself: who dies, between which two words |
-//! | `queues`, `database`, `upstream` | what is broken |
+//! | `crash_points` | one process or connection, at one step |
+//! | `queues`, `database`, `upstream` | one of the systems that we depend on |
 //! | `one_process` | `task-center` on `SQLite` |
-//! | `asking` | asking for songs where answers may fail to come |
-//! | `asker` | a user who asks until answered, and what must become of it |
+//! | `money` | everything, at random |
+//! | `observe` | what scenarios read, and what operators do |
 
-mod asker;
-mod asking;
+mod crash_points;
 mod database;
-mod gaps;
 mod money;
+mod observe;
 mod one_process;
 mod queues;
 mod upstream;
 
 use crate::run::Scenario;
 
-/// All of them, in the order in which they run.
+/// All scenarios, in the order in which they run.
 pub fn all() -> Vec<Scenario> {
     [
-        &gaps::SCENARIOS[..],
-        &queues::SCENARIOS,
-        &upstream::SCENARIOS,
-        &database::SCENARIOS,
-        &one_process::SCENARIOS,
-        &money::SCENARIOS,
+        crash_points::scenarios(),
+        queues::scenarios(),
+        upstream::scenarios(),
+        database::scenarios(),
+        one_process::scenarios(),
+        money::scenarios(),
     ]
     .concat()
 }

@@ -1,39 +1,23 @@
-//! Money: random load, random faults, and the books after it.
+//! Random load, random faults, and the ledger after them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use harness::spread::Tally;
 use tokio::time::Instant;
 
 use crate::check::{Expected, check};
-use crate::load::Load;
-use crate::member::Member;
-use crate::monkey::trouble;
+use crate::cluster::{Cluster, Node, Setup};
+use crate::random_faults;
+use crate::random_load::Load;
 use crate::run::{Run, Scenario};
-use crate::site::{Setup, Site};
-use harness::spread::Tally;
-
-/// The scenarios.
-pub const SCENARIOS: [Scenario; 1] = [MONEY];
-
-/// Everything at once.
-const MONEY: Scenario = Scenario {
-    name: "money",
-    about: "Many users ask for songs, once, again, twice at once, and hang up, while workers, API, \
-            RabbitMQ and PostgreSQL are killed, frozen and restarted at random and their connections \
-            cut, reset and black-holed, in the middle of commits too.",
-    harsh: true,
-    lasts: Some(Duration::from_secs(45)),
-    body: |run| Box::pin(money(run)),
-};
 
 const USERS: usize = 9;
 const CLIENTS: u64 = 16;
 
-/// How long everything may take to settle after the last fault: the deadline of a task that was
-/// submitted last, its last polls, the sweep.
-const SETTLE: Duration = Duration::from_mins(5);
+/// The limit for all tasks to end after the last fault: a deadline, the last polls, the sweep.
+const SETTLED: Duration = Duration::from_mins(5);
 
 const FIRST: [&str; 6] = [
     "--song-time",
@@ -52,65 +36,81 @@ const SECOND: [&str; 6] = [
     "fail=3%,submit-429-retry-after=1%,submit-drop-before=1%,unknown=2%,backwards=5%,fetch-429=2%",
 ];
 
+/// The scenarios.
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "money",
+            "Many users submit songs once, repeatedly, several times at once, and disconnect, while \
+             workers, APIs, RabbitMQ and PostgreSQL are killed, frozen and restarted at random and \
+             their connections closed, reset and black-holed, also in the middle of commits.",
+            money,
+        )
+        .lasts(45)
+        .exclusive(),
+    ]
+}
+
 async fn money(run: &Run) {
     let setup = Setup::default()
         .upstreams(&[("first", &FIRST), ("second", &SECOND)])
         .workers(2)
         .env("POLL_MAX_DELAY", "5s")
         .env("TASK_TIMEOUT", "3m");
-    run.on_site(&setup, async |site| {
-        let load = Arc::new(Load::on(site, USERS).await);
+    run.on_cluster(&setup, async |cluster| {
+        let load = Arc::new(Load::on(cluster, USERS).await);
         let faults = Tally::default();
         let until = Instant::now() + run.duration;
-        let troubled = async {
-            trouble(site, run.seed, until, &faults).await;
+        let inject = async {
+            random_faults::inject(cluster, run.seed, until, &faults).await;
             let last_fault = Instant::now();
-            site.mend().await;
+            cluster.mend().await;
             load.stop();
             last_fault
         };
-        let supervised = async { join_all(site.members().map(Member::supervise)).await };
+        let supervise = async { join_all(cluster.nodes().map(Node::supervise)).await };
         let last_fault = tokio::select! {
-            ((), last_fault) = async { tokio::join!(load.go(CLIENTS, run.seed), troubled) } => last_fault,
-            _ = supervised => unreachable!("a supervisor goes on for ever"),
+            ((), last_fault) = async { tokio::join!(load.run(CLIENTS, run.seed), inject) } => last_fault,
+            _ = supervise => unreachable!("a supervisor has no end"),
         };
-        report(run, site, &load, &faults).await;
+        report(run, cluster, &load, &faults).await;
         let expected = Expected {
-            asked: load.record.all(),
+            submits: load.submits.all(),
             granted: load.granted(),
             ..Expected::default()
         };
-        let sums = check(run, site, SETTLE, &expected).await;
-        run.fact("settled_after_the_last_fault_s", last_fault.elapsed().as_secs_f64());
-        run.fact("the_last_to_settle", story_of_the_last(site).await);
+        let sums = check(run, cluster, SETTLED, &expected).await;
+        let settled = last_fault.elapsed().as_secs_f64();
+        run.fact("settled_after_the_last_fault_s", settled);
+        run.fact("the_last_to_settle", last_history(cluster).await);
         assert!(sums.tasks.contains_key("SUCCESS"), "nothing was made: {sums:?}");
     })
     .await;
 }
 
-async fn report(run: &Run, site: &Site, load: &Load, faults: &Tally) {
-    run.fact("clients", load.tally.all());
-    run.fact("submits_answered_s", load.times.spread());
+async fn report(run: &Run, cluster: &Cluster, load: &Load, faults: &Tally) {
+    run.fact("clients", load.counters.all());
+    run.fact("submits_answered_s", load.latency.spread());
     run.fact("faults", faults.all());
     let ended = Tally::default();
-    for member in site.members() {
-        for _ in 0..member.take().await.ended_by_itself {
-            ended.count(&member.name);
+    for node in cluster.nodes() {
+        for _ in 0..node.take().await.ended_by_itself {
+            ended.count(&node.name);
         }
     }
     run.fact("ended_by_themselves", ended.all());
 }
 
-/// The history of the task that settled last, to see what it waited for.
-async fn story_of_the_last(site: &Site) -> String {
+/// The history of the task that ended last: it shows what the task waited for.
+async fn last_history(cluster: &Cluster) -> String {
     let events: Vec<(i64, i64, String, String)> = sqlx::query_as(
         "SELECT at, turn, kind, detail FROM task_events
          WHERE task_id = (SELECT task_id FROM task_events ORDER BY id DESC LIMIT 1)
          ORDER BY id",
     )
-    .fetch_all(&mut site.connect().await)
+    .fetch_all(&mut cluster.connect().await)
     .await
-    .expect("the database reads");
+    .expect("the database answers");
     let first = events.first().map_or(0, |(at, ..)| *at);
     let lines = events
         .iter()

@@ -23,25 +23,28 @@ pub(super) enum Direction {
 }
 
 /// Bytes that pass in one direction.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Pattern {
     direction: Direction,
-    bytes: Vec<u8>,
+    bytes: &'static [u8],
 }
 
 impl Pattern {
     /// Bytes that a client sends.
-    pub fn to_server(bytes: impl AsRef<[u8]>) -> Self {
-        let bytes = bytes.as_ref().to_vec();
+    pub const fn to_server(bytes: &'static [u8]) -> Self {
         let direction = Direction::ToServer;
         Self { direction, bytes }
     }
 
     /// Bytes that the server sends.
-    pub fn from_server(bytes: impl AsRef<[u8]>) -> Self {
-        let bytes = bytes.as_ref().to_vec();
+    pub const fn from_server(bytes: &'static [u8]) -> Self {
         let direction = Direction::FromServer;
         Self { direction, bytes }
+    }
+
+    /// The bytes.
+    pub const fn bytes(self) -> &'static [u8] {
+        self.bytes
     }
 }
 
@@ -232,7 +235,7 @@ impl Progress {
         let next = |at: usize| gate.patterns.get(at);
         while let Some(pattern) = next(self.patterns).filter(|one| one.direction == direction) {
             let from = used.saturating_sub(seen.dropped);
-            let Some(end) = find(&seen.bytes[from..], &pattern.bytes) else {
+            let Some(end) = find(&seen.bytes[from..], pattern.bytes) else {
                 break;
             };
             *used = seen.dropped + from + end;
@@ -269,9 +272,9 @@ mod tests {
     fn patterns_match_in_order_across_pieces_and_the_last_piece_is_held() {
         let gates = Gates::default();
         let _gate = gates.add(&[
-            Pattern::to_server("claim"),
-            Pattern::to_server("COMMIT"),
-            Pattern::from_server("done"),
+            Pattern::to_server(b"claim"),
+            Pattern::to_server(b"COMMIT"),
+            Pattern::from_server(b"done"),
         ]);
         let mut connection = Matcher::default();
         let mut other = Matcher::default();
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn two_patterns_in_one_piece_both_match() {
         let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server("BEGIN"), Pattern::to_server("COMMIT")]);
+        let _gate = gates.add(&[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
         assert!(
             connection
@@ -310,7 +313,7 @@ mod tests {
     #[test]
     fn a_pattern_that_is_given_twice_must_pass_twice() {
         let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server("COMMIT"), Pattern::to_server("COMMIT")]);
+        let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
         assert!(
             connection
@@ -328,14 +331,14 @@ mod tests {
     #[test]
     fn a_later_gate_starts_from_nothing_on_the_same_connection() {
         let gates = Gates::default();
-        let _first = gates.add(&[Pattern::to_server("claim"), Pattern::to_server("COMMIT")]);
+        let _first = gates.add(&[Pattern::to_server(b"claim"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
         assert!(
             connection
                 .see(Direction::ToServer, b"claim COMMIT", &gates)
                 .is_some()
         );
-        let _second = gates.add(&[Pattern::to_server("settle"), Pattern::to_server("COMMIT")]);
+        let _second = gates.add(&[Pattern::to_server(b"settle"), Pattern::to_server(b"COMMIT")]);
         assert!(
             connection
                 .see(Direction::ToServer, b"COMMIT", &gates)
@@ -351,7 +354,7 @@ mod tests {
     #[test]
     fn an_answer_from_before_the_question_does_not_match() {
         let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server("COMMIT"), Pattern::from_server("done")]);
+        let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::from_server(b"done")]);
         let mut connection = Matcher::default();
         assert!(
             connection

@@ -1,4 +1,4 @@
-//! States that go backwards, and reasons for failures that are none.
+//! States that go backwards, and failure reasons without a failure.
 
 use std::time::Duration;
 
@@ -6,37 +6,26 @@ use harness::client::is_terminal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{SOON, refunded};
-use crate::check::check;
-use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, patient};
-use crate::site::Site;
+use super::with_ann;
+use crate::clients::{PatientClient, patient};
+use crate::cluster::Cluster;
+use crate::run::Run;
+use crate::scenario::observe::{SOON, refunded};
 
-/// Now so, now otherwise.
-pub const CONTRADICTS: Scenario = Scenario {
-    name: "upstream-contradicts-itself",
-    about: "An upstream reports states that go backwards, and a fail_reason beside a status that is no \
-            failure. No client ever sees a task go backwards or a reason, and nothing is refunded.",
-    harsh: false,
-    lasts: None,
-    body: |run| Box::pin(contradicts(run)),
-};
-
-async fn contradicts(run: &Run) {
+/// `upstream-contradicts-itself`.
+pub async fn contradicts(run: &Run) {
     let setup = patient().upstreams(&[("first", &["--song-time", "12s"])]);
-    run.on_site(&setup, async |site| {
-        let ann = Asker::new(site, "ann").await;
-        let (backwards, early) = tokio::join!(goes_backwards(&ann), warns_early(site, &ann));
-        run.fact("states_seen_of_one_that_goes_backwards", backwards);
-        run.fact("looks_at_one_that_warns_early", early);
-        let sums = check(run, site, SOON, &ann.expected()).await;
-        assert_eq!(sums.tasks, [("SUCCESS".to_owned(), 2)].into());
+    with_ann(run, &setup, async |cluster, ann| {
+        let (states, looks) = tokio::join!(goes_backwards(ann), warns_early(cluster, ann));
+        run.fact("states_seen_of_one_that_goes_backwards", states);
+        run.fact("looks_at_one_that_warns_early", looks);
+        (2, 0)
     })
     .await;
 }
 
-/// Says how many different states a client saw.
-async fn goes_backwards(ann: &Asker) -> usize {
+/// Returns how many different states a client saw.
+async fn goes_backwards(ann: &PatientClient) -> usize {
     let id = ann.song("Round and round sim:backwards").await;
     let mut seen = Vec::new();
     watch(ann, &id, async |task| {
@@ -51,21 +40,21 @@ async fn goes_backwards(ann: &Asker) -> usize {
     seen.len()
 }
 
-/// Says how often it was looked at while it ran.
-async fn warns_early(site: &Site, ann: &Asker) -> usize {
+/// Returns how often a client read the task.
+async fn warns_early(cluster: &Cluster, ann: &PatientClient) -> usize {
     let id = ann.song("Slow down sim:early-reason").await;
     let mut looks = 0;
     watch(ann, &id, async |task| {
         assert_eq!(task["fail_reason"], "", "{task}");
-        assert_eq!(refunded(site).await, 0, "{task}");
+        assert_eq!(refunded(cluster).await, 0, "{task}");
         looks += 1;
     })
     .await;
     looks
 }
 
-/// Looks at a task until it ends, which it must do well.
-async fn watch(ann: &Asker, id: &str, mut look: impl AsyncFnMut(&Value)) {
+/// Reads a task again and again until it ends, in SUCCESS.
+async fn watch(ann: &PatientClient, id: &str, mut look: impl AsyncFnMut(&Value)) {
     let started = Instant::now();
     loop {
         let task = ann.client.task(id).await;

@@ -1,63 +1,53 @@
-//! A channel that hangs for ever beside one that works.
+//! A channel that never answers, beside one that works. Both clusters are measured at the same time,
+//! so that a busy machine slows both.
 
 use std::time::Duration;
 
+use harness::spread::percentile;
 use harness::wait::eventually;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{SOON, switch};
 use crate::check::check;
-use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, patient, titles};
-use crate::site::Site;
+use crate::clients::{PatientClient, patient, titles};
+use crate::cluster::Cluster;
+use crate::run::Run;
+use crate::scenario::observe::{SOON, switch};
 
-/// How many songs hang in their polls.
+/// How many tasks of the hanging channel wait for polls.
 const HUNG: usize = 120;
 
-/// How many rounds are measured, after one that is not, and how many songs each has at the good one.
+/// How many rounds are measured after a warm-up, and how many songs of the good channel each has.
 const ROUNDS: usize = 3;
 const SONGS: usize = 20;
 
-/// How much slower songs may be beside it: a tenth.
+/// How much longer songs may take beside a hanging channel.
 const SLOWER: f64 = 1.1;
 
-/// The beat that polls are published on, in seconds. On which side of it a song falls is chance, and of
-/// the slowest few songs of a round chance may make that much.
-const BEAT: f64 = 0.5;
+/// The interval at which polls are published, in seconds. Chance decides whether a song is done before
+/// or after a poll, so the slowest songs of a round may differ by this much.
+const POLL_INTERVAL: f64 = 0.5;
 
-/// What the good one is: found at the second poll, with time to spare on both sides.
+/// Its songs are found at the second poll, well before and after the other polls.
 const GOOD: [&str; 4] = ["--song-time", "3300ms", "--submit-latency", "50ms"];
 
-/// Measured on two sites at the same time, so that a busy machine is as busy for both.
-pub const HANGS: Scenario = Scenario {
-    name: "upstream-hangs-beside-a-good-one",
-    about: "One site has a good channel, another has the same one and beside it a channel that never answers \
-            submits nor polls of the many tasks it has. The same songs, at the same time: those of the good \
-            channel take no more than a tenth longer.",
-    harsh: false,
-    lasts: None,
-    body: |run| Box::pin(hangs(run)),
-};
-
-async fn hangs(run: &Run) {
+/// `upstream-hangs-beside-a-good-one`.
+pub async fn hangs(run: &Run) {
     let setup = patient()
         .env("UPSTREAM_SUBMIT_TIMEOUT", "15s")
         .env("UPSTREAM_FETCH_TIMEOUT", "15s");
     let one = setup.clone().upstreams(&[("good", &GOOD)]);
     let two = setup.upstreams(&[("good", &GOOD), ("hangs", &["--song-time", "1s"])]);
-    let both = run.on_site(&one, async |alone| {
-        let measured = async |beside: &Site| side_by_side(run, alone, beside).await;
-        Box::pin(run.on_site(&two, measured)).await;
+    let both = run.on_cluster(&one, async |alone| {
+        let measured = async |beside: &Cluster| side_by_side(run, alone, beside).await;
+        Box::pin(run.on_cluster(&two, measured)).await;
     });
     Box::pin(both).await;
 }
 
-async fn side_by_side(run: &Run, alone: &Site, beside: &Site) {
-    let (ann, bob) = (
-        Asker::new(alone, "ann").await,
-        Asker::new(beside, "bob").await,
-    );
+async fn side_by_side(run: &Run, alone: &Cluster, beside: &Cluster) {
+    let ann = PatientClient::new(alone, "ann").await;
+    let bob = PatientClient::new(beside, "bob").await;
     hang(beside, &bob).await;
     let (mut by_itself, mut with_it) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
@@ -66,43 +56,41 @@ async fn side_by_side(run: &Run, alone: &Site, beside: &Site) {
             measure(alone, &ann, &name, 1),
             measure(beside, &bob, &name, 2)
         );
-        // The first warms both up.
+        // The first round warms both up.
         if round > 0 {
             by_itself.push(one);
             with_it.push(two);
         }
     }
-    let hung = beside.channels[1].upstream.counts().await;
-    run.fact("hung_submits_of_one_channel", &hung["faults"]);
-    for (name, percent, chance) in [("p50_s", 50, 0.0), ("p90_s", 90, BEAT)] {
-        let (one, two) = (median(&by_itself, percent), median(&with_it, percent));
-        run.fact(
-            name,
-            json!({"alone": one, "beside": two, "slower": two / one}),
-        );
+    let hung = &beside.channels[1].upstream;
+    run.fact(
+        "hung_submits_of_one_channel",
+        &hung.counts().await["faults"],
+    );
+    for (name, share, chance) in [("p50_s", 0.5, 0.0), ("p90_s", 0.9, POLL_INTERVAL)] {
+        let (one, two) = (median(&by_itself, share), median(&with_it, share));
+        let fact = json!({"alone": one, "beside": two, "slower": two / one});
+        run.fact(name, fact);
         assert!(
             two <= one * SLOWER + chance,
             "{name}: {one:.2} s alone, {two:.2} s beside one that hangs"
         );
     }
-    beside.channels[1].upstream.set_faults(json!({})).await;
+    hung.set_faults(json!({})).await;
     check(run, alone, SOON, &ann.expected()).await;
     let sums = check(run, beside, SOON, &bob.expected()).await;
-    // Those whose submits hung are not known; everything else was made.
+    // A submit that hung has an unknown outcome; everything else was made.
     let lost = sums.tasks.get("FAILURE").copied().unwrap_or_default();
     assert!(lost > 0, "no submit ever hung");
     assert_eq!(sums.reasons.values().sum::<usize>(), lost);
-    assert!(
-        sums.reasons.keys().all(|why| why.contains("not known")),
-        "{:?}",
-        sums.reasons
-    );
+    let mut reasons = sums.reasons.keys();
+    assert!(reasons.all(|why| why.contains("not known")), "{sums:?}");
 }
 
-/// Gives the channel tasks that it accepts, then has it answer nothing any more.
-async fn hang(site: &Site, bob: &Asker) {
-    switch(site, "good", false).await;
-    let upstream = &site.channels[1].upstream;
+/// Gives the channel tasks that it accepts, and then lets it answer nothing.
+async fn hang(cluster: &Cluster, bob: &PatientClient) {
+    switch(cluster, "good", false).await;
+    let upstream = &cluster.channels[1].upstream;
     upstream.set_faults(json!({"fetch-hang": 1})).await;
     bob.songs(&titles("Hung", HUNG)).await;
     eventually(SOON, "all to be accepted", async || {
@@ -110,33 +98,36 @@ async fn hang(site: &Site, bob: &Asker) {
         (counts["submits"]["accepted"] == HUNG).then_some(())
     })
     .await;
-    upstream
-        .set_faults(json!({"submit-hang-before": 1, "fetch-hang": 1}))
-        .await;
-    switch(site, "good", true).await;
+    let all = json!({"submit-hang-before": 1, "fetch-hang": 1});
+    upstream.set_faults(all).await;
+    switch(cluster, "good", true).await;
 }
 
-/// One round: asks for so many songs a channel, and reads how long those of the good channel took.
-async fn measure(site: &Site, asker: &Asker, round: &str, channels: usize) -> Vec<f64> {
+/// One round: makes so many songs per channel, and reads how long those of the good channel took.
+async fn measure(
+    cluster: &Cluster,
+    client: &PatientClient,
+    round: &str,
+    channels: usize,
+) -> Vec<f64> {
     let all = titles(round, SONGS * channels);
-    // The same number of songs a second for each channel.
+    // Each channel gets the same number of songs per second.
     for some in all.chunks(2 * channels) {
-        asker.songs(some).await;
+        client.songs(some).await;
         sleep(Duration::from_millis(100)).await;
     }
     eventually(SOON, "the good channel's songs", async || {
-        let took = took(site, round).await;
+        let took = took(cluster, round).await;
         let waiting = took.iter().any(Option::is_none);
         (!waiting && !took.is_empty()).then(|| took.into_iter().flatten().collect())
     })
     .await
 }
 
-/// How long each song of a round took at the good channel, from the submit to the SUCCESS in its
-/// history, in seconds; nothing for one that has not succeeded yet.
-async fn took(site: &Site, round: &str) -> Vec<Option<f64>> {
-    let mut database = site.connect().await;
-    // The channels have their ids in the order in which they were made: the good one is 1.
+/// The seconds from submit to SUCCESS of each song of a round at the good channel, by their history;
+/// `None` while a song is unfinished.
+async fn took(cluster: &Cluster, round: &str) -> Vec<Option<f64>> {
+    // Channels have ids in the order in which they were made: the good one has 1.
     sqlx::query_scalar(
         "SELECT CASE WHEN t.status = 'SUCCESS' THEN (
                     (SELECT at FROM task_events e WHERE e.task_id = t.id AND kind = 'ended')
@@ -148,20 +139,18 @@ async fn took(site: &Site, round: &str) -> Vec<Option<f64>> {
            AND coalesce(t.channel_id, u.channel_id, 1) = 1",
     )
     .bind(round)
-    .fetch_all(&mut database)
+    .fetch_all(&mut cluster.connect().await)
     .await
-    .expect("the database reads")
+    .expect("the database answers")
 }
 
 /// The median over the rounds of a percentile.
-fn median(rounds: &[Vec<f64>], percent: usize) -> f64 {
-    let of_round = |round: &Vec<f64>| {
-        let mut round = round.clone();
-        round.sort_by(f64::total_cmp);
-        round[(round.len() - 1) * percent / 100]
+fn median(rounds: &[Vec<f64>], share: f64) -> f64 {
+    let sorted = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values
     };
-    let mut all: Vec<f64> = rounds.iter().map(of_round).collect();
-    all.sort_by(f64::total_cmp);
-    let middle = all.len() / 2;
-    f64::midpoint(all[middle], all[(all.len() - 1) / 2])
+    let rounds = rounds.iter();
+    let all = rounds.map(|round| percentile(&sorted(round.clone()), share));
+    percentile(&sorted(all.collect()), 0.5)
 }

@@ -1,37 +1,26 @@
-//! A song that is made after we gave it up.
+//! A song that is made after our deadline.
 
 use std::time::Duration;
 
+use harness::client::SONG;
 use harness::wait::eventually;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{QUICK, SOON, refunded, seen};
-use crate::check::check;
-use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, patient};
-use crate::site::Site;
-use harness::client::SONG;
+use super::{QUICK, with_ann};
+use crate::clients::patient;
+use crate::cluster::Cluster;
+use crate::run::Run;
+use crate::scenario::observe::{SOON, refunded, submits_of};
 
-/// Success past the deadline.
-pub const LATE: Scenario = Scenario {
-    name: "upstream-finishes-late",
-    about: "An upstream makes one song, and fails another, after they were given up at their deadline and \
-            refunded. Both results go into the history; the money and what the client sees stay.",
-    harsh: false,
-    lasts: None,
-    body: |run| Box::pin(late(run)),
-};
-
-async fn late(run: &Run) {
+/// `upstream-finishes-late`.
+pub async fn late(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &QUICK)])
         .env("TASK_TIMEOUT", "10s");
-    run.on_site(&setup, async |site| {
-        let ann = Asker::new(site, "ann").await;
+    with_ann(run, &setup, async |cluster, ann| {
         let titles = ["Too late sim:takes=1h", "Too late and bad sim:takes=1h"];
-        let mut before = Vec::new();
-        let mut ids = Vec::new();
+        let (mut before, mut ids) = (Vec::new(), Vec::new());
         for title in titles {
             ids.push(ann.song(title).await);
         }
@@ -40,46 +29,40 @@ async fn late(run: &Run) {
             assert!(reason.contains("deadline"), "{reason}");
             before.push(ann.client.listed(id).await);
         }
-        let upstream = &site.channels[0].upstream;
+        let upstream = &cluster.channels[0].upstream;
         upstream.finish(json!({"title": titles[0]})).await;
-        upstream
-            .finish(json!({"title": titles[1], "fail": true}))
-            .await;
-        // The first look at what was given up comes a minute after: here it is due now.
-        site.execute("UPDATE late_tasks SET due_at = 0").await;
+        let failed = json!({"title": titles[1], "fail": true});
+        upstream.finish(failed).await;
+        // The first look at a late task comes after a minute: make it due now.
+        cluster.execute("UPDATE late_tasks SET due_at = 0").await;
         for (id, status) in ids.iter().zip(["SUCCESS", "FAILURE"]) {
-            let noted = noted(site, id).await;
-            assert!(noted.starts_with(status), "{noted}");
+            let late = late_event(cluster, id).await;
+            assert!(late.starts_with(status), "{late}");
         }
-        // And nothing comes after it.
+        // Time for whatever might follow.
         sleep(Duration::from_secs(1)).await;
         for (id, before) in ids.iter().zip(&before) {
             assert_eq!(ann.client.listed(id).await, *before);
         }
-        assert_eq!(refunded(site).await, 2 * SONG);
+        assert_eq!(refunded(cluster).await, 2 * SONG);
         for title in titles {
-            assert_eq!(seen(site, title).await, (1, 1));
+            assert_eq!(submits_of(cluster, title).await, (1, 1));
         }
-        let sums = check(run, site, SOON, &ann.expected()).await;
-        assert_eq!(sums.tasks, [("FAILURE".to_owned(), 2)].into());
+        (0, 2)
     })
     .await;
 }
 
-/// What the history says of the late result, once it does; it says it once.
-async fn noted(site: &Site, id: &str) -> String {
+/// The one event of a task's late result, once it is in the history.
+async fn late_event(cluster: &Cluster, id: &str) -> String {
     eventually(SOON, "the late result in the history", async || {
-        let shown = site.operator().json(&["task", "show", id]).await;
+        let shown = cluster.operator().json(&["task", "show", id]).await;
         let history = shown["history"].as_array().expect("a history is a list");
-        let late: Vec<&Value> = history
-            .iter()
-            .filter(|event| event["kind"] == "late")
-            .collect();
+        let late = history.iter().filter(|event| event["kind"] == "late");
+        let late: Vec<&Value> = late.collect();
         assert!(late.len() < 2, "{shown}");
-        let detail = late.first()?["detail"]
-            .as_str()
-            .expect("a detail is a text");
-        Some(detail.to_owned())
+        let detail = late.first()?["detail"].as_str();
+        Some(detail.expect("a detail is a text").to_owned())
     })
     .await
 }

@@ -1,23 +1,5 @@
-//! Every row of the table in `docs/upstreams/suno.md`, "How upstreams misbehave", with what must
-//! never follow.
-//!
-//! | what upstreams do | scenario | what must not happen |
-//! |---|---|---|
-//! | 429 with or without `Retry-After` | `upstream-busy` | a failed task, an attempt counted |
-//! | 5xx for minutes | `upstream-down` | a failed task, a task that waits for the one that is down |
-//! | connection refused; TLS or DNS errors | `upstream-unreachable` | a failed task |
-//! | 401, 402, 403 | `upstream-refuses-our-key` | a failed task while another channel serves; silence |
-//! | 400, 404, 422 on submit | `upstream-refuses-the-request` | a retry |
-//! | accepts, then cuts or times out | `upstream-answer-lost` | a second submit |
-//! | ids left out; 404 for a batch | `upstream-forgets-ids` | others that fail or wait for it |
-//! | ids never asked for; one twice | `upstream-answers-about-strangers` | another's data, a crash |
-//! | `UNKNOWN`, statuses never seen | `upstream-says-nothing-we-know` | a failure before our deadline |
-//! | a state that goes backwards | `upstream-contradicts-itself`, `goes_backwards` | progress that runs backwards |
-//! | `fail_reason` beside another status | `upstream-contradicts-itself`, `warns_early` | a refund |
-//! | finishes after our deadline | `upstream-finishes-late` | a second refund, a charge taken back |
-//! | prints keys, addresses, ids | `upstream-leaks` | any of them in a client's eyes, or in a log |
-//! | megabytes; a byte every few seconds | `upstream-floods-and-drips` | a worker that is stuck or swells |
-//! | never answers (beside one that does) | `upstream-hangs-beside-a-good-one` | slower songs at the good one |
+//! Each row of the table in `docs/upstreams/suno.md`, "How upstreams misbehave", and what the row must
+//! never cause.
 
 mod answer_lost;
 mod busy;
@@ -34,75 +16,142 @@ mod strangers;
 mod unknown;
 mod unreachable;
 
-use std::time::Duration;
+use crate::check::check;
+use crate::clients::PatientClient;
+use crate::cluster::{Cluster, Setup};
+use crate::run::{Run, Scenario};
+use crate::scenario::observe::SOON;
 
-use crate::run::Scenario;
-use crate::site::Site;
-
-/// How long anything may take that takes seconds where nobody else is busy.
-const SOON: Duration = Duration::from_secs(90);
-
-/// Songs that take a second or so, and nothing else.
+/// Songs take a second or so.
 const QUICK: [&str; 2] = ["--song-time", "500ms..1500ms"];
 
-/// The scenarios, in the order of the table.
-pub const SCENARIOS: [Scenario; 14] = [
-    busy::BUSY,
-    down::DOWN,
-    unreachable::UNREACHABLE,
-    our_key::OUR_KEY,
-    refuses::REFUSES,
-    answer_lost::ANSWER_LOST,
-    forgets::FORGETS,
-    strangers::STRANGERS,
-    unknown::UNKNOWN,
-    contradicts::CONTRADICTS,
-    late::LATE,
-    leaks::LEAKS,
-    floods::FLOODS,
-    hangs::HANGS,
-];
-
-/// How often a title was asked for and accepted, at all upstreams together.
-async fn seen(site: &Site, title: &str) -> (u64, u64) {
-    let mut sum = (0, 0);
-    for channel in &site.channels {
-        let (asked, accepted) = channel.upstream.asked_and_accepted(title).await;
-        sum = (sum.0 + asked, sum.1 + accepted);
-    }
-    sum
+/// The scenarios. Above each: what must not happen.
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        // No task fails, no attempt is counted.
+        Scenario::new(
+            "upstream-busy",
+            "An upstream answers 429, with Retry-After and without, to submits and fetches. A task has \
+             one attempt, and no task fails; Retry-After is respected; another channel goes on.",
+            busy::busy,
+        ),
+        // No task fails, or waits for the channel that is down.
+        Scenario::new(
+            "upstream-down",
+            "An upstream answers every call with 500, 502 or 503: its tasks go to another. Then all \
+             upstreams do, until the second attempts have failed, too: no task fails, and all succeed \
+             once the upstreams are well.",
+            down::down,
+        )
+        .lasts(down::SHORTEST.as_secs()),
+        // No task fails.
+        Scenario::new(
+            "upstream-unreachable",
+            "Of four channels one refuses connections, one speaks no TLS where TLS is wanted, and the \
+             name of one does not resolve. Then connections to the good one are closed, reset and \
+             black-holed during polls. No task fails, and each is accepted once, by the good one.",
+            unreachable::unreachable,
+        ),
+        // No task fails while another channel serves, and the operator is told.
+        Scenario::new(
+            "upstream-refuses-our-key",
+            "Of four channels one answers 401, one 402 and one 403 to everything, and the fourth is \
+             well. A task has one attempt, all succeed at the fourth, and the log tells an operator \
+             about the others.",
+            our_key::our_key,
+        ),
+        // No retry.
+        Scenario::new(
+            "upstream-refuses-the-request",
+            "An upstream answers submits with 400, 404 or 422. Each task fails at once with the \
+             upstream's reason, is refunded, and is not tried again, not even at another channel.",
+            refuses::refuses,
+        ),
+        // No second submit.
+        Scenario::new(
+            "upstream-answer-lost",
+            "An upstream accepts a submit, or does not, and closes the connection, never answers, or \
+             answers with nonsense; and the connection is reset before the request arrives, and before \
+             the answer arrives. Each such task fails, refunded, and is never sent again, although \
+             another channel is well.",
+            answer_lost::answer_lost,
+        ),
+        // No other task fails or waits.
+        Scenario::new(
+            "upstream-forgets-ids",
+            "An upstream leaves some ids out of its answers, answers a batch with 404 once, and one id \
+             makes every batch with it fail. The other tasks succeed while that one is unfinished; it \
+             alone fails, at its deadline.",
+            forgets::forgets,
+        ),
+        // No task gets another's data, and nothing crashes.
+        Scenario::new(
+            "upstream-answers-about-strangers",
+            "Every answer holds tasks that nobody asked for, some tasks stand in an answer twice, and \
+             some are malformed once. Every task ends with its own song, and there are no others.",
+            strangers::strangers,
+        ),
+        // No failure before our deadline.
+        Scenario::new(
+            "upstream-says-nothing-we-know",
+            "An upstream whose clock is two hours ahead reports UNKNOWN, a status never seen before, or \
+             an empty one. The tasks are unfinished until our own deadline by our own clock; those that \
+             get a known status in time succeed.",
+            unknown::unknown,
+        ),
+        // No progress goes backwards, and nothing is refunded.
+        Scenario::new(
+            "upstream-contradicts-itself",
+            "An upstream reports states that go backwards, and a fail_reason beside a status that is no \
+             failure. No client sees a task go backwards or a reason, and nothing is refunded.",
+            contradicts::contradicts,
+        ),
+        // No second refund, and no charge taken back.
+        Scenario::new(
+            "upstream-finishes-late",
+            "An upstream makes one song, and fails another, after their deadline, when both are \
+             refunded. Both results go into the history; the money and what the client sees stay.",
+            late::late,
+        ),
+        // No secret in what a client sees, or in a log.
+        Scenario::new(
+            "upstream-leaks",
+            "An upstream prints our key, its address and its ids in every message and every \
+             fail_reason. None of it is in any answer to a client or an administrator, in `task show`, \
+             in the metrics, or in a log at info.",
+            leaks::leaks,
+        ),
+        // No worker hangs or grows.
+        Scenario::new(
+            "upstream-floods-and-drips",
+            "An upstream answers submits and fetches with 64 MB, or with a byte a second. The worker \
+             gives each up at its time and size limit, does not grow, and makes the other songs \
+             meanwhile.",
+            floods::floods,
+        ),
+        // No song of the good channel is slower.
+        Scenario::new(
+            "upstream-hangs-beside-a-good-one",
+            "One cluster has a good channel, another has the same one and a channel that never answers \
+             submits, nor polls of its many tasks. Both get the same songs at the same time: those of \
+             the good channel take no more than a tenth longer.",
+            hangs::hangs,
+        ),
+    ]
 }
 
-/// How many submits one upstream accepted.
-async fn accepted(site: &Site, channel: usize) -> u64 {
-    let counts = site.channels[channel].upstream.counts().await;
-    counts["submits"]["accepted"]
-        .as_u64()
-        .expect("a count is a number")
-}
-
-/// Has a channel taken before all others while it is well.
-async fn prefer(site: &Site, channel: &str) {
-    let prefer = format!("UPDATE channels SET priority = 10 WHERE name = '{channel}'");
-    site.execute(&prefer).await;
-}
-
-/// Takes a channel out of the choice for new tasks, or back into it, as an operator does. Workers
-/// know it a second later.
-async fn switch(site: &Site, channel: &str, on: bool) {
-    let word = if on { "enable" } else { "disable" };
-    let done = site
-        .operator()
-        .run(&["channel", word, "--name", channel])
-        .await;
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-}
-
-/// How much was given back so far, by the ledger.
-async fn refunded(site: &Site) -> i64 {
-    let mut database = site.connect().await;
-    let sum = "SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger WHERE kind = 'refund'";
-    let sum = sqlx::query_scalar(sum).fetch_one(&mut database).await;
-    sum.expect("the database sums")
+/// Starts a cluster, does `work` with a user, and checks everything. `work` returns how many tasks
+/// must have succeeded and failed.
+async fn with_ann(
+    run: &Run,
+    setup: &Setup,
+    work: impl AsyncFnOnce(&Cluster, &PatientClient) -> (usize, usize),
+) {
+    run.on_cluster(setup, async |cluster| {
+        let ann = PatientClient::new(cluster, "ann").await;
+        let (successes, failures) = work(cluster, &ann).await;
+        let sums = check(run, cluster, SOON, &ann.expected()).await;
+        sums.assert_ended(successes, failures);
+    })
+    .await;
 }

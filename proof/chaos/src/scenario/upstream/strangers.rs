@@ -2,27 +2,17 @@
 
 use serde_json::json;
 
-use super::SOON;
-use crate::check::check;
-use crate::run::{Run, Scenario};
-use crate::scenario::asker::{Asker, patient, titles};
+use super::with_ann;
+use crate::clients::{patient, titles};
+use crate::run::Run;
+use crate::scenario::observe::SOON;
 
-/// Strangers in every answer.
-pub const STRANGERS: Scenario = Scenario {
-    name: "upstream-answers-about-strangers",
-    about: "Every answer holds tasks that were never asked for, some tasks stand in it twice, and some come \
-            malformed once. Every task ends with its own song, and there are no others.",
-    harsh: false,
-    lasts: None,
-    body: |run| Box::pin(strangers(run)),
-};
-
-async fn strangers(run: &Run) {
+/// `upstream-answers-about-strangers`.
+pub async fn strangers(run: &Run) {
     let setup = patient().upstreams(&[("first", &["--song-time", "3s..5s"])]);
-    run.on_site(&setup, async |site| {
-        let upstream = &site.channels[0].upstream;
+    with_ann(run, &setup, async |cluster, ann| {
+        let upstream = &cluster.channels[0].upstream;
         upstream.set_faults(json!({"fetch-strangers": 1})).await;
-        let ann = Asker::new(site, "ann").await;
         let faults = ["twice", "malformedx1", "twice sim:malformedx1"];
         let odd = faults.map(|fault| format!("Odd sim:{fault}")).into_iter();
         let all: Vec<String> = odd.chain(titles("Plain", 8)).collect();
@@ -37,8 +27,7 @@ async fn strangers(run: &Run) {
         }
         let page = ann.client.page("/api/task/self").await;
         assert_eq!(page["total"], all.len(), "{page}");
-        let sums = check(run, site, SOON, &ann.expected()).await;
-        assert_eq!(sums.tasks, [("SUCCESS".to_owned(), all.len())].into());
+        (all.len(), 0)
     })
     .await;
 }

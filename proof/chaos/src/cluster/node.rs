@@ -1,49 +1,54 @@
-//! One process of a site, with its own wires to the servers, and what can be done to it.
+//! An API or a worker of a cluster, behind proxies of its own.
 
 use std::time::Duration;
 
 use harness::process::{Launch, Process, Signal};
+use harness::proxy::Proxy;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
-use harness::proxy::Proxy;
-
-/// How long one may take to serve again once everything it needs is there.
+/// The limit for a node to serve once everything that it needs is there.
 const SERVE: Duration = Duration::from_mins(2);
 
-/// The wait before one that ended by itself is started again, as a supervisor has it.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a node that ended by itself is started again.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// An API or a worker.
+/// A program that can be started again and again.
 #[derive(Debug)]
-pub struct Member {
+pub struct Node {
     /// `api-1`, `worker-2`.
     pub name: String,
-    /// Its wire to the database.
+    /// The connections to the database.
     pub postgres: Proxy,
-    /// Its wire to the broker.
+    /// The connections to the broker.
     pub rabbitmq: Proxy,
-    /// Where it serves: the API clients, a worker its health and figures.
+    /// The base URL of its HTTP server.
     pub url: String,
-    /// Held by whoever troubles its wires.
+    /// Locked by who breaks its connections.
     pub wires: Mutex<()>,
     launch: Launch,
     running: Mutex<Running>,
 }
 
-/// The process, and what was done to it.
+/// The process of a node.
 #[derive(Debug, Default)]
 pub struct Running {
     process: Option<Process>,
-    /// How often it ended without being told to.
+    /// How often the process ended without an order.
     pub ended_by_itself: u64,
 }
 
-impl Member {
-    /// One that is not started yet.
-    pub fn new(name: &str, launch: Launch, url: String, postgres: Proxy, rabbitmq: Proxy) -> Self {
+impl Node {
+    /// A node that is not started.
+    pub(super) fn new(
+        name: String,
+        launch: Launch,
+        url: String,
+        postgres: Proxy,
+        rabbitmq: Proxy,
+    ) -> Self {
         Self {
-            name: name.to_owned(),
+            name,
             postgres,
             rabbitmq,
             url,
@@ -53,33 +58,29 @@ impl Member {
         }
     }
 
-    /// Keeps everybody else off its process.
+    /// Locks its process.
     pub async fn take(&self) -> MutexGuard<'_, Running> {
         self.running.lock().await
     }
 
-    /// The same, unless somebody has it.
+    /// Locks its process, unless it is locked.
     pub fn try_take(&self) -> Option<MutexGuard<'_, Running>> {
         self.running.try_lock().ok()
     }
 
-    /// Starts it, and waits until it serves.
+    /// Starts it unless it runs, and waits until it serves.
     pub async fn serve(&self) {
         let started = Instant::now();
         loop {
             let mut running = self.take().await;
             self.start(&mut running);
-            let serves = running.process.as_ref().and_then(Process::url_so_far);
+            let url = running.process.as_ref().and_then(Process::url_so_far);
             drop(running);
-            if serves.is_some() {
+            if url.is_some() {
                 return;
             }
-            assert!(
-                started.elapsed() < SERVE,
-                "{} does not serve: {}",
-                self.name,
-                self.log()
-            );
+            let (name, waited) = (&self.name, started.elapsed());
+            assert!(waited < SERVE, "{name} does not serve: {}", self.log());
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -97,10 +98,10 @@ impl Member {
         }
     }
 
-    /// Starts it again whenever it ends, until dropped.
+    /// Starts it again whenever it ends. Never returns.
     pub async fn supervise(&self) {
         loop {
-            sleep(AGAIN).await;
+            sleep(PAUSE).await;
             self.start(&mut *self.take().await);
         }
     }
@@ -110,19 +111,19 @@ impl Member {
         self.take().await.kill().await;
     }
 
-    /// Stops it in order; it must exit with 0 `within` the time.
+    /// Stops it with SIGTERM; it must exit with 0 `within` the time.
     pub async fn stop(&self, within: Duration) {
         if let Some(process) = self.take().await.process.take() {
             process.stop(within).await;
         }
     }
 
-    /// Its process id, if it was started.
+    /// Its process id; `None` if it was never started.
     pub async fn pid(&self) -> Option<u32> {
         self.take().await.process.as_ref().map(Process::pid)
     }
 
-    /// Everything it logged, over all its lives.
+    /// The logs of all its processes.
     pub fn log(&self) -> String {
         let file = self.launch.folder.join(format!("{}.log", self.name));
         std::fs::read_to_string(file).unwrap_or_default()
@@ -139,19 +140,12 @@ impl Running {
         }
     }
 
-    /// Freezes it, or lets it go on, if it runs.
+    /// Sends a signal, if it runs.
     pub async fn signal(&mut self, signal: Signal) {
         if let Some(process) = &mut self.process
             && process.has_ended().is_none()
         {
             process.signal(signal).await;
         }
-    }
-
-    /// How it ended, if it ran and ended.
-    pub fn has_ended(&mut self) -> bool {
-        self.process
-            .as_mut()
-            .is_none_or(|process| process.has_ended().is_some())
     }
 }

@@ -1,0 +1,194 @@
+//! What each fault does, and how it ends. A fault whose target already has one does nothing.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use harness::process::Signal;
+use harness::proxy::Proxy;
+use harness::proxy::gate::Pattern;
+use harness::servers::postgres::Postgres;
+use harness::servers::rabbitmq::RabbitMqServer;
+use harness::spread::Tally;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use sqlx::postgres::PgConnection;
+use tokio::time::{sleep, timeout};
+
+use super::fault::{Break, Fault, Stop};
+use crate::cluster::{Cluster, Node};
+use crate::wire_patterns::{COMMIT, COMMITTED};
+
+/// The limit for a commit to pass.
+const COMMIT_PASSES: Duration = Duration::from_secs(3);
+
+/// Injects a fault and ends it.
+pub(super) async fn inject(
+    cluster: &Cluster,
+    (fault, name): (Fault, &'static str),
+    mut random: StdRng,
+    counters: &Tally,
+) {
+    let random = &mut random;
+    let happened = match fault {
+        Fault::Worker(stop) => {
+            // Some workers stay frozen longer than a lease and the sweep's grace.
+            let frozen = if random.random_bool(0.15) {
+                50_000..70_000
+            } else {
+                500..15_000
+            };
+            stop_process(stop, one_of(&cluster.workers, random), frozen, random).await
+        }
+        Fault::Api(stop) => {
+            stop_process(stop, one_of(&cluster.apis, random), 200..6_000, random).await
+        }
+        Fault::Postgres(stop) => match cluster.servers.postgres.try_lock() {
+            Ok(mut server) => stop_postgres(stop, &mut server, random).await,
+            Err(_) => false,
+        },
+        Fault::RabbitMq(stop) => match cluster.servers.rabbitmq.try_lock() {
+            Ok(mut server) => stop_rabbitmq(stop, &mut server, random).await,
+            Err(_) => false,
+        },
+        Fault::Terminate => terminate_connections(cluster).await,
+        Fault::Wire(fault) => break_a_wire(fault, any_node(cluster, random), random).await,
+        Fault::Upstream(fault) => {
+            break_wire(fault, &one_of(&cluster.channels, random).wire, random).await;
+            true
+        }
+        Fault::LoseCommit => lose(&[COMMIT], cluster, random).await,
+        Fault::LoseCommitAnswer => lose(&[COMMIT, COMMITTED], cluster, random).await,
+    };
+    if happened {
+        counters.count(name);
+    }
+}
+
+/// `frozen`: for how many milliseconds, if the process is to freeze.
+async fn stop_process(stop: Stop, node: &Node, frozen: Range<u64>, random: &mut StdRng) -> bool {
+    let Some(mut running) = node.try_take() else {
+        return false;
+    };
+    match stop {
+        Stop::Freeze => {
+            running.signal(Signal::Freeze).await;
+            pause(random, frozen).await;
+            running.signal(Signal::Thaw).await;
+        }
+        Stop::Restart => {
+            running.signal(Signal::Terminate).await;
+            pause(random, 0..8_000).await;
+            running.kill().await;
+        }
+        Stop::Kill => {
+            running.kill().await;
+            pause(random, 0..4_000).await;
+        }
+    }
+    node.start(&mut running);
+    true
+}
+
+async fn stop_postgres(stop: Stop, server: &mut Postgres, random: &mut StdRng) -> bool {
+    match stop {
+        Stop::Freeze => {
+            server.signal(Signal::Freeze).await;
+            pause(random, 200..8_000).await;
+            server.signal(Signal::Thaw).await;
+            return true;
+        }
+        Stop::Restart => server.stop().await,
+        Stop::Kill => server.kill().await,
+    }
+    pause(random, 0..6_000).await;
+    server.run().await;
+    true
+}
+
+async fn stop_rabbitmq(stop: Stop, server: &mut RabbitMqServer, random: &mut StdRng) -> bool {
+    match stop {
+        Stop::Freeze => {
+            server.signal(Signal::Freeze).await;
+            // Sometimes longer than the heartbeats of the connections allow.
+            pause(random, 200..25_000).await;
+            server.signal(Signal::Thaw).await;
+            return true;
+        }
+        Stop::Restart => server.stop().await,
+        Stop::Kill => server.kill().await,
+    }
+    pause(random, 0..10_000).await;
+    server.run().await;
+    true
+}
+
+/// `PostgreSQL` terminates every connection to the cluster's database, also in the middle of commits.
+async fn terminate_connections(cluster: &Cluster) -> bool {
+    let Ok(server) = cluster.servers.postgres.try_lock() else {
+        return false;
+    };
+    let mut connection = cluster.database().connect().await;
+    drop(server);
+    terminate_others(&mut connection).await.is_ok()
+}
+
+/// Terminates every other connection to this database; returns how many there were.
+pub(crate) async fn terminate_others(database: &mut PgConnection) -> sqlx::Result<i64> {
+    let terminate = sqlx::query_scalar(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    terminate.fetch_one(database).await
+}
+
+/// Breaks a process's connections to the database or the broker.
+async fn break_a_wire(fault: Break, node: &Node, random: &mut StdRng) -> bool {
+    let Ok(_wires) = node.wires.try_lock() else {
+        return false;
+    };
+    let database = random.random_bool(0.5);
+    let wire = if database {
+        &node.postgres
+    } else {
+        &node.rabbitmq
+    };
+    break_wire(fault, wire, random).await;
+    true
+}
+
+async fn break_wire(fault: Break, wire: &Proxy, random: &mut StdRng) {
+    match fault {
+        Break::Cut => wire.cut(),
+        Break::Reset => wire.reset(),
+        Break::BlackHole => wire.black_hole(),
+        Break::Delay => wire.delay(Duration::from_millis(random.random_range(5..400))),
+    }
+    let reset = fault == Break::Reset;
+    pause(random, if reset { 0..2_000 } else { 200..15_000 }).await;
+    wire.mend();
+}
+
+/// Resets a process's connection to the database when these patterns pass.
+async fn lose(patterns: &[Pattern], cluster: &Cluster, random: &mut StdRng) -> bool {
+    let mut gate = any_node(cluster, random).postgres.hold(patterns);
+    let reached = timeout(COMMIT_PASSES, gate.reached()).await.is_ok();
+    gate.reset();
+    reached
+}
+
+fn any_node<'a>(cluster: &'a Cluster, random: &mut StdRng) -> &'a Node {
+    let of = if random.random_bool(0.5) {
+        &cluster.apis
+    } else {
+        &cluster.workers
+    };
+    one_of(of, random)
+}
+
+fn one_of<'a, T>(all: &'a [T], random: &mut StdRng) -> &'a T {
+    &all[random.random_range(0..all.len())]
+}
+
+async fn pause(random: &mut StdRng, millis: Range<u64>) {
+    sleep(Duration::from_millis(random.random_range(millis))).await;
+}

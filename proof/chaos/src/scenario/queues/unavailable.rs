@@ -1,0 +1,167 @@
+//! The broker is killed, stopped, or does not answer.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use harness::client::http;
+use harness::wait::eventually;
+use serde_json::json;
+use tokio::time::{Instant, interval, sleep};
+
+use crate::check::check;
+use crate::clients::{PatientClient, patient, titles};
+use crate::cluster::Cluster;
+use crate::run::Run;
+use crate::submits::SubmitAnswer;
+
+/// The interval of submits.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// The limits without a broker. On a busy machine the limits are three times what submits took with
+/// a broker, if that is longer.
+const LIMITS: Latency = Latency {
+    median: Duration::from_secs(1),
+    longest: Duration::from_secs(5),
+};
+
+/// How many tasks wait in a run for each second of its duration.
+const PER_SECOND: usize = 20;
+
+/// `broker-away-under-load`.
+pub async fn away(run: &Run) {
+    run.on_cluster(&patient().env("TASK_TIMEOUT", "30m"), async |cluster| {
+        let ann = PatientClient::new(cluster, "ann").await;
+        let before = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
+        cluster.servers.rabbitmq.lock().await.stop().await;
+        let without = load(run, &ann, run.duration, "without_the_broker").await;
+        without.assert_like(before);
+        for node in cluster.nodes() {
+            let answer = http().get(format!("{}/readyz", node.url)).send().await;
+            let answer = answer.expect("it answers");
+            let (status, text) = (answer.status().as_u16(), answer.text().await);
+            let text = text.expect("it answers");
+            assert!(status == 503 && text.contains("broker"), "{status} {text}");
+        }
+        cluster.servers.mend().await;
+        all_succeed(run, cluster, &ann).await;
+    })
+    .await;
+}
+
+/// `broker-hangs-under-load`.
+pub async fn hangs(run: &Run) {
+    run.on_cluster(&patient(), async |cluster| {
+        let ann = PatientClient::new(cluster, "ann").await;
+        let before = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
+        for node in cluster.nodes() {
+            node.rabbitmq.black_hole();
+        }
+        let without = load(run, &ann, Duration::from_secs(15), "while_it_hangs").await;
+        without.assert_like(before);
+        for node in cluster.nodes() {
+            node.rabbitmq.mend();
+        }
+        all_succeed(run, cluster, &ann).await;
+    })
+    .await;
+}
+
+/// How long submits took.
+#[derive(Debug, Clone, Copy)]
+struct Latency {
+    median: Duration,
+    longest: Duration,
+}
+
+impl Latency {
+    fn assert_like(self, before: Self) {
+        let median = LIMITS.median.max(3 * before.median);
+        let longest = LIMITS.longest.max(3 * before.longest);
+        assert!(
+            self.median < median && self.longest < longest,
+            "with a broker {before:?}, without one {self:?}"
+        );
+    }
+}
+
+/// Submits a song in each interval, whether the ones before are answered or not. Each must be
+/// accepted at the first request.
+async fn load(run: &Run, ann: &PatientClient, lasts: Duration, name: &'static str) -> Latency {
+    let mut interval = interval(INTERVAL);
+    let mut open = FuturesUnordered::new();
+    let mut took = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < lasts || !open.is_empty() {
+        tokio::select! {
+            _ = interval.tick(), if started.elapsed() < lasts => open.push(async {
+                let submitted = Instant::now();
+                ann.song(&format!("Song {submitted:?}")).await;
+                submitted.elapsed()
+            }),
+            Some(elapsed) = open.next() => took.push(elapsed),
+        }
+    }
+    took.sort();
+    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    run.fact(
+        name,
+        json!({"submits": took.len(), "median_ms": millis(median), "longest_ms": millis(longest)}),
+    );
+    for submit in ann.submits() {
+        let first = &submit.answers[0];
+        assert!(matches!(first, SubmitAnswer::Task(_)), "{submit:?}");
+    }
+    Latency { median, longest }
+}
+
+/// Every task succeeds, and none waits for the two minutes of a second sweep.
+async fn all_succeed(run: &Run, cluster: &Cluster, ann: &PatientClient) {
+    let within = Duration::from_secs(75) + run.duration;
+    let sums = check(run, cluster, within, &ann.expected()).await;
+    sums.assert_ended(ann.submits().len(), 0);
+}
+
+/// `broker-killed-with-a-full-ladder`.
+pub async fn killed(run: &Run) {
+    let upstream = ["--song-time", "500ms..1500ms", "--retry-after", "20s"];
+    let setup = patient()
+        .upstreams(&[("busy", &upstream)])
+        .env("TASK_TIMEOUT", "30m");
+    run.on_cluster(&setup, async |cluster| {
+        let seconds = usize::try_from(run.duration.as_secs()).expect("no run lasts that long");
+        let tasks = PER_SECOND * seconds.max(1);
+        let upstream = &cluster.channels[0].upstream;
+        upstream
+            .set_faults(json!({"submit-429-retry-after": 1}))
+            .await;
+        let ann = PatientClient::new(cluster, "ann").await;
+        ann.songs(&titles("Song", tasks)).await;
+        let waiting = wait_in_the_ladder(cluster, tasks * 9 / 10).await;
+        run.fact("messages_in_the_ladder", waiting);
+        cluster.servers.rabbitmq.lock().await.kill().await;
+        upstream.set_faults(json!({})).await;
+        sleep(Duration::from_secs(3)).await;
+        cluster.servers.mend().await;
+        // What expired meanwhile may be three minutes late; the sweep is faster.
+        let within = Duration::from_mins(3) + run.duration * 2;
+        let sums = check(run, cluster, within, &ann.expected()).await;
+        sums.assert_ended(tasks, 0);
+    })
+    .await;
+}
+
+/// Waits until the waiting queues hold so many messages; returns how many they hold.
+async fn wait_in_the_ladder(cluster: &Cluster, at_least: usize) -> u64 {
+    eventually(Duration::from_mins(2), "the ladder to fill", async || {
+        let queues = cluster.rabbitmq.queues().await;
+        let waiting = queues.iter().filter(|queue| {
+            let name = queue["name"].as_str().unwrap_or_default();
+            name.contains(".delay.")
+        });
+        let sum: u64 = waiting.filter_map(|queue| queue["messages"].as_u64()).sum();
+        (sum >= at_least as u64).then_some(sum)
+    })
+    .await
+}
