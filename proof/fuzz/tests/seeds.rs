@@ -1,9 +1,9 @@
-//! Each claim on its seeds, on seeds that are torn and mixed, and on any bytes. The same cases each
-//! time, unless `PROPTEST_CASES` or `PROPTEST_RNG_SEED` say otherwise (`docs/testing.md`).
+//! Tries each invariant on its seeds, on mutated seeds, and on random bytes. Every run tries the same cases,
+//! unless `PROPTEST_CASES` or `PROPTEST_RNG_SEED` is set (`docs/testing.md`).
 
 use std::path::Path;
 
-use fuzz::{ALL, Claim};
+use fuzz::invariants::{ALL, Invariant};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
@@ -11,17 +11,17 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("seeds")
         .join(name);
-    let files = std::fs::read_dir(folder).expect("each claim has seeds");
+    let files = std::fs::read_dir(folder).expect("each invariant has seeds");
     let mut paths: Vec<_> = files
-        .map(|file| file.expect("it is listed").path())
+        .map(|file| file.expect("the folder can be listed").path())
         .collect();
-    // In the order of their names, as folders have none: the same cases everywhere.
+    // The order of a listing differs between file systems; the cases must not.
     paths.sort();
-    let read = |path| std::fs::read(path).expect("it reads");
+    let read = |path| std::fs::read(path).expect("a seed can be read");
     paths.into_iter().map(read).collect()
 }
 
-/// What is done to a seed: bytes changed, taken out, and put in.
+/// A mutation of a seed.
 #[derive(Debug, Clone)]
 enum Change {
     Set(prop::sample::Index, u8),
@@ -52,11 +52,11 @@ fn change() -> impl Strategy<Value = Change> {
         )
         .prop_map(|text| text.as_bytes().to_vec()),
     ];
-    let place = any::<prop::sample::Index>;
+    let position = any::<prop::sample::Index>;
     prop_oneof![
-        (place(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
-        (place(), 1..20_usize).prop_map(|(at, length)| Change::Cut(at, length)),
-        (place(), bytes).prop_map(|(at, bytes)| Change::Put(at, bytes)),
+        (position(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (position(), 1..20_usize).prop_map(|(at, length)| Change::Cut(at, length)),
+        (position(), bytes).prop_map(|(at, bytes)| Change::Put(at, bytes)),
     ]
 }
 
@@ -94,20 +94,20 @@ fn config() -> Config {
     }
 }
 
-fn holds(name: &str, claim: Claim) {
+fn check(name: &str, invariant: Invariant) {
     let seeds = seeds(name);
     for seed in &seeds {
-        claim(seed);
+        invariant(seed);
     }
-    let torn = (
+    let mutated = (
         prop::sample::select(seeds),
         prop::collection::vec(change(), 1..6),
     );
-    let torn = torn.prop_map(|(seed, changes)| changed(seed, &changes));
+    let mutated = mutated.prop_map(|(seed, changes)| changed(seed, &changes));
     let any_bytes = prop::collection::vec(any::<u8>(), 0..200);
     let mut runner = TestRunner::new(config());
-    let outcome = runner.run(&prop_oneof![4 => torn, 1 => any_bytes], |bytes| {
-        claim(&bytes);
+    let outcome = runner.run(&prop_oneof![4 => mutated, 1 => any_bytes], |bytes| {
+        invariant(&bytes);
         Ok(())
     });
     if let Err(error) = outcome {
@@ -116,15 +116,14 @@ fn holds(name: &str, claim: Claim) {
 }
 
 #[test]
-fn every_claim_holds_of_its_seeds_and_of_what_becomes_of_them() {
-    for (name, claim) in ALL {
-        holds(name, claim);
+fn every_invariant_holds_for_its_seeds_and_their_mutations() {
+    for (name, invariant) in ALL {
+        check(name, invariant);
     }
 }
 
-/// A target without a claim would never be tried here, and a claim without one never there.
 #[test]
-fn every_claim_has_a_fuzz_target_and_every_target_a_claim() {
+fn every_invariant_has_a_fuzz_target_and_every_target_an_invariant() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("targets/fuzz_targets");
     let files = std::fs::read_dir(folder).expect("there are targets");
     let name = |path: std::path::PathBuf| {
@@ -133,7 +132,7 @@ fn every_claim_has_a_fuzz_target_and_every_target_a_claim() {
     };
     let mut targets: Vec<_> = files.filter_map(|file| name(file.ok()?.path())).collect();
     targets.sort();
-    let mut claims: Vec<_> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    claims.sort();
-    assert_eq!(targets, claims);
+    let mut invariants: Vec<_> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    invariants.sort();
+    assert_eq!(targets, invariants);
 }

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::fetch_answer(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::invariants::fetch_answer(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::retry_after(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::invariants::retry_after(bytes));

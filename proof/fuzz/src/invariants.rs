@@ -1,0 +1,263 @@
+//! One function for each kind of input. It takes any bytes and panics if its invariant is broken.
+
+use std::time::Duration;
+
+use api::routes::suno::request::SubmitRequest;
+use api::routes::task::parameters::ListRequest;
+use api::routes::task::query::Query;
+use reqwest::StatusCode;
+use serde_json::Value;
+use shared::broker::Message;
+use shared::broker::message::MOST_TASKS;
+use shared::clock::Millis;
+use shared::secret::Secret;
+use shared::task::scrub::Scrub;
+use shared::task::step::{Known, Observation, Step};
+use shared::task::{Platform, Progress, Status};
+use worker::upstream::http::{self, Body, Reply};
+use worker::upstream::suno::answer::Envelope;
+use worker::upstream::suno::outcome::{of_fetch, of_submit};
+use worker::upstream::{FetchOutcome, SubmitOutcome};
+
+/// A function that panics if the input breaks its invariant.
+pub type Invariant = fn(&[u8]);
+
+/// Every invariant, by the name of its fuzz target and of its folder of seeds.
+pub const ALL: [(&str, Invariant); 7] = [
+    ("message", message),
+    ("fetch_answer", fetch_answer),
+    ("submit_answer", submit_answer),
+    ("retry_after", retry_after),
+    ("scrub", scrub),
+    ("query", query),
+    ("body", body),
+];
+
+/// 2024-05-20T07:55:49Z.
+const NOW: Millis = Millis(1_716_191_749_000);
+/// The channel's address that [`scrub`] hides.
+const ADDRESS: &str = "http://10.0.0.7:8000/v1";
+
+/// A queue message: if it can be read, writing and reading it again gives the same message.
+pub fn message(bytes: &[u8]) {
+    let Ok(message) = Message::from_json(bytes) else {
+        return;
+    };
+    if let Message::Poll { tasks, .. } = &message {
+        assert!(tasks.len() <= MOST_TASKS);
+    }
+    let written = message.to_json();
+    assert_eq!(Message::from_json(&written), Ok(message));
+}
+
+/// A query string: the page stays within its bounds, and every text can be stored in the database.
+pub fn query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(asked) = Query::parse(text).and_then(|query| ListRequest::from_query(&query)) else {
+        return;
+    };
+    assert!(asked.page >= 1 && (1..=100).contains(&asked.page_size) && asked.offset() >= 0);
+    let texts = [&asked.filter.platform, &asked.filter.task_id];
+    for text in texts.into_iter().flatten() {
+        assert!(!text.is_empty() && !text.contains('\0'));
+    }
+}
+
+/// The body of a submit: an accepted body is forwarded as JSON that is accepted again and has the same
+/// meaning.
+pub fn body(bytes: &[u8]) {
+    for action in Platform::SUNO.actions().copied() {
+        let Ok(mut request) = SubmitRequest::parse(action, bytes) else {
+            continue;
+        };
+        assert!(!request.input.contains('\0'));
+        let json = request.to_json().expect("a parsed request is JSON");
+        let again = SubmitRequest::parse(action, json.as_bytes()).expect("it is still accepted");
+        assert_eq!(again.to_json().as_ref(), Ok(&json));
+        assert_eq!(
+            (&again.input, &again.task_id),
+            (&request.input, &request.task_id)
+        );
+        request
+            .set_upstream_id("upstream-7")
+            .expect("an id is text");
+        let renamed = request.to_json().expect("a parsed request is JSON");
+        let renamed =
+            SubmitRequest::parse(action, renamed.as_bytes()).expect("it is still accepted");
+        assert_eq!(renamed.task_id.as_deref(), Some("upstream-7"));
+    }
+}
+
+/// A `Retry-After` header: whole seconds are taken as they stand, and no wait ends in the past.
+pub fn retry_after(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let wait = http::retry_after(text, NOW);
+    if let Ok(seconds) = text.parse::<u32>() {
+        assert_eq!(wait, Some(Duration::from_secs(seconds.into())));
+    }
+    if let Some(wait) = wait {
+        assert!(NOW.after(wait) >= NOW);
+    }
+}
+
+/// An upstream's answer: the first byte chooses the status, the rest is the body.
+fn reply(bytes: &[u8]) -> Option<(StatusCode, &[u8], Reply)> {
+    let (status, body) = bytes.split_first()?;
+    let statuses = [200, 201, 204, 400, 404, 401, 429, 500, 502, 302, 418];
+    let status = statuses[usize::from(*status) % statuses.len()];
+    let status = StatusCode::from_u16(status).ok()?;
+    let reply = Reply::Answer {
+        status,
+        body: Body::Whole(body.to_vec()),
+        retry_after: None,
+    };
+    Some((status, body, reply))
+}
+
+/// An answer to a fetch: only requested tasks come out of it, and no task goes backwards.
+pub fn fetch_answer(bytes: &[u8]) {
+    let requested = ["a", "b", "upstream-7"].map(str::to_owned);
+    let Some((status, _, reply)) = reply(bytes) else {
+        return;
+    };
+    match of_fetch(reply, &requested) {
+        FetchOutcome::Answered(tasks) => {
+            assert!(status.is_success());
+            for (id, observation) in tasks {
+                assert!(requested.contains(&id), "{id:?} was not requested");
+                assert_observation(&observation);
+            }
+        }
+        FetchOutcome::IdsRefused | FetchOutcome::Failed(_) => {}
+    }
+}
+
+fn assert_observation(observation: &Observation) {
+    assert!(observation.progress.is_none_or(|percent| percent <= 100));
+    if let Some(data) = &observation.data {
+        assert!(data.get().starts_with(['[', '{']));
+        // Both databases store the data as text, which cannot hold NUL.
+        assert!(!data.get().contains('\0'));
+    }
+    let ended = observation.status.filter(|status| status.is_terminal());
+    let unfinished = Status::ALL.into_iter().filter(|one| !one.is_terminal());
+    for status in unfinished {
+        let progress = Progress::NONE.advance(status, Some(50));
+        let known = Known {
+            status,
+            progress,
+            digest: 0,
+        };
+        match observation.clone().step(known) {
+            Step::Same => assert_eq!(ended, None),
+            Step::Moved {
+                status: next,
+                progress: then,
+                ..
+            } => {
+                assert!(ended.is_none() && (next == status || status.may_become(next)));
+                assert!(then >= progress && then < Progress::DONE && !next.is_terminal());
+            }
+            Step::Succeeded { .. } => assert_eq!(ended, Some(Status::Success)),
+            Step::Failed { .. } => assert_eq!(ended, Some(Status::Failure)),
+        }
+    }
+}
+
+/// An answer to a submit: it counts as "not arrived" only if it says so. A submit that did arrive must
+/// not be sent again, because the upstream would make and bill the task twice.
+pub fn submit_answer(bytes: &[u8]) {
+    let Some((status, body, reply)) = reply(bytes) else {
+        return;
+    };
+    let envelope = Envelope::read(body);
+    match of_submit(reply) {
+        SubmitOutcome::Accepted(id) => {
+            assert!(status.is_success());
+            assert!((1..=255).contains(&id.len()) && !id.contains(char::is_control));
+        }
+        SubmitOutcome::NotArrived(_) if status.is_success() => {
+            let envelope = envelope.expect("the body names the error");
+            assert!(!envelope.is_success() && !envelope.code().is_empty());
+        }
+        SubmitOutcome::Refused(_) if status.is_success() => {
+            assert!(envelope.is_some_and(|envelope| !envelope.is_success()));
+        }
+        SubmitOutcome::NotArrived(_) | SubmitOutcome::Refused(_) => {}
+        SubmitOutcome::Unknown(_) => assert!(status.is_success()),
+    }
+}
+
+/// Scrubbing: a channel's key and address never show. The first byte is the length of the key; the key
+/// follows; the rest is the upstream's text.
+pub fn scrub(bytes: &[u8]) {
+    let Some((key, said)) = key_and_text(bytes) else {
+        return;
+    };
+    let scrub = Scrub::channel(ADDRESS, &Secret::new(key));
+    for shown in [scrub.clean(&said), scrub.reason(&said)] {
+        assert_hidden(key, &shown);
+    }
+    let reason = scrub.reason(&said);
+    assert!(reason.chars().count() <= 501 && !reason.contains(char::is_control));
+    let json = scrub.json(&said);
+    assert_eq!(
+        scrub.json(&json),
+        json,
+        "scrubbing twice changes nothing more"
+    );
+    if let Ok(before) = serde_json::from_str::<Value>(&said) {
+        let after = serde_json::from_str(&json).expect("JSON stays JSON");
+        assert_same_form(&before, &after);
+        assert_strings_hidden(key, &after);
+    }
+}
+
+/// A key is printable ASCII, as the command line accepts it. A key of less than four characters occurs in
+/// ordinary words and is not hidden.
+fn key_and_text(bytes: &[u8]) -> Option<(&str, String)> {
+    let (length, rest) = bytes.split_first()?;
+    let (key, said) = rest.split_at_checked(usize::from(*length))?;
+    let is_key = key.len() >= 4 && key.iter().all(u8::is_ascii_graphic);
+    let key = std::str::from_utf8(key).ok().filter(|_| is_key)?;
+    Some((key, String::from_utf8_lossy(said).into_owned()))
+}
+
+fn assert_hidden(key: &str, shown: &str) {
+    for hidden in [key, ADDRESS, "10.0.0.7"] {
+        assert!(!shown.contains(hidden), "{shown:?} shows {hidden:?}");
+    }
+}
+
+fn assert_strings_hidden(key: &str, value: &Value) {
+    match value {
+        Value::String(text) => assert_hidden(key, text),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| assert_strings_hidden(key, item)),
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| {
+            assert_hidden(key, name);
+            assert_strings_hidden(key, field);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Only the contents of strings may differ.
+fn assert_same_form(before: &Value, after: &Value) {
+    match (before, after) {
+        (Value::String(_), Value::String(_)) => {}
+        (Value::Array(before), Value::Array(after)) => {
+            assert_eq!(before.len(), after.len());
+            let both = before.iter().zip(after);
+            both.for_each(|(before, after)| assert_same_form(before, after));
+        }
+        // Two field names may become the same once both are scrubbed.
+        (Value::Object(before), Value::Object(after)) => assert!(after.len() <= before.len()),
+        (before, after) => assert_eq!(before, after),
+    }
+}
