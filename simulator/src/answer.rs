@@ -1,4 +1,4 @@
-//! Answers, right ones and broken ones.
+//! HTTP answers, sound and broken.
 
 use std::{convert::Infallible, future::pending, io, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{clock::pause, connection::Cut, fault::Fault, options::Options, secre
 
 const FILL: &[u8] = &[b'x'; 64 * 1024];
 const FILLS_PER_MEGABYTE: u32 = 16;
-/// Between half an answer and the end of its connection: long enough for the half to be on its way.
-const BEFORE_THE_TEAR: Duration = Duration::from_millis(50);
+/// The pause between half an answer and the end of its connection, so that the half is sent.
+const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(50);
 
-/// A success with this data, in its final bytes.
+/// A success with this data.
 pub fn success(data: &impl Serialize) -> Response {
     json_bytes(bytes_of(data))
 }
@@ -29,16 +29,16 @@ pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
-/// What to answer instead of `right`, if this fault spoils answers: those that only change what stands in
-/// the answer are left to the caller, and `right` is returned.
+/// Answers with `data`, spoiled by the fault. A fault that only changes the data itself is the caller's part: it
+/// has no effect here. With `leak_to`, error messages print these secrets.
 pub async fn spoil(
     fault: Option<Fault>,
-    right: impl Serialize,
+    data: impl Serialize,
     leak_to: Option<&Secrets>,
     options: &Options,
 ) -> Response {
     let Some(fault) = fault else {
-        return success(&right);
+        return success(&data);
     };
     if let Some((status, code, message)) = refusal(fault) {
         let message =
@@ -61,15 +61,15 @@ pub async fn spoil(
         Fault::SubmitEmpty | Fault::FetchEmpty => StatusCode::OK.into_response(),
         Fault::SubmitDropBefore | Fault::SubmitDropAfter | Fault::FetchDrop => cut(),
         Fault::SubmitHangBefore | Fault::SubmitHangAfter | Fault::FetchHang => pending().await,
-        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(&right)),
-        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(&right), options.drip),
-        Fault::SubmitHuge | Fault::FetchHuge => huge(&right, options.huge),
-        Fault::FetchGarbage => garbage(&bytes_of(&right)),
-        _ => success(&right),
+        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(&data)),
+        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(&data), options.drip),
+        Fault::SubmitHuge | Fault::FetchHuge => huge(&data, options.huge),
+        Fault::FetchGarbage => garbage(&bytes_of(&data)),
+        _ => success(&data),
     }
 }
 
-/// The faults that are plain errors: their status, code and message.
+/// Status, code and message of a fault that is a plain error.
 fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
     use Fault as F;
     use StatusCode as S;
@@ -134,7 +134,7 @@ fn bytes_of(data: &impl Serialize) -> Bytes {
         message: "",
         data,
     };
-    // What is printed here are texts and tasks printed before: they always print.
+    // Texts and printed tasks always serialize.
     serde_json::to_vec(&envelope).unwrap_or_default().into()
 }
 
@@ -149,20 +149,20 @@ fn page(status: StatusCode, title: &str) -> Response {
     (status, axum::response::Html(html)).into_response()
 }
 
-/// No answer at all: the connection ends here.
+/// No answer: the connection ends.
 fn cut() -> Response {
     let mut response = StatusCode::OK.into_response();
     response.extensions_mut().insert(Cut);
     response
 }
 
-/// The head, half of the body, and the end of the connection.
-fn torn(right: &Bytes) -> Response {
-    let length = right.len();
-    let half = right.slice(..length / 2);
+/// The head and half of the body; then the connection ends.
+fn torn(answer: &Bytes) -> Response {
+    let length = answer.len();
+    let half = answer.slice(..length / 2);
     let body = stream::unfold(Some(half), |half| async move {
         let Some(half) = half else {
-            pause(BEFORE_THE_TEAR).await;
+            pause(PAUSE_BEFORE_CUT).await;
             return Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None));
         };
         Some((Ok(half), None))
@@ -174,8 +174,9 @@ fn torn(right: &Bytes) -> Response {
     response
 }
 
-fn drip(right: Bytes, every: Duration) -> Response {
-    let body = stream::unfold(right, move |mut left| async move {
+/// The body byte by byte.
+fn drip(answer: Bytes, every: Duration) -> Response {
+    let body = stream::unfold(answer, move |mut left| async move {
         if left.is_empty() {
             return None;
         }
@@ -186,9 +187,9 @@ fn drip(right: Bytes, every: Duration) -> Response {
     json_bytes(Body::from_stream(body))
 }
 
-/// A success like any other, but for its message of megabytes; made as it is read, so that it costs no memory here.
-fn huge(right: &impl Serialize, megabytes: u32) -> Response {
-    let data = serde_json::to_string(right).unwrap_or_else(|_| "null".to_owned());
+/// A success whose message has megabytes. The body is made while it is read and takes no memory.
+fn huge(data: &impl Serialize, megabytes: u32) -> Response {
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
     let head = Bytes::from_static(br#"{"code":"success","message":""#);
     let tail = Bytes::from(format!(r#"","data":{data}}}"#));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
@@ -200,8 +201,9 @@ fn huge(right: &impl Serialize, megabytes: u32) -> Response {
     )))
 }
 
-fn garbage(right: &[u8]) -> Response {
-    let mut bytes = right[..right.len() * 2 / 3].to_vec();
+/// JSON that breaks off inside an escape.
+fn garbage(answer: &[u8]) -> Response {
+    let mut bytes = answer[..answer.len() * 2 / 3].to_vec();
     bytes.extend_from_slice(br"\u00");
     json_bytes(bytes)
 }

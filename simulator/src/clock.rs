@@ -1,17 +1,18 @@
-//! The upstream's clock, and its patience.
+//! The upstream's clock, and waiting.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, sleep};
 
-/// Waits this long. No time is no wait: a sleep of zero would last to the timer's next tick.
+/// Waits this long. Zero returns at once; a sleep of zero would last until the timer's next tick.
 pub async fn pause(length: Duration) {
     if !length.is_zero() {
         sleep(length).await;
     }
 }
 
-/// Counts on from the system's time at its start, plus a skew; a step of the system's clock doesn't move it.
+/// Shows the system's time at its start, plus a skew and the time since. Later changes of the system's clock have no
+/// effect.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
@@ -19,10 +20,10 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is `skew_seconds` ahead of the system's, or behind it.
+    /// Starts a clock that is `skew_seconds` ahead of the system's clock, or behind it if negative.
     #[allow(
         clippy::disallowed_methods,
-        reason = "the simulator's one look at the system's time"
+        reason = "the one place that reads the system's clock"
     )]
     pub fn start(skew_seconds: i64) -> Self {
         let system = SystemTime::now()

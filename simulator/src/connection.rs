@@ -1,7 +1,7 @@
 //! The listener and its connections.
 //!
-//! Served with hyper itself and not with `axum::serve`, because an upstream that cuts a connection without
-//! an answer must really do so: a service that returns an error makes hyper close the connection.
+//! This module serves with hyper instead of `axum::serve`, because some faults cut the connection without an answer:
+//! hyper closes a connection whose service returns an error.
 
 use std::{convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ use tracing::{debug, warn};
 
 use crate::upstream::Upstream;
 
-/// How long open requests may still take once the simulator stops. Some never end: that is their fault.
+/// How long open requests may take once the simulator stops. Requests with a `hang` fault never end.
 const GRACE: Duration = Duration::from_millis(500);
-/// The pause after a connection could not be taken, mostly for want of file descriptors.
+/// The pause after a failed accept, which mostly lacks a file descriptor.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Stands in a response's extensions and says: cut the connection instead.
+/// An extension of a response: cut the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut;
 
@@ -36,7 +36,7 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// Serves until `stop` changes or its sender is gone, then gives open requests a moment.
+/// Serves until `stop` changes or its sender is dropped, then lets open requests end for a moment.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -45,18 +45,18 @@ pub async fn serve(
 ) {
     let mut connections = JoinSet::new();
     loop {
-        let taken = tokio::select! {
-            taken = listener.accept() => taken,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
-        match taken {
+        match accepted {
             Ok((stream, _)) => {
                 upstream.tally(|tally| tally.counts.connections += 1);
                 connections.spawn(connection(stream, router.clone(), stop.clone()));
             }
             Err(error) => {
-                warn!(%error, "a connection could not be taken");
+                warn!(%error, "a connection could not be accepted");
                 sleep(PAUSE).await;
             }
         }
@@ -96,7 +96,7 @@ async fn answer(mut router: Router, request: Request<Incoming>) -> Result<Respon
     }
 }
 
-/// Binds, and says where.
+/// Binds; returns the listener and its address.
 pub async fn bind(
     address: std::net::SocketAddr,
 ) -> io::Result<(TcpListener, std::net::SocketAddr)> {

@@ -1,4 +1,4 @@
-//! What a simulator was asked, in figures.
+//! Counters of requests, submits, fetches and faults.
 
 use std::collections::BTreeMap;
 
@@ -6,58 +6,58 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
-/// What a simulator was asked and did, since its start. The answer of `GET /simulator/counts`.
+/// The counters since the start. The answer of `GET /simulator/counts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Connections taken, those to `/simulator` included.
+    /// Accepted connections, those to `/simulator` included.
     pub connections: u64,
-    /// Requests under `/suno` being answered now.
+    /// Open requests under `/suno`.
     pub open: u64,
-    /// The most that ever were open at once.
+    /// The most requests that were open at once.
     pub most_open: u64,
-    /// Requests turned away for want of the right key.
+    /// Requests refused for a missing or wrong key.
     pub unauthorized: u64,
-    /// Requests turned away because they broke the dialect: 400, 404, 405.
+    /// Requests refused because they break the dialect: 400, 404, 405, 413.
     pub invalid: u64,
     /// Well-formed submits.
     pub submits: Submits,
-    /// The most submits accepted for one title: 1 proves that no task was submitted twice.
+    /// The most submits accepted for one title; 1 proves that no task was submitted twice.
     pub max_accepted_per_title: u32,
     /// Well-formed fetches.
     pub fetches: Fetches,
-    /// Tasks the upstream knows now, by status.
+    /// Tasks the upstream knows, by status.
     pub tasks: BTreeMap<String, u64>,
-    /// How often each fault happened; those that never did are left out.
+    /// How often each fault happened; faults that never happened are left out.
     pub faults: BTreeMap<String, u64>,
 }
 
-/// Well-formed submits, in figures.
+/// Counters of well-formed submits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submits {
-    /// Requests, whatever became of them.
+    /// Requests, whatever their outcome.
     pub asked: u64,
-    /// Tasks made for them, whatever the client was told.
+    /// Tasks made for them, whatever the answer.
     pub accepted: u64,
-    /// Different titles among them (for lyrics: prompts).
+    /// Distinct titles (for lyrics: prompts).
     pub titles: u64,
     /// Titles accepted more than once.
     pub accepted_twice: u64,
 }
 
-/// Well-formed fetches, in figures.
+/// Counters of well-formed fetches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetches {
-    /// Requests, whatever became of them.
+    /// Requests, whatever their outcome.
     pub asked: u64,
-    /// Ids in them, all together.
+    /// Ids in all requests.
     pub ids: u64,
-    /// Ids among them that the upstream doesn't know.
+    /// Ids that the upstream does not know.
     pub unknown_ids: u64,
     /// The most ids in one request.
     pub most_ids: u64,
 }
 
-/// The figures as they are kept.
+/// The counters as they are kept.
 #[derive(Debug)]
 pub struct Tally {
     pub counts: Counts,
@@ -74,18 +74,18 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// One more of these happened.
+    /// Counts a fault.
     pub fn happened(&mut self, fault: Fault) {
         self.faults[fault.index()] += 1;
     }
 
-    /// One more request is being answered.
+    /// Counts an opened request.
     pub fn opened(&mut self) {
         self.counts.open += 1;
         self.counts.most_open = self.counts.most_open.max(self.counts.open);
     }
 
-    /// All figures but those on tasks and titles, which are not kept here.
+    /// All counters except those of tasks and titles, which are kept elsewhere.
     pub fn read(&self) -> Counts {
         let happened = Fault::ALL
             .iter()

@@ -1,4 +1,4 @@
-//! How a task is printed.
+//! Prints a task as the dialect shows it.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::{
     life::{Moment, Phase},
     request::Action,
     secrets::Secrets,
-    task::{Sight, Texts},
+    task::{FetchedTask, Texts},
 };
 
 /// One entry of a fetch's `data`.
@@ -74,18 +74,18 @@ struct Metadata<'a> {
 const FAILED: &str = "generation failed: the model gave up on this song";
 const EARLY: &str = "slow down: retrying on another account";
 
-/// Prints what a fetch saw, as odd as its fault makes it: not at all, once or twice.
-pub fn print(sight: &Sight, secrets: &Secrets, out: &mut Vec<Printed>) {
-    let printed = match sight.oddity {
+/// Prints a fetched task as its fault demands: not at all, once or twice.
+pub fn print(fetched: &FetchedTask, secrets: &Secrets, out: &mut Vec<Printed>) {
+    let printed = match fetched.fault {
         Some(Fault::Missing | Fault::Batch404) => return,
         Some(Fault::Malformed) => to_raw_value(&json!({
-            "task_id": sight.id, "action": 7, "status": ["IN_PROGRESS"], "fail_reason": {},
+            "task_id": fetched.id, "action": 7, "status": ["IN_PROGRESS"], "fail_reason": {},
             "submit_time": "soon", "start_time": -1.5, "finish_time": null, "progress": 200, "data": "none",
         })),
-        _ => to_raw_value(&Task::of(sight, secrets)),
+        _ => to_raw_value(&Task::of(fetched, secrets)),
     };
-    // Plain structs always print; one that did not would be missing, which every client must bear.
-    let times = if sight.oddity == Some(Fault::Twice) {
+    // Plain structs always serialize.
+    let times = if fetched.fault == Some(Fault::Twice) {
         2
     } else {
         1
@@ -98,48 +98,48 @@ pub fn print(sight: &Sight, secrets: &Secrets, out: &mut Vec<Printed>) {
 }
 
 impl<'a> Task<'a> {
-    fn of(sight: &'a Sight, secrets: &Secrets) -> Self {
-        let moment = match sight.oddity {
+    fn of(fetched: &'a FetchedTask, secrets: &Secrets) -> Self {
+        let moment = match fetched.fault {
             Some(Fault::Backwards) => Moment {
                 phase: Phase::NotStart,
                 percent: 0,
                 start_time: 0,
-                ..sight.moment
+                ..fetched.moment
             },
-            _ => sight.moment,
+            _ => fetched.moment,
         };
-        let status = match sight.oddity {
+        let status = match fetched.fault {
             Some(Fault::Unknown) => "UNKNOWN",
             Some(Fault::WeirdStatus) => "PENDING_REVIEW",
             Some(Fault::EmptyStatus) => "",
             _ => moment.phase.status(),
         };
-        let reason = match (moment.phase, sight.oddity) {
+        let reason = match (moment.phase, fetched.fault) {
             (Phase::Failure, _) => FAILED,
             (_, Some(Fault::EarlyReason)) => EARLY,
             _ => "",
         };
-        let fail_reason = if sight.leaks && !reason.is_empty() {
-            Cow::Owned(secrets.leak(reason, Some(sight.id)))
+        let fail_reason = if fetched.leaks && !reason.is_empty() {
+            Cow::Owned(secrets.leak(reason, Some(fetched.id)))
         } else {
             Cow::Borrowed(reason)
         };
         Self {
-            id: sight.number,
+            id: fetched.number,
             created_at: moment.submit_time,
-            task_id: sight.id,
-            action: sight.texts.action.name(),
+            task_id: fetched.id,
+            action: fetched.texts.action.name(),
             status,
             fail_reason,
             submit_time: moment.submit_time,
             start_time: moment.start_time,
             finish_time: moment.finish_time,
-            search_item: &sight.texts.title,
+            search_item: &fetched.texts.title,
             progress: format!("{}%", moment.percent),
-            data: if sight.oddity == Some(Fault::NoData) {
+            data: if fetched.fault == Some(Fault::NoData) {
                 Data::None
             } else {
-                Data::of(sight.id, moment.phase, &sight.texts)
+                Data::of(fetched.id, moment.phase, &fetched.texts)
             },
         }
     }

@@ -1,43 +1,43 @@
-//! What can be made to go wrong: one name for each, used alike in flags, in titles, in JSON and in figures.
+//! The faults: each has one name, in options, titles, JSON and counters.
 
 use std::{fmt, str::FromStr};
 
-/// When a fault happens, and so how often its chance is taken.
+/// What a fault happens to, and so how often its rate is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Once for each submit request. At most one of these happens to a request.
+    /// A submit request. At most one of these faults happens to a request.
     Submit,
-    /// Once for each fetch request. At most one of these happens to a request.
+    /// A fetch request. At most one of these faults happens to a request.
     Fetch,
-    /// Once for each task that a fetch asks for. At most one of these happens to a task in one answer.
-    Sighting,
-    /// Once for each task, for its whole life.
+    /// A task in the answer to a fetch. At most one of these faults happens to a task in one answer.
+    FetchedTask,
+    /// A task, for its whole life.
     Task,
 }
 
 macro_rules! faults {
     ($($kind:ident { $($variant:ident $name:literal $about:literal)* })*) => {
-        /// One thing that goes wrong.
+        /// A fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $($(#[doc = $about] $variant,)*)*
         }
 
         impl Fault {
-            /// Every fault, in the order in which chances are taken: of two that hit, the first one happens.
+            /// Every fault, in the order of drawing: of two faults that are drawn, the first one happens.
             pub const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
 
-            /// Its name in flags, titles, JSON and figures.
+            /// The name in options, titles, JSON and counters.
             pub const fn name(self) -> &'static str {
                 match self { $($(Self::$variant => $name,)*)* }
             }
 
-            /// What happens, in one sentence for a person.
+            /// What happens, in one sentence.
             pub const fn about(self) -> &'static str {
                 match self { $($(Self::$variant => $about,)*)* }
             }
 
-            /// When it happens.
+            /// What the fault happens to.
             pub const fn kind(self) -> Kind {
                 match self { $($(Self::$variant => Kind::$kind,)*)* }
             }
@@ -93,7 +93,7 @@ faults! {
         FetchHuge "fetch-huge" "the right answer, megabytes of it"
         FetchStrangers "fetch-strangers" "the right answer, and tasks that were never asked for"
     }
-    Sighting {
+    FetchedTask {
         Missing "missing" "the task is left out of the answer"
         Batch404 "batch-404" "404 for the whole batch because of this task"
         Unknown "unknown" "status UNKNOWN"
@@ -113,7 +113,7 @@ faults! {
 }
 
 impl Fault {
-    /// Its place in [`Fault::ALL`].
+    /// The position in [`Fault::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -125,27 +125,11 @@ impl fmt::Display for Fault {
     }
 }
 
-/// There is no fault of this name.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoSuchFault(pub String);
-
-impl fmt::Display for NoSuchFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no fault {:?}; they are: ", self.0)?;
-        for (n, fault) in Fault::ALL.iter().enumerate() {
-            write!(f, "{}{fault}", if n == 0 { "" } else { ", " })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for NoSuchFault {}
-
 impl FromStr for Fault {
-    type Err = NoSuchFault;
+    type Err = String;
 
-    /// Takes the name; `submit-` may be left out.
-    fn from_str(text: &str) -> Result<Self, NoSuchFault> {
+    /// Reads a name; `submit-` may be left out.
+    fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL
             .iter()
             .copied()
@@ -153,7 +137,11 @@ impl FromStr for Fault {
                 let name = fault.name();
                 name == text || name.strip_prefix("submit-") == Some(text)
             })
-            .ok_or_else(|| NoSuchFault(text.to_owned()))
+            .ok_or_else(|| {
+                let names = Self::ALL.iter().map(|fault| fault.name());
+                let names = names.collect::<Vec<_>>().join(", ");
+                format!("there is no fault {text:?}; they are: {names}")
+            })
     }
 }
 
@@ -163,14 +151,14 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_name_leads_back_to_its_fault() {
+    fn every_name_reads_as_its_fault() {
         for &fault in Fault::ALL {
             assert_eq!(fault.name().parse(), Ok(fault));
         }
     }
 
     #[test]
-    fn submit_may_be_left_out_and_no_name_means_two_things() {
+    fn submit_may_be_left_out_and_no_name_is_ambiguous() {
         let short = |fault: &Fault| {
             let name = fault.name();
             name.strip_prefix("submit-").unwrap_or(name)
@@ -181,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = "explode".parse::<Fault>().unwrap_err().to_string();
+    fn the_error_for_an_unknown_name_lists_the_known_ones() {
+        let error = "explode".parse::<Fault>().unwrap_err();
         assert!(error.contains("\"explode\"") && error.contains("submit-drop-after"));
     }
 
     #[test]
-    fn places_follow_the_order_of_the_list() {
+    fn an_index_is_the_position_in_the_list() {
         assert!(
             Fault::ALL
                 .iter()

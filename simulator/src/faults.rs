@@ -1,4 +1,4 @@
-//! The faults of a whole run: how often each happens.
+//! The faults of a whole run, each with its rate.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,10 +10,10 @@ use crate::{
     rate::Rate,
 };
 
-/// A rate for each [`Fault`]; by default each is never.
+/// A rate for each [`Fault`]; the default is zero.
 ///
-/// As text `submit-503=5%,missing=0.1`; as JSON `{"submit-503": "5%", "missing": 0.1}`. What is not
-/// named is never.
+/// As text `submit-503=5%,missing=0.1`; as JSON `{"submit-503": "5%", "missing": 0.1}`. A fault without a name there
+/// never happens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
     rates: [Rate; Fault::ALL.len()],
@@ -28,19 +28,19 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// These faults, with this one at this rate.
+    /// Sets the rate of a fault.
     #[must_use]
     pub const fn with(mut self, fault: Fault, rate: Rate) -> Self {
         self.rates[fault.index()] = rate;
         self
     }
 
-    /// How often this one happens.
+    /// The rate of a fault.
     pub const fn rate(&self, fault: Fault) -> Rate {
         self.rates[fault.index()]
     }
 
-    /// Those that may happen at all, in the order of [`Fault::ALL`].
+    /// The faults whose rate is above zero, in the order of [`Fault::ALL`].
     pub fn set(&self) -> impl Iterator<Item = (Fault, Rate)> {
         Fault::ALL
             .iter()
@@ -48,7 +48,7 @@ impl Faults {
             .filter(|&(_, rate)| rate > Rate::NEVER)
     }
 
-    /// Takes the chances of this kind in order and says which hits first.
+    /// Draws the faults of this kind in order; returns the first that happens.
     pub(crate) fn draw(&self, kind: Kind, rng: &mut impl Rng) -> Option<Fault> {
         self.set()
             .find(|&(fault, rate)| fault.kind() == kind && rate.hits(rng))
@@ -77,7 +77,7 @@ impl FromStr for Faults {
             let (name, rate) = part
                 .split_once('=')
                 .ok_or_else(|| format!("{part:?} is not NAME=RATE"))?;
-            let fault: Fault = name.trim().parse().map_err(|error| format!("{error}"))?;
+            let fault: Fault = name.trim().parse()?;
             let rate = rate
                 .trim()
                 .parse()
@@ -111,7 +111,7 @@ mod tests {
     use rand::{SeedableRng, rngs::StdRng};
 
     #[test]
-    fn text_and_json_say_the_same() {
+    fn text_and_json_read_alike() {
         let faults = Faults::default()
             .with(Fault::Submit503, Rate::new(0.05).unwrap())
             .with(Fault::Missing, Rate::ALWAYS);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named() {
+    fn an_error_names_the_mistake() {
         assert!("503".parse::<Faults>().unwrap_err().contains("NAME=RATE"));
         assert!(
             "503=often"
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_is_of_its_kind_only() {
+    fn a_draw_considers_one_kind_only() {
         let mut rng = StdRng::seed_from_u64(1);
         let faults = Faults::default().with(Fault::Fetch503, Rate::ALWAYS);
         assert_eq!(faults.draw(Kind::Submit, &mut rng), None);
@@ -143,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_kept_over_many_draws() {
+    fn many_draws_follow_the_rate() {
         let mut rng = StdRng::seed_from_u64(1);
         let faults = Faults::default().with(Fault::Missing, Rate::new(0.2).unwrap());
         let hits = (0..10_000)
-            .filter(|_| faults.draw(Kind::Sighting, &mut rng).is_some())
+            .filter(|_| faults.draw(Kind::FetchedTask, &mut rng).is_some())
             .count();
         assert!((1_800..2_200).contains(&hits), "{hits}");
     }

@@ -1,10 +1,10 @@
-//! What `--help` says below the flags.
+//! What `--help` prints below the options.
 
 use std::fmt::Write;
 
 use suno_simulator::{Fault, Kind};
 
-/// How spans, rates and words are written, each fault with what it does, and the endpoints for tests.
+/// How values and directives are written, all faults, and the endpoints for tests.
 pub fn reference() -> String {
     let mut text = String::from(WRITING);
     let kinds = [
@@ -14,16 +14,16 @@ pub fn reference() -> String {
         ),
         (
             Kind::Fetch,
-            "Faults of a fetch (drawn for each request; as a word: of every batch with the task)",
+            "Faults of a fetch (drawn for each request; as a directive: of every batch with the task)",
         ),
         (
-            Kind::Sighting,
+            Kind::FetchedTask,
             "Faults of a task in a fetch's answer (drawn each time it is asked for)",
         ),
         (Kind::Task, "Faults of a task's whole life (drawn once)"),
     ];
     for (kind, title) in kinds {
-        // Writing to a string can't fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "\n{title}:");
         for fault in Fault::ALL.iter().filter(|fault| fault.kind() == kind) {
             let _ = writeln!(text, "  {fault:<24} {}", fault.about());
@@ -41,21 +41,21 @@ How values are written:
 
 How faults are ordered:
   for a run     --faults submit-503=5%,missing=10%,fail=2%
-  for a task    words in its title (lyrics: in the prompt), separated by spaces:
+  for a task    directives in its title (lyrics: in the prompt), separated by spaces:
                   sim:FAULT       every time            Rain on Tin sim:fail
                   sim:FAULTxN     the first N times     Rain on Tin sim:429x2 sim:drop-after
                   sim:takes=SPAN  the task takes this long, once accepted
                   sim:answers=SPAN  the submit's answer takes this long
-                Words of one kind take turns in the order written: the example is refused twice,
-                then accepted without an answer. A misspelt word is refused with 400.
-                A song without a title is known by its description, else its prompt.
+                Directives of one kind apply in the order written: the example is refused twice,
+                then accepted without an answer. A misspelt directive is refused with 400.
+                A song without a title is identified by its description, else by its prompt.
 ";
 
 const CONTROL: &str = "
-For tests, beside the dialect (no key asked for):
-  GET  /simulator/counts           what was asked, accepted, and went wrong; max_accepted_per_title
-  GET  /simulator/submits?title=T  how often T was asked and accepted, the latest bodies
-  GET  /simulator/tasks?title=T    the upstream's tasks of T (of all titles without it; at most 100)
+For tests, beside the dialect (no key needed):
+  GET  /simulator/counts           counters of requests, accepted submits and faults; max_accepted_per_title
+  GET  /simulator/submits?title=T  how often T was submitted and accepted, the latest bodies
+  GET  /simulator/tasks?title=T    the tasks of title T, or of all titles; at most 100
   GET  /simulator/faults           the run's faults; PUT replaces them: {\"submit-503\": 1, \"missing\": \"5%\"}
   POST /simulator/finish           ends tasks now: {} all, or {\"title\": T}, {\"task_ids\": […]}, \"fail\": true
   POST /simulator/forget           the upstream forgets tasks: {} all, or as above

@@ -1,26 +1,25 @@
-//! The upstream's ids: they look like UUIDs.
+//! The upstream's ids, which look like UUIDs.
 
 use std::{fmt, str::FromStr};
 
 use rand::RngExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Names one task, or one clip. New in every run, whatever the seed: a real upstream never gives one twice.
+/// The id of a task or a clip. It differs in every run, whatever the seed: a real upstream never repeats an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u128);
 
 impl Id {
-    /// One that was never given before.
+    /// A new id.
     #[allow(
         clippy::disallowed_methods,
-        reason = "ids alone are not drawn from the seed"
+        reason = "only ids do not come from the seed"
     )]
     pub fn new() -> Self {
         Self(rand::rng().random())
     }
 
-    /// The id of the `n`th task (from 0) of a series: `00000000-0000-0000-SSSS-NNNNNNNNNNNN`, both in
-    /// hexadecimal digits.
+    /// The id of the `n`th task (from 0) of a series: `00000000-0000-0000-SSSS-NNNNNNNNNNNN`, in hexadecimal.
     pub const fn in_series(series: u16, n: u32) -> Self {
         Self(((series as u128) << 48) | n as u128)
     }
@@ -30,11 +29,13 @@ impl Id {
         Self(self.0 ^ (0x5eed_0000_c11b + n as u128))
     }
 
-    /// A byte that always is the same for this id.
+    /// A byte that depends on the id alone.
     pub const fn last_byte(self) -> u8 {
         self.0.to_be_bytes()[15]
     }
 }
+
+const NOT_AN_ID: &str = "this is no task id";
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,18 +51,18 @@ impl fmt::Display for Id {
 }
 
 impl FromStr for Id {
-    type Err = NotAnId;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         let lengths = text.split('-').map(str::len);
         if !lengths.eq([8, 4, 4, 4, 12]) {
-            return Err(NotAnId);
+            return Err(NOT_AN_ID);
         }
         let digits = text.split('-').flat_map(str::chars).map(|c| c.to_digit(16));
         let number = digits
             .map(|digit| digit.map(u128::from))
             .try_fold(0, |sum: u128, digit| Some((sum << 4) | digit?));
-        number.map(Self).ok_or(NotAnId)
+        number.map(Self).ok_or(NOT_AN_ID)
     }
 }
 
@@ -75,13 +76,9 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
-            .map_err(|NotAnId| de::Error::custom("this is no task id"))
+            .map_err(de::Error::custom)
     }
 }
-
-/// The text is none of our ids.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NotAnId;
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_in_a_series_can_be_told_beforehand() {
+    fn an_id_in_a_series_is_predictable() {
         let id = Id::in_series(0xab, 99_999);
         assert_eq!(id.to_string(), "00000000-0000-0000-00ab-00000001869f");
     }
@@ -110,7 +107,7 @@ mod tests {
             "7c0d0c2e6f0b4a3e9d1c2f3a5b6c7d8e",
             "7c0d0c2e-6f0b-4a3e-9d1c-2f3a5b6c7d8g",
         ] {
-            assert_eq!(text.parse::<Id>(), Err(NotAnId), "{text}");
+            assert_eq!(text.parse::<Id>(), Err(NOT_AN_ID), "{text}");
         }
     }
 }

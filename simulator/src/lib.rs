@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
-mod chance;
 mod clock;
 mod connection;
 mod counts;
 mod dialect;
+mod directives;
 mod fault;
 mod faults;
 mod id;
 mod life;
 mod options;
+mod random;
 mod rate;
 mod request;
 mod routes;
@@ -19,14 +20,13 @@ mod server;
 mod span;
 mod task;
 mod upstream;
-mod words;
 
 pub use self::{
     counts::{Counts, Fetches, Submits},
-    fault::{Fault, Kind, NoSuchFault},
+    fault::{Fault, Kind},
     faults::Faults,
     options::{Key, Options},
-    rate::{NotARate, Rate},
+    rate::Rate,
     server::{Simulator, start},
     span::Span,
 };

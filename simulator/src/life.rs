@@ -1,30 +1,30 @@
-//! The life of one task: a pure function of its birth, the lengths drawn for it, and the time.
+//! The life of one task: a pure function of its submit time, the durations drawn for it, and the current time.
 
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-/// How a task stands at one moment.
+/// The phase of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Accepted, nothing else.
+    /// Accepted.
     NotStart,
-    /// Handed on.
+    /// Passed on to the model.
     Submitted,
-    /// Waits for its turn.
+    /// Waiting in a queue.
     Queued,
-    /// Is being made; nothing to hear yet.
+    /// In progress, without audio.
     Composing,
-    /// Is being made, and can be heard meanwhile.
+    /// In progress, with audio.
     Streaming,
-    /// Made.
+    /// Succeeded.
     Success,
     /// Failed.
     Failure,
 }
 
 impl Phase {
-    /// The dialect's word for it.
+    /// The status in the dialect.
     pub const fn status(self) -> &'static str {
         match self {
             Self::NotStart => "NOT_START",
@@ -36,14 +36,13 @@ impl Phase {
         }
     }
 
-    /// Has it ended?
+    /// Whether the task has ended.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Success | Self::Failure)
     }
 }
 
-/// The plan of a life, drawn at birth. Times are milliseconds: `born` since 1970 by the upstream's
-/// clock, the others since birth.
+/// The plan of a task's life. Times are ms: `born` since 1970 by the upstream's clock, the others since `born`.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
     born: u64,
@@ -56,24 +55,24 @@ pub struct Life {
     stuck: bool,
 }
 
-/// A life, looked at.
+/// A task at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// How it stands.
+    /// The phase.
     pub phase: Phase,
-    /// From 0 to 100; 100 exactly when it has ended.
+    /// From 0 to 100; 100 exactly if the task has ended.
     pub percent: u8,
-    /// Unix seconds of its birth.
+    /// When the task was submitted, Unix seconds.
     pub submit_time: u64,
-    /// Unix seconds at which work on it began; 0 before.
+    /// When work on the task began, Unix seconds; 0 before.
     pub start_time: u64,
-    /// Unix seconds of its end; 0 before.
+    /// When the task ended, Unix seconds; 0 before.
     pub finish_time: u64,
 }
 
 impl Life {
-    /// Plans a life that starts at `born` (ms since 1970) and takes `length` and ends in SUCCESS: handed on within its first
-    /// 2 %, queued from 2 to 10 %, begun between 10 and 25 %, heard from between 30 and 60 % on.
+    /// Plans a life that starts at `born` (ms since 1970), takes `length` and ends in SUCCESS. The task is submitted
+    /// within its first 2 %, queued at 2 to 10 %, composing at 10 to 25 %, and streaming at 30 to 60 %.
     pub fn plan(born: u64, length: Duration, rng: &mut impl Rng) -> Self {
         let done = u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
         let mut part = |from: u32, to: u32| {
@@ -94,7 +93,7 @@ impl Life {
         }
     }
 
-    /// How it stands at `now` (ms since 1970). Before its birth it stands as at its birth.
+    /// The task at `now` (ms since 1970). A time before `born` counts as `born`.
     pub fn at(&self, now: u64) -> Moment {
         let age = now.saturating_sub(self.born);
         let reached = |mark: u32| age >= u64::from(mark);
@@ -126,7 +125,7 @@ impl Life {
         }
     }
 
-    /// The same life, that ends in FAILURE.
+    /// The same life, ending in FAILURE.
     #[must_use]
     pub const fn failing(self) -> Self {
         Self {
@@ -135,7 +134,7 @@ impl Life {
         }
     }
 
-    /// The same life, that does not end by itself.
+    /// The same life without an end of its own.
     #[must_use]
     pub const fn stuck(self) -> Self {
         Self {
@@ -144,14 +143,14 @@ impl Life {
         }
     }
 
-    /// Milliseconds from `now` to its end; `None` if it has none.
+    /// The time from `now` (ms since 1970) to the end; `None` if the life has no end of its own.
     pub fn left(&self, now: u64) -> Option<Duration> {
         let end = self.born + u64::from(self.done);
         (!self.stuck).then(|| Duration::from_millis(end.saturating_sub(now)))
     }
 
-    /// Ends it at `now` (ms since 1970): in FAILURE if `fail` says so, or that is its plan, else in
-    /// SUCCESS. False, and nothing changes, if it has ended already.
+    /// Ends the task at `now` (ms since 1970): in FAILURE if `fail` is set or FAILURE was its plan, else in SUCCESS.
+    /// If the task has ended already, this returns false and changes nothing.
     pub fn finish(&mut self, now: u64, fail: bool) -> bool {
         if self.at(now).phase.is_terminal() {
             return false;
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_zero_until_they_have_come() {
+    fn times_in_the_future_are_zero() {
         let life = life().failing();
         let born = life.at(BORN);
         assert_eq!(
@@ -228,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_stays_below_a_hundred() {
+    fn a_stuck_task_stays_below_a_hundred() {
         let moment = life().stuck().at(BORN + 10_000_000);
         assert_eq!((moment.phase, moment.percent), (Phase::Streaming, 99));
         assert_eq!(life().stuck().left(BORN), None);
     }
 
     #[test]
-    fn it_can_be_ended_early_and_only_once() {
+    fn a_task_can_be_ended_early_and_only_once() {
         let mut life = life().stuck();
         assert!(life.finish(BORN + 10, false));
         let moment = life.at(BORN + 10);
@@ -246,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_to_fail_fails_when_it_is_ended() {
+    fn a_failing_task_fails_when_it_is_ended() {
         let mut life = life().failing();
         life.finish(BORN, false);
         assert_eq!(life.at(BORN).phase, Phase::Failure);
     }
 
     #[test]
-    fn a_life_of_no_length_is_over_at_birth() {
+    fn a_life_without_length_ends_at_once() {
         let mut rng = StdRng::seed_from_u64(7);
         let life = Life::plan(BORN, Duration::ZERO, &mut rng);
         assert_eq!(life.at(BORN).phase, Phase::Success);

@@ -1,4 +1,4 @@
-//! `suno-simulator`: the simulator as a process of its own.
+//! `suno-simulator`: the simulator as a process.
 
 mod help;
 
@@ -9,10 +9,10 @@ use suno_simulator::Options;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// An upstream for songs and lyrics that speaks the Suno dialect over HTTP, with faults to order.
+/// A simulated upstream for songs and lyrics that speaks the Suno dialect over HTTP.
 ///
-/// It makes no music: tasks live through their states and end, as slowly and as badly as it is told.
-/// Faults are ordered for the whole run (--faults), or for one task by words in its title.
+/// The simulator makes no music: its tasks go through their statuses and end, with the delays and faults that were
+/// ordered: for the whole run (--faults), or for one task by directives in its title.
 #[derive(Parser)]
 #[command(name = "suno-simulator", version)]
 struct Cli {

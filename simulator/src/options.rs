@@ -1,4 +1,4 @@
-//! What a simulator can be told at its start.
+//! The options of a simulator.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -9,27 +9,27 @@ use crate::{
     span::{Span, duration},
 };
 
-/// How an upstream behaves. The default is a healthy one that takes its real time.
+/// How the upstream behaves. The default is a healthy upstream with realistic delays.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "How it serves")]
 pub struct Options {
-    /// The address to serve on; port 0 takes a free one
+    /// The address to serve on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value_t = Self::default().bind)]
     pub bind: SocketAddr,
 
-    /// Ask every request under /suno for `Authorization: Bearer KEY`
+    /// Require `Authorization: Bearer KEY` of every request under /suno
     #[arg(long)]
     pub key: Option<Key>,
 
-    /// The seed of all chance: the same seed and the same titles meet the same fate
+    /// The seed of all random numbers: the same seed and titles meet the same faults
     #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
 
-    /// How many seconds the upstream's clock is ahead of ours (negative: behind)
+    /// How many seconds the upstream's clock is ahead (negative: behind)
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = Self::default().skew)]
     pub skew: i64,
 
-    /// How long a finished task can still be asked for
+    /// How long a finished task is kept
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "24h")]
     pub keep: Duration,
 
@@ -41,15 +41,15 @@ pub struct Options {
     #[arg(long, value_name = "SPAN", default_value_t = Self::default().lyrics_time, help_heading = "How long things take")]
     pub lyrics_time: Span,
 
-    /// How long a submit's answer takes
+    /// How long the answer to a submit takes
     #[arg(long, value_name = "SPAN", default_value_t = Self::default().submit_latency, help_heading = "How long things take")]
     pub submit_latency: Span,
 
-    /// How long a fetch's answer takes
+    /// How long the answer to a fetch takes
     #[arg(long, value_name = "SPAN", default_value_t = Self::default().fetch_latency, help_heading = "How long things take")]
     pub fetch_latency: Span,
 
-    /// What goes wrong, and how often (names are listed by --help)
+    /// Faults and their rates (--help lists the names)
     #[arg(
         long,
         value_name = "NAME=RATE,…",
@@ -59,7 +59,7 @@ pub struct Options {
     )]
     pub faults: Faults,
 
-    /// What `submit-429-retry-after` and `fetch-429-retry-after` ask for, in whole seconds
+    /// The Retry-After of `submit-429-retry-after` and `fetch-429-retry-after`, in whole seconds
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s", help_heading = "What goes wrong")]
     pub retry_after: Duration,
 
@@ -67,7 +67,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "2s", help_heading = "What goes wrong")]
     pub drip: Duration,
 
-    /// How many megabytes `submit-huge` and `fetch-huge` answer with
+    /// The size of the answers of `submit-huge` and `fetch-huge`
     #[arg(long, value_name = "MEGABYTES", default_value_t = Self::default().huge, help_heading = "What goes wrong")]
     pub huge: u32,
 }
@@ -92,12 +92,12 @@ impl Default for Options {
     }
 }
 
-/// The key that clients must send. Prints as `…`.
+/// The key that clients must send. Debug prints `…`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
-    /// Is this what an `Authorization` header with the key holds?
+    /// Whether an `Authorization` header of this value holds the key.
     pub(crate) fn admits(&self, authorization: &str) -> bool {
         authorization.strip_prefix("Bearer ") == Some(&self.0)
     }

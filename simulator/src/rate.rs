@@ -1,11 +1,11 @@
-//! How often something happens.
+//! Rates of faults.
 
 use std::{fmt, str::FromStr};
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A chance from 0 (never) to 1 (always). Reads `5%` and `0.05` alike, in JSON as text or as a number.
+/// A probability from 0 (never) to 1 (always). Text is `5%` or `0.05`; JSON is text or a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
 pub struct Rate(f64);
 
@@ -15,17 +15,12 @@ impl Rate {
     /// Every time.
     pub const ALWAYS: Self = Self(1.0);
 
-    /// A chance from 0 to 1; `None` for what lies outside, or is no number.
-    pub fn new(chance: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&chance).then_some(Self(chance))
+    /// A rate from 0 to 1; `None` for any other number.
+    pub fn new(rate: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&rate).then_some(Self(rate))
     }
 
-    /// The chance, from 0 to 1.
-    pub const fn chance(self) -> f64 {
-        self.0
-    }
-
-    /// Draws once. What never happens draws nothing.
+    /// Draws once. A rate of zero draws no random number.
     pub(crate) fn hits(self, rng: &mut impl Rng) -> bool {
         self > Self::NEVER && rng.random_bool(self.0)
     }
@@ -37,26 +32,14 @@ impl fmt::Display for Rate {
     }
 }
 
-/// The text is no rate.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NotARate(String);
-
-impl fmt::Display for NotARate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is no rate: give `5%`, or a number from 0 to 1",
-            self.0
-        )
-    }
+fn not_a_rate(text: &str) -> String {
+    format!("{text:?} is no rate: give `5%`, or a number from 0 to 1")
 }
 
-impl std::error::Error for NotARate {}
-
 impl FromStr for Rate {
-    type Err = NotARate;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, NotARate> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let (number, unit) = match text.strip_suffix('%') {
             Some(number) => (number, 100.0),
             None => (text, 1.0),
@@ -64,7 +47,7 @@ impl FromStr for Rate {
         let parsed: Option<f64> = number.trim().parse().ok();
         parsed
             .and_then(|number| Self::new(number / unit))
-            .ok_or_else(|| NotARate(text.to_owned()))
+            .ok_or_else(|| not_a_rate(text))
     }
 }
 
@@ -78,7 +61,8 @@ impl<'de> Deserialize<'de> for Rate {
         }
         match Raw::deserialize(deserializer)? {
             Raw::Number(number) => {
-                Self::new(number).ok_or_else(|| de::Error::custom(NotARate(number.to_string())))
+                let wrong = || de::Error::custom(not_a_rate(&number.to_string()));
+                Self::new(number).ok_or_else(wrong)
             }
             Raw::Text(text) => text.parse().map_err(de::Error::custom),
         }
@@ -98,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chance_is_refused() {
+    fn other_texts_are_refused() {
         for text in ["", "%", "101%", "1.5", "-1", "NaN", "often"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn json_may_hold_either() {
+    fn json_may_be_text_or_a_number() {
         assert_eq!(
             serde_json::from_str::<Rate>("0.25").unwrap(),
             serde_json::from_str::<Rate>(r#""25%""#).unwrap()

@@ -1,10 +1,10 @@
-//! What a client asks to be made.
+//! The body of a submit.
 
 use serde::Deserialize;
 
-use crate::words::Words;
+use crate::directives::Directives;
 
-/// What is made.
+/// What a submit asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A song: two clips.
@@ -14,7 +14,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The dialect's word for it.
+    /// The name in the dialect.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Music => "MUSIC",
@@ -23,8 +23,8 @@ impl Action {
     }
 }
 
-/// A submit's body, as far as we look at it. Fields we don't know are welcome; known ones of a wrong
-/// type are not.
+/// The fields of a submit's body that the simulator reads. Unknown fields are ignored; a known field of a wrong type is
+/// an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Body {
@@ -39,22 +39,22 @@ pub struct Body {
     pub task_id: Option<String>,
 }
 
-/// A sound submit request.
+/// A valid submit.
 #[derive(Debug)]
 pub struct Request {
     pub action: Action,
     pub body: Body,
-    pub words: Words,
+    pub directives: Directives,
 }
 
 impl Request {
-    /// Reads a body, or says to the client why it can't be taken.
+    /// Reads a body. The error is the message for the client.
     pub fn read(action: Action, json: &[u8]) -> Result<Self, String> {
         let body: Body = serde_json::from_slice(json)
             .map_err(|error| format!("the body can't be read: {error}"))?;
-        let prompt = said(body.prompt.as_deref());
-        let description = said(body.gpt_description_prompt.as_deref());
-        let continued = said(body.continue_clip_id.as_deref());
+        let prompt = filled(body.prompt.as_deref());
+        let description = filled(body.gpt_description_prompt.as_deref());
+        let continued = filled(body.continue_clip_id.as_deref());
         let nothing_to_make = match action {
             Action::Music => prompt.or(description).or(continued).is_none(),
             Action::Lyrics => prompt.is_none(),
@@ -62,38 +62,38 @@ impl Request {
         if nothing_to_make {
             return Err("prompt is required".to_owned());
         }
-        let words = Words::read(marker(action, &body)).map_err(|error| error.to_string())?;
+        let directives = Directives::read(marker(action, &body))?;
         Ok(Self {
             action,
             body,
-            words,
+            directives,
         })
     }
 
-    /// What tells this request from others, and holds its words: the title; for lyrics, and for a song
-    /// without a title, the description or the prompt. Empty if there is none of these.
+    /// The text that identifies the submit and holds its directives: the title; for lyrics the prompt; for a song
+    /// without a title the description, else the prompt. Empty without any of these.
     pub fn marker(&self) -> &str {
         marker(self.action, &self.body)
     }
 
-    /// The upstream id of the task to go on from.
+    /// The upstream id of the task to continue.
     pub fn continues(&self) -> Option<&str> {
-        said(self.body.task_id.as_deref())
+        filled(self.body.task_id.as_deref())
     }
 }
 
 fn marker(action: Action, body: &Body) -> &str {
     let title = match action {
         Action::Music => {
-            said(body.title.as_deref()).or(said(body.gpt_description_prompt.as_deref()))
+            filled(body.title.as_deref()).or(filled(body.gpt_description_prompt.as_deref()))
         }
         Action::Lyrics => None,
     };
-    title.or(said(body.prompt.as_deref())).unwrap_or_default()
+    title.or(filled(body.prompt.as_deref())).unwrap_or_default()
 }
 
-/// An empty field says nothing.
-fn said(field: Option<&str>) -> Option<&str> {
+/// An empty field counts as missing.
+fn filled(field: Option<&str>) -> Option<&str> {
     field.filter(|text| !text.is_empty())
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marker_is_the_title_or_what_stands_in_for_it() {
+    fn the_marker_is_the_title_or_its_substitute() {
         use Action::{Lyrics, Music};
         assert_eq!(
             marker_of(Music, r#"{"title":"t","prompt":"p"}"#).unwrap(),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_welcome_and_wrong_types_are_not() {
+    fn unknown_fields_are_ignored_and_wrong_types_are_refused() {
         assert!(
             marker_of(
                 Action::Music,

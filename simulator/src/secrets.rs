@@ -1,10 +1,10 @@
-//! What a client would not like to see printed, for upstreams that print it.
+//! A client's secrets, for faults that print them.
 
 use axum::http::{HeaderMap, header};
 
 use crate::id::Id;
 
-/// The secrets of one request's sender: its key, and where it believes the upstream to be.
+/// The secrets in a request: the key and the upstream's base URL.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     key: String,
@@ -12,7 +12,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Takes them from the request's head.
+    /// The secrets in the request's headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name| {
             headers
@@ -30,7 +30,7 @@ impl Secrets {
         }
     }
 
-    /// The message, and all that should not stand in it.
+    /// The message, followed by the secrets and the task's id.
     pub fn leak(&self, message: &str, task: Option<Id>) -> String {
         let Self { key, base_url } = self;
         let task = task.map(|id| format!(", task {id}")).unwrap_or_default();

@@ -13,8 +13,8 @@ use crate::{
     upstream::{Selector, Upstream},
 };
 
-/// Starts an upstream that behaves as told, on the runtime of the caller. It serves when this returns.
-/// Fails if the address can't be bound.
+/// Starts a simulator on the caller's runtime. The simulator serves when this returns. Fails if the address cannot be
+/// bound.
 pub async fn start(options: Options) -> io::Result<Simulator> {
     let (listener, address) = connection::bind(options.bind).await?;
     let upstream = Arc::new(Upstream::new(options));
@@ -34,7 +34,7 @@ pub async fn start(options: Options) -> io::Result<Simulator> {
     })
 }
 
-/// A running simulator. It stops when it is dropped; [`Simulator::shutdown`] also waits for that.
+/// A running simulator. Dropping it stops it; [`Simulator::shutdown`] also waits for the stop.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -44,32 +44,32 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Where it serves; the real port, if any free one was asked for.
+    /// The address it serves on, with the real port.
     pub const fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// What a channel needs as its base URL: `http://` and the address, no slash at the end.
+    /// The base URL for a channel: `http://` and the address, without a slash at the end.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked so far.
+    /// The counters.
     pub fn counts(&self) -> Counts {
         self.upstream.counts()
     }
 
-    /// Replaces the faults of the run: turns an outage on, and off with [`Faults::default`].
+    /// Replaces the faults of the run. [`Faults::default`] ends all of them.
     pub fn set_faults(&self, faults: Faults) {
         self.upstream.set_faults(faults);
     }
 
-    /// Ends every unfinished task now as it was going to end, and says how many there were.
+    /// Ends every unfinished task now, as it was planned to end; returns how many there were.
     pub fn finish_all(&self) -> usize {
         self.upstream.finish(&Selector::default(), false)
     }
 
-    /// Takes no more connections, gives open requests half a second, and cuts what then still hangs.
+    /// Accepts no more connections, gives open requests half a second, and cuts the rest.
     pub async fn shutdown(self) {
         drop(self.stop);
         if let Err(error) = self.serving.await {

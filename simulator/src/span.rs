@@ -1,10 +1,10 @@
-//! Lengths of time, as a person writes them.
+//! Durations as text.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use rand::{Rng, RngExt};
 
-/// A length of time drawn evenly between two bounds, both included: `5s..20s`, or `5s` for always the same.
+/// A range of durations, both bounds included, from which one is drawn evenly: `5s..20s`, or `5s` for a fixed duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     from: Duration,
@@ -12,7 +12,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// From the shorter to the longer of the two.
+    /// The range between two durations, in either order.
     pub fn between(one: Duration, other: Duration) -> Self {
         Self {
             from: one.min(other),
@@ -20,7 +20,7 @@ impl Span {
         }
     }
 
-    /// Always this long.
+    /// A fixed duration.
     pub const fn exactly(length: Duration) -> Self {
         Self {
             from: length,
@@ -28,7 +28,7 @@ impl Span {
         }
     }
 
-    /// Draws one length.
+    /// Draws a duration.
     pub(crate) fn draw(self, rng: &mut impl Rng) -> Duration {
         rng.random_range(self.from..=self.to)
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Prints a length as [`duration`] reads it.
+/// Prints a duration as [`duration`] reads it.
 struct Shown(Duration);
 
 impl fmt::Display for Shown {
@@ -72,7 +72,7 @@ impl FromStr for Span {
     }
 }
 
-/// Reads `250ms`, `5s`, `2m`, `1h`, also `1.5s`. A bare `0` needs no unit.
+/// Reads `250ms`, `5s`, `1.5s`, `2m` or `1h`. `0` needs no unit.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no length of time: give one like 250ms, 5s, 2m or 1h");
     let trimmed = text.trim();
@@ -98,7 +98,7 @@ mod tests {
     use rand::{SeedableRng, rngs::StdRng};
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_are_read_with_their_unit() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_prints_what_it_reads() {
+    fn a_span_prints_as_it_reads() {
         for text in ["5s", "5s..20s", "0s..250ms"] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.to_string(), text);

@@ -1,34 +1,34 @@
-//! A task as the upstream keeps it.
+//! A task, and what a fetch shows of it.
 
 use std::sync::Arc;
 
 use crate::{
+    directives::Directives,
     fault::{Fault, Kind},
     id::Id,
     life::{Life, Moment, Phase},
     request::{Action, Request},
-    words::Words,
 };
 
-/// What is kept of each text of a request, in bytes: a hundred thousand tasks should stay small.
+/// The most bytes kept of each text, so that a hundred thousand tasks need little memory.
 const TEXT_LIMIT: usize = 512;
 
 /// A task as the upstream keeps it.
 #[derive(Debug)]
 pub struct Task {
-    /// A count, as real ones print beside the id.
+    /// A number beside the id, as real upstreams have one.
     pub number: u64,
     pub life: Life,
     pub texts: Arc<Texts>,
     /// The digest of the request's marker.
     pub marker: u64,
-    /// Does its `fail_reason` print secrets?
+    /// Whether the `fail_reason` prints secrets.
     pub leaks: bool,
-    words: Option<Box<Words>>,
+    directives: Option<Box<Directives>>,
     asked: u32,
 }
 
-/// What the client said, as far as it is printed again.
+/// The texts of the request that a fetch shows.
 #[derive(Debug)]
 pub struct Texts {
     pub action: Action,
@@ -39,33 +39,34 @@ pub struct Texts {
     pub model: Box<str>,
 }
 
-/// A task looked at by one fetch.
+/// A task as one fetch shows it.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct FetchedTask {
     pub id: Id,
     pub number: u64,
     pub moment: Moment,
     pub texts: Arc<Texts>,
     pub leaks: bool,
-    /// The fault that this sight suffers, of [`Kind::Sighting`].
-    pub oddity: Option<Fault>,
+    /// The fault, of [`Kind::FetchedTask`], that spoils this task in the answer.
+    pub fault: Option<Fault>,
 }
 
 impl Task {
     pub fn new(request: &Request, number: u64, marker: u64, life: Life, leaks: bool) -> Self {
-        let words = (!request.words.is_empty()).then(|| Box::new(request.words.clone()));
+        let directives =
+            (!request.directives.is_empty()).then(|| Box::new(request.directives.clone()));
         Self {
             number,
             life,
             texts: Arc::new(Texts::of(request)),
             marker,
             leaks,
-            words,
+            directives,
             asked: 0,
         }
     }
 
-    /// Another of the same texts, that nobody asked for yet.
+    /// A new task with the same texts.
     pub fn alike(&self, number: u64, life: Life) -> Self {
         Self {
             number,
@@ -73,58 +74,60 @@ impl Task {
             texts: Arc::clone(&self.texts),
             marker: self.marker,
             leaks: self.leaks,
-            words: self.words.clone(),
+            directives: self.directives.clone(),
             asked: 0,
         }
     }
 
-    /// The fault that its words order for a whole batch that asks for it now.
+    /// The fault that the directives order for the whole batch of the next fetch.
     pub fn batch_fault(&self) -> Option<Fault> {
-        self.words.as_ref()?.turn(Kind::Fetch, self.asked.into())
+        self.directives
+            .as_ref()?
+            .turn(Kind::Fetch, self.asked.into())
     }
 
-    /// Looks at it, once more; `chance` is the fault it suffers unless its words order one.
-    pub fn look(&mut self, id: Id, now: u64, chance: Option<Fault>) -> Sight {
+    /// Fetches the task. `drawn` is its fault unless the directives order one.
+    pub fn fetch(&mut self, id: Id, now: u64, drawn: Option<Fault>) -> FetchedTask {
         let moment = self.life.at(now);
         let ordered = self
-            .words
+            .directives
             .as_ref()
-            .and_then(|words| words.turn(Kind::Sighting, self.asked.into()));
+            .and_then(|directives| directives.turn(Kind::FetchedTask, self.asked.into()));
         let every_second_time = self.asked % 2 == 1;
         self.asked = self.asked.saturating_add(1);
-        let oddity = ordered.or(chance).filter(|fault| match fault {
+        let fault = ordered.or(drawn).filter(|fault| match fault {
             Fault::Backwards => every_second_time && !moment.phase.is_terminal(),
             Fault::EarlyReason => moment.phase != Phase::Failure,
             _ => true,
         });
-        Sight {
-            oddity,
+        FetchedTask {
+            fault,
             ..self.show(id, now)
         }
     }
 
-    /// Looks at it without anybody having asked for it.
-    pub fn show(&self, id: Id, now: u64) -> Sight {
+    /// Shows the task without counting a fetch.
+    pub fn show(&self, id: Id, now: u64) -> FetchedTask {
         let texts = Arc::clone(&self.texts);
-        Sight {
+        FetchedTask {
             id,
             number: self.number,
             moment: self.life.at(now),
             texts,
             leaks: self.leaks,
-            oddity: None,
+            fault: None,
         }
     }
 
-    /// How often it was asked for.
+    /// How often the task was fetched.
     pub const fn asked(&self) -> u32 {
         self.asked
     }
 }
 
-impl Sight {
-    /// A finished song that no client ever asked for.
-    pub fn of_nobody() -> Self {
+impl FetchedTask {
+    /// A finished song that was never submitted.
+    pub fn stranger() -> Self {
         let texts = Texts {
             action: Action::Music,
             title: "Nobody's Song".into(),
@@ -146,7 +149,7 @@ impl Sight {
             moment,
             texts: Arc::new(texts),
             leaks: false,
-            oddity: None,
+            fault: None,
         }
     }
 }
@@ -154,7 +157,7 @@ impl Sight {
 impl Texts {
     fn of(request: &Request) -> Self {
         let body = &request.body;
-        let kept = |text: &Option<String>| Box::from(cut(text.as_deref().unwrap_or_default()));
+        let kept = |text: &Option<String>| Box::from(truncate(text.as_deref().unwrap_or_default()));
         Self {
             action: request.action,
             title: kept(&body.title),
@@ -163,13 +166,13 @@ impl Texts {
             description: body
                 .gpt_description_prompt
                 .as_deref()
-                .map(|text| Box::from(cut(text))),
-            model: Box::from(cut(body.mv.as_deref().unwrap_or("chirp-v3-0"))),
+                .map(|text| Box::from(truncate(text))),
+            model: Box::from(truncate(body.mv.as_deref().unwrap_or("chirp-v3-0"))),
         }
     }
 }
 
-/// The longest beginning of a text that is no longer than the limit.
-fn cut(text: &str) -> &str {
+/// The longest prefix within the limit.
+fn truncate(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_LIMIT)]
 }

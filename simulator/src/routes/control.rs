@@ -1,4 +1,4 @@
-//! What tests may ask and order under `/simulator`: no part of the dialect, no key asked for.
+//! The endpoints for tests, under `/simulator`: no part of the dialect, without a key.
 
 use axum::{
     Json,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-pub struct Named {
+pub struct Filter {
     title: Option<String>,
 }
 
@@ -42,9 +42,9 @@ pub async fn counts(State(upstream): Shared) -> Json<Counts> {
     Json(upstream.counts())
 }
 
-/// How often a title was submitted and accepted, and the latest submits with their bodies.
-pub async fn submits(State(upstream): Shared, Query(Named { title }): Query<Named>) -> Response {
-    let latest = upstream.seen(title.as_deref());
+/// How often a title was submitted and accepted, and its latest submits with their bodies.
+pub async fn submits(State(upstream): Shared, Query(Filter { title }): Query<Filter>) -> Response {
+    let latest = upstream.latest_submits(title.as_deref());
     match title {
         Some(title) => {
             let count = upstream.title(&title);
@@ -55,7 +55,7 @@ pub async fn submits(State(upstream): Shared, Query(Named { title }): Query<Name
     .into_response()
 }
 
-/// How often each of these titles was submitted and accepted, in their order.
+/// How often each of these titles was submitted and accepted, in the order asked.
 pub async fn submits_of(State(upstream): Shared, body: Bytes) -> Response {
     with_body(&body, |Titles { titles }| {
         let counts = titles.iter().map(|title| {
@@ -68,7 +68,7 @@ pub async fn submits_of(State(upstream): Shared, body: Bytes) -> Response {
 
 pub async fn tasks(
     State(upstream): Shared,
-    Query(Named { title }): Query<Named>,
+    Query(Filter { title }): Query<Filter>,
 ) -> Json<Vec<Listed>> {
     Json(upstream.tasks(&Selector {
         title,
@@ -88,7 +88,7 @@ pub async fn faults(State(upstream): Shared) -> Json<Faults> {
     Json(upstream.faults())
 }
 
-/// Replaces all of the run's faults, and answers with the new ones.
+/// Replaces the run's faults; answers with the new ones.
 pub async fn set_faults(State(upstream): Shared, body: Bytes) -> Response {
     with_body(&body, |faults: Faults| {
         upstream.set_faults(faults);
@@ -117,7 +117,7 @@ pub async fn forget(State(upstream): Shared, body: Bytes) -> Response {
     })
 }
 
-/// Reads the body, whatever its media type, so that curl needs no header; an empty one is `{}`.
+/// Reads the body as JSON whatever its media type, so that curl needs no header. An empty body is `{}`.
 fn with_body<T: DeserializeOwned>(body: &[u8], order: impl FnOnce(T) -> Response) -> Response {
     let json = if body.is_empty() { b"{}" } else { body };
     match serde_json::from_slice(json) {

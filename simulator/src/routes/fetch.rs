@@ -9,18 +9,18 @@ use axum::{
 use serde::Deserialize;
 use tracing::debug;
 
-use super::{Shared, invalid, invalid_request};
+use super::{Shared, invalid_request, unreadable};
 use crate::{
     answer,
     clock::pause,
     dialect::{self, Printed},
     fault::Fault,
     secrets::Secrets,
-    task::Sight,
+    task::FetchedTask,
     upstream::Batch,
 };
 
-/// The most ids a gateway of this dialect takes at once.
+/// The most ids in one request.
 const MOST_IDS: usize = 1_000;
 
 #[derive(Deserialize)]
@@ -35,14 +35,7 @@ pub async fn many(
 ) -> Response {
     let body = match body {
         Ok(body) => body,
-        Err(rejection) => {
-            return invalid(
-                &upstream,
-                rejection.status(),
-                "invalid_request",
-                &rejection.body_text(),
-            );
-        }
+        Err(rejection) => return unreadable(&upstream, &rejection),
     };
     let ids = match serde_json::from_slice(&body) {
         Ok(Body { ids }) if ids.len() <= MOST_IDS => ids,
@@ -88,12 +81,13 @@ pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: Heade
     .await
 }
 
-/// Prints what was seen, and the strangers of [`Fault::FetchStrangers`]: one the client may know from
-/// elsewhere, and one that nobody knows.
+/// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that
+/// was never submitted.
 fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
-    let mut tasks = Vec::with_capacity(batch.sights.len());
-    let nobody = (batch.fault == Some(Fault::FetchStrangers)).then(Sight::of_nobody);
-    let sights = batch.sights.iter().chain(&batch.stranger).chain(&nobody);
-    sights.for_each(|sight| dialect::print(sight, secrets, &mut tasks));
-    tasks
+    let mut printed = Vec::with_capacity(batch.tasks.len());
+    let nobodys = (batch.fault == Some(Fault::FetchStrangers)).then(FetchedTask::stranger);
+    for task in batch.tasks.iter().chain(&batch.stranger).chain(&nobodys) {
+        dialect::print(task, secrets, &mut printed);
+    }
+    printed
 }

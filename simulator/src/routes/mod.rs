@@ -1,4 +1,4 @@
-//! The endpoints: the dialect under `/suno`, the tests' own under `/simulator`.
+//! The endpoints: the dialect under `/suno`, those for tests under `/simulator`.
 
 mod control;
 mod fetch;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Request, State, rejection::BytesRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::Response,
@@ -44,11 +44,11 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .merge(suno)
         .merge(simulator)
         .method_not_allowed_fallback(wrong_method)
-        .fallback(nowhere)
+        .fallback(not_found)
         .with_state(upstream)
 }
 
-/// Turns away who lacks the key, and counts who is being answered.
+/// Refuses a request without the key, and counts open requests.
 async fn admit(State(upstream): Shared, request: Request, next: Next) -> Response {
     let sent = request
         .headers()
@@ -71,7 +71,7 @@ async fn admit(State(upstream): Shared, request: Request, next: Next) -> Respons
     next.run(request).await
 }
 
-/// A request being answered; ends when its client goes away, too.
+/// Counts an open request until dropped, also if its client disconnects.
 struct Open(Arc<Upstream>);
 
 impl Open {
@@ -87,7 +87,7 @@ impl Drop for Open {
     }
 }
 
-async fn nowhere(State(upstream): Shared) -> Response {
+async fn not_found(State(upstream): Shared) -> Response {
     invalid(
         &upstream,
         StatusCode::NOT_FOUND,
@@ -105,10 +105,15 @@ async fn wrong_method(State(upstream): Shared) -> Response {
     )
 }
 
-/// Counts a request that broke the dialect, and answers it.
+/// Counts and answers a request that breaks the dialect.
 fn invalid(upstream: &Upstream, status: StatusCode, code: &str, message: &str) -> Response {
     upstream.tally(|tally| tally.counts.invalid += 1);
     answer::error(status, code, message)
+}
+
+fn unreadable(upstream: &Upstream, rejection: &BytesRejection) -> Response {
+    let message = rejection.body_text();
+    invalid(upstream, rejection.status(), "invalid_request", &message)
 }
 
 fn invalid_request(upstream: &Upstream, message: &str) -> Response {

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use tracing::debug;
 
-use super::{Shared, invalid, invalid_request};
+use super::{Shared, invalid_request, unreadable};
 use crate::{
     answer,
     clock::pause,
@@ -43,21 +43,14 @@ async fn submit(
 ) -> Response {
     let body = match body {
         Ok(body) => body,
-        Err(rejection) => {
-            return invalid(
-                upstream,
-                rejection.status(),
-                "invalid_request",
-                &rejection.body_text(),
-            );
-        }
+        Err(rejection) => return unreadable(upstream, &rejection),
     };
     let request = match Request::read(action, &body) {
         Ok(request) => request,
         Err(message) => return invalid_request(upstream, &message),
     };
-    let verdict = match upstream.submit(&request, &body) {
-        Ok(verdict) => verdict,
+    let decision = match upstream.submit(&request, &body) {
+        Ok(decision) => decision,
         Err(NoSuchTask) => {
             return answer::error(
                 StatusCode::BAD_REQUEST,
@@ -66,21 +59,21 @@ async fn submit(
             );
         }
     };
-    debug!(title = request.marker(), task = ?verdict.task, fault = ?verdict.fault, "submit");
-    pause(verdict.latency).await;
-    if let (Some(Fault::SubmitWait), Some(id)) = (verdict.fault, verdict.task) {
+    debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
+    pause(decision.latency).await;
+    if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
         upstream.wait_for_end(id).await;
     }
-    let data = match verdict.task {
-        Some(_) if verdict.fault == Some(Fault::SubmitNoId) => Value::from(""),
+    let data = match decision.task {
+        Some(_) if decision.fault == Some(Fault::SubmitNoId) => Value::from(""),
         Some(id) => Value::from(id.to_string()),
         None => Value::Null,
     };
     let secrets = Secrets::of(headers);
     answer::spoil(
-        verdict.fault,
+        decision.fault,
         data,
-        verdict.leaks.then_some(&secrets),
+        decision.leaks.then_some(&secrets),
         &upstream.options,
     )
     .await

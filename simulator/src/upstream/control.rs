@@ -1,26 +1,26 @@
-//! What tests may look at and change, beside the dialect.
+//! What tests can read and change, beside the dialect.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, Upstream, submit::Seen, titles::Title};
-use crate::{chance, id::Id, task::Task};
+use super::{State, Upstream, submit::RecordedSubmit, titles::Title};
+use crate::{id::Id, random, task::Task};
 
-/// The most tasks and submits that are listed at once.
+/// The most tasks or submits in a list.
 const LISTED: usize = 100;
 
-/// Which tasks are meant: those that are all that is said, so all of them if nothing is.
+/// Selects the tasks that meet every given condition; without a condition, all tasks.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selector {
-    /// Submitted with this title (lyrics: this prompt).
+    /// The title (lyrics: the prompt).
     pub title: Option<String>,
-    /// With one of these upstream ids.
+    /// The upstream ids.
     pub task_ids: Option<Vec<Id>>,
 }
 
-/// One task, for a test to look at.
+/// A task in a list.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     task_id: Id,
@@ -28,12 +28,12 @@ pub struct Listed {
     action: &'static str,
     status: &'static str,
     progress: String,
-    /// How often it was asked for.
+    /// How often the task was fetched.
     asked: u32,
 }
 
 impl Upstream {
-    /// Ends these tasks now, and says how many had not ended yet. Those planned to fail do; `fail` makes all fail.
+    /// Ends these tasks now; returns how many had not ended yet. `fail` makes all fail, not only those planned to.
     pub fn finish(&self, selector: &Selector, fail: bool) -> usize {
         let now = self.clock.now();
         let mut state = self.state();
@@ -46,7 +46,7 @@ impl Upstream {
         ended
     }
 
-    /// Forgets these tasks, as if they had never been submitted, and says how many. What was counted stays counted.
+    /// Forgets these tasks; returns how many. The counters stay.
     pub fn forget(&self, selector: &Selector) -> usize {
         let marker = selector.marker();
         let mut state = self.state();
@@ -60,7 +60,7 @@ impl Upstream {
         forgotten
     }
 
-    /// The first hundred of these tasks, in the order of their submits.
+    /// The first hundred of these tasks, in the order of submits.
     pub fn tasks(&self, selector: &Selector) -> Vec<Listed> {
         let now = self.clock.now();
         let marker = selector.marker();
@@ -80,22 +80,22 @@ impl Upstream {
 
     /// How often this title was submitted.
     pub fn title(&self, title: &str) -> Title {
-        self.state().titles.of(chance::digest(title))
+        self.state().titles.of(random::digest(title))
     }
 
-    /// The latest submits that are remembered, at most a hundred, the newest first; of one title, or of all.
-    pub fn seen(&self, title: Option<&str>) -> Vec<Seen> {
-        let marker = title.map(chance::digest);
+    /// The latest hundred recorded submits of a title, or of all; the newest first.
+    pub fn latest_submits(&self, title: Option<&str>) -> Vec<RecordedSubmit> {
+        let marker = title.map(random::digest);
         let state = self.state();
         let wanted = state
-            .seen
+            .latest
             .iter()
             .rev()
-            .filter(|seen| marker.is_none_or(|marker| seen.marker == marker));
+            .filter(|submit| marker.is_none_or(|marker| submit.marker == marker));
         wanted.take(LISTED).cloned().collect()
     }
 
-    /// Waits until this task has ended, by itself, by hand, or by being forgotten.
+    /// Waits until the task has ended or was forgotten.
     pub async fn wait_for_end(&self, id: Id) {
         loop {
             let notified = self.ended.notified();
@@ -126,7 +126,7 @@ impl State {
 
 impl Selector {
     fn marker(&self) -> Option<u64> {
-        self.title.as_deref().map(chance::digest)
+        self.title.as_deref().map(random::digest)
     }
 
     fn takes(&self, marker: Option<u64>, id: Id, task: &Task) -> bool {

@@ -1,4 +1,4 @@
-//! What a fetch sees.
+//! Fetches.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -6,34 +6,34 @@ use rand::Rng;
 
 use super::{State, Upstream};
 use crate::{
-    chance,
     fault::{Fault, Kind},
     id::Id,
-    task::Sight,
+    random,
+    task::FetchedTask,
 };
 
-/// What a fetch sees.
+/// The answer to a fetch.
 #[derive(Debug)]
 pub struct Batch {
-    /// The tasks that are known, in the order asked for, each once.
-    pub sights: Vec<Sight>,
-    /// Another task, which the client didn't ask for, if there is one.
-    pub stranger: Option<Sight>,
-    /// What goes wrong with the whole batch.
+    /// The known tasks in the order asked for, each once.
+    pub tasks: Vec<FetchedTask>,
+    /// A task that the client did not ask for.
+    pub stranger: Option<FetchedTask>,
+    /// The fault of the whole batch.
     pub fault: Option<Fault>,
-    /// Will the message print secrets?
+    /// Whether the message prints secrets.
     pub leaks: bool,
-    /// How long the answer takes.
+    /// The delay of the answer.
     pub latency: Duration,
 }
 
 impl Upstream {
-    /// Looks at tasks. Ids that are not known, or are no ids, are not there.
+    /// Fetches tasks. Unknown and malformed ids are left out.
     pub fn fetch(&self, ids: &[String]) -> Batch {
         let now = self.clock.now();
         let mut state = self.state();
         let counts = &mut state.tally.counts.fetches;
-        let mut rng = chance::source(self.options.seed, ("fetch", counts.asked));
+        let mut rng = random::rng(self.options.seed, ("fetch", counts.asked));
         counts.asked += 1;
         counts.ids += ids.len() as u64;
         counts.most_ids = counts.most_ids.max(ids.len() as u64);
@@ -50,14 +50,14 @@ impl Upstream {
             .find_map(|id| state.tasks.get(id)?.batch_fault());
         let mut fault = ordered.or_else(|| state.faults.draw(Kind::Fetch, &mut rng));
         let leaks = state.faults.rate(Fault::Leak).hits(&mut rng);
-        let sights: Vec<_> = known
+        let tasks: Vec<_> = known
             .iter()
-            .filter_map(|&id| state.look(id, now, &mut rng))
+            .filter_map(|&id| state.fetch(id, now, &mut rng))
             .collect();
         if fault.is_none()
-            && sights
+            && tasks
                 .iter()
-                .any(|sight| sight.oddity == Some(Fault::Batch404))
+                .any(|fetched| fetched.fault == Some(Fault::Batch404))
         {
             fault = Some(Fault::Batch404);
         }
@@ -68,7 +68,7 @@ impl Upstream {
             .then(|| state.stranger(&asked, now))
             .flatten();
         Batch {
-            sights,
+            tasks,
             stranger,
             fault,
             leaks,
@@ -78,19 +78,19 @@ impl Upstream {
 }
 
 impl State {
-    fn look(&mut self, id: Id, now: u64, rng: &mut impl Rng) -> Option<Sight> {
-        let chance = self.faults.draw(Kind::Sighting, rng);
-        let sight = self.tasks.get_mut(&id)?.look(id, now, chance);
-        if let Some(oddity) = sight.oddity {
-            self.tally.happened(oddity);
+    fn fetch(&mut self, id: Id, now: u64, rng: &mut impl Rng) -> Option<FetchedTask> {
+        let drawn = self.faults.draw(Kind::FetchedTask, rng);
+        let fetched = self.tasks.get_mut(&id)?.fetch(id, now, drawn);
+        if let Some(fault) = fetched.fault {
+            self.tally.happened(fault);
         }
-        Some(sight)
+        Some(fetched)
     }
 
-    /// One of the tasks that changed their place last in the rounds, and was not asked for.
-    fn stranger(&mut self, asked: &HashSet<Id>, now: u64) -> Option<Sight> {
+    /// A recent task that was not asked for.
+    fn stranger(&mut self, asked: &HashSet<Id>, now: u64) -> Option<FetchedTask> {
         let id = *self
-            .rounds
+            .expiry_queue
             .iter()
             .rev()
             .find(|&id| !asked.contains(id) && self.tasks.contains_key(id))?;

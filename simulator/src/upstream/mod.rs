@@ -1,4 +1,4 @@
-//! What the upstream knows, behind one lock that is held for microseconds: no I/O, no printing, no waiting.
+//! The upstream's state, behind one lock. It is held for microseconds: under it there is no I/O and no waiting.
 
 mod control;
 mod fetch;
@@ -19,7 +19,7 @@ pub use self::{
     series::Series,
     submit::NoSuchTask,
 };
-use self::{submit::Seen, titles::Titles};
+use self::{submit::RecordedSubmit, titles::Titles};
 use crate::{
     clock::Clock,
     counts::{Counts, Tally},
@@ -35,7 +35,7 @@ pub struct Upstream {
     pub options: Options,
     clock: Clock,
     state: Mutex<State>,
-    /// Wakes who waits for a task's end, when a task is ended by hand.
+    /// Notified when tests end or forget tasks.
     ended: Notify,
 }
 
@@ -43,16 +43,16 @@ pub struct Upstream {
 struct State {
     faults: Faults,
     tasks: HashMap<Id, Task>,
-    /// Known tasks, and perhaps forgotten ones, in the order in which they are looked at for forgetting.
-    rounds: VecDeque<Id>,
+    /// The tasks in the order in which their age is checked; some may be forgotten already.
+    expiry_queue: VecDeque<Id>,
     titles: Titles,
     tally: Tally,
     /// The latest submits, the newest last.
-    seen: VecDeque<Seen>,
+    latest: VecDeque<RecordedSubmit>,
 }
 
 impl Upstream {
-    /// An upstream that was asked nothing yet.
+    /// A new upstream without tasks.
     pub fn new(options: Options) -> Self {
         let state = State {
             faults: options.faults.clone(),
@@ -66,7 +66,7 @@ impl Upstream {
         }
     }
 
-    /// What it was asked, in figures.
+    /// The counters.
     pub fn counts(&self) -> Counts {
         let now = self.clock.now();
         let state = self.state();
@@ -83,12 +83,12 @@ impl Upstream {
         counts
     }
 
-    /// Changes the figures.
+    /// Changes the counters.
     pub fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
         change(&mut self.state().tally)
     }
 
-    /// The run's faults, as they are now.
+    /// The run's faults.
     pub fn faults(&self) -> Faults {
         self.state().faults.clone()
     }
@@ -99,7 +99,7 @@ impl Upstream {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked with the lock held left figures at worst, never half a task.
+        // A panic under the lock may leave wrong counters, but no half-written task.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,38 +1,38 @@
-//! Many tasks at once, without a submit each: what a benchmark has in flight before it begins.
+//! Many tasks made at once without a submit each, for benchmarks.
 
 use serde::Deserialize;
 
 use super::Upstream;
 use crate::{
-    chance,
+    directives::Directives,
     id::Id,
     life::Life,
+    random,
     request::{Action, Body, Request},
     span::Span,
     task::Task,
-    words::Words,
 };
 
-/// Songs to be made, alike but for their lives.
+/// An order for songs that differ only in their lives.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
-    /// The first part of their ids: see [`Id::in_series`].
+    /// The first part of the ids; see [`Id::in_series`].
     #[serde(rename = "series")]
     number: u16,
-    /// How many there are.
+    /// How many songs.
     count: u32,
-    /// How long each takes; as the run's songs, if nothing is said.
+    /// How long each takes; the default is the run's song time.
     #[serde(default)]
     takes: Option<String>,
-    /// They don't end by themselves.
+    /// Whether the songs have no end of their own.
     #[serde(default)]
     stuck: bool,
 }
 
 impl Upstream {
-    /// Makes a series, as if each of it had been accepted just now; tasks of these ids that were there
-    /// are replaced. Says when they were born, ms since 1970.
+    /// Makes a series as if each task had been accepted just now; returns that moment, ms since 1970. Tasks with the same
+    /// ids are replaced.
     pub fn make(&self, order: &Series) -> Result<u64, String> {
         let time = match &order.takes {
             Some(takes) => takes.parse::<Span>()?,
@@ -46,12 +46,12 @@ impl Upstream {
                 tags: Some("folk".to_owned()),
                 ..Body::default()
             },
-            words: Words::default(),
+            directives: Directives::default(),
         };
         let born = self.clock.now();
-        let mut rng = chance::source(self.options.seed, ("series", order.number));
+        let mut rng = random::rng(self.options.seed, ("series", order.number));
         let mut draw = || Life::plan(born, time.draw(&mut rng), &mut rng);
-        let marker = chance::digest(request.marker());
+        let marker = random::digest(request.marker());
         let one = Task::new(&request, 0, marker, draw(), false);
         let mut state = self.state();
         for n in 0..order.count {

@@ -1,4 +1,4 @@
-//! What becomes of a submit.
+//! Submits.
 
 use std::time::Duration;
 
@@ -8,73 +8,73 @@ use serde_json::value::RawValue;
 
 use super::{State, Upstream};
 use crate::{
-    chance,
     fault::{Fault, Kind},
     id::Id,
     life::Life,
     options::Options,
+    random,
     request::{Action, Request},
     task::Task,
 };
 
-/// How many submits are remembered with their bodies, and how long a body may be for that, in bytes.
-const SEEN: usize = 256;
-const SEEN_BODY: usize = 64 * 1024;
+/// How many submits are recorded.
+const RECORDED: usize = 256;
+/// The longest recorded body, bytes.
+const RECORDED_BODY: usize = 64 * 1024;
 
-/// What becomes of a submit.
+/// The outcome of a submit.
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict {
-    /// The task that was made, if one was, whatever the client will be told.
+pub struct Decision {
+    /// The task that was made, whatever the answer says.
     pub task: Option<Id>,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Option<Fault>,
-    /// Will the message print secrets?
+    /// Whether the message prints secrets.
     pub leaks: bool,
-    /// How long the answer takes.
+    /// The delay of the answer.
     pub latency: Duration,
 }
 
-/// The task to continue is none of ours.
+/// The task to continue does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSuchTask;
 
-/// A submit, remembered.
+/// A recorded submit.
 #[derive(Clone, Debug, Serialize)]
-pub struct Seen {
+pub struct RecordedSubmit {
     #[serde(skip)]
     pub marker: u64,
     /// `MUSIC` or `LYRICS`.
     action: &'static str,
-    /// The task that was made for it.
+    /// The task that was made.
     task_id: Option<Id>,
-    /// What went wrong.
+    /// The fault.
     fault: Option<&'static str>,
-    /// The body as it was sent; `null` if it was too long to remember.
+    /// The body as it was sent; `null` if it was too long.
     body: Option<Box<RawValue>>,
 }
 
-/// One well-formed submit.
+/// A well-formed submit.
 struct Attempt<'a> {
     request: &'a Request,
     marker: u64,
-    /// How many of this marker came before.
+    /// How many submits of this marker came before.
     number: u64,
     /// Milliseconds since 1970.
     now: u64,
 }
 
 impl Upstream {
-    /// Decides about a submit, and makes its task if it is accepted: from then on the task exists, whether
-    /// the client hears of it or not.
-    pub fn submit(&self, request: &Request, json: &[u8]) -> Result<Verdict, NoSuchTask> {
+    /// Decides about a submit. If it is accepted, its task exists from now on, whether the client gets an answer or not.
+    pub fn submit(&self, request: &Request, json: &[u8]) -> Result<Decision, NoSuchTask> {
         let now = self.clock.now();
-        let marker = chance::digest(request.marker());
-        let body = (json.len() <= SEEN_BODY)
+        let marker = random::digest(request.marker());
+        let body = (json.len() <= RECORDED_BODY)
             .then(|| serde_json::from_slice(json).ok())
             .flatten();
         let mut state = self.state();
         let number = state.number(request, marker);
-        let verdict = state.submit(
+        let decision = state.submit(
             &self.options,
             &Attempt {
                 request,
@@ -83,21 +83,21 @@ impl Upstream {
                 now,
             },
         );
-        let made = verdict.as_ref().ok();
-        state.remember(Seen {
+        let made = decision.as_ref().ok();
+        state.record(RecordedSubmit {
             marker,
             action: request.action.name(),
-            task_id: made.and_then(|verdict| verdict.task),
-            fault: made.and_then(|verdict| verdict.fault).map(Fault::name),
+            task_id: made.and_then(|decision| decision.task),
+            fault: made.and_then(|decision| decision.fault).map(Fault::name),
             body,
         });
-        verdict
+        decision
     }
 }
 
 impl State {
-    /// Counts one more submit of this marker, and says how many came before. Requests without a marker
-    /// can't be told apart: each is the next of all submits, so that each has its own chances.
+    /// Counts a submit; returns how many of its marker came before. Submits without a marker share one number
+    /// sequence, so that each draws its own random numbers.
     fn number(&mut self, request: &Request, marker: u64) -> u64 {
         self.tally.counts.submits.asked += 1;
         match request.marker() {
@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    fn submit(&mut self, options: &Options, attempt: &Attempt) -> Result<Verdict, NoSuchTask> {
+    fn submit(&mut self, options: &Options, attempt: &Attempt) -> Result<Decision, NoSuchTask> {
         let Attempt {
             request,
             marker,
@@ -116,13 +116,13 @@ impl State {
         if !request.continues().is_none_or(|id| self.knows(id)) {
             return Err(NoSuchTask);
         }
-        let mut rng = chance::source(options.seed, ("submit", marker, number));
+        let mut rng = random::rng(options.seed, ("submit", marker, number));
         let latency = request
-            .words
+            .directives
             .answers
             .unwrap_or(options.submit_latency)
             .draw(&mut rng);
-        let ordered = request.words.turn(Kind::Submit, number);
+        let ordered = request.directives.turn(Kind::Submit, number);
         let drawn = self.faults.draw(Kind::Submit, &mut rng);
         let fault = ordered.or(drawn.filter(|&fault| may_befall(fault, request.action)));
         let leaks = self.whole_life(Fault::Leak, request, &mut rng);
@@ -131,7 +131,7 @@ impl State {
         }
         let accepted = fault.is_none_or(accepts);
         let task = accepted.then(|| self.accept(options, attempt, leaks));
-        Ok(Verdict {
+        Ok(Decision {
             task,
             fault,
             leaks,
@@ -146,12 +146,12 @@ impl State {
             number,
             now,
         } = *attempt;
-        let mut rng = chance::source(options.seed, ("life", marker, number));
+        let mut rng = random::rng(options.seed, ("life", marker, number));
         let time = match request.action {
             Action::Music => options.song_time,
             Action::Lyrics => options.lyrics_time,
         };
-        let length = request.words.takes.unwrap_or(time).draw(&mut rng);
+        let length = request.directives.takes.unwrap_or(time).draw(&mut rng);
         let mut life = Life::plan(now, length, &mut rng);
         if self.whole_life(Fault::Fail, request, &mut rng) {
             life = life.failing();
@@ -173,13 +173,13 @@ impl State {
             leaks,
         );
         self.tasks.insert(id, task);
-        self.rounds.push_back(id);
+        self.expiry_queue.push_back(id);
         id
     }
 
-    /// Does this fault, of [`Kind::Task`], hold for the request's task?
+    /// Whether this fault, of [`Kind::Task`], happens to the request's task.
     fn whole_life(&mut self, fault: Fault, request: &Request, rng: &mut StdRng) -> bool {
-        let holds = request.words.has(fault) || self.faults.rate(fault).hits(rng);
+        let holds = request.directives.has(fault) || self.faults.rate(fault).hits(rng);
         if holds {
             self.tally.happened(fault);
         }
@@ -190,11 +190,11 @@ impl State {
         id.parse().is_ok_and(|id: Id| self.tasks.contains_key(&id))
     }
 
-    /// Looks at two tasks and forgets those that ended long ago: with each submit, so that what is kept is
-    /// bounded by the rate of submits and not by the length of the run.
+    /// Checks two tasks and forgets those that ended long ago. As every accepted submit does that, the number of tasks
+    /// depends on the rate of submits, not on the length of the run.
     fn forget_old(&mut self, now: u64, keep: Duration) {
         for _ in 0..2 {
-            let Some(id) = self.rounds.pop_front() else {
+            let Some(id) = self.expiry_queue.pop_front() else {
                 return;
             };
             let Some(task) = self.tasks.get(&id) else {
@@ -205,25 +205,25 @@ impl State {
             if moment.phase.is_terminal() && ended_ago >= keep.as_secs() {
                 self.tasks.remove(&id);
             } else {
-                self.rounds.push_back(id);
+                self.expiry_queue.push_back(id);
             }
         }
     }
 
-    fn remember(&mut self, seen: Seen) {
-        if self.seen.len() == SEEN {
-            self.seen.pop_front();
+    fn record(&mut self, submit: RecordedSubmit) {
+        if self.latest.len() == RECORDED {
+            self.latest.pop_front();
         }
-        self.seen.push_back(seen);
+        self.latest.push_back(submit);
     }
 }
 
-/// Does chance bring this fault to such a request? Upstreams that answer late do so for lyrics.
+/// Whether a drawn fault can happen to such a request. Real upstreams that answer late do so for lyrics only.
 fn may_befall(fault: Fault, action: Action) -> bool {
     fault != Fault::SubmitWait || action == Action::Lyrics
 }
 
-/// Is a task made although this goes wrong?
+/// Whether the task is made in spite of this fault.
 fn accepts(fault: Fault) -> bool {
     use Fault::{
         SubmitDrip, SubmitDropAfter, SubmitEmpty, SubmitHangAfter, SubmitHuge, SubmitNoId,
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_list_of_faults_says_of_accepting_is_true() {
+    fn the_list_of_faults_says_which_of_them_accept() {
         for &fault in Fault::ALL
             .iter()
             .filter(|fault| fault.kind() == Kind::Submit)

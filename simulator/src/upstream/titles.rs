@@ -1,8 +1,8 @@
-//! How often each title was submitted: the proof that nothing was submitted twice.
+//! Counts the submits of each title, to prove that nothing was submitted twice.
 
 use std::collections::HashMap;
 
-/// Counts by the digest of a title; a dozen bytes a title.
+/// Counts by the digest of a title.
 #[derive(Debug, Default)]
 pub struct Titles {
     counts: HashMap<u64, Title>,
@@ -13,21 +13,21 @@ pub struct Titles {
 /// How often one title was submitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Title {
-    /// Well-formed submits, whatever became of them.
+    /// Well-formed submits, whatever their outcome.
     pub asked: u32,
-    /// Tasks made for them.
+    /// Accepted submits.
     pub accepted: u32,
 }
 
 impl Titles {
-    /// Notes one more submit, and says how many came before.
+    /// Counts a submit; returns how many came before.
     pub fn asked(&mut self, title: u64) -> u32 {
         let count = self.counts.entry(title).or_default();
         count.asked += 1;
         count.asked - 1
     }
 
-    /// Notes that a submit was accepted.
+    /// Counts an accepted submit.
     pub fn accepted(&mut self, title: u64) {
         let count = self.counts.entry(title).or_default();
         count.accepted += 1;
@@ -35,22 +35,22 @@ impl Titles {
         self.max_accepted = self.max_accepted.max(count.accepted);
     }
 
-    /// How often this one was submitted.
+    /// The counts of a title.
     pub fn of(&self, title: u64) -> Title {
         self.counts.get(&title).copied().unwrap_or_default()
     }
 
-    /// How many there are.
+    /// How many titles there are.
     pub fn different(&self) -> u64 {
         self.counts.len() as u64
     }
 
-    /// How many were accepted more than once.
+    /// How many titles were accepted more than once.
     pub const fn accepted_twice(&self) -> u64 {
         self.accepted_twice
     }
 
-    /// The most that one was accepted.
+    /// The most accepted submits of one title.
     pub const fn max_accepted(&self) -> u32 {
         self.max_accepted
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_accepted_twice_is_found_out() {
+    fn a_title_accepted_twice_is_counted() {
         let mut titles = Titles::default();
         assert_eq!(
             (titles.asked(1), titles.asked(2), titles.asked(2)),

@@ -1,4 +1,4 @@
-//! Many tasks in flight are no burden.
+//! Fetches with many tasks in flight.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 
 const TASKS: usize = 2_000;
 
-/// Few tasks, so that the suite stays quick, and a generous bound: it finds out a fetch that looks at them all.
+/// The generous bound catches a fetch that looks at all tasks.
 #[tokio::test]
 async fn a_hundred_ids_are_one_cheap_request() {
     let upstream = Upstream::start().await;

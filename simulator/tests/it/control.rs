@@ -1,4 +1,4 @@
-//! What tests order and ask beside the dialect.
+//! The endpoints for tests.
 
 use std::time::Duration;
 
@@ -26,15 +26,10 @@ async fn a_title_accepted_twice_shows_in_the_counts() {
 }
 
 #[tokio::test]
-async fn bodies_are_remembered_as_they_were_sent() {
+async fn bodies_are_recorded_as_they_were_sent() {
     let upstream = Upstream::start().await;
     let body = json!({"prompt": "la", "title": "Rain", "persona_id": {"of": "the future"}});
-    let id = upstream
-        .post("/suno/submit/music", &body)
-        .await
-        .unwrap()
-        .json()["data"]
-        .clone();
+    let id = upstream.post_json("/suno/submit/music", body.clone()).await["data"].clone();
     upstream.submit("Another").await.unwrap();
     let submits = upstream.get("/simulator/submits?title=Rain").await;
     let latest = json!([{"action": "MUSIC", "task_id": id, "fault": null, "body": body}]);
@@ -42,35 +37,23 @@ async fn bodies_are_remembered_as_they_were_sent() {
         submits,
         json!({"title": "Rain", "asked": 1, "accepted": 1, "latest": latest})
     );
-    assert_eq!(
-        upstream.get("/simulator/submits").await["latest"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    let latest = upstream.get("/simulator/submits").await["latest"].clone();
+    assert_eq!(latest.as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn many_tasks_are_made_at_once_with_ids_that_can_be_told_beforehand() {
+async fn many_tasks_are_made_at_once_with_predictable_ids() {
     let upstream = Upstream::start().await;
     let order = json!({"series": 7, "count": 300, "takes": "0s", "stuck": true});
-    let made = upstream.post("/simulator/tasks", &order).await.unwrap();
-    assert!(made.json()["born"].as_u64() > Some(1_600_000_000_000));
+    let made = upstream.post_json("/simulator/tasks", order).await;
+    assert!(made["born"].as_u64() > Some(1_600_000_000_000));
     let last = "00000000-0000-0000-0007-00000000012b";
     let after = "00000000-0000-0000-0007-00000000012c";
-    let fetched = upstream
-        .post("/suno/fetch", &json!({"ids": [last, after]}))
-        .await
-        .unwrap()
-        .json();
-    assert_eq!(fetched["data"].as_array().unwrap().len(), 1);
-    assert_eq!(fetched["data"][0]["task_id"], last);
-    assert_eq!(fetched["data"][0]["status"], "IN_PROGRESS");
-    upstream
-        .post("/simulator/finish", &json!({}))
-        .await
-        .unwrap();
+    let fetched = upstream.tasks(&[last, after]).await;
+    assert_eq!(fetched.len(), 1);
+    assert_eq!(fetched[0]["task_id"], last);
+    assert_eq!(fetched[0]["status"], "IN_PROGRESS");
+    upstream.post_json("/simulator/finish", json!({})).await;
     assert_eq!(upstream.counts().tasks["SUCCESS"], 300);
     let wrong = json!({"series": 7, "count": 1, "takes": "soon"});
     let refused = upstream.post("/simulator/tasks", &wrong).await.unwrap();
@@ -88,7 +71,7 @@ async fn an_outage_can_be_turned_on_and_off() {
     };
     let answer = put(r#"{"503": 1, "missing": "5%"}"#).await;
     assert_eq!(answer.json(), json!({"submit-503": 1.0, "missing": 0.05}));
-    assert_eq!(upstream.submit("Rain").await.unwrap().status, 503);
+    assert_eq!(upstream.status("Rain").await, 503);
     assert_eq!(put(r#"{"explode": 1}"#).await.status, 400);
     assert_eq!(
         upstream.get("/simulator/faults").await,
@@ -105,13 +88,7 @@ async fn tasks_are_ended_by_title_by_id_or_all() {
     for title in ["A", "B", "C", "D sim:stuck"] {
         ids.push(upstream.accepted(title).await);
     }
-    let finish = async |body| {
-        upstream
-            .post("/simulator/finish", &body)
-            .await
-            .unwrap()
-            .json()
-    };
+    let finish = async |body| upstream.post_json("/simulator/finish", body).await;
     assert_eq!(finish(json!({"title": "A"})).await, json!({"finished": 1}));
     assert_eq!(
         finish(json!({"task_ids": [ids[1]], "fail": true})).await,
@@ -141,18 +118,11 @@ async fn tasks_are_ended_by_title_by_id_or_all() {
 async fn an_upstream_can_lose_its_tasks() {
     let upstream = Upstream::start().await;
     let (lost, kept) = (upstream.accepted("A").await, upstream.accepted("B").await);
-    let answer = upstream
-        .post("/simulator/forget", &json!({"title": "A"}))
-        .await
-        .unwrap();
-    assert_eq!(answer.json(), json!({"forgotten": 1}));
-    let left = upstream.fetch(&[&lost, &kept]).await.unwrap().json();
-    assert_eq!(left["data"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        upstream.counts().submits.accepted,
-        2,
-        "what was counted stays counted"
-    );
+    let forget = json!({"title": "A"});
+    let answer = upstream.post_json("/simulator/forget", forget).await;
+    assert_eq!(answer, json!({"forgotten": 1}));
+    assert_eq!(upstream.tasks(&[&lost, &kept]).await.len(), 1);
+    assert_eq!(upstream.counts().submits.accepted, 2, "counters stay");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The dialect, as it is spoken when nothing goes wrong.
+//! The dialect without faults.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use suno_simulator::{Key, Options};
 
 use crate::upstream::{Upstream, quick};
 
-/// Compares a task with a golden file, in which what differs from run to run is named instead.
+/// Compares a task with a golden file, which names the values that differ between runs.
 #[track_caller]
 fn assert_golden(task: &Value, golden: &str) {
     let mut text = task
@@ -41,7 +41,7 @@ async fn a_finished_song_is_printed_as_upstreams_print_it() {
 }
 
 #[tokio::test]
-async fn a_song_that_plays_already_is_printed_as_upstreams_print_it() {
+async fn a_streaming_song_is_printed_as_upstreams_print_it() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain on Tin sim:takes=0 sim:stuck").await;
     assert_golden(
@@ -64,11 +64,7 @@ async fn a_failed_song_is_printed_as_upstreams_print_it() {
 async fn finished_lyrics_are_printed_as_upstreams_print_them() {
     let upstream = Upstream::start().await;
     let lyrics = json!({"prompt": "rain sim:takes=0"});
-    let answer = upstream
-        .post("/suno/submit/lyrics", &lyrics)
-        .await
-        .unwrap()
-        .json();
+    let answer = upstream.post_json("/suno/submit/lyrics", lyrics).await;
     let task = upstream.task(answer["data"].as_str().unwrap()).await;
     assert_golden(&task, include_str!("golden/lyrics.json"));
 }
@@ -90,49 +86,36 @@ async fn a_fetch_leaves_out_what_it_does_not_know_and_repeats_nothing() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain").await;
     let unknown = "7c0d0c2e-6f0b-4a3e-9d1c-2f3a5b6c7d8e";
-    let answer = upstream
-        .fetch(&[&id, unknown, "task_abc", &id])
-        .await
-        .unwrap()
-        .json();
-    assert_eq!(answer["data"].as_array().unwrap().len(), 1);
+    let tasks = upstream.tasks(&[&id, unknown, "task_abc", &id]).await;
+    assert_eq!(tasks.len(), 1);
     let none = upstream.fetch(&[]).await.unwrap().json();
     assert_eq!(none, json!({"code": "success", "message": "", "data": []}));
-    let fetches = upstream.counts().fetches;
-    assert_eq!(
-        (
-            fetches.asked,
-            fetches.ids,
-            fetches.unknown_ids,
-            fetches.most_ids
-        ),
-        (2, 4, 2, 4)
-    );
+    let counts = upstream.counts().fetches;
+    assert_eq!((counts.asked, counts.ids), (2, 4));
+    assert_eq!((counts.unknown_ids, counts.most_ids), (2, 4));
 }
 
 #[tokio::test]
-async fn one_task_can_be_had_by_its_id() {
+async fn one_task_can_be_fetched_by_its_id() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain").await;
-    assert_eq!(
-        upstream.get(&format!("/suno/fetch/{id}")).await["data"]["task_id"],
-        id.as_str()
-    );
-    assert_eq!(
-        upstream.get("/suno/fetch/nothing").await["code"],
-        "task_not_exist"
-    );
+    let known = upstream.get(&format!("/suno/fetch/{id}")).await;
+    assert_eq!(known["data"]["task_id"], id.as_str());
+    let unknown = upstream.get("/suno/fetch/nothing").await;
+    assert_eq!(unknown["code"], "task_not_exist");
 }
 
 #[tokio::test]
-async fn a_continuation_needs_a_task_that_is_known() {
+async fn a_continuation_needs_a_known_task() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain").await;
-    let on = |task: &str| json!({"title": "Rain II", "continue_clip_id": "c", "continue_at": 60.5, "task_id": task});
-    let known = upstream.post("/suno/submit/music", &on(&id)).await.unwrap();
-    assert_eq!(known.json()["code"], "success");
+    let continuation = |task: &str| json!({"title": "Rain II", "continue_clip_id": "c", "continue_at": 60.5, "task_id": task});
+    let known = upstream
+        .post_json("/suno/submit/music", continuation(&id))
+        .await;
+    assert_eq!(known["code"], "success");
     let unknown = upstream
-        .post("/suno/submit/music", &on("task_abc"))
+        .post("/suno/submit/music", &continuation("task_abc"))
         .await
         .unwrap();
     assert_eq!(
@@ -163,38 +146,20 @@ async fn a_body_that_breaks_the_dialect_is_refused_and_makes_nothing() {
             "{path} {body}"
         );
     }
-    assert_eq!(
-        upstream
-            .submit(&"long ".repeat(1_000_000))
-            .await
-            .unwrap()
-            .status,
-        413
-    );
-    assert_eq!(
-        upstream
-            .call(Method::GET, "/suno/submit/music", String::new())
-            .await
-            .unwrap()
-            .status,
-        405
-    );
-    assert_eq!(
-        upstream
-            .post("/suno/submit/film", &json!({}))
-            .await
-            .unwrap()
-            .status,
-        404
-    );
-    assert_eq!(
-        (upstream.counts().invalid, upstream.counts().submits.asked),
-        (9, 0)
-    );
+    assert_eq!(upstream.status(&"long ".repeat(1_000_000)).await, 413);
+    let get = upstream.call(Method::GET, "/suno/submit/music", String::new());
+    assert_eq!(get.await.unwrap().status, 405);
+    let film = upstream
+        .post("/suno/submit/film", &json!({}))
+        .await
+        .unwrap();
+    assert_eq!(film.status, 404);
+    let counts = upstream.counts();
+    assert_eq!((counts.invalid, counts.submits.asked), (9, 0));
 }
 
 #[tokio::test]
-async fn the_key_is_asked_for_under_suno_only() {
+async fn a_key_is_required_under_suno_only() {
     let locked = Upstream::with(Options {
         key: Some(Key::from("another")),
         ..quick()

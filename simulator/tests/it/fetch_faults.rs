@@ -5,7 +5,7 @@ use suno_simulator::{Fault, Kind};
 
 use crate::{
     seen::{Seen, see},
-    upstream::{KEY, Upstream, always},
+    upstream::{KEY, Upstream, always, faults},
 };
 
 fn expected(fault: Fault) -> Seen {
@@ -35,143 +35,116 @@ fn expected(fault: Fault) -> Seen {
 async fn every_fault_of_a_fetch_shows_itself() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain on Tin").await;
-    for &fault in Fault::ALL
-        .iter()
-        .filter(|fault| fault.kind() == Kind::Fetch)
-    {
+    for fault in faults(Kind::Fetch) {
         upstream.simulator.set_faults(always(fault));
-        let seen = expected(fault);
-        assert_eq!(
-            see(&upstream, upstream.fetch(&[&id]), &seen).await,
-            seen,
-            "{fault}"
-        );
+        let expected = expected(fault);
+        let seen = see(&upstream, upstream.fetch(&[&id]), &expected).await;
+        assert_eq!(seen, expected, "{fault}");
         assert_eq!(upstream.counts().faults[fault.name()], 1, "{fault}");
     }
 }
 
 #[tokio::test]
-async fn a_word_spoils_every_batch_with_its_task_and_no_other() {
+async fn a_directive_spoils_every_batch_with_its_task_and_no_other() {
     let upstream = Upstream::start().await;
-    let calm = upstream.accepted("Rain on Tin").await;
-    for &fault in Fault::ALL
-        .iter()
-        .filter(|fault| fault.kind() == Kind::Fetch)
-    {
+    let other = upstream.accepted("Rain on Tin").await;
+    for fault in faults(Kind::Fetch) {
         let id = upstream.accepted(&format!("a sim:{fault}x1")).await;
-        let seen = expected(fault);
-        assert_eq!(
-            see(&upstream, upstream.fetch(&[&calm, &id]), &seen).await,
-            seen,
-            "{fault}"
-        );
-        assert_eq!(
-            upstream.fetch(&[&calm, &id]).await.unwrap().json()["data"]
-                .as_array()
-                .unwrap()
-                .len(),
-            2
-        );
+        let expected = expected(fault);
+        let seen = see(&upstream, upstream.fetch(&[&other, &id]), &expected).await;
+        assert_eq!(seen, expected, "{fault}");
+        assert_eq!(upstream.tasks(&[&other, &id]).await.len(), 2);
     }
-    assert_eq!(upstream.task(&calm).await["fail_reason"], "");
+    assert_eq!(upstream.task(&other).await["fail_reason"], "");
 }
 
-/// The answers to three fetches of a task of this title and a calm one beside it: what each says of the former.
-async fn three_sights(title: &str) -> Vec<Vec<Value>> {
+/// Fetches a task of this title three times together with a task without faults; returns what each answer shows of the
+/// former.
+async fn three_fetches(title: &str) -> Vec<Vec<Value>> {
     let upstream = Upstream::start().await;
-    let calm = upstream.accepted("Rain on Tin").await;
+    let other = upstream.accepted("Rain on Tin").await;
     let id = upstream.accepted(title).await;
-    let mut sights = Vec::new();
+    let mut fetches = Vec::new();
     for _ in 0..3 {
-        let answer = upstream.fetch(&[&id, &calm]).await.unwrap().json();
-        let tasks = answer["data"].as_array().expect("a list").iter();
-        let (others, of_task): (Vec<_>, Vec<_>) = tasks
-            .cloned()
-            .partition(|task| task["task_id"] == calm.as_str());
-        assert_eq!(others.len(), 1, "the calm one is there, once");
-        sights.push(of_task);
+        let tasks = upstream.tasks(&[&id, &other]).await.into_iter();
+        let (others, of_task): (Vec<_>, Vec<_>) =
+            tasks.partition(|task| task["task_id"] == other.as_str());
+        assert_eq!(others.len(), 1, "the other task is there once");
+        fetches.push(of_task);
     }
-    sights
+    fetches
 }
 
-fn statuses(sights: &[Vec<Value>]) -> Vec<&Value> {
-    sights.iter().map(|sight| &sight[0]["status"]).collect()
+fn statuses(tasks: &[Vec<Value>]) -> Vec<&Value> {
+    tasks.iter().map(|fetched| &fetched[0]["status"]).collect()
 }
 
 #[tokio::test]
 async fn a_missing_task_is_left_out_of_the_answer() {
-    let counts: Vec<_> = three_sights("a sim:missingx2")
-        .await
-        .iter()
-        .map(Vec::len)
-        .collect();
+    let fetches = three_fetches("a sim:missingx2").await;
+    let counts: Vec<_> = fetches.iter().map(Vec::len).collect();
     assert_eq!(counts, [0, 0, 1]);
 }
 
 #[tokio::test]
 async fn one_task_can_make_a_whole_batch_404() {
     let upstream = Upstream::start().await;
-    let (calm, id) = (
+    let (other, id) = (
         upstream.accepted("Rain on Tin").await,
         upstream.accepted("a sim:batch-404").await,
     );
-    assert_eq!(upstream.fetch(&[&calm, &id]).await.unwrap().status, 404);
-    assert_eq!(upstream.fetch(&[&calm]).await.unwrap().status, 200);
+    assert_eq!(upstream.fetch(&[&other, &id]).await.unwrap().status, 404);
+    assert_eq!(upstream.fetch(&[&other]).await.unwrap().status, 200);
     assert_eq!(upstream.counts().faults["batch-404"], 1);
 }
 
 #[tokio::test]
 async fn statuses_can_be_unknown_never_seen_or_empty() {
-    assert_eq!(
-        statuses(&three_sights("a sim:unknown").await),
-        ["UNKNOWN"; 3]
-    );
-    assert_eq!(
-        statuses(&three_sights("a sim:weird-status").await),
-        ["PENDING_REVIEW"; 3]
-    );
-    assert_eq!(statuses(&three_sights("a sim:empty-status").await), [""; 3]);
+    for (fault, status) in [
+        ("unknown", "UNKNOWN"),
+        ("weird-status", "PENDING_REVIEW"),
+        ("empty-status", ""),
+    ] {
+        let fetches = three_fetches(&format!("a sim:{fault}")).await;
+        assert_eq!(statuses(&fetches), [status; 3]);
+    }
 }
 
 #[tokio::test]
 async fn a_task_can_go_backwards_until_it_has_ended() {
-    let there_and_back = three_sights("a sim:backwards sim:stuck sim:takes=0").await;
+    let there_and_back = three_fetches("a sim:backwards sim:stuck sim:takes=0").await;
     assert_eq!(
         statuses(&there_and_back),
         ["IN_PROGRESS", "NOT_START", "IN_PROGRESS"]
     );
     assert_eq!(there_and_back[1][0]["progress"], "0%");
-    let ended = three_sights("a sim:backwards sim:takes=0").await;
+    let ended = three_fetches("a sim:backwards sim:takes=0").await;
     assert_eq!(statuses(&ended), ["SUCCESS"; 3]);
 }
 
 #[tokio::test]
 async fn a_reason_can_stand_beside_a_task_that_did_not_fail() {
-    for sight in three_sights("a sim:early-reason").await {
-        assert_ne!(sight[0]["fail_reason"], "");
-        assert_ne!(sight[0]["status"], "FAILURE");
+    for fetched in three_fetches("a sim:early-reason").await {
+        assert_ne!(fetched[0]["fail_reason"], "");
+        assert_ne!(fetched[0]["status"], "FAILURE");
     }
 }
 
 #[tokio::test]
-async fn a_task_can_stand_twice_without_data_or_with_wrong_types() {
+async fn a_task_can_be_shown_twice_without_data_or_with_wrong_types() {
+    let twice = three_fetches("a sim:twice").await;
     assert!(
-        three_sights("a sim:twice")
-            .await
+        twice
             .iter()
-            .all(|sight| sight.len() == 2 && sight[0] == sight[1])
+            .all(|tasks| tasks.len() == 2 && tasks[0] == tasks[1])
     );
+    let no_data = three_fetches("a sim:no-data sim:takes=0").await;
+    assert!(no_data.iter().all(|tasks| tasks[0]["data"].is_null()));
+    let malformed = three_fetches("a sim:malformed").await;
     assert!(
-        three_sights("a sim:no-data sim:takes=0")
-            .await
+        malformed
             .iter()
-            .all(|sight| sight[0]["data"].is_null())
-    );
-    assert!(
-        three_sights("a sim:malformed")
-            .await
-            .iter()
-            .all(|sight| sight[0]["submit_time"].is_string())
+            .all(|tasks| tasks[0]["submit_time"].is_string())
     );
 }
 
@@ -183,13 +156,8 @@ async fn strangers_are_another_clients_task_and_nobodys() {
         upstream.accepted("Another").await,
     );
     upstream.simulator.set_faults(always(Fault::FetchStrangers));
-    let answer = upstream.fetch(&[&id]).await.unwrap().json();
-    let ids: Vec<_> = answer["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|task| &task["task_id"])
-        .collect();
+    let tasks = upstream.tasks(&[&id]).await;
+    let ids: Vec<_> = tasks.iter().map(|task| &task["task_id"]).collect();
     assert_eq!(ids[..2], [&json!(id), &json!(other)]);
     assert_eq!(ids.len(), 3);
 }
@@ -198,10 +166,7 @@ async fn strangers_are_another_clients_task_and_nobodys() {
 async fn every_fault_of_a_sight_happens_for_a_whole_run_too() {
     let upstream = Upstream::start().await;
     let id = upstream.accepted("Rain on Tin").await;
-    for &fault in Fault::ALL
-        .iter()
-        .filter(|fault| fault.kind() == Kind::Sighting)
-    {
+    for fault in faults(Kind::FetchedTask) {
         upstream.simulator.set_faults(always(fault));
         for _ in 0..2 {
             upstream.fetch(&[&id]).await.unwrap();

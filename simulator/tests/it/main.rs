@@ -1,11 +1,11 @@
-//! The simulator from outside, over real connections.
+//! Tests of the simulator over real connections.
 
 mod batches;
 mod control;
 mod dialect;
+mod directives;
 mod fetch_faults;
 mod process;
 mod seen;
 mod submit_faults;
 mod upstream;
-mod words;

@@ -67,7 +67,7 @@ fn help_and_readme_name_every_fault() {
 
 #[test]
 fn wrong_usage_is_named_and_exits_with_2() {
-    for (flag, value, told) in [
+    for (flag, value, named) in [
         ("--faults", "explode=1", "explode"),
         ("--song-time", "soon", "soon"),
         ("--faults", "503=150%", "150%"),
@@ -78,6 +78,6 @@ fn wrong_usage_is_named_and_exits_with_2() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
         let error = String::from_utf8(output.stderr).unwrap();
-        assert!(error.contains(flag) && error.contains(told), "{error}");
+        assert!(error.contains(flag) && error.contains(named), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a client sees of an answer, in one word.
+//! Classifies what a client sees of an answer.
 
 use std::{future::Future, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::upstream::{Answer, Upstream};
 
-/// What a client sees.
+/// What a client sees of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen {
     /// 200 and a success.
@@ -26,10 +26,10 @@ pub enum Seen {
     Silence,
 }
 
-/// How long there must be silence, once a request has met its fault.
+/// How long there must be no answer after the fault of a request was counted.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// Waits for the answer; silence begins when the upstream has counted another fault.
+/// Waits for the answer, or for silence after the upstream has counted another fault.
 pub async fn see(
     upstream: &Upstream,
     answer: impl Future<Output = hyper::Result<Answer>>,
@@ -48,7 +48,7 @@ pub async fn see(
         () = silence => return Seen::Silence,
     };
     match answer {
-        Ok(answer) => word_for(&answer),
+        Ok(answer) => classify(&answer),
         Err(error) => {
             assert!(
                 error.is_incomplete_message(),
@@ -59,7 +59,7 @@ pub async fn see(
     }
 }
 
-fn word_for(answer: &Answer) -> Seen {
+fn classify(answer: &Answer) -> Seen {
     let status = answer.status.as_u16();
     let Ok(body) = &answer.body else {
         return Seen::Half;

@@ -7,7 +7,7 @@ use suno_simulator::{Fault, Kind, Options};
 
 use crate::{
     seen::{Seen, see},
-    upstream::{Upstream, always, quick},
+    upstream::{Upstream, always, faults, quick},
 };
 
 fn expected(fault: Fault) -> (Seen, u64) {
@@ -38,24 +38,13 @@ fn expected(fault: Fault) -> (Seen, u64) {
 #[tokio::test]
 async fn every_fault_of_a_submit_shows_itself_and_accepts_what_it_says() {
     let upstream = Upstream::start().await;
-    for &fault in Fault::ALL
-        .iter()
-        .filter(|fault| fault.kind() == Kind::Submit)
-    {
+    for fault in faults(Kind::Submit) {
         let before = upstream.counts().submits.accepted;
         upstream.simulator.set_faults(always(fault));
-        let (seen, accepted) = expected(fault);
+        let (expected, accepted) = expected(fault);
         let lyrics = json!({"prompt": format!("a song about {fault}")});
-        assert_eq!(
-            see(
-                &upstream,
-                upstream.post("/suno/submit/lyrics", &lyrics),
-                &seen
-            )
-            .await,
-            seen,
-            "{fault}"
-        );
+        let answer = upstream.post("/suno/submit/lyrics", &lyrics);
+        assert_eq!(see(&upstream, answer, &expected).await, expected, "{fault}");
         let counts = upstream.counts();
         assert_eq!(counts.submits.accepted - before, accepted, "{fault}");
         assert_eq!(counts.faults[fault.name()], 1, "{fault}");
@@ -69,28 +58,15 @@ async fn every_fault_of_a_submit_shows_itself_and_accepts_what_it_says() {
 #[tokio::test]
 async fn every_fault_of_a_submit_can_be_ordered_in_a_title() {
     let upstream = Upstream::start().await;
-    for &fault in Fault::ALL
-        .iter()
-        .filter(|fault| fault.kind() == Kind::Submit)
-    {
-        let (seen, accepted) = expected(fault);
+    for fault in faults(Kind::Submit) {
+        let (first, accepted) = expected(fault);
         let title = format!("Rain on Tin sim:{fault}x1");
-        assert_eq!(
-            see(&upstream, upstream.submit(&title), &seen).await,
-            seen,
-            "{fault}"
-        );
-        assert_eq!(
-            see(&upstream, upstream.submit(&title), &Seen::Success).await,
-            Seen::Success,
-            "{fault}"
-        );
-        let listed = upstream
-            .get(&format!(
-                "/simulator/submits?title={}",
-                title.replace(' ', "%20")
-            ))
-            .await;
+        for expected in [first, Seen::Success] {
+            let seen = see(&upstream, upstream.submit(&title), &expected).await;
+            assert_eq!(seen, expected, "{fault}");
+        }
+        let query = format!("title={}", title.replace(' ', "%20"));
+        let listed = upstream.get(&format!("/simulator/submits?{query}")).await;
         assert_eq!(
             (&listed["asked"], &listed["accepted"]),
             (&json!(2), &json!(1 + accepted)),
@@ -106,10 +82,10 @@ async fn retry_after_is_there_only_where_it_is_said_to_be() {
         ..quick()
     })
     .await;
-    let plain = upstream.submit("a sim:429").await.unwrap();
-    assert_eq!(plain.headers.get("retry-after"), None);
-    let told = upstream.submit("a sim:429-retry-after").await.unwrap();
-    assert_eq!(told.headers["retry-after"], "7");
+    let without = upstream.submit("a sim:429").await.unwrap();
+    assert_eq!(without.headers.get("retry-after"), None);
+    let with = upstream.submit("a sim:429-retry-after").await.unwrap();
+    assert_eq!(with.headers["retry-after"], "7");
 }
 
 #[tokio::test]
@@ -138,13 +114,9 @@ async fn an_answer_byte_by_byte_takes_its_time() {
 async fn a_submit_that_waits_is_answered_once_its_task_is_done() {
     let upstream = Upstream::start().await;
     upstream.simulator.set_faults(always(Fault::SubmitWait));
-    let song = see(
-        &upstream,
-        upstream.submit("Songs are answered at once"),
-        &Seen::Success,
-    )
-    .await;
-    assert_eq!(song, Seen::Success);
+    let song = upstream.submit("Songs are answered at once");
+    let seen = see(&upstream, song, &Seen::Success).await;
+    assert_eq!(seen, Seen::Success);
     let lyrics = json!({"prompt": "rain"});
     let waiting = upstream.post("/suno/submit/lyrics", &lyrics);
     let finish = async {
@@ -183,7 +155,7 @@ async fn chance_is_the_same_for_the_same_seed_and_titles_in_any_order() {
         .await;
         let mut refused = Vec::new();
         for n in titles {
-            if upstream.submit(&format!("Song {n}")).await.unwrap().status == 503 {
+            if upstream.status(&format!("Song {n}")).await == 503 {
                 refused.push(n);
             }
         }

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use hyper::{HeaderMap, Method, Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use suno_simulator::{Counts, Fault, Faults, Options, Rate, Simulator, Span, start};
+use suno_simulator::{Counts, Fault, Faults, Kind, Options, Rate, Simulator, Span, start};
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -20,7 +20,7 @@ pub const KEY: &str = "sk-channel";
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// An error if the connection broke before its end.
+    /// An error if the connection ended before the body did.
     pub body: Result<Bytes, axum::Error>,
 }
 
@@ -35,7 +35,7 @@ impl Answer {
     }
 }
 
-/// A simulator that answers at once, and whose tasks take an hour unless they are told otherwise.
+/// A simulator that answers at once. Its tasks take an hour unless a directive says otherwise.
 pub struct Upstream {
     pub simulator: Simulator,
 }
@@ -51,6 +51,12 @@ pub fn quick() -> Options {
         huge: 3,
         ..Options::default()
     }
+}
+
+/// Every fault of this kind.
+pub fn faults(kind: Kind) -> impl Iterator<Item = Fault> {
+    let all = Fault::ALL.iter().copied();
+    all.filter(move |fault| fault.kind() == kind)
 }
 
 pub fn always(fault: Fault) -> Faults {
@@ -72,16 +78,16 @@ impl Upstream {
         self.simulator.counts()
     }
 
-    /// Waits until the counts are so, a minute at most.
-    pub async fn until(&self, so: impl Fn(&Counts) -> bool) {
+    /// Waits until the counters meet the condition; panics after a minute.
+    pub async fn until(&self, condition: impl Fn(&Counts) -> bool) {
         let waiting = async {
-            while !so(&self.counts()) {
+            while !condition(&self.counts()) {
                 sleep(Duration::from_millis(1)).await;
             }
         };
         timeout(Duration::from_mins(1), waiting)
             .await
-            .expect("the counts are as awaited");
+            .expect("the counters meet the condition");
     }
 
     pub async fn submit(&self, title: &str) -> hyper::Result<Answer> {
@@ -92,7 +98,12 @@ impl Upstream {
         .await
     }
 
-    /// Submits what is accepted, and gives its id.
+    /// The status of the answer to a submit.
+    pub async fn status(&self, title: &str) -> u16 {
+        self.submit(title).await.expect("an answer").status.as_u16()
+    }
+
+    /// Submits a song that must be accepted; returns its id.
     pub async fn accepted(&self, title: &str) -> String {
         let answer = self.submit(title).await.expect("an answer").json();
         assert_eq!(answer["code"], "success");
@@ -103,18 +114,29 @@ impl Upstream {
         self.post("/suno/fetch", &json!({"ids": ids})).await
     }
 
-    /// Fetches one task, which must be there.
+    /// Fetches tasks; returns the `data` of the answer.
+    pub async fn tasks(&self, ids: &[&str]) -> Vec<Value> {
+        let answer = self.fetch(ids).await.expect("an answer").json();
+        answer["data"].as_array().expect("a list").clone()
+    }
+
+    /// Fetches a task that must exist.
     pub async fn task(&self, id: &str) -> Value {
-        let answer = self.fetch(&[id]).await.expect("an answer").json();
-        assert_eq!(answer["data"][0]["task_id"], id, "{answer}");
-        answer["data"][0].clone()
+        let task = self.tasks(&[id]).await.remove(0);
+        assert_eq!(task["task_id"], id);
+        task
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> hyper::Result<Answer> {
         self.call(Method::POST, path, body.to_string()).await
     }
 
-    /// Asks what always answers with JSON.
+    /// A POST that is answered with JSON.
+    pub async fn post_json(&self, path: &str, body: Value) -> Value {
+        self.post(path, &body).await.expect("an answer").json()
+    }
+
+    /// A GET that is answered with JSON.
     pub async fn get(&self, path: &str) -> Value {
         self.call(Method::GET, path, String::new())
             .await
@@ -127,7 +149,7 @@ impl Upstream {
     }
 }
 
-/// Sends one request over a connection of its own. An error is a connection that ended without an answer.
+/// Sends a request over a new connection. An error means that the connection ended without an answer.
 pub async fn call(
     address: SocketAddr,
     method: Method,
