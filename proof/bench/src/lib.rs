@@ -1,24 +1,23 @@
-//! The benchmark suite: what a poll, a submit and a page cost, on real servers, beside what the
-//! servers can do bare. `docs/performance.md` has its tables.
+//! The benchmark suite: what a poll, a submit and a page cost on real servers, compared with what the servers
+//! reach without our programs. `docs/performance.md` says what is measured and how.
 //!
-//! | module | what it has |
+//! | module | what it holds |
 //! |---|---|
-//! | `figure` | one figure a file: what is measured, and beside what |
-//! | `site` | servers, API, workers and upstream, without anything between them |
-//! | `flight` | many tasks at an upstream, without a submit each |
-//! | `journey` | tasks on their whole way, and what that takes |
-//! | `bare` | what the servers reach by themselves |
-//! | `load` | clients that cost little |
-//! | `report` | tables, medians and spreads; as Markdown and JSON |
-//! | `spent` | where processor time went |
-//! | `machine` | what all of it ran on |
+//! | [`figure`] | one figure a file: what is measured, and what it is compared with |
+//! | [`cluster`] | servers, APIs, workers and upstreams, connected without proxies |
+//! | [`seeded_tasks`] | many tasks at an upstream, written by SQL instead of submitted |
+//! | [`end_to_end`] | tasks from submit to SUCCESS, and what they cost |
+//! | [`baseline`] | the same work without our programs |
+//! | [`load`] | HTTP clients that use little processor time |
+//! | [`cpu_time`] | processor time by part |
+//! | [`report`], [`machine`] | tables, medians and spreads; the machine they were measured on |
 
-pub mod bare;
+pub mod baseline;
+pub mod cluster;
+pub mod cpu_time;
+pub mod end_to_end;
 pub mod figure;
-pub mod flight;
-pub mod journey;
 pub mod load;
 pub mod machine;
 pub mod report;
-pub mod site;
-pub mod spent;
+pub mod seeded_tasks;

@@ -1,26 +1,32 @@
-//! What all of it ran on.
+//! The machine that a run was measured on.
 
 use std::fmt;
+use std::process::Command;
 
 use serde::Serialize;
+use shared::clock::{Clock as _, SystemClock};
 
-/// The machine and its servers.
+/// A machine, and the moment and version of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
-    /// The processor's name for itself.
+    /// The processor's model name.
     pub processor: String,
-    /// How many cores we may use.
+    /// How many cores the bench may use.
     pub cores: usize,
     /// Memory, GiB.
     pub memory_gib: f64,
-    /// The kernel.
+    /// The kernel's version.
     pub kernel: String,
-    /// How our programs were built.
+    /// The profile of our programs: `release` or `debug`.
     pub profile: &'static str,
+    /// The commit of the source folder, as `git describe` names it; empty without git.
+    pub commit: String,
+    /// When the report was written, UTC.
+    pub at: String,
 }
 
 impl Machine {
-    /// This one.
+    /// This machine, now.
     pub fn here() -> Self {
         let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
         let after = |text: &str, name: &str| {
@@ -35,6 +41,8 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: kib / 1024.0 / 1024.0,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            commit: commit().unwrap_or_default(),
+            at: SystemClock.now().utc(),
             profile: if cfg!(debug_assertions) {
                 "debug"
             } else {
@@ -42,6 +50,16 @@ impl Machine {
             },
         }
     }
+}
+
+fn commit() -> Option<String> {
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .ok()?;
+    let commit = String::from_utf8(described.stdout).ok()?;
+    Some(commit.trim().to_owned())
 }
 
 impl fmt::Display for Machine {
@@ -52,10 +70,12 @@ impl fmt::Display for Machine {
             memory_gib,
             kernel,
             profile,
+            commit,
+            at,
         } = self;
         write!(
             out,
-            "{cores} cores ({processor}), {memory_gib:.0} GiB, Linux {kernel}; programs built for {profile}"
+            "{at}, commit {commit}, {profile} build; {cores} cores ({processor}), {memory_gib:.0} GiB, Linux {kernel}"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Tables: for people as Markdown, for machines as JSON.
+//! Tables, printed as Markdown and written as JSON.
 
 use std::fmt;
 
@@ -7,18 +7,20 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 
-/// What a whole run found.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// What it ran on.
+    /// What the run was measured on.
     pub machine: Machine,
-    /// Small sizes: nothing here is worth keeping.
+    /// Whether sizes were small, so that the numbers mean nothing.
     pub short: bool,
+    /// How many rounds each comparison took.
+    pub rounds: u32,
     /// The tables, in the order in which they were measured.
     pub tables: Vec<Table>,
 }
 
-/// One table.
+/// A table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Table {
     /// The figure's name.
@@ -27,7 +29,7 @@ pub struct Table {
     pub about: String,
     /// The columns' names, each with its unit.
     pub columns: Vec<String>,
-    /// Its rows.
+    /// The rows, with a cell for each column.
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -35,15 +37,15 @@ pub struct Table {
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Cell {
-    /// Words.
+    /// Text.
     Text(String),
-    /// One number.
+    /// A number.
     Number(f64),
     /// A number measured several times.
     Spread(Spread),
 }
 
-/// The median of several rounds, and between what they lay.
+/// The median, the least and the most of several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The median.
@@ -55,7 +57,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one round.
+    /// Panics without a round.
     pub fn of(rounds: impl IntoIterator<Item = f64>) -> Self {
         let mut rounds: Vec<f64> = rounds.into_iter().collect();
         assert!(!rounds.is_empty(), "nothing was measured");
@@ -69,7 +71,7 @@ impl Spread {
 }
 
 impl Table {
-    /// An empty one.
+    /// A table without rows.
     pub fn new(figure: &str, about: &str, columns: &[impl AsRef<str>]) -> Self {
         Self {
             figure: figure.to_owned(),
@@ -82,11 +84,38 @@ impl Table {
         }
     }
 
-    /// Adds a row, which must have a cell a column.
+    /// Adds a row. Panics unless it has a cell for each column.
     pub fn row(&mut self, cells: Vec<Cell>) {
         assert_eq!(cells.len(), self.columns.len(), "a cell a column");
         self.rows.push(cells);
     }
+}
+
+/// A value of a round, with its name.
+pub type Value<R> = (&'static str, fn(&R) -> f64);
+
+/// A table that compares two builds: `values` of each build, and the ratio in each round. `None` if `measured`,
+/// the rounds by build, holds a single build.
+pub fn comparison<R>(figure: &str, measured: &[Vec<R>], values: &[Value<R>]) -> Option<Table> {
+    let [this, other] = measured else {
+        return None;
+    };
+    let about = "This build and the build of `--beside`, measured in turn in each round.";
+    let columns = ["what", "this build", "the other build", "this / other"];
+    let mut table = Table::new(&format!("{figure}: two builds"), about, &columns);
+    for (what, of) in values {
+        let ratios = this
+            .iter()
+            .zip(other)
+            .map(|(this, other)| of(this) / of(other));
+        table.row(vec![
+            (*what).into(),
+            Spread::of(this.iter().map(of)).into(),
+            Spread::of(other.iter().map(of)).into(),
+            Spread::of(ratios).into(),
+        ]);
+    }
+    Some(table)
 }
 
 impl From<&str> for Cell {
@@ -130,7 +159,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Three digits that count; thousands apart.
+/// Rounds to three significant digits, or to a whole number with separated thousands.
 fn short(number: f64) -> String {
     let size = number.abs();
     if size < 10.0 {
@@ -166,9 +195,13 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "{}\n", self.machine)?;
+        let rounds = self.rounds;
+        writeln!(out, "{}; rounds: {rounds}\n", self.machine)?;
         if self.short {
-            writeln!(out, "A short run: small sizes, nothing worth keeping.\n")?;
+            writeln!(
+                out,
+                "A short run: its sizes are small, its numbers mean nothing.\n"
+            )?;
         }
         for table in &self.tables {
             writeln!(out, "{table}")?;

@@ -21,6 +21,8 @@ const START: Duration = Duration::from_mins(1);
 pub struct Launch {
     /// The program.
     pub program: Program,
+    /// The folder of the program; `None` for the folder of the running program.
+    pub programs: Option<PathBuf>,
     /// Its arguments.
     pub arguments: Vec<String>,
     /// Its environment.
@@ -79,6 +81,7 @@ impl Launch {
     pub fn new(program: Program, folder: &Path) -> Self {
         Self {
             program,
+            programs: None,
             arguments: Vec::new(),
             env: BTreeMap::new(),
             folder: folder.to_owned(),
@@ -101,7 +104,11 @@ impl Launch {
 
     /// The command, to be run by hand.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(self.program.path());
+        let program = match &self.programs {
+            Some(folder) => folder.join(self.program.name()),
+            None => self.program.path(),
+        };
+        let mut command = Command::new(program);
         command
             .args(&self.arguments)
             .env_clear()

@@ -1,21 +1,22 @@
 //! Memory of API and worker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use harness::proc::Usage;
+use harness::servers::Servers;
 use tokio::time::{Instant, sleep};
 
-use super::Effort;
-use crate::flight::{Flight, broker};
+use super::{Build, Plan};
+use crate::cluster::Cluster;
 use crate::report::Table;
-use crate::site::Site;
-use harness::proc::Usage;
+use crate::seeded_tasks::{SeededTasks, broker};
 
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "20s"), ("POLL_MAX_DELAY", "20s")];
 const SHORT_ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];
 
-/// Measures it.
-pub async fn measure(effort: Effort) -> Vec<Table> {
+/// Measures this figure.
+pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let about = "Memory (resident, MiB) of a worker and of an API after everything in flight was polled \
                  at least twice, and the most it had by then; the API answers pages of twenty meanwhile, \
                  one client after the other. The mark: 64 MiB each.";
@@ -27,8 +28,8 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
         "API, light load, most",
     ];
     let mut table = Table::new("memory", about, &columns);
-    for count in effort.size([1_000, 100_000], [100, 400]) {
-        let (worker, api) = used(effort, count).await;
+    for count in plan.size([1_000, 100_000], [100, 400]) {
+        let (worker, api) = used(plan, servers, count).await;
         table.row(vec![
             f64::from(count).into(),
             worker.resident_mib.into(),
@@ -40,24 +41,22 @@ pub async fn measure(effort: Effort) -> Vec<Table> {
     vec![table]
 }
 
-async fn used(effort: Effort, count: u32) -> (Usage, Usage) {
-    let site = Site::prepare(effort.size(ENV, SHORT_ENV)).await;
-    let (upstream, channel) = site.channel("upstream", &[]).await;
-    let (api, url) = site.api("api").await;
-    let worker = site.worker("worker").await.0;
-    let owner = site
-        .user("bench", "user", 1_000_000_000_000_000, &url)
-        .await;
-    let broker = broker(&site).await;
-    let never = json!({"takes": "0s", "stuck": true});
-    let at = (&upstream, channel);
-    let flight = Flight::take_off(&site, &owner, at, (1, count), never).await;
-    let interval = effort.size(Duration::from_secs(20), Duration::from_secs(2));
+/// What a worker and an API use.
+async fn used(plan: &Plan, servers: &Arc<Servers>, count: u32) -> (Usage, Usage) {
+    let cluster = Cluster::on(servers, &Build::default(), plan.size(ENV, SHORT_ENV)).await;
+    let channel = cluster.channel("upstream", &[]).await;
+    let (api, url) = cluster.api("api").await;
+    let worker = cluster.worker("worker").await;
+    let owner = cluster.user("bench", "user", &url).await;
+    let broker = broker(&cluster).await;
+    let tasks = SeededTasks::seed(&cluster, &owner, &channel, (1, count), None).await;
+    cluster.wait_for_fold().await;
+    let interval = plan.size(Duration::from_secs(20), Duration::from_secs(2));
     let started = Instant::now();
     let polling = async {
-        // All at once is the worst that can be.
-        flight.wake(&site, &broker, Duration::ZERO).await;
-        flight.polled(&site, 2).await;
+        // All at once is the worst case.
+        tasks.publish(&cluster, &broker, Duration::ZERO).await;
+        tasks.wait_for_polls(&cluster, 2).await;
     };
     let listing = async {
         while started.elapsed() < interval {
@@ -68,6 +67,5 @@ async fn used(effort: Effort, count: u32) -> (Usage, Usage) {
     tokio::join!(polling, listing);
     let used = (Usage::of(worker.pid()), Usage::of(api.pid()));
     drop((api, worker));
-    site.take_down().await;
     used
 }

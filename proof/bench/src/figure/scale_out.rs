@@ -1,61 +1,70 @@
 //! Processor time a task by the number of workers and APIs.
 
-use super::Effort;
-use crate::journey::{Journey, Layout};
-use crate::report::{Cell, Spread, Table};
-use crate::spent::Spent;
+use std::sync::Arc;
 
-/// How many of each: APIs, workers.
+use super::Plan;
+use crate::cpu_time::CpuTime;
+use crate::end_to_end::{self, Layout, TaskCost};
+use crate::report::{Cell, Spread, Table, comparison};
+use harness::servers::Servers;
+
+/// How many run of each: APIs, workers.
 const LAYOUTS: [(u32, u32); 4] = [(1, 1), (1, 2), (1, 4), (2, 2)];
 
-/// Measures it.
-pub async fn measure(effort: Effort) -> Vec<Table> {
-    let tasks = effort.size(6_000, 30);
-    let clients = effort.size(64, 8);
-    let song = effort.size("12s", "2s");
-    let layouts = &LAYOUTS[..effort.size(LAYOUTS.len(), 2)];
-    let mut rounds = Vec::new();
-    for _ in 0..effort.rounds {
-        let mut round = Vec::new();
-        for &(apis, workers) in layouts {
-            let layout = Layout {
-                apis,
-                workers,
-                clients,
-                tasks,
-                song,
-            };
-            round.push(Journey::make(layout).await);
-        }
-        rounds.push(round);
-    }
+/// Measures this figure.
+pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
+    let tasks = plan.size(6_000, 30);
+    let clients = plan.size(64, 8);
+    let song = plan.size("12s", "2s");
+    let layouts = &LAYOUTS[..plan.size(LAYOUTS.len(), 2)];
+    let measured = plan
+        .each_round(async |build, _| {
+            let mut round = Vec::new();
+            for &(apis, workers) in layouts {
+                let layout = Layout {
+                    apis,
+                    workers,
+                    clients,
+                    tasks,
+                    song,
+                };
+                round.push(end_to_end::run(servers, &plan.builds[build], layout).await);
+            }
+            round
+        })
+        .await;
+    let rounds: &[Vec<TaskCost>] = &measured[0];
     let about = format!(
-        "{tasks} songs on their whole way, from submits by {clients} clients at once, polled every 2 s, songs \
-         of {song}. Processor time a task, by part, in the last round; and how that of all parts \
-         together (without the upstream) relates to one API and one worker, over all rounds. One \
-         machine: more workers make nothing faster here, and must not make anything dearer."
+        "{tasks} songs from submit to SUCCESS, submitted by {clients} clients at once, polled every 2 s, songs \
+         of {song}. Processor time a task, by part, in the last round; and the ratio of all parts \
+         together (without the upstream) to one API and one worker, over all rounds. One machine: more \
+         workers make nothing faster here, and must not make anything dearer."
     );
     let columns = [
         &["APIs", "workers"],
-        &Spent::COLUMNS[..],
+        &CpuTime::COLUMNS[..],
         &["ids a fetch call", "so many times the first"],
     ]
     .concat();
     let mut table = Table::new("scale-out", &about, &columns);
     for (nth, (apis, workers)) in layouts.iter().enumerate() {
-        let ours = |round: &Vec<Journey>, nth: usize| round[nth].spent.ours(f64::from(tasks));
-        let ratio = rounds.iter().map(|round| ours(round, nth) / ours(round, 0));
+        let ratio = |round: &Vec<TaskCost>| round[nth].cpu.ours() / round[0].cpu.ours();
         let Some(last) = rounds.last().map(|round| round[nth]) else {
             continue;
         };
-        let mut row = vec![
-            Cell::from(apis.to_string()),
-            Cell::from(workers.to_string()),
-        ];
-        row.extend(last.spent.cells(f64::from(tasks)));
+        let mut row: Vec<Cell> = vec![apis.to_string().into(), workers.to_string().into()];
+        row.extend(last.cpu.cells());
         row.push((last.polls / last.fetch_calls).into());
-        row.push(Spread::of(ratio).into());
+        row.push(Spread::of(rounds.iter().map(ratio)).into());
         table.row(row);
     }
-    vec![table]
+    let compared = comparison(
+        "scale-out",
+        &measured,
+        &[
+            ("1 API, 1 worker, µs", |round| round[0].cpu.ours()),
+            ("1 API, 2 workers, µs", |round| round[1].cpu.ours()),
+        ],
+    );
+    std::iter::once(table).chain(compared).collect()
 }

@@ -1,4 +1,4 @@
-//! A database file with users in it, and many tasks, made past our programs.
+//! A database file with users and many tasks, written by SQL.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use shared::secret::SecretDigest;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
-use crate::figure::submits::people::{self, USERS};
+use crate::figure::submits::users::{self, FIRST_KEY, FIRST_USER, USERS};
 
-/// What each is granted.
-const GRANTED: i64 = 1_000_000_000_000_000;
+/// More quota than any run spends.
+const QUOTA: i64 = 1_000_000_000_000_000;
 
-/// How many tasks each user ever had.
+/// Sets the number of tasks that each user has had.
 const COUNT_TASKS: &str =
     "UPDATE users SET tasks = (SELECT count(*) FROM tasks t WHERE t.user_id = users.id)";
 
@@ -21,7 +21,12 @@ pub fn token(n: u64) -> String {
     format!("bench-token-{n}")
 }
 
-/// A connection that writes as our programs do.
+/// An id as SQLite takes it.
+pub fn id(id: u64) -> i64 {
+    i64::try_from(id).expect("ids are small")
+}
+
+/// Connects with the settings of our programs.
 pub async fn connect(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new()
         .filename(file)
@@ -40,50 +45,49 @@ pub async fn execute(file: &mut SqliteConnection, sql: &'static str) {
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Users who may submit as much as they like, each with one key.
-pub async fn people(file: &Path) {
+/// Writes users with enough quota for any run, each with one key.
+pub async fn create_users(file: &Path) {
     let mut file = connect(file).await;
     execute(&mut file, "BEGIN IMMEDIATE").await;
     for n in 0..USERS {
-        let id = |id: u64| i64::try_from(id).expect("ids are small");
-        let made = sqlx::query(
+        let user = sqlx::query(
             "INSERT INTO users (id, name, role, quota, used_quota, token_digest, created_at)
              VALUES (?, ?, 'user', ?, 0, ?, 0)",
         )
-        .bind(id(people::user(n)))
+        .bind(id(FIRST_USER + n))
         .bind(format!("user-{n}"))
-        .bind(GRANTED)
+        .bind(QUOTA)
         .bind(SecretDigest::of(token(n)).as_bytes().to_vec())
         .execute(&mut file)
         .await;
-        made.expect("a user is made");
+        user.expect("a user is written");
         let granted = sqlx::query(
             "INSERT INTO ledger (user_id, kind, amount, created_at) VALUES (?, 'grant', ?, 0)",
         )
-        .bind(id(people::user(n)))
-        .bind(GRANTED)
+        .bind(id(FIRST_USER + n))
+        .bind(QUOTA)
         .execute(&mut file)
         .await;
-        granted.expect("the ledger takes it");
+        granted.expect("a grant is written");
         let key = sqlx::query(
             "INSERT INTO api_keys (id, user_id, label, digest, created_at)
              VALUES (?, ?, 'bench', ?, 0)",
         )
-        .bind(id(people::key(n)))
-        .bind(id(people::user(n)))
-        .bind(SecretDigest::of(people::secret(n)).as_bytes().to_vec())
+        .bind(id(FIRST_KEY + n))
+        .bind(id(FIRST_USER + n))
+        .bind(SecretDigest::of(users::secret(n)).as_bytes().to_vec())
         .execute(&mut file)
         .await;
-        key.expect("a key is made");
+        key.expect("a key is written");
     }
     execute(&mut file, "COMMIT").await;
 }
 
-/// So many tasks of the first user at the upstream of the first channel, due now, and of this series there.
-/// Not charged: they are there to be polled.
+/// Writes tasks of the first user that are in flight at the first channel and due now; `series` is their series at
+/// the upstream. The tasks are not charged, as they are only polled.
 pub async fn in_flight(file: &mut SqliteConnection, series: u16, count: u32) {
     execute(file, "BEGIN IMMEDIATE").await;
-    let made = sqlx::query(
+    let written = sqlx::query(
         "WITH RECURSIVE numbers (n) AS (
              SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1
          )
@@ -96,12 +100,12 @@ pub async fn in_flight(file: &mut SqliteConnection, series: u16, count: u32) {
          FROM numbers",
     )
     .bind(count)
-    .bind(i64::try_from(people::user(0)).expect("ids are small"))
-    .bind(i64::try_from(people::key(0)).expect("ids are small"))
+    .bind(id(FIRST_USER))
+    .bind(id(FIRST_KEY))
     .bind(series)
     .execute(&mut *file)
     .await;
-    made.expect("tasks are made");
+    written.expect("tasks are written");
     execute(
         file,
         "INSERT INTO unfinished_tasks (id, due_at, deadline, stage, channel_id, upstream_id)
@@ -113,10 +117,10 @@ pub async fn in_flight(file: &mut SqliteConnection, series: u16, count: u32) {
     execute(file, "COMMIT").await;
 }
 
-/// So many finished tasks more, of all users in turn. Not charged: they are there to be listed.
-pub async fn tasks(file: &Path, count: i64) {
+/// Writes finished tasks of all users in turn. The tasks are not charged, as they are only listed.
+pub async fn finished(file: &Path, count: i64) {
     let mut file = connect(file).await;
-    let made = sqlx::query(
+    let written = sqlx::query(
         "WITH RECURSIVE numbers (n) AS (
              SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?1
          )
@@ -131,11 +135,11 @@ pub async fn tasks(file: &Path, count: i64) {
          JOIN users AS had ON had.id = ?2 + n % ?4",
     )
     .bind(count)
-    .bind(i64::try_from(people::user(0)).expect("ids are small"))
-    .bind(i64::try_from(people::key(0)).expect("ids are small"))
-    .bind(i64::try_from(USERS).expect("it is small"))
+    .bind(id(FIRST_USER))
+    .bind(id(FIRST_KEY))
+    .bind(id(USERS))
     .execute(&mut file)
     .await;
-    made.expect("tasks are made");
+    written.expect("tasks are written");
     execute(&mut file, COUNT_TASKS).await;
 }

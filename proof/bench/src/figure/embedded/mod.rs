@@ -1,13 +1,13 @@
-//! Everything in one process, on one SQLite file: submits a second through HTTP, polls a second, and the
-//! first page of a large listing, beside bare statements on the same file settings.
+//! Everything in one process on one SQLite file: submits and polls a second and the first page of a long
+//! listing, beside the statements alone on a file with the same settings.
 //!
-//! | file | what it has |
+//! | file | what it holds |
 //! |---|---|
-//! | `file` | a database with users in it, and many tasks |
-//! | `bare` | the statements of a submit, without anything around them |
+//! | `file` | a database file with users and many tasks |
+//! | `baseline`, `submit.sql` | the statements of a submit alone |
 //! | `polls` | polls a second |
 
-mod bare;
+mod baseline;
 mod file;
 mod polls;
 
@@ -15,37 +15,37 @@ use std::time::Duration;
 
 use harness::folder::Folder;
 use harness::operator::Operator;
+use harness::proc::{Usage, micros_each};
 use harness::process::{Launch, Process};
 use harness::programs::Program;
 use shared::config::DatabaseUrl;
 use shared::store::{Plans, Store};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Effort;
-use super::submits::{CLIENTS, SONG, people};
+use super::Plan;
+use super::submits::{CLIENTS, users};
 use crate::load::{self, Load};
 use crate::report::{Cell, Spread, Table};
-use harness::proc::{Usage, micros_each};
 
-/// How many submits of the bare statements are one transaction, in turn.
-const TOGETHER: [u32; 2] = [1, 32];
+/// The sizes of the baseline's batches: submits a transaction.
+const BATCHES: [u32; 2] = [1, 32];
 
-/// Measures it.
-pub async fn measure(effort: Effort) -> Vec<Table> {
+/// Measures this figure.
+pub async fn measure(plan: &Plan) -> Vec<Table> {
     let folder = Folder::new();
     let upstream = silent_upstream().await;
     let ours = prepare(&folder, "ours", &upstream, &[]).await;
-    let bare = prepare(&folder, "bare", &upstream, &[]).await;
-    let lasts = Duration::from_secs(effort.size(6, 1));
-    let submits = submits(effort, &ours, &bare, lasts).await;
-    let audit = bare.operator().run(&["audit"]).await;
+    let baseline = prepare(&folder, "baseline", &upstream, &[]).await;
+    let lasts = Duration::from_secs(plan.size(6, 1));
+    let submits = submits(plan, &ours, &baseline, lasts).await;
+    let audit = baseline.operator().run(&["audit"]).await;
     assert_eq!(audit.code, 0, "{}{}", audit.stdout, audit.stderr);
-    let polls = polls::measure(effort, &folder, lasts).await;
-    let listing = listing(effort, &ours, lasts).await;
+    let polls = polls::measure(plan, &folder, lasts).await;
+    let listing = listing(plan, &ours, lasts).await;
     vec![submits, polls, listing]
 }
 
-/// A database, and how to start on it.
+/// A database file, and how to start a task center on it.
 struct Center {
     file: std::path::PathBuf,
     launch: Launch,
@@ -56,10 +56,10 @@ impl Center {
         Operator(self.launch.clone())
     }
 
-    /// Folds what was written past the programs, as they do with what they write.
+    /// Folds the noted changes into the counts of the listings, as the programs do.
     async fn fold(&self) {
         let store = self.store().await;
-        while store.fold(100_000).await.expect("it folds") > 0 {}
+        while store.fold(100_000).await.expect("a fold succeeds") > 0 {}
     }
 
     async fn store(&self) -> Store {
@@ -88,50 +88,37 @@ async fn prepare(folder: &Folder, name: &str, upstream: &str, env: &[(&str, &str
     let center = Center { file, launch };
     let migrated = center.operator().run(&["migrate"]).await;
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-    file::people(&center.file).await;
+    file::create_users(&center.file).await;
     center
 }
 
-/// An upstream that takes connections and never says a word: tasks wait for it, and the worker has
-/// nothing to write meanwhile.
+/// An upstream that accepts connections and never answers, so that the worker writes nothing during a
+/// measurement.
 async fn silent_upstream() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it has an address");
     tokio::spawn(async move {
-        let mut held: Vec<TcpStream> = Vec::new();
+        let mut open: Vec<TcpStream> = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
+            open.push(stream);
         }
     });
     format!("http://{address}")
 }
 
-async fn submits(effort: Effort, ours: &Center, bare: &Center, lasts: Duration) -> Table {
+async fn submits(plan: &Plan, ours: &Center, baseline: &Center, lasts: Duration) -> Table {
     let (process, url) = ours.start().await;
-    let load = Load {
-        address: load::address(&url),
-        requests: (0..people::USERS)
-            .map(|n| load::post("/suno/submit/music", &people::secret(n), SONG))
-            .collect(),
-        clients: CLIENTS,
-        lasts,
-    };
+    let load = users::submits(&url, lasts);
     let mut rounds = Vec::new();
-    for _ in 0..effort.rounds {
+    for _ in 0..plan.rounds {
         let before = Usage::of(process.pid()).cpu;
         let answers = load.run().await;
-        let complaint = &answers.complaint;
-        assert!(
-            complaint.is_none(),
-            "{} refused: {complaint:?}",
-            answers.bad
-        );
         let cpu = Usage::of(process.pid()).cpu.saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
-        let cpu = micros_each(cpu, answers.good as f64);
+        let cpu = micros_each(cpu, answers.count() as f64);
         let mut bares = Vec::new();
-        for together in TOGETHER {
-            bares.push(bare::submits_a_second(&bare.file, together, lasts).await);
+        for batch in BATCHES {
+            bares.push(baseline::submits_a_second(&baseline.file, batch, lasts).await);
         }
         rounds.push((answers, cpu, bares));
     }
@@ -141,7 +128,7 @@ async fn submits(effort: Effort, ours: &Center, bare: &Center, lasts: Duration) 
          users; the upstream never answers. Bare: the same statements on a file with the same settings \
          (WAL, synchronous=FULL) by one sqlx connection, one or more submits a transaction. CPU of \
          `task-center` in µs a submit.",
-        people::USERS
+        users::USERS
     );
     let columns = ["what", "a second", "ours / this", "p50 ms", "p99 ms", "CPU"];
     let mut table = Table::new("embedded: submits", &about, &columns);
@@ -155,9 +142,9 @@ async fn submits(effort: Effort, ours: &Center, bare: &Center, lasts: Duration) 
         over(&|at| rounds[at].0.percentile(0.99)),
         over(&|at| rounds[at].1),
     ]);
-    for (which, together) in TOGETHER.iter().enumerate() {
+    for (which, batch) in BATCHES.iter().enumerate() {
         table.row(vec![
-            format!("bare, {together} a transaction").into(),
+            format!("bare, {batch} a transaction").into(),
             over(&|at| rounds[at].2[which]),
             over(&|at| rounds[at].0.a_second() / rounds[at].2[which]),
             "".into(),
@@ -168,36 +155,29 @@ async fn submits(effort: Effort, ours: &Center, bare: &Center, lasts: Duration) 
     table
 }
 
-async fn listing(effort: Effort, ours: &Center, lasts: Duration) -> Table {
-    let tasks = effort.size(1_000_000, 2_000);
-    file::tasks(&ours.file, tasks).await;
+async fn listing(plan: &Plan, ours: &Center, lasts: Duration) -> Table {
+    let tasks = plan.size(1_000_000, 2_000);
+    file::finished(&ours.file, tasks).await;
     ours.fold().await;
     let (process, url) = ours.start().await;
     let first_page = |clients| Load {
         address: load::address(&url),
-        requests: (0..people::USERS)
-            .map(|n| load::get("/api/task/self", &file::token(n), people::user(n)))
+        requests: (0..users::USERS)
+            .map(|n| load::get("/api/task/self", &file::token(n), users::FIRST_USER + n))
             .collect(),
         clients,
         lasts,
     };
     let about = format!(
         "The first page of `GET /api/task/self` at {tasks} tasks of {} users and those of above.",
-        people::USERS
+        users::USERS
     );
     let columns = ["clients", "a second", "p50 ms", "p99 ms"];
     let mut table = Table::new("embedded: first page", &about, &columns);
     for clients in [1, 8] {
         let mut rounds = Vec::new();
-        for _ in 0..effort.rounds {
-            let answers = first_page(clients).run().await;
-            let complaint = &answers.complaint;
-            assert!(
-                complaint.is_none(),
-                "{} refused: {complaint:?}",
-                answers.bad
-            );
-            rounds.push(answers);
+        for _ in 0..plan.rounds {
+            rounds.push(first_page(clients).run().await);
         }
         let over = |value: fn(&load::Answers) -> f64| Spread::of(rounds.iter().map(value)).into();
         table.row(vec![

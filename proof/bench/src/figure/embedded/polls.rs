@@ -1,8 +1,9 @@
-//! Polls a second: of many tasks in flight, asked about as fast as it goes.
+//! Polls a second of many tasks in flight, at the shortest delay between polls.
 
 use std::time::Duration;
 
 use harness::folder::Folder;
+use harness::proc::{Usage, micros_each};
 use harness::upstream::Upstream;
 use serde_json::json;
 use shared::store::Store;
@@ -11,25 +12,24 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::file;
-use crate::bare::store::{Said, poll};
-use crate::figure::Effort;
+use crate::baseline::store::{Poll, poll_all};
+use crate::figure::Plan;
 use crate::report::{Cell, Spread, Table};
-use harness::proc::{Usage, micros_each};
 
-/// Each task is asked about as often as we allow: so many in flight are more than one process can do.
+/// The shortest delay that our configuration allows: more polls are due than one process can make.
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];
-/// The series of the tasks at the upstream.
+/// The tasks' series at the upstream.
 const SERIES: u16 = 1;
 
-/// Measures it.
-pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table {
-    let count: u32 = effort.size(40_000, 300);
+/// Measures this figure.
+pub async fn measure(plan: &Plan, folder: &Folder, lasts: Duration) -> Table {
+    let count: u32 = plan.size(40_000, 300);
     let upstream = Upstream::start("upstream", folder.path(), &["--fetch-latency", "5ms..50ms"]);
     let upstream = upstream.await;
     let key = [("SUNO_API_KEY", upstream.key.as_str())];
     let env = [ENV, &key].concat();
     let center = super::prepare(folder, "polls", &upstream.url, &env).await;
-    // Its channel is there once it has started.
+    // The first start creates the channel.
     center.start().await.0.kill().await;
     let order = json!({"series": SERIES, "count": count, "takes": "0s", "stuck": true});
     upstream.make(order).await;
@@ -37,24 +37,25 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
     file::in_flight(&mut connection, SERIES, count).await;
 
     let (process, _url) = center.start().await;
-    let asked = async || {
+    let polled = async || {
         let counts = upstream.counts().await;
         counts["fetches"]["ids"].as_f64().unwrap_or_default()
     };
-    // Once round: what the first poll finds is new, and what the sweep found is on its way.
-    let once_round = async {
-        while asked().await < 2.0 * f64::from(count) {
+    // The first poll of each task finds news, and the sweep may have published a second message.
+    let twice = async {
+        while polled().await < 2.0 * f64::from(count) {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    let polled = timeout(Duration::from_mins(5), once_round).await;
-    polled.expect("each is polled twice in five minutes");
+    timeout(Duration::from_mins(5), twice)
+        .await
+        .expect("each task is polled twice in five minutes");
     let mut ours = Vec::new();
-    for _ in 0..effort.rounds {
-        let (before, started) = (asked().await, Instant::now());
+    for _ in 0..plan.rounds {
+        let (before, started) = (polled().await, Instant::now());
         let cpu = Usage::of(process.pid()).cpu;
         sleep(lasts).await;
-        let polls = asked().await - before;
+        let polls = polled().await - before;
         let cpu = Usage::of(process.pid()).cpu.saturating_sub(cpu);
         ours.push((
             polls / started.elapsed().as_secs_f64(),
@@ -65,13 +66,13 @@ pub async fn measure(effort: Effort, folder: &Folder, lasts: Duration) -> Table 
 
     let store = center.store().await;
     let mut bare = Vec::new();
-    for _ in 0..effort.rounds {
+    for _ in 0..plan.rounds {
         bare.push(bare_polls(&store, &mut connection).await);
     }
     table(count, &ours, &bare)
 }
 
-/// Every task once, one batch after the other, nothing new: tasks a second.
+/// Polls every task once with nothing new, one batch after the other; returns tasks a second.
 async fn bare_polls(store: &Store, connection: &mut SqliteConnection) -> f64 {
     let rows: Vec<(i64, i64, i64)> =
         sqlx::query_as("SELECT id, turn, channel_id FROM unfinished_tasks ORDER BY id")
@@ -83,7 +84,7 @@ async fn bare_polls(store: &Store, connection: &mut SqliteConnection) -> f64 {
         turn: Turn(turn),
     };
     let tasks: Vec<AtTurn> = rows.iter().map(at).collect();
-    let took = poll(store, ChannelId(rows[0].2), &tasks, 1, Said::Same).await;
+    let took = poll_all(store, ChannelId(rows[0].2), &tasks, 1, Poll::NothingNew).await;
     #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
     let count = tasks.len() as f64;
     count / took.as_secs_f64()

@@ -1,17 +1,17 @@
-//! Tasks by the million, made in the database.
+//! Tasks by the million, written by SQL.
 
 use std::time::Duration;
 
-use crate::site::Site;
+use crate::cluster::Cluster;
 
-/// The statements with which our own migration counts what is there already.
+/// The statements by which our migration counts the tasks of an old database.
 fn count_statements() -> &'static str {
     let migration = include_str!("../../../../../migrations/postgres/0002_counts.sql");
     let marked = migration.split_once("-- What is there already.");
     marked.expect("the migration says where it counts").1
 }
 
-/// To make an index of what is there takes less than to keep it while it comes.
+/// Building an index afterwards is faster than maintaining it during the insert.
 const WITHOUT_INDEXES: &str = "
     ALTER TABLE tasks DROP CONSTRAINT tasks_task_id_key;
     DROP INDEX tasks_user_seq;";
@@ -22,21 +22,23 @@ const INDEXES: &str = "
     ALTER TABLE tasks ADD CONSTRAINT tasks_task_id_key UNIQUE (task_id);
     CREATE UNIQUE INDEX tasks_user_seq ON tasks (user_id, user_seq);";
 
-/// How many users there are beside the one who has a tenth of all tasks.
+/// How many users there are besides `heavy`, who has a tenth of all tasks.
 const OTHERS: i64 = 1_000;
 
-/// The second at which the first task was submitted; one every 3 s.
-pub const FIRST_SUBMIT: i64 = 1_700_000_000;
+/// When the first task was submitted, Unix seconds. One follows every 3 s.
+const FIRST_SUBMIT: i64 = 1_700_000_000;
 
-/// When the task of this number was submitted.
+/// When the task of this number was submitted, Unix seconds.
 pub fn submitted_at(task: i64) -> i64 {
     FIRST_SUBMIT + task * 3
 }
 
-/// Users who have the tasks; `heavy` has a tenth. Four channels, of which the last has few tasks.
-pub async fn people(site: &Site) {
-    site.execute(&format!(
-        "INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
+/// Writes the other users, a key for every user, and four channels; the last channel gets few tasks.
+pub async fn users_and_channels(cluster: &Cluster) {
+    cluster
+        .database
+        .execute(&format!(
+            "INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
          SELECT 'other-' || n, 'user', 0, 0, sha256(n::text::bytea), 0
          FROM generate_series(1, {OTHERS}) AS n;
          INSERT INTO api_keys (user_id, label, digest, created_at)
@@ -44,13 +46,13 @@ pub async fn people(site: &Site) {
          INSERT INTO channels (name, platform, base_url, key, enabled, created_at)
          SELECT 'channel-' || n, 'suno', 'http://127.0.0.1:9', 'none', FALSE, 0
          FROM generate_series(1, 4) AS n"
-    ))
-    .await;
+        ))
+        .await;
 }
 
-/// Makes `count` tasks, the newest `unfinished` of them unfinished, and counts them. Users take turns; one
-/// task in ten failed, one in five is lyrics, one in a thousand is of the last channel.
-pub async fn tasks(site: &Site, heavy: i64, count: i64, unfinished: i64) {
+/// Writes and counts `count` tasks, the newest `unfinished` of them unfinished. Users take turns; one task in ten failed,
+/// one in five is lyrics, one in a thousand is at the last channel.
+pub async fn tasks(cluster: &Cluster, heavy: i64, count: i64, unfinished: i64) {
     let filling = format!(
         "SET session_replication_role = replica;
          SET synchronous_commit = off;
@@ -60,7 +62,7 @@ pub async fn tasks(site: &Site, heavy: i64, count: i64, unfinished: i64) {
                             status, progress, quota, created_at, updated_at, submit_time, start_time,
                             finish_time, request, input, data, user_seq)
          SELECT 'task_' || md5(n::text), CASE WHEN n % 10 = 0 THEN {heavy} ELSE
-                    -- No join, however large: they come in the order of n.
+                    -- A join might change the order of the rows.
                     (ARRAY(SELECT id FROM users WHERE name LIKE 'other-%' ORDER BY id))
                         [1 + (n - n / 10 - 1) % {OTHERS}] END,
                 1, CASE WHEN n % 1000 = 7 THEN 4 ELSE 1 + n % 3 END, md5('u' || n), 'suno',
@@ -87,20 +89,25 @@ pub async fn tasks(site: &Site, heavy: i64, count: i64, unfinished: i64) {
          WHERE counted.user_id = u.id;",
         statements = count_statements()
     );
-    site.execute(&filling).await;
-    // They lie as if they had come one after the other.
-    site.execute("CLUSTER task_counts USING task_counts_pkey")
+    cluster.database.execute(&filling).await;
+    // The rows lie on disk as if they had been written one after the other.
+    cluster
+        .database
+        .execute("CLUSTER task_counts USING task_counts_pkey")
         .await;
-    site.execute("VACUUM (ANALYZE) tasks").await;
-    site.execute("VACUUM (ANALYZE) task_counts").await;
-    site.execute("CHECKPOINT").await;
-    let mut connection = site.connect().await;
-    let cleaning = "SELECT EXISTS (SELECT FROM pg_stat_activity
-                                   WHERE backend_type = 'autovacuum worker')";
-    while sqlx::query_scalar(cleaning)
+    cluster.database.execute("VACUUM (ANALYZE) tasks").await;
+    cluster
+        .database
+        .execute("VACUUM (ANALYZE) task_counts")
+        .await;
+    cluster.database.execute("CHECKPOINT").await;
+    let mut connection = cluster.database.connect().await;
+    let vacuuming = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                    WHERE backend_type = 'autovacuum worker')";
+    while sqlx::query_scalar(vacuuming)
         .fetch_one(&mut connection)
         .await
-        .expect("it tells")
+        .expect("PostgreSQL answers")
     {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -1,73 +1,74 @@
 //! `pgbench`, as it comes with the server.
 
 use std::path::Path;
-use std::time::Duration;
 
+use harness::spread::percentile;
 use tokio::process::Command;
 
-use super::script::Script;
-use crate::site::Site;
-use harness::spread::percentile;
+use super::users::{FIRST_KEY, FIRST_USER, USERS};
+use crate::cluster::Cluster;
 
-/// What it reached.
+/// What a run of `pgbench` reached.
 #[derive(Debug)]
 pub struct Reached {
-    /// Transactions, which here are whole submits, a second.
+    /// Transactions a second. A transaction of pgbench is a whole script, here a submit.
     pub a_second: f64,
-    /// How many it made.
-    pub made: f64,
-    /// What half of them, and all but one of a hundred, did not take longer than, in milliseconds.
+    /// How many transactions there were.
+    pub transactions: f64,
+    /// The median time of a transaction, ms.
     pub p50: f64,
-    /// The same.
+    /// The time that 99 of 100 transactions did not exceed, ms.
     pub p99: f64,
 }
 
-/// Runs the script with so many clients, each on a connection of its own. Panics if a statement fails.
-pub async fn run(site: &Site, script: &Script, clients: usize, lasts: Duration) -> Reached {
-    let folder = site.folder.path().join("pgbench");
-    std::fs::create_dir_all(&folder).expect("the folder takes a folder");
-    let file = folder.join("submit.sql");
-    std::fs::write(&file, &script.text).expect("the folder takes a file");
+/// Runs the script with this many clients, each on its own connection, for as long as `limit` says: an option
+/// of pgbench. Panics if a statement fails.
+pub async fn run(cluster: &Cluster, script: &str, clients: usize, limit: &str) -> Reached {
+    let folder = cluster.folder.path().join("pgbench");
+    std::fs::create_dir_all(&folder).expect("the folder can be created");
+    std::fs::write(folder.join("submit.sql"), script).expect("the file can be written");
     let program = {
-        let postgres = site.servers.postgres.lock().await;
+        let postgres = cluster.servers.postgres.lock().await;
         postgres.program("pgbench")
     };
-    let mut command = Command::new(program);
-    command
+    let done = Command::new(program)
         .current_dir(&folder)
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
         .arg(format!("--client={clients}"))
-        .arg(format!("--time={}", lasts.as_secs()))
-        // The time of each tenth one.
+        .arg(limit)
+        // Logs the time of every tenth transaction.
         .args(["--log", "--log-prefix=times", "--sampling-rate=0.1"])
+        .arg(format!("--define=first_user={FIRST_USER}"))
+        .arg(format!("--define=first_key={FIRST_KEY}"))
+        .arg(format!("--define=last={}", USERS - 1))
         .arg("--file=submit.sql")
-        .env("LC_ALL", "C.UTF-8");
-    for (name, value) in &script.variables {
-        command.arg(format!("--define={name}={value}"));
-    }
-    let done = command.arg(&site.database_url).output().await;
-    let done = done.expect("pgbench starts");
-    let (said, complaints) = (text(&done.stdout), text(&done.stderr));
-    assert!(done.status.success(), "{complaints}\n{}", script.text);
-    assert!(!complaints.contains("aborted"), "{complaints}");
+        .arg(&cluster.database_url)
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .await
+        .expect("pgbench starts");
+    let stdout = String::from_utf8_lossy(&done.stdout);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{stderr}\n{script}");
+    assert!(!stderr.contains("aborted"), "{stderr}");
     let number = |after: &str| -> f64 {
-        let rest = said.split_once(after).map_or("", |(_, rest)| rest);
+        let rest = stdout.split_once(after).map_or("", |(_, rest)| rest);
         let word = rest.split_whitespace().next().unwrap_or_default();
         let number = word.split('/').next().unwrap_or_default().parse();
-        number.unwrap_or_else(|_| panic!("pgbench said nothing of {after:?}: {said}"))
+        number.unwrap_or_else(|_| panic!("pgbench printed no {after:?}: {stdout}"))
     };
-    let mut times = times(&folder);
+    let mut times = take_times(&folder);
     times.sort_by(f64::total_cmp);
     Reached {
         a_second: number("tps = "),
-        made: number("actually processed: "),
+        transactions: number("actually processed: "),
         p50: percentile(&times, 0.5),
         p99: percentile(&times, 0.99),
     }
 }
 
-/// Takes the logs away; they say in their third column what a transaction took, in microseconds.
-fn times(folder: &Path) -> Vec<f64> {
+/// Reads and removes the logs. Their third column is the time of a transaction, µs; returns the times in ms.
+fn take_times(folder: &Path) -> Vec<f64> {
     let mut times = Vec::new();
     for file in std::fs::read_dir(folder).expect("it is ours").flatten() {
         if !file.file_name().to_string_lossy().starts_with("times") {
@@ -79,8 +80,4 @@ fn times(folder: &Path) -> Vec<f64> {
         std::fs::remove_file(file.path()).expect("it is ours");
     }
     times
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,4 +1,4 @@
-//! A database running the statements of a poll, without a worker, a broker or an upstream.
+//! The database alone: it runs the statements of polls, without worker, broker or upstream.
 
 use std::time::Duration;
 
@@ -9,50 +9,52 @@ use shared::store::turns::{News, PollJob, Waiting};
 use shared::task::{AtTurn, ChannelId, Progress, Status};
 use tokio::time::Instant;
 
-/// What the upstream is to have said.
+/// What the upstream has to say about each task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum Poll {
     /// Another status, and a result.
-    News,
+    MovedOn,
     /// Nothing new.
-    Same,
+    NothingNew,
 }
 
-/// Reads and settles batches of a hundred, so many `at_once`; returns how long that took.
-pub async fn poll(
+/// Reads and settles the tasks in batches of a hundred, `at_once` batches at a time; returns how long that took.
+pub async fn poll_all(
     store: &Store,
     channel: ChannelId,
     tasks: &[AtTurn],
     at_once: usize,
-    said: Said,
+    poll: Poll,
 ) -> Duration {
-    let data = format!(r#"[{{"text":"{}"}}]"#, "la".repeat(500));
     let started = Instant::now();
     futures_util::stream::iter(tasks.chunks(100))
         .for_each_concurrent(at_once, async |batch| {
-            let now = SystemClock.now();
             let jobs = store.poll_jobs(channel, batch).await;
             let jobs = jobs.expect("the database answers");
-            let asked = jobs.iter().map(|job| waiting(job, said, &data)).collect();
-            let settled = store.settle(asked, Vec::new(), now).await;
-            let settled = settled.expect("the database answers");
-            assert_eq!(settled.waiting.len(), batch.len());
+            let settled = settle(store, &jobs, poll).await;
+            assert_eq!(settled.len(), batch.len());
         })
         .await;
     started.elapsed()
 }
 
-fn waiting(job: &PollJob, said: Said, data: &str) -> Waiting {
-    Waiting {
+/// Writes the outcome of a poll; returns the tasks at their next turns.
+pub async fn settle(store: &Store, jobs: &[PollJob], poll: Poll) -> Vec<AtTurn> {
+    let data = format!(r#"[{{"text":"{}"}}]"#, "la".repeat(500));
+    let waiting = jobs.iter().map(|job| Waiting {
         at: job.at,
         due_at: job.due_at,
         polls: job.polls + 1,
         missing: 0,
-        news: (said == Said::News).then(|| News {
+        news: (poll == Poll::MovedOn).then(|| News {
             status: Status::InProgress,
             progress: Progress::NONE.advance(Status::InProgress, Some(99)),
-            data: Some(data.to_owned()),
+            data: Some(data.clone()),
             digest: job.digest + 1,
         }),
-    }
+    });
+    let settled = store
+        .settle(waiting.collect(), Vec::new(), SystemClock.now())
+        .await;
+    settled.expect("the database answers").waiting
 }

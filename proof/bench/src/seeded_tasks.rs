@@ -1,11 +1,10 @@
-//! Tasks in flight: stored, paid for, and at an upstream, without a submit each.
+//! Tasks in flight that SQL writes: stored, charged and at an upstream, without a submit each.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use harness::client::{Client, SONG};
-use harness::upstream::Upstream;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
 use shared::broker::{Broker as _, Message, Outgoing};
@@ -14,72 +13,69 @@ use shared::secret::Secret;
 use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::site::Site;
+use crate::cluster::{Channel, Cluster};
 
-/// Rows of one series: this many from this one on. The API's own tasks count from 1.
-const ROWS_A_SERIES: i64 = 1_000_000;
+/// Series `n` takes the ids from `n` times this on. The ids of submitted tasks count from 1.
+const IDS_A_SERIES: i64 = 1_000_000;
 
 /// Tasks of one series at one channel.
 #[derive(Debug, Clone, Copy)]
-pub struct Flight {
-    /// The channel that has them.
+pub struct SeededTasks {
+    /// The channel's id.
     pub channel: i64,
-    /// Their series at the upstream.
+    /// The series; the upstream makes its ids from it.
     pub series: u16,
-    /// How many there are.
+    /// How many tasks there are.
     pub count: u32,
     /// When the upstream made them, ms since 1970.
-    pub born: i64,
+    pub made_at: i64,
 }
 
-impl Flight {
-    /// Makes `count` tasks of `owner`, SUBMITTED, at this channel. `life` is what the upstream is told
-    /// of them beside: `takes` and `stuck` (`simulator/README.md`).
-    pub async fn take_off(
-        site: &Site,
+impl SeededTasks {
+    /// Writes `count` SUBMITTED tasks of `owner` at this channel. The upstream finishes each after
+    /// `finished_after`; if that is `None`, each stays `IN_PROGRESS`.
+    pub async fn seed(
+        cluster: &Cluster,
         owner: &Client,
-        (upstream, channel): (&Upstream, i64),
+        channel: &Channel,
         (series, count): (u16, u32),
-        life: Value,
+        finished_after: Option<Duration>,
     ) -> Self {
-        let mut order = json!({"series": series, "count": count});
-        if let (Some(order), Value::Object(life)) = (order.as_object_mut(), life) {
-            order.extend(life);
-        }
-        let born = upstream.make(order).await;
-        let made = Self {
-            channel,
+        let takes = finished_after.unwrap_or_default().as_millis();
+        let order = json!({"series": series, "count": count, "takes": format!("{takes}ms"),
+                           "stuck": finished_after.is_none()});
+        let tasks = Self {
+            channel: channel.id,
             series,
             count,
-            born,
+            made_at: channel.upstream.make(order).await,
         };
-        site.execute(&made.sql(owner)).await;
-        site.fold().await;
-        made
+        cluster.database.execute(&tasks.sql(owner)).await;
+        tasks
     }
 
-    /// The first of its rows.
+    /// The lowest id.
     pub fn first_row(self) -> i64 {
-        i64::from(self.series) * ROWS_A_SERIES
+        i64::from(self.series) * IDS_A_SERIES
     }
 
-    /// The row after its last.
+    /// The id after the highest one.
     pub fn end_row(self) -> i64 {
         self.first_row() + i64::from(self.count)
     }
 
-    /// What the API and a worker would have written for each, its history left out.
+    /// Writes what an API and a worker write for each task, except its history.
     fn sql(self, owner: &Client) -> String {
         let Self {
             channel,
             series,
             count,
-            born,
+            made_at,
         } = self;
         let (first, user, cost) = (self.first_row(), owner.id, i64::from(count) * SONG);
-        let seconds = born / 1000;
-        let due_at = born + 290_000;
-        let deadline = born + 1_800_000;
+        let seconds = made_at / 1000;
+        let due_at = made_at + 290_000;
+        let deadline = made_at + 1_800_000;
         format!(
             r#"
             WITH made AS (
@@ -99,7 +95,7 @@ impl Flight {
                 RETURNING id, key_id, upstream_id
             ), paid AS (
                 INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-                SELECT {user}, key_id, id, 'charge', -{SONG}, {born} FROM made
+                SELECT {user}, key_id, id, 'charge', -{SONG}, {made_at} FROM made
             )
             INSERT INTO unfinished_tasks (id, due_at, deadline, stage, channel_id, upstream_id)
             SELECT id, {due_at}, {deadline}, 'poll', {channel}, upstream_id FROM made;
@@ -114,14 +110,14 @@ impl Flight {
         )
     }
 
-    /// Those that are unfinished, at their turns.
-    pub async fn unfinished(self, site: &Site) -> Vec<AtTurn> {
+    /// The unfinished tasks, each at its turn.
+    pub async fn unfinished(self, cluster: &Cluster) -> Vec<AtTurn> {
         let rows: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT id, turn FROM unfinished_tasks WHERE id >= $1 AND id < $2 ORDER BY id",
         )
         .bind(self.first_row())
         .bind(self.end_row())
-        .fetch_all(&mut site.connect().await)
+        .fetch_all(&mut cluster.database.connect().await)
         .await
         .expect("PostgreSQL answers");
         let at = |(row, turn)| AtTurn {
@@ -131,8 +127,8 @@ impl Flight {
         rows.into_iter().map(at).collect()
     }
 
-    /// Messages for these tasks, `many` in each.
-    pub fn messages(self, tasks: &[AtTurn], many: usize) -> Vec<Outgoing> {
+    /// Poll messages for `tasks`, with `size` tasks each.
+    pub fn messages(self, tasks: &[AtTurn], size: usize) -> Vec<Outgoing> {
         let message = |tasks: &[AtTurn]| Outgoing {
             message: Message::Poll {
                 channel: ChannelId(self.channel),
@@ -140,44 +136,41 @@ impl Flight {
             },
             delay: None,
         };
-        tasks.chunks(many.min(MOST_TASKS)).map(message).collect()
+        tasks.chunks(size).map(message).collect()
     }
 
-    /// Publishes for all of it, a hundred tasks a message, evenly over so much time.
-    pub async fn wake(self, site: &Site, broker: &RabbitMq, over: Duration) {
-        let tasks = self.unfinished(site).await;
-        let messages = self.messages(&tasks, MOST_TASKS);
-        let chunks: Vec<&[Outgoing]> = if over.is_zero() {
-            vec![&messages]
-        } else {
-            messages.chunks(1).collect()
-        };
+    /// Publishes poll messages for all unfinished tasks, spread evenly over `over`.
+    pub async fn publish(self, cluster: &Cluster, broker: &RabbitMq, over: Duration) {
+        let messages = self.messages(&self.unfinished(cluster).await, MOST_TASKS);
+        let size = if over.is_zero() { messages.len() } else { 1 };
+        let chunks = messages.chunks(size.max(1));
+        let count = u32::try_from(chunks.len().max(1)).expect("there are some thousand");
         let started = Instant::now();
-        let many = u32::try_from(chunks.len().max(1)).expect("some thousand");
-        for (chunk, nth) in chunks.into_iter().zip(0..) {
-            sleep_until(started + over * nth / many).await;
+        for (chunk, nth) in chunks.zip(0..) {
+            sleep_until(started + over * nth / count).await;
             broker.publish(chunk).await.expect("RabbitMQ answers");
         }
     }
 
-    /// Waits until each task of it that is unfinished was polled, and answered, so many times. Its turn
-    /// would not tell: a poll that is put off moves it too.
-    pub async fn polled(self, site: &Site, times: u32) {
-        self.none_left(site, &format!("polls < {times}")).await;
+    /// Waits until each unfinished task has had this many answered polls. The turn does not count them: a
+    /// postponed poll moves the turn too.
+    pub async fn wait_for_polls(self, cluster: &Cluster, polls: u32) {
+        self.wait_for_none(cluster, &format!("polls < {polls}"))
+            .await;
     }
 
-    /// Waits until all of it has ended.
-    pub async fn landed(self, site: &Site) {
-        self.none_left(site, "true").await;
+    /// Waits until all tasks have ended.
+    pub async fn wait_for_end(self, cluster: &Cluster) {
+        self.wait_for_none(cluster, "true").await;
     }
 
-    async fn none_left(self, site: &Site, condition: &str) {
+    async fn wait_for_none(self, cluster: &Cluster, condition: &str) {
         let sql = format!(
             "SELECT count(*) FROM unfinished_tasks WHERE id >= {} AND id < {} AND {condition}",
             self.first_row(),
             self.end_row()
         );
-        let mut connection = site.connect().await;
+        let mut connection = cluster.database.connect().await;
         let started = Instant::now();
         loop {
             let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
@@ -190,27 +183,27 @@ impl Flight {
             let waited = started.elapsed();
             assert!(
                 waited < Duration::from_mins(5),
-                "{left} of {} are where they were after {waited:?}",
+                "{left} of {} tasks are left after {waited:?}",
                 self.count
             );
-            sleep(look_again(waited, left, self.count)).await;
+            sleep(next_count(waited, left, self.count)).await;
         }
     }
 }
 
-/// When to count again what is left: counting is work, too, on the machine that is measured. After half
-/// of the time that the rest should take, at the pace so far.
-fn look_again(waited: Duration, left: i64, of: u32) -> Duration {
+/// When to count the tasks that are left again: counting takes time on the machine that is measured, so wait
+/// for half of the time that the rest takes at the pace so far.
+fn next_count(waited: Duration, left: i64, of: u32) -> Duration {
     let left = u32::try_from(left).unwrap_or(of);
     let rest = waited.mul_f64(f64::from(left) / f64::from(of.saturating_sub(left).max(1)));
     (rest / 2).clamp(Duration::from_millis(20), Duration::from_secs(1))
 }
 
-/// A broker as our programs have it, on the site's queues.
-pub async fn broker(site: &Site) -> RabbitMq {
+/// Connects to the cluster's queues as our programs do.
+pub async fn broker(cluster: &Cluster) -> RabbitMq {
     let options = RabbitMqOptions {
-        url: Secret::new(site.amqp_url.as_str()),
-        prefix: site.prefix.clone(),
+        url: Secret::new(cluster.amqp_url.as_str()),
+        prefix: cluster.database.name().to_owned(),
         program: "bench",
         random: Arc::new(Random::from_system()),
     };

@@ -1,4 +1,4 @@
-//! A database with so many tasks, its API, and those who ask it.
+//! A database of one size, its API, and the clients that ask it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,34 +12,34 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::questions::{self, Question};
+use super::queries::{self, Query};
 use super::{CLIENTS, fill};
-use crate::figure::Effort;
+use crate::cluster::Cluster;
+use crate::figure::{Build, Plan};
 use crate::load::{self, Load};
-use crate::site::Site;
 
-/// How many status changes a second are written while pages are asked for.
+/// How many status changes a second are written in the "while written" rows.
 pub const CHANGES_A_SECOND: i64 = 2_000;
 /// In how many statements a second.
 const BATCHES_A_SECOND: u32 = 20;
 
-/// How long an answer took, in milliseconds.
+/// The times of the answers to a query, ms.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
-    /// Half of them took no longer.
+pub struct Times {
+    /// The median.
     pub p50: f64,
-    /// 99 of 100 took no longer.
+    /// What 99 of 100 answers did not exceed.
     pub p99: f64,
 }
 
-/// A database with so many tasks.
-pub struct Place {
-    /// Its database and its part of the broker.
-    pub site: Site,
-    /// Its API.
+/// A database of one size.
+pub struct Target {
+    /// The database and its queues.
+    pub cluster: Cluster,
+    /// The API.
     pub api: Process,
-    /// What is asked there, the same in each place but for numbers.
-    pub questions: Vec<Question>,
+    /// The queries; other targets have the same ones with other numbers.
+    pub queries: Vec<Query>,
     address: SocketAddr,
     count: i64,
     unfinished: i64,
@@ -47,22 +47,22 @@ pub struct Place {
     heavy: Client,
 }
 
-impl Place {
-    /// Makes the tasks, and starts the API.
-    pub async fn prepare(servers: Arc<Servers>, count: i64) -> Self {
+impl Target {
+    /// Fills a database with `count` tasks and starts its API.
+    pub async fn prepare(servers: &Arc<Servers>, count: i64) -> Self {
         let started = Instant::now();
-        let site = Site::on(servers, &[]).await;
-        let (api, url) = site.api("api").await;
-        let admin = site.user("admin", "admin", 0, &url).await;
-        let heavy = site.user("heavy", "user", 0, &url).await;
+        let cluster = Cluster::on(servers, &Build::default(), &[]).await;
+        let (api, url) = cluster.api("api").await;
+        let admin = cluster.user("admin", "admin", &url).await;
+        let heavy = cluster.user("heavy", "user", &url).await;
         let unfinished = (count / 10).min(100_000);
-        fill::people(&site).await;
-        fill::tasks(&site, heavy.id, count, unfinished).await;
+        fill::users_and_channels(&cluster).await;
+        fill::tasks(&cluster, heavy.id, count, unfinished).await;
         let seconds = started.elapsed().as_secs_f64();
-        eprintln!("{count} tasks, made in {seconds:.0} s");
+        eprintln!("{count} tasks, written in {seconds:.0} s");
         Self {
-            questions: questions::all(heavy.id, count),
-            site,
+            queries: queries::all(heavy.id, count),
+            cluster,
             api,
             address: load::address(&url),
             count,
@@ -72,14 +72,14 @@ impl Place {
         }
     }
 
-    /// What answers took, once connections were made and statements prepared.
-    pub async fn ask(&self, question: &Question, effort: Effort) -> Asked {
-        let (client, listing) = if question.everybody {
+    /// Measures a query. The time to connect and to prepare statements does not count.
+    pub async fn ask(&self, query: &Query, plan: &Plan) -> Times {
+        let (client, listing) = if query.everybody {
             (&self.admin, "")
         } else {
             (&self.heavy, "self")
         };
-        let path = format!("/api/task/{listing}?{}", question.query);
+        let path = format!("/api/task/{listing}?{}", query.parameters);
         let page = client.page(&path).await;
         assert!(page["total"].is_i64(), "{page}");
         let load = |milliseconds| Load {
@@ -88,36 +88,29 @@ impl Place {
             clients: CLIENTS,
             lasts: Duration::from_millis(milliseconds),
         };
-        load(effort.size(300, 50)).run().await;
-        let answers = load(effort.size(1_000, 50)).run().await;
-        assert_eq!(answers.bad, 0, "{path}: {:?}", answers.complaint);
+        load(plan.size(300, 50)).run().await;
+        let answers = load(plan.size(1_000, 50)).run().await;
         let (p50, p99) = (answers.percentile(0.5), answers.percentile(0.99));
-        eprintln!(
-            "{} tasks, {}: {p50:.1} ms, p99 {p99:.1}",
-            self.count, question.name
-        );
-        Asked { p50, p99 }
+        let (count, name) = (self.count, &query.name);
+        eprintln!("{count} tasks, {name}: {p50:.1} ms, p99 {p99:.1}");
+        Times { p50, p99 }
     }
 
-    /// The same of some questions, while statuses change all the time.
+    /// Measures the queries of these names while statuses change all the time.
     pub async fn ask_while_written<'a>(
         &'a self,
         names: &[&str],
-        effort: Effort,
-    ) -> Vec<(&'a str, Asked)> {
+        plan: &Plan,
+    ) -> Vec<(&'a str, Times)> {
         let stop = Arc::new(Notify::new());
-        let writer = write(
-            self.site.connect().await,
-            self.count,
-            self.unfinished,
-            stop.clone(),
-        );
+        let connection = self.cluster.database.connect().await;
+        let writer = write(connection, self.count, self.unfinished, stop.clone());
         let writer = tokio::spawn(writer);
-        tokio::time::sleep(Duration::from_secs(effort.size(2, 1))).await;
+        tokio::time::sleep(Duration::from_secs(plan.size(2, 1))).await;
         let mut asked = Vec::new();
-        for question in &self.questions {
-            if names.contains(&question.name.as_str()) {
-                asked.push((question.name.as_str(), self.ask(question, effort).await));
+        for query in &self.queries {
+            if names.contains(&query.name.as_str()) {
+                asked.push((query.name.as_str(), self.ask(query, plan).await));
             }
         }
         stop.notify_one();
@@ -127,17 +120,17 @@ impl Place {
     }
 }
 
-/// Changes statuses of unfinished tasks, as polls do, until told to stop; returns how many a second.
+/// Changes statuses of unfinished tasks, as polls do, until `stop`; returns how many a second.
 async fn write(mut database: PgConnection, count: i64, unfinished: i64, stop: Arc<Notify>) -> f64 {
     let batch = CHANGES_A_SECOND / i64::from(BATCHES_A_SECOND);
-    let mut beat = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND);
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / BATCHES_A_SECOND);
     let started = Instant::now();
     let mut written = 0.0;
     let mut at = 0;
     loop {
         tokio::select! {
             () = stop.notified() => break,
-            _ = beat.tick() => {}
+            _ = tick.tick() => {}
         }
         let first = count - unfinished + 1 + at % unfinished.max(1);
         let done = sqlx::query(
@@ -149,7 +142,7 @@ async fn write(mut database: PgConnection, count: i64, unfinished: i64, stop: Ar
         .bind(first + batch - 1)
         .execute(&mut database)
         .await
-        .expect("it writes");
+        .expect("PostgreSQL answers");
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let changed = done.rows_affected() as f64;
         written += changed;

@@ -1,5 +1,5 @@
-//! lapin moving messages from one quorum queue to another: received, published with a confirm, and
-//! acknowledged in bulk, without anything of ours between.
+//! The broker alone: lapin moves messages from one quorum queue to another. A message is received, published
+//! with a confirm, and acknowledged together with others.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::Instant;
 
-/// How many are published before their confirms are waited for, and acknowledged at once.
+/// How many messages are published before their confirms are awaited; they are acknowledged together.
 const AT_ONCE: usize = 100;
-/// As a worker's.
+/// The same as a worker's.
 const PREFETCH: u16 = 300;
 const PERSISTENT: u8 = 2;
 
-/// Moves `messages`; returns how long that took.
+/// Moves the messages; returns how long that took.
 pub async fn move_messages(url: &str, messages: &[Vec<u8>]) -> Duration {
     moved(url, messages).await.expect("RabbitMQ moves messages")
 }
@@ -50,18 +50,18 @@ async fn moved(url: &str, messages: &[Vec<u8>]) -> lapin::Result<Duration> {
         .await?;
     let mut left = messages.len();
     while left > 0 {
-        let mut held = Vec::new();
+        let mut batch = Vec::new();
         let mut last = 0;
-        while held.len() < AT_ONCE.min(left) {
+        while batch.len() < AT_ONCE.min(left) {
             let Some(delivery) = deliveries.next().await else {
                 return Ok(started.elapsed());
             };
             let delivery = delivery?;
             last = delivery.delivery_tag;
-            held.push(delivery.data);
+            batch.push(delivery.data);
         }
-        left -= held.len();
-        publish(&out, "bench.to", &held).await?;
+        left -= batch.len();
+        publish(&out, "bench.to", &batch).await?;
         inward
             .basic_ack(last, BasicAckOptions { multiple: true })
             .await?;

@@ -1,0 +1,71 @@
+//! Checks that `ours.sql` sends the statements of a real submit, as `pg_stat_statements` shows them.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::Cluster;
+
+/// How often each side submits. Our programs' own statements, such as the folds of every second, run less often.
+pub const SUBMITS: u32 = 20;
+
+/// Panics unless `submit` and `script`, which both make [`SUBMITS`] submits one after the other, ran the same
+/// statements.
+pub async fn assert_same(
+    cluster: &Cluster,
+    submit: impl AsyncFnOnce(),
+    script: impl AsyncFnOnce(),
+) {
+    let (ours, scripts) = (ran(cluster, submit).await, ran(cluster, script).await);
+    assert!(
+        !ours.is_empty(),
+        "the server shows no statement of a submit"
+    );
+    assert_eq!(scripts, ours, "ours.sql (left) is not what a submit sends");
+}
+
+/// The statements that ran for every submit of `work`.
+async fn ran(cluster: &Cluster, work: impl AsyncFnOnce()) -> BTreeSet<String> {
+    cluster
+        .database
+        .execute("SELECT pg_stat_statements_reset()")
+        .await;
+    work().await;
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT query FROM pg_stat_statements
+         WHERE calls >= $1
+           AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .bind(i64::from(SUBMITS))
+    .fetch_all(&mut cluster.database.connect().await)
+    .await
+    .expect("PostgreSQL answers");
+    found.iter().map(|sql| without_values(sql)).collect()
+}
+
+/// A statement with a `?` for each parameter, constant, and expression that stands for a parameter in the
+/// script, and without white space.
+fn without_values(sql: &str) -> String {
+    let mut pieces = sql.split('$');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        text.push('?');
+        text.push_str(piece.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text.retain(|c| !c.is_whitespace());
+    text.replace("?||lpad(?,?,?)", "?")
+        .replace("sha256((?||?)::bytea)", "?")
+        .replace("ARRAY[?]", "?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_do_not_tell_statements_apart() {
+        let ours = "SELECT $1::TEXT[],\n $12 FROM t WHERE d = ANY ($2)";
+        let script = "SELECT ARRAY[$1 || lpad($2, $3, $4)]::TEXT[], $5 FROM t
+                      WHERE d = ANY (ARRAY[sha256(($6 || $7)::bytea)])";
+        assert_eq!(without_values(ours), "SELECT?::TEXT[],?FROMtWHEREd=ANY(?)");
+        assert_eq!(without_values(script), without_values(ours));
+    }
+}
