@@ -1,7 +1,7 @@
 //! `audit`: whether all charges, refunds and balances add up.
 
 use serde::Serialize;
-use shared::store::books::Audit;
+use shared::store::audit::Audit;
 
 use super::output::printable;
 use super::{CommandContext, CommandError, Output};

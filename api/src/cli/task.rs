@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::clock::Millis;
-use shared::store::books::{Entry, Event, LateLooks, Story, Unfinished};
+use shared::store::story::{Entry, Event, LateLooks, Story, Unfinished};
 use shared::task::{ChannelId, KeyId, Quota, RowId, TaskId, UserId};
 
 use super::output::fields;

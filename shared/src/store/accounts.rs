@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Database, Result, Store};
+use super::row::{self, Cells};
+use super::sql::{Database, Row, Tx, sql};
+use super::{Result, Store};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
+use crate::task::money::{self, EntryKind};
 use crate::task::{KeyId, Quota, UserId};
 
 /// What a user may do.
@@ -44,7 +47,7 @@ pub struct User {
     pub used_quota: Quota,
 }
 
-/// A user to be made.
+/// A user to be created.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// The name; must be new.
@@ -62,13 +65,13 @@ pub struct NewUser {
 pub struct ApiKey {
     /// The number.
     pub id: KeyId,
-    /// What the operator calls it.
+    /// What the operator calls the key.
     pub label: String,
-    /// Whether it opens anything.
+    /// Whether the key opens anything.
     pub enabled: bool,
-    /// What is left of its limit; `None` without a limit of its own.
+    /// What is left of the key's limit; `None` without a limit.
     pub quota: Option<Quota>,
-    /// What was spent with it and not given back.
+    /// What was spent with the key and not given back.
     pub used_quota: Quota,
 }
 
@@ -92,65 +95,117 @@ pub enum Granted {
     TooMuch,
 }
 
+/// The columns that [`user`] reads, of `users u`.
+const USER: &str = "u.id, u.name, u.role, u.enabled, u.quota, u.used_quota";
+
+/// The columns that [`api_key`] reads, of `api_keys k`. Their names differ from those of [`USER`].
+const API_KEY: &str = "k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit, \
+                       k.used_quota AS key_used_quota";
+
 impl Store {
-    /// Makes a user; a quota above zero is a `grant` in the ledger, in the same transaction.
-    /// `None`: the name is taken, and nothing was made.
+    /// Creates a user; a quota above zero is a `grant` in the ledger, in the same transaction.
+    /// `None`: the name is taken, and nothing was created.
     pub async fn create_user(&self, user: NewUser, now: Millis) -> Result<Option<UserId>> {
-        match &self.database {
-            Database::Postgres(store) => store.create_user(user, now).await,
-            Database::Sqlite(store) => store.create_user(user, now).await,
-        }
+        let insert = sql(
+            "INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
+             VALUES ($1, $2, $3, 0, $4, $5)
+             ON CONFLICT (name) DO NOTHING
+             RETURNING id",
+        )
+        .bind(&*user.name) // $1 name
+        .bind(user.role.as_str()) // $2 role
+        .bind(user.quota.get()) // $3 quota
+        .bind(user.token.as_bytes()) // $4 token_digest
+        .bind(now.0); // $5 created_at
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let Some(created) = tx.optional(insert).await? else {
+                        return Ok(None);
+                    };
+                    let id = UserId(created.int("id")?);
+                    if user.quota > Quota::ZERO {
+                        insert_grant(tx, id, user.quota, now).await?;
+                    }
+                    Ok(Some(id))
+                })
+            })
+            .await
     }
 
     /// Every user, by number.
     pub async fn users(&self) -> Result<Vec<User>> {
-        match &self.database {
-            Database::Postgres(store) => store.users().await,
-            Database::Sqlite(store) => store.users().await,
-        }
+        let select = sql(format!("SELECT {USER} FROM users u ORDER BY u.id"));
+        let found = self.database.all(select).await?;
+        found.iter().map(user).collect()
     }
 
     /// The user of that name.
     pub async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
-        match &self.database {
-            Database::Postgres(store) => store.user_by_name(name).await,
-            Database::Sqlite(store) => store.user_by_name(name).await,
-        }
+        let select = sql(format!("SELECT {USER} FROM users u WHERE u.name = $1")).bind(name);
+        let found = self.database.optional(select).await?;
+        found.as_ref().map(user).transpose()
     }
 
     /// The user whose access token has this digest, enabled or not.
     pub async fn user_by_token(&self, token: SecretDigest) -> Result<Option<User>> {
-        match &self.database {
-            Database::Postgres(store) => store.user_by_token(token).await,
-            Database::Sqlite(store) => store.user_by_token(token).await,
-        }
+        let select = sql(format!(
+            "SELECT {USER} FROM users u WHERE u.token_digest = $1"
+        ));
+        let found = self
+            .database
+            .optional(select.bind(token.as_bytes()))
+            .await?;
+        found.as_ref().map(user).transpose()
     }
 
     /// Adds `quota` to a user's balance, with a `grant` in the ledger, in one transaction.
     pub async fn grant(&self, name: &str, quota: Quota, now: Millis) -> Result<Granted> {
-        match &self.database {
-            Database::Postgres(store) => store.grant(name, quota, now).await,
-            Database::Sqlite(store) => store.grant(name, quota, now).await,
-        }
+        let select = sql("SELECT id FROM users WHERE name = $1").bind(name);
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let Some(found) = tx.optional(select).await? else {
+                        return Ok(Granted::NoSuchUser);
+                    };
+                    let id = UserId(found.int("id")?);
+                    // A refund must always fit, so the limit holds for balance and spending together.
+                    let raise = sql("UPDATE users
+                         SET quota = quota + $2
+                         WHERE id = $1 AND quota + used_quota + $2 <= $3
+                         RETURNING quota")
+                    .bind(id.0) // $1 id
+                    .bind(money::grant(quota).amount) // $2 what is added
+                    .bind(Quota::MAX.get()); // $3 the limit
+                    let Some(raised) = tx.optional(raise).await? else {
+                        return Ok(Granted::TooMuch);
+                    };
+                    insert_grant(tx, id, quota, now).await?;
+                    let balance = row::quota("users", "quota", id.0, raised.int("quota")?)?;
+                    Ok(Granted::Given(balance))
+                })
+            })
+            .await
     }
 
     /// Enables or disables a user. `false`: there is none of that name.
     pub async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
-        match &self.database {
-            Database::Postgres(store) => store.enable_user(name, enabled).await,
-            Database::Sqlite(store) => store.enable_user(name, enabled).await,
-        }
+        let update = sql("UPDATE users SET enabled = $2 WHERE name = $1");
+        let changed = self
+            .database
+            .execute(update.bind(name).bind(enabled))
+            .await?;
+        Ok(changed == 1)
     }
 
     /// Replaces a user's access token. `false`: there is none of that name.
     pub async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
-        match &self.database {
-            Database::Postgres(store) => store.replace_token(name, token).await,
-            Database::Sqlite(store) => store.replace_token(name, token).await,
-        }
+        let update = sql("UPDATE users SET token_digest = $2 WHERE name = $1");
+        let update = update.bind(name).bind(token.as_bytes());
+        Ok(self.database.execute(update).await? == 1)
     }
 
-    /// Makes an API key, with a limit of its own or without.
+    /// Creates an API key, with a limit of its own or without.
     pub async fn create_key(
         &self,
         user: UserId,
@@ -159,33 +214,111 @@ impl Store {
         limit: Option<Quota>,
         now: Millis,
     ) -> Result<KeyId> {
-        match &self.database {
-            Database::Postgres(store) => store.create_key(user, label, key, limit, now).await,
-            Database::Sqlite(store) => store.create_key(user, label, key, limit, now).await,
-        }
+        let insert = sql(
+            "INSERT INTO api_keys (user_id, label, digest, quota_limit, created_at)
+             VALUES ($1, $2, $3, $4, $5)
+             RETURNING id",
+        )
+        .bind(user.0) // $1 user_id
+        .bind(label) // $2 label
+        .bind(key.as_bytes()) // $3 digest
+        .bind(limit.map(Quota::get)) // $4 quota_limit
+        .bind(now.0); // $5 created_at
+        let created: Row = self
+            .database
+            .write(move |tx| Box::pin(tx.one(insert)))
+            .await?;
+        Ok(KeyId(created.int("id")?))
     }
 
     /// A user's API keys, by number.
     pub async fn keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        match &self.database {
-            Database::Postgres(store) => store.keys(user).await,
-            Database::Sqlite(store) => store.keys(user).await,
-        }
+        let select = sql(format!(
+            "SELECT {API_KEY} FROM api_keys k WHERE k.user_id = $1 ORDER BY k.id"
+        ));
+        let found = self.database.all(select.bind(user.0)).await?;
+        found.iter().map(api_key).collect()
     }
 
     /// Enables or disables an API key. `false`: there is none of that number.
     pub async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
-        match &self.database {
-            Database::Postgres(store) => store.enable_key(key, enabled).await,
-            Database::Sqlite(store) => store.enable_key(key, enabled).await,
-        }
+        let update = sql("UPDATE api_keys SET enabled = $2 WHERE id = $1");
+        let changed = self
+            .database
+            .execute(update.bind(key.0).bind(enabled))
+            .await?;
+        Ok(changed == 1)
     }
 
     /// Who holds the API key of this digest, both enabled or not.
     pub async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
-        match &self.database {
-            Database::Postgres(store) => store.key_holder(key).await,
-            Database::Sqlite(store) => store.key_holder(key).await,
+        if let Database::Postgres(store) = &self.database {
+            return store.key_holder(key).await;
         }
+        let select = sql(key_holders("k.digest = $1")).bind(key.as_bytes());
+        let found = self.database.optional(select).await?;
+        found.as_ref().map(key_holder).transpose()
     }
+}
+
+/// The statement that finds API keys `k`, each with its user, for [`key_holder`].
+pub(super) fn key_holders(condition: &str) -> String {
+    format!(
+        "SELECT k.digest, {USER}, {API_KEY}
+         FROM api_keys k
+         JOIN users u ON u.id = k.user_id
+         WHERE {condition}"
+    )
+}
+
+async fn insert_grant(tx: &mut Tx, user: UserId, quota: Quota, now: Millis) -> Result<()> {
+    let insert =
+        sql("INSERT INTO ledger (user_id, kind, amount, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(user.0) // $1 user_id
+            .bind(EntryKind::Grant.as_str()) // $2 kind
+            .bind(money::grant(quota).amount) // $3 amount
+            .bind(now.0); // $4 created_at
+    tx.execute(insert).await?;
+    Ok(())
+}
+
+/// A row of [`USER`].
+fn user(found: &impl Cells) -> Result<User> {
+    let id = found.int("id")?;
+    Ok(User {
+        id: UserId(id),
+        name: found.text("name")?,
+        role: match found.text("role")?.as_str() {
+            "admin" => Role::Admin,
+            "user" => Role::User,
+            other => return Err(row::bad("users", "role", id, other)),
+        },
+        enabled: found.flag("enabled")?,
+        quota: row::quota("users", "quota", id, found.int("quota")?)?,
+        used_quota: row::quota("users", "used_quota", id, found.int("used_quota")?)?,
+    })
+}
+
+/// A row of [`API_KEY`].
+fn api_key(found: &impl Cells) -> Result<ApiKey> {
+    let id = found.int("key_id")?;
+    let used = found.int("key_used_quota")?;
+    let left = found.int_or_null("quota_limit")?.map(|limit| limit - used);
+    Ok(ApiKey {
+        id: KeyId(id),
+        label: found.text("label")?,
+        enabled: found.flag("key_enabled")?,
+        quota: left
+            .map(|left| row::quota("api_keys", "quota_limit", id, left))
+            .transpose()?,
+        used_quota: row::quota("api_keys", "used_quota", id, used)?,
+    })
+}
+
+/// A row of [`key_holders`].
+pub(super) fn key_holder(found: &impl Cells) -> Result<KeyHolder> {
+    Ok(KeyHolder {
+        user: user(found)?,
+        key: api_key(found)?,
+    })
 }

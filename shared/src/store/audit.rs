@@ -1,14 +1,60 @@
-//! What must be true of the money, as statements that name everything that is not. They read the
-//! same in both dialects; each returns one sentence a break.
+//! The audit: what must be true of the money, as statements that find everything that is not.
 
-/// How many users, tasks and ledger entries there are.
-pub(super) const COUNTS: &str = "
-    SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM tasks), (SELECT count(*) FROM ledger)";
+use super::row::Cells as _;
+use super::sql::sql;
+use super::{Result, Store};
 
-/// Each finds one kind of break.
-pub(super) const BREAKS: &[&str] = &[
+/// What the audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// How many users there are.
+    pub users: i64,
+    /// How many tasks.
+    pub tasks: i64,
+    /// How many ledger entries.
+    pub entries: i64,
+    /// Everything that does not add up, each in a sentence. Empty: the books balance.
+    pub breaks: Vec<String>,
+}
+
+impl Store {
+    /// Proves from the tables alone, in one snapshot, that the money is exact: every user's quota is the
+    /// sum of their ledger, every `used_quota` the charges less the refunds (users, keys, channels), each
+    /// task charged once, each FAILURE and nothing else refunded once, and each unfinished task (and no
+    /// other) in the table of unfinished tasks.
+    pub async fn audit(&self) -> Result<Audit> {
+        // A large table may take longer than statements usually may.
+        let setting = "statement_timeout = 0";
+        self.database
+            .snapshot(setting, |tx| {
+                Box::pin(async move {
+                    let counts = tx.one(sql(COUNTS)).await?;
+                    let mut breaks = Vec::new();
+                    for check in BREAKS {
+                        for found in tx.all(sql(*check)).await? {
+                            breaks.push(found.text("found")?);
+                        }
+                    }
+                    Ok(Audit {
+                        users: counts.int("users")?,
+                        tasks: counts.int("tasks")?,
+                        entries: counts.int("entries")?,
+                        breaks,
+                    })
+                })
+            })
+            .await
+    }
+}
+
+const COUNTS: &str = "SELECT (SELECT count(*) FROM users) AS users,
+                             (SELECT count(*) FROM tasks) AS tasks,
+                             (SELECT count(*) FROM ledger) AS entries";
+
+/// Each statement finds one kind of break, one sentence a row.
+const BREAKS: &[&str] = &[
     // A user's balance is the sum of their ledger.
-    "SELECT 'user ' || u.id || ': quota is ' || u.quota || ', the ledger adds up to ' || coalesce(l.sum, 0)
+    "SELECT 'user ' || u.id || ': quota is ' || u.quota || ', the ledger adds up to ' || coalesce(l.sum, 0) AS found
      FROM users u
      LEFT JOIN (SELECT user_id, CAST(sum(amount) AS BIGINT) AS sum FROM ledger GROUP BY user_id) l
        ON l.user_id = u.id
@@ -16,7 +62,7 @@ pub(super) const BREAKS: &[&str] = &[
      ORDER BY u.id",
     // What a user used is their charges less their refunds.
     "SELECT 'user ' || u.id || ': used_quota is ' || u.used_quota
-            || ', charges less refunds are ' || coalesce(l.used, 0)
+            || ', charges less refunds are ' || coalesce(l.used, 0) AS found
      FROM users u
      LEFT JOIN (SELECT user_id, CAST(-sum(amount) AS BIGINT) AS used FROM ledger
                 WHERE kind <> 'grant' GROUP BY user_id) l
@@ -25,7 +71,7 @@ pub(super) const BREAKS: &[&str] = &[
      ORDER BY u.id",
     // So for an API key.
     "SELECT 'API key ' || k.id || ': used_quota is ' || k.used_quota
-            || ', charges less refunds are ' || coalesce(l.used, 0)
+            || ', charges less refunds are ' || coalesce(l.used, 0) AS found
      FROM api_keys k
      LEFT JOIN (SELECT key_id, CAST(-sum(amount) AS BIGINT) AS used FROM ledger
                 WHERE kind <> 'grant' GROUP BY key_id) l
@@ -34,7 +80,7 @@ pub(super) const BREAKS: &[&str] = &[
      ORDER BY k.id",
     // So for a channel, over the tasks that it accepted.
     "SELECT 'channel ' || c.id || ': used_quota is ' || c.used_quota
-            || ', charges less refunds of the tasks it accepted are ' || coalesce(l.used, 0)
+            || ', charges less refunds of the tasks it accepted are ' || coalesce(l.used, 0) AS found
      FROM channels c
      LEFT JOIN (SELECT t.channel_id, CAST(-sum(l.amount) AS BIGINT) AS used
                 FROM ledger l JOIN tasks t ON t.id = l.task_id
@@ -46,7 +92,7 @@ pub(super) const BREAKS: &[&str] = &[
     "SELECT 'task ' || t.id || ': its price is ' || t.quota
             || CASE WHEN l.id IS NULL THEN ', and it was not charged'
                     ELSE ', and ' || -l.amount || ' was charged to user ' || l.user_id
-                         || ' and API key ' || l.key_id END
+                         || ' and API key ' || l.key_id END AS found
      FROM tasks t
      LEFT JOIN ledger l ON l.task_id = t.id AND l.kind = 'charge'
      WHERE l.id IS NULL OR l.amount <> -t.quota OR l.user_id <> t.user_id OR l.key_id <> t.key_id
@@ -55,14 +101,14 @@ pub(super) const BREAKS: &[&str] = &[
     "SELECT 'task ' || t.id || ': it failed, its price is ' || t.quota
             || CASE WHEN l.id IS NULL THEN ', and it was not refunded'
                     ELSE ', and ' || l.amount || ' was refunded to user ' || l.user_id
-                         || ' and API key ' || l.key_id END
+                         || ' and API key ' || l.key_id END AS found
      FROM tasks t
      LEFT JOIN ledger l ON l.task_id = t.id AND l.kind = 'refund'
      WHERE t.status = 'FAILURE'
        AND (l.id IS NULL OR l.amount <> t.quota OR l.user_id <> t.user_id OR l.key_id <> t.key_id)
      ORDER BY t.id",
     // Nothing else was.
-    "SELECT 'task ' || t.id || ': it is ' || t.status || ', and ' || l.amount || ' was refunded'
+    "SELECT 'task ' || t.id || ': it is ' || t.status || ', and ' || l.amount || ' was refunded' AS found
      FROM ledger l
      JOIN tasks t ON t.id = l.task_id
      WHERE l.kind = 'refund' AND t.status <> 'FAILURE'
@@ -70,14 +116,14 @@ pub(super) const BREAKS: &[&str] = &[
     // An unfinished task, and no other, stands among the unfinished ones.
     "SELECT 'task ' || t.id || ': it is ' || t.status || ', and '
             || CASE WHEN n.id IS NULL THEN 'is missing from' ELSE 'still stands in' END
-            || ' unfinished_tasks'
+            || ' unfinished_tasks' AS found
      FROM tasks t
      LEFT JOIN unfinished_tasks n ON n.id = t.id
      WHERE (n.id IS NULL) <> (t.status IN ('SUCCESS', 'FAILURE'))
      ORDER BY t.id",
     // An accepted task, and no other, is at its channel.
     "SELECT 'task ' || t.id || ': it is to be polled at channel ' || coalesce(n.channel_id, 0)
-            || ', and channel ' || coalesce(t.channel_id, 0) || ' accepted it'
+            || ', and channel ' || coalesce(t.channel_id, 0) || ' accepted it' AS found
      FROM unfinished_tasks n
      JOIN tasks t ON t.id = n.id
      WHERE n.stage = 'poll'

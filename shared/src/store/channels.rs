@@ -1,9 +1,13 @@
 //! Channels, their cool-downs, and prices.
 
-use super::{Database, Result, Store};
+use std::time::Duration;
+
+use super::row::{self, Cells};
+use super::sql::{Tx, sql};
+use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
-use crate::task::cool_down::CoolDown;
+use crate::task::cool_down::{CoolDown, Cooling};
 use crate::task::{Action, ChannelId, Platform, Quota};
 
 /// An upstream that we may send tasks to.
@@ -13,38 +17,38 @@ pub struct Channel {
     pub id: ChannelId,
     /// The unique name.
     pub name: String,
-    /// The platform it serves.
+    /// The platform that the channel serves.
     pub platform: Platform,
-    /// Where it is, without a trailing slash.
+    /// The base URL, without a trailing slash.
     pub base_url: String,
-    /// What proves us to it; empty for none.
+    /// The key that we authenticate with; empty for none.
     pub key: Secret,
-    /// Whether new tasks may go to it. Tasks it already has are polled all the same.
+    /// Whether new tasks may go to the channel. Tasks that it has are polled all the same.
     pub enabled: bool,
     /// Channels of the highest priority are used first.
     pub priority: i32,
-    /// Among equals in priority: how large a share it gets.
+    /// Among channels of one priority: how large a share of the tasks the channel gets.
     pub weight: u32,
-    /// The price of the tasks it accepted and did not fail.
+    /// The sum of the prices of the tasks that the channel accepted and that did not fail.
     pub used_quota: Quota,
-    /// Until when nobody asks it anything.
+    /// Until when no worker calls the channel.
     pub cool_until: Millis,
     /// How many cool-downs in a row.
     pub cool_count: u32,
-    /// Whether it is the simulator that `task-center` starts while there is no other channel.
+    /// Whether the channel is the simulator that `task-center` starts while there is no other channel.
     pub builtin: bool,
 }
 
-/// A channel to be made.
+/// A channel to be created.
 #[derive(Debug, Clone)]
 pub struct NewChannel {
     /// The name.
     pub name: String,
-    /// The platform it serves.
+    /// The platform that the channel serves.
     pub platform: Platform,
-    /// Where it is.
+    /// The base URL.
     pub base_url: String,
-    /// What proves us to it; empty for none.
+    /// The key that we authenticate with; empty for none.
     pub key: Secret,
     /// See [`Channel::priority`].
     pub priority: i32,
@@ -66,83 +70,198 @@ pub struct Price {
 }
 
 impl Store {
-    /// Makes a channel. `None`: the name is taken, and nothing was made. Making one that is not
-    /// built in disables the built-in one in the same transaction: paid tasks must not go to a
-    /// simulator.
+    /// Creates a channel. `None`: the name is taken, and nothing was created. A channel that is not built
+    /// in disables the built-in one in the same transaction: paid tasks must not go to a simulator.
     pub async fn create_channel(
         &self,
         channel: NewChannel,
         now: Millis,
     ) -> Result<Option<ChannelId>> {
-        match &self.database {
-            Database::Postgres(store) => store.create_channel(channel, now).await,
-            Database::Sqlite(store) => store.create_channel(channel, now).await,
-        }
+        self.insert_channel(channel, "DO NOTHING", now).await
     }
 
-    /// Makes the channel, or gives the one of that name this address and key: for the channels that
-    /// come from the environment. An address or key that is new enables it and ends its rest.
-    /// Else as [`Store::create_channel`].
+    /// Creates the channel, or gives the one of that name this address and key: for the channels that come
+    /// from the environment. An operator's priority and weight stay. A new address or key is a clean start:
+    /// it enables the channel and ends its cool-down. The same ones change nothing, as an operator may have
+    /// disabled the channel. Otherwise as [`Store::create_channel`].
     pub async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
-        match &self.database {
-            Database::Postgres(store) => store.put_channel(channel, now).await,
-            Database::Sqlite(store) => store.put_channel(channel, now).await,
-        }
+        let update = "DO UPDATE
+             SET base_url = excluded.base_url,
+                 key = excluded.key,
+                 builtin = excluded.builtin,
+                 enabled = c.enabled OR c.base_url <> excluded.base_url OR c.key <> excluded.key,
+                 cool_until = CASE WHEN c.base_url = excluded.base_url AND c.key = excluded.key
+                                   THEN c.cool_until ELSE 0 END,
+                 cool_count = CASE WHEN c.base_url = excluded.base_url AND c.key = excluded.key
+                                   THEN c.cool_count ELSE 0 END";
+        let id = self.insert_channel(channel, update, now).await?;
+        id.ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
+    }
+
+    /// Inserts a channel, and disables the built-in one if this is another. `taken`: what is done if the
+    /// name is taken. `None`: nothing was done.
+    async fn insert_channel(
+        &self,
+        channel: NewChannel,
+        taken: &str,
+        now: Millis,
+    ) -> Result<Option<ChannelId>> {
+        let insert = sql(format!(
+            "INSERT INTO channels AS c
+                 (name, platform, base_url, key, builtin, priority, weight, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (name) {taken}
+             RETURNING id"
+        ))
+        .bind(&*channel.name) // $1 name
+        .bind(channel.platform.as_str()) // $2 platform
+        .bind(&*channel.base_url) // $3 base_url
+        .bind(channel.key.expose()) // $4 key
+        .bind(channel.builtin) // $5 builtin
+        .bind(i64::from(channel.priority)) // $6 priority
+        .bind(i64::from(channel.weight)) // $7 weight
+        .bind(now.0); // $8 created_at
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let Some(inserted) = tx.optional(insert).await? else {
+                        return Ok(None);
+                    };
+                    if !channel.builtin {
+                        let disable =
+                            "UPDATE channels SET enabled = FALSE WHERE builtin AND enabled";
+                        tx.execute(sql(disable)).await?;
+                    }
+                    Ok(Some(ChannelId(inserted.int("id")?)))
+                })
+            })
+            .await
     }
 
     /// Every channel, by number.
     pub async fn channels(&self) -> Result<Vec<Channel>> {
-        match &self.database {
-            Database::Postgres(store) => store.channels().await,
-            Database::Sqlite(store) => store.channels().await,
-        }
+        let select = sql(
+            "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight, used_quota,
+                    cool_until, cool_count
+             FROM channels
+             ORDER BY id",
+        );
+        let found = self.database.all(select).await?;
+        found.iter().map(channel).collect()
     }
 
     /// Enables or disables a channel. `false`: there is none of that name.
     pub async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
-        match &self.database {
-            Database::Postgres(store) => store.enable_channel(name, enabled).await,
-            Database::Sqlite(store) => store.enable_channel(name, enabled).await,
-        }
+        let update = sql("UPDATE channels SET enabled = $2 WHERE name = $1");
+        let changed = self
+            .database
+            .execute(update.bind(name).bind(enabled))
+            .await?;
+        Ok(changed == 1)
     }
 
-    /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for,
-    /// or else exponentially. Many calls that fail together are one step of the exponent: while it
-    /// is cooling down already, only a later end changes anything. Returns the end.
+    /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
+    /// exponentially. Many calls that fail together are one step of the exponent: while the channel is
+    /// cooling down already, only a later end changes anything. Returns the end.
     pub async fn cool_down(
         &self,
         channel: ChannelId,
         kind: CoolDown,
-        asked: Option<std::time::Duration>,
+        asked: Option<Duration>,
         now: Millis,
     ) -> Result<Millis> {
-        match &self.database {
-            Database::Postgres(store) => store.cool_down(channel, kind, asked, now).await,
-            Database::Sqlite(store) => store.cool_down(channel, kind, asked, now).await,
-        }
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    let cooling = cooling(tx, channel).await?;
+                    let cooled = cooling.after_failure(kind, asked, now);
+                    if cooled != cooling {
+                        set_cooling(tx, channel, cooled).await?;
+                    }
+                    Ok(cooled.until)
+                })
+            })
+            .await
     }
 
-    /// A channel answered well: its next cool-down is the first of a row again.
+    /// A channel answered well: its next cool-down is the first of a row again. The end of a cool-down
+    /// under way stays: others may know it already.
     pub async fn warm_up(&self, channel: ChannelId) -> Result<()> {
-        match &self.database {
-            Database::Postgres(store) => store.warm_up(channel).await,
-            Database::Sqlite(store) => store.warm_up(channel).await,
-        }
+        let update = sql("UPDATE channels SET cool_count = 0 WHERE id = $1 AND cool_count > 0");
+        self.database.execute(update.bind(channel.0)).await?;
+        Ok(())
     }
 
     /// Every price.
     pub async fn prices(&self) -> Result<Vec<Price>> {
-        match &self.database {
-            Database::Postgres(store) => store.prices().await,
-            Database::Sqlite(store) => store.prices().await,
-        }
+        let select = "SELECT platform, action, quota FROM prices ORDER BY platform, action DESC";
+        let found = self.database.all(sql(select)).await?;
+        found.iter().map(price).collect()
     }
 
     /// Sets what tasks cost from now on.
     pub async fn set_price(&self, price: Price) -> Result<()> {
-        match &self.database {
-            Database::Postgres(store) => store.set_price(price).await,
-            Database::Sqlite(store) => store.set_price(price).await,
-        }
+        let upsert = sql("INSERT INTO prices (platform, action, quota)
+             VALUES ($1, $2, $3)
+             ON CONFLICT (platform, action) DO UPDATE SET quota = excluded.quota")
+        .bind(price.platform.as_str()) // $1 platform
+        .bind(price.action.as_str()) // $2 action
+        .bind(price.quota.get()); // $3 quota
+        self.database.execute(upsert).await?;
+        Ok(())
     }
+}
+
+/// Until when a channel cools down, and after how many cool-downs in a row. Locks the channel: of those
+/// that fail together the second sees what the first wrote.
+async fn cooling(tx: &mut Tx, channel: ChannelId) -> Result<Cooling> {
+    let lock = tx.for_update();
+    let select = sql(format!(
+        "SELECT cool_until, cool_count FROM channels WHERE id = $1 {lock}"
+    ));
+    let found = tx.one(select.bind(channel.0)).await?;
+    let count = found.int("cool_count")?;
+    Ok(Cooling {
+        until: Millis(found.int("cool_until")?),
+        count: row::count("channels", "cool_count", channel.0, count)?,
+    })
+}
+
+async fn set_cooling(tx: &mut Tx, channel: ChannelId, cooling: Cooling) -> Result<()> {
+    let update = sql("UPDATE channels SET cool_until = $2, cool_count = $3 WHERE id = $1")
+        .bind(channel.0) // $1 id
+        .bind(cooling.until.0) // $2 cool_until
+        .bind(i64::from(cooling.count)); // $3 cool_count
+    tx.execute(update).await?;
+    Ok(())
+}
+
+/// A row of `channels`.
+fn channel(found: &impl Cells) -> Result<Channel> {
+    let id = found.int("id")?;
+    let priority = found.int("priority")?;
+    Ok(Channel {
+        id: ChannelId(id),
+        name: found.text("name")?,
+        platform: row::parse("channels", "platform", id, &found.text("platform")?)?,
+        base_url: found.text("base_url")?,
+        key: Secret::new(found.text("key")?),
+        enabled: found.flag("enabled")?,
+        priority: i32::try_from(priority)
+            .map_err(|_| row::bad("channels", "priority", id, "too large a number"))?,
+        weight: row::count("channels", "weight", id, found.int("weight")?)?,
+        used_quota: row::quota("channels", "used_quota", id, found.int("used_quota")?)?,
+        cool_until: Millis(found.int("cool_until")?),
+        cool_count: row::count("channels", "cool_count", id, found.int("cool_count")?)?,
+        builtin: found.flag("builtin")?,
+    })
+}
+
+/// A row of `prices`.
+fn price(found: &impl Cells) -> Result<Price> {
+    Ok(Price {
+        platform: row::parse("prices", "platform", 0, &found.text("platform")?)?,
+        action: row::parse("prices", "action", 0, &found.text("action")?)?,
+        quota: row::quota("prices", "quota", 0, found.int("quota")?)?,
+    })
 }

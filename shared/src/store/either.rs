@@ -4,8 +4,8 @@
 macro_rules! either {
     ($database:expr, $store:ident => $call:expr) => {
         match $database {
-            crate::store::Database::Postgres($store) => $call,
-            crate::store::Database::Sqlite($store) => $call,
+            crate::store::sql::Database::Postgres($store) => $call,
+            crate::store::sql::Database::Sqlite($store) => $call,
         }
     };
 }

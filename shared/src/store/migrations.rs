@@ -1,69 +1,37 @@
-//! The migrations, built into the program. `migrations/postgres` and `migrations/sqlite` have the
-//! same numbers.
+//! The migrations, built into the program. `migrations/postgres` and `migrations/sqlite` have the same
+//! numbers.
 
 use std::borrow::Cow;
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Number, what it does, its statements.
+/// Number, name, statements.
 type Source = (i64, &'static str, &'static str);
 
-const POSTGRES: &[Source] = &[
-    (
-        1,
-        "tables",
-        include_str!("../../../migrations/postgres/0001_tables.sql"),
-    ),
-    (
-        2,
-        "counts",
-        include_str!("../../../migrations/postgres/0002_counts.sql"),
-    ),
-    (
-        3,
-        "sweep",
-        include_str!("../../../migrations/postgres/0003_sweep.sql"),
-    ),
-    (
-        4,
-        "history",
-        include_str!("../../../migrations/postgres/0004_history.sql"),
-    ),
-    (
-        5,
-        "actions",
-        include_str!("../../../migrations/postgres/0005_actions.sql"),
-    ),
-];
+/// The migrations of a folder.
+macro_rules! sources {
+    ($folder:literal: $(($number:literal, $name:literal, $file:literal)),+) => {
+        &[$((
+            $number,
+            $name,
+            include_str!(concat!("../../../migrations/", $folder, "/", $file)),
+        )),+]
+    };
+    ($folder:literal) => {
+        sources!(
+            $folder:
+            (1, "tables", "0001_tables.sql"),
+            (2, "counts", "0002_counts.sql"),
+            (3, "sweep", "0003_sweep.sql"),
+            (4, "history", "0004_history.sql"),
+            (5, "actions", "0005_actions.sql")
+        )
+    };
+}
 
-const SQLITE: &[Source] = &[
-    (
-        1,
-        "tables",
-        include_str!("../../../migrations/sqlite/0001_tables.sql"),
-    ),
-    (
-        2,
-        "counts",
-        include_str!("../../../migrations/sqlite/0002_counts.sql"),
-    ),
-    (
-        3,
-        "sweep",
-        include_str!("../../../migrations/sqlite/0003_sweep.sql"),
-    ),
-    (
-        4,
-        "history",
-        include_str!("../../../migrations/sqlite/0004_history.sql"),
-    ),
-    (
-        5,
-        "actions",
-        include_str!("../../../migrations/sqlite/0005_actions.sql"),
-    ),
-];
+const POSTGRES: &[Source] = sources!("postgres");
+const SQLITE: &[Source] = sources!("sqlite");
 
 /// The migrations for Postgres.
 pub(super) fn postgres() -> Migrator {

@@ -11,17 +11,17 @@
 //! | [`submissions`] | charge + task + ledger, in one transaction |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
 //! | [`listing`] | tasks as clients see them |
-//! | [`books`] | the audit, and the story of one task |
+//! | [`story`] | the story of one task; how many are unfinished |
+//! | [`audit`] | the proof that the money is exact |
 //!
-//! `postgres/` and `sqlite/` hold what the two databases do differently; they mirror each other name for
-//! name. Each unit of work runs to its end in a task of its own ([`detach`]), so that a dropped request
-//! cannot cancel it half-way. Times come in as arguments; the Store has no clock.
+//! A statement is written once for both databases ([`sql`]), but for the hot path: `postgres/` and `sqlite/`
+//! mirror each other name for name. Each unit of work runs to its end in a task of its own ([`detach`]), so
+//! that a dropped request cannot cancel it half-way. Times come in as arguments; the Store has no clock.
 
 pub mod accounts;
 mod admission;
-mod audit;
+pub mod audit;
 pub mod batcher;
-pub mod books;
 pub mod channels;
 mod detach;
 mod either;
@@ -32,15 +32,16 @@ mod open;
 mod options;
 mod postgres;
 mod row;
+mod sql;
 mod sqlite;
+pub mod story;
 pub mod submissions;
 pub mod turns;
 
 pub use error::StoreError;
 pub use options::Plans;
 
-use postgres::PostgresStore;
-use sqlite::SqliteStore;
+use sql::Database;
 
 /// What every method of the Store returns.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -50,11 +51,4 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     database: Database,
     submits: submissions::Submits,
-}
-
-/// The databases that there are.
-#[derive(Debug, Clone)]
-enum Database {
-    Postgres(PostgresStore),
-    Sqlite(SqliteStore),
 }

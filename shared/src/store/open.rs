@@ -1,4 +1,4 @@
-//! From a database's address to a Store, and the Store's life.
+//! Opening, migrating, pinging and closing a Store.
 
 use super::options::Plans;
 use super::postgres::PostgresStore;
@@ -12,8 +12,8 @@ pub(super) const ADD_PRICE: &str = "\
     ON CONFLICT (platform, action) DO NOTHING";
 
 impl Store {
-    /// Opens the Store at `url` with at most `connections` connections. Makes the `SQLite` file and its
-    /// folder if there is none; does not bring the tables up to date (see [`Store::migrate`]).
+    /// Opens the Store at `url` with at most `connections` connections. Creates the `SQLite` file and its
+    /// folder if there is none. The tables may be out of date until [`Store::migrate`].
     pub async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
         let database = match url {
             DatabaseUrl::Postgres(url) => {

@@ -13,7 +13,9 @@ use super::admission::PendingSubmit;
 use super::batcher::{Batcher, Policy, to_each};
 use super::detach::detach;
 use super::either::either;
-use super::{Database, Result, Store, StoreError};
+use super::row::Cells as _;
+use super::sql::{Database, sql};
+use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::task::{Action, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
@@ -163,14 +165,41 @@ impl Store {
 
     /// Whether the user's task can be continued, and where.
     pub async fn continuation(&self, user: UserId, task: &TaskId) -> Result<Continuation> {
-        either!(&self.database, store => store.continuation(user, task).await)
+        let select =
+            "SELECT channel_id, upstream_id FROM tasks WHERE task_id = $1 AND user_id = $2";
+        let select = sql(select)
+            .bind(task.as_str()) // $1 task_id
+            .bind(user.0); // $2 user_id
+        let Some(found) = self.database.optional(select).await? else {
+            return Ok(Continuation::NoTask);
+        };
+        let channel = found.int_or_null("channel_id")?.map(ChannelId);
+        let upstream_id = found.text_or_null("upstream_id")?;
+        Ok(match channel.zip(upstream_id) {
+            Some((channel, upstream_id)) => Continuation::Possible(Continuable {
+                channel,
+                upstream_id,
+            }),
+            None => Continuation::NeverAccepted,
+        })
     }
 
     /// Deletes at most `limit` idempotency keys made before `before`; returns how many.
     pub async fn forget_idempotency(&self, before: Millis, limit: u32) -> Result<u64> {
-        let database = self.database.clone();
-        detach(async move { either!(database, store => store.forget_idempotency(before, limit).await) })
-            .await
+        let skip_locked = match self.database {
+            Database::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+            Database::Sqlite(_) => "",
+        };
+        let delete = format!(
+            "DELETE FROM idempotency_keys
+             WHERE (user_id, key) IN (
+                 SELECT user_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2 {skip_locked}
+             )"
+        );
+        let delete = sql(delete)
+            .bind(before.0) // $1 created_at
+            .bind(limit); // $2 limit
+        self.database.execute(delete).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! The audit, and the story of one task.
 
+use std::time::Duration;
+
+use shared::store::story::Backlog;
+use shared::task::{ChannelId, TaskId};
+
 use crate::database::{contract, ok};
 use crate::values::{NOW, SONG, failure, success};
 use crate::world::{Payer, World};
-use shared::store::books::Backlog;
-use shared::task::{ChannelId, TaskId};
-use std::time::Duration;
 
 contract! {
     an_audit_counts_what_it_looked_at,

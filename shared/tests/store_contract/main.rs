@@ -1,4 +1,4 @@
-//! The contract of the Store: every sentence of its documentation, on both databases.
+//! The contract of the Store: every sentence of the documentation of its methods, over both databases.
 //!
 //! Each test is written once and runs as `sqlite::…` and as `postgres::…`. The Postgres half needs a
 //! server: `scripts/test` starts one. Without a server those tests fail; they are never skipped.

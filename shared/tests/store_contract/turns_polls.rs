@@ -213,7 +213,7 @@ async fn the_start_time_is_when_a_poll_first_found_the_task_in_progress(world: &
     let channel = world.channel().await;
     let payer = world.payer(SONG).await;
     let held = world.polled(&payer, channel).await;
-    let start = |story: shared::store::books::Story| story.task.start_time - NOW.seconds();
+    let start = |story: shared::store::story::Story| story.task.start_time - NOW.seconds();
     let at = settle_one(world, moved(held.at, Status::InProgress, 30, None), 10).await;
     assert_eq!(start(world.story(&held.task).await), 10);
     settle_one(world, moved(at, Status::InProgress, 40, Some("[]")), 20).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::books::Story;
 use shared::store::channels::NewChannel;
+use shared::store::story::Story;
 use shared::store::turns::{Finished, News, Waiting};
 use shared::task::{AtTurn, End, Platform, Progress, Quota, RowId, Status, Turn};
 

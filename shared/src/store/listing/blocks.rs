@@ -1,20 +1,20 @@
-//! Where tasks lie: positions, and blocks of them.
+//! Positions of tasks, and blocks of positions.
 
 use std::ops::RangeInclusive;
 
 use crate::task::UserId;
 
-/// Whose tasks are counted, and what their positions are.
+/// Whose tasks are counted, and by what position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Everybody's, by their id.
+    /// Everybody's, by task id.
     Everybody,
-    /// One user's, by `user_seq`: the first is 1, the second 2.
+    /// One user's, by `user_seq`: the user's first task is 1, the second 2.
     Of(UserId),
 }
 
 impl Scope {
-    /// As `task_counts` names it.
+    /// The value in `task_counts`.
     pub fn number(self) -> i64 {
         match self {
             Self::Everybody => 0,
@@ -22,7 +22,7 @@ impl Scope {
         }
     }
 
-    /// The largest blocks that its tasks are counted in.
+    /// The level of the largest blocks in which the scope's tasks are counted.
     pub fn coarsest(self) -> Level {
         match self {
             Self::Everybody => Level::Coarse,
@@ -43,8 +43,8 @@ pub enum Level {
 }
 
 impl Level {
-    /// As `task_counts` names it.
-    pub fn number(self) -> i16 {
+    /// The value in `task_counts`.
+    pub fn number(self) -> i64 {
         match self {
             Self::Fine => 0,
             Self::Middle => 1,
@@ -52,7 +52,7 @@ impl Level {
         }
     }
 
-    /// The level below.
+    /// The next smaller level.
     pub fn finer(self) -> Option<Self> {
         match self {
             Self::Fine => None,
@@ -61,24 +61,24 @@ impl Level {
         }
     }
 
-    /// The block of this level that `fine`, a fine block, lies in.
+    /// The block of this level in which `fine`, a fine block, lies.
     pub fn block_of(self, fine: i64) -> i64 {
         fine >> (5 * self.number())
     }
 
-    /// The fine blocks that `block`, of this level, is made of.
+    /// The fine blocks of `block`, a block of this level.
     pub fn fine_blocks(self, block: i64) -> RangeInclusive<i64> {
         let first = block << (5 * self.number());
         first..=first + (1 << (5 * self.number())) - 1
     }
 }
 
-/// The blocks of the level below that a block is made of.
+/// The blocks of the next smaller level of which a block is made.
 pub fn children(block: i64) -> RangeInclusive<i64> {
     block << 5..=(block << 5) + 31
 }
 
-/// The block of the level above that a block is in.
+/// The block of the next larger level in which a block lies.
 pub fn parent(block: i64) -> i64 {
     block >> 5
 }

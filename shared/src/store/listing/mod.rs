@@ -1,26 +1,29 @@
-//! Tasks as clients see them: any page of any filter, and how many there are in all, exactly, at a cost
-//! that does not grow with their number.
+//! Tasks as clients see them: any page of any filter, and the exact total, at a cost that does not grow
+//! with the number of tasks.
 //!
-//! Tasks lie in [`blocks`] of 256, which lie in larger ones. The table `task_counts` has how many tasks
-//! of each kind are in each block; whoever changes a task notes the change in `task_changes` (a trigger
-//! does), and every second somebody folds these into the counts ([`Store::fold`]). Counts plus noted
-//! changes are exact in every snapshot. A listing adds up the largest blocks, goes down only into those
-//! that the page lies in, or that an end of the time range cuts, and reads the rows of some blocks of
-//! 256: [`walk`].
+//! Tasks lie in [`blocks`] of 256, and these in larger blocks. The table `task_counts` counts the tasks of
+//! each kind in each block. A trigger notes each change of a task in `task_changes`, and every second a
+//! program folds the changes into the counts ([`Store::fold`]). Counts plus noted changes are exact in every
+//! snapshot. A listing adds up the largest blocks. It opens only the blocks that hold the page, or that an
+//! end of the time range cuts, and reads the rows of some blocks of 256: [`walk`].
 //!
-//! What that leaves to the rows are the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …): blocks do not
-//! tell them apart, as they change too often. They are counted one by one in few blocks, the newest.
+//! Blocks do not tell the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …) apart, as these change too often.
+//! A listing of one of them counts rows, in the few newest blocks.
 
-/// A page is looked for among so many of the newest tasks before any block is: mostly it is there.
-pub(in crate::store) const NEWEST: i64 = 512;
+/// A listing looks among so many of the newest tasks before it reads any block: most pages are there.
+const NEWEST: i64 = 512;
 
 /// The level of `task_counts` where everybody's unfinished tasks are counted, each status by its name.
-pub(in crate::store) const EVERYWHERE: i16 = 3;
+const EVERYWHERE: i64 = 3;
 
-pub(in crate::store) mod blocks;
-pub(in crate::store) mod walk;
+mod blocks;
+mod snapshot;
+mod walk;
 
-use super::{Database, Result, Store};
+use self::snapshot::Snapshot;
+use super::row::{self, Cells as _};
+use super::sql::{Database, Row, sql};
+use super::{Result, Store};
 use crate::task::{Action, ChannelId, Progress, Quota, RowId, Status, TaskId, UserId};
 
 /// A task as it is listed. Times are Unix seconds by our own clock; 0 means not yet.
@@ -32,9 +35,9 @@ pub struct TaskView {
     pub task_id: TaskId,
     /// The platform, as stored.
     pub platform: String,
-    /// Whose it is.
+    /// The user who submitted the task.
     pub user_id: UserId,
-    /// The channel that has it, or had it last; 0 before the first.
+    /// The channel that has the task, or had it last; 0 before the first.
     pub channel_id: ChannelId,
     /// The user's name.
     pub username: String,
@@ -44,19 +47,19 @@ pub struct TaskView {
     pub action: Action,
     /// The status.
     pub status: Status,
-    /// Why it failed; empty unless it did.
+    /// Why the task failed; empty unless it did.
     pub fail_reason: String,
-    /// When it was stored.
+    /// When the task was stored.
     pub created_at: i64,
-    /// When it was last changed.
+    /// When the task changed last.
     pub updated_at: i64,
-    /// When it was submitted to us.
+    /// When the client submitted the task.
     pub submit_time: i64,
-    /// When it was first seen in progress.
+    /// When the task was first seen in progress.
     pub start_time: i64,
-    /// When it ended.
+    /// When the task ended.
     pub finish_time: i64,
-    /// How far it is.
+    /// The progress.
     pub progress: Progress,
     /// The prompt or description.
     pub input: String,
@@ -88,23 +91,23 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whose tasks it is about.
-    pub(in crate::store) fn scope(&self) -> blocks::Scope {
+    /// Whose tasks the filter is about.
+    fn scope(&self) -> blocks::Scope {
         self.user_id
             .map_or(blocks::Scope::Everybody, blocks::Scope::Of)
     }
 
     /// The status as blocks name it.
-    pub(in crate::store) fn state(&self) -> Option<&'static str> {
+    fn state(&self) -> Option<&'static str> {
         self.status.map(|status| match status {
             Status::Success | Status::Failure => status.as_str(),
             _ => "UNFINISHED",
         })
     }
 
-    /// The level of `task_counts` whose rows add up to all the tasks that it lets through; `None`: no
+    /// The level of `task_counts` whose rows add up to all tasks that the filter lets through; `None`: no
     /// level does.
-    pub(in crate::store) fn adds_up_at(&self) -> Option<i16> {
+    fn adds_up_at(&self) -> Option<i64> {
         let whenever = self.start_timestamp.is_none() && self.end_timestamp.is_none();
         match (self.is_told_by_blocks(), self.user_id) {
             _ if !whenever => None,
@@ -114,8 +117,8 @@ impl Filter {
         }
     }
 
-    /// Whether blocks tell the tasks it lets through from others, but for when they were submitted.
-    pub(in crate::store) fn is_told_by_blocks(&self) -> bool {
+    /// Whether blocks tell the tasks that the filter lets through from others, but for their submit times.
+    fn is_told_by_blocks(&self) -> bool {
         self.status.is_none_or(Status::is_terminal)
     }
 }
@@ -129,14 +132,45 @@ pub struct Page {
     pub total: i64,
 }
 
+/// The columns that [`task`] reads, of `tasks t` and `users u`.
+pub(super) const TASK_COLUMNS: &str = "t.id, t.task_id, t.platform, t.user_id, \
+    coalesce(t.channel_id, 0) AS channel_id, u.name AS username, t.quota, t.action, t.status, \
+    t.fail_reason, t.created_at, t.updated_at, t.submit_time, t.start_time, t.finish_time, \
+    t.progress, t.input, t.data";
+
 impl Store {
     /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
     /// come from one snapshot.
     pub async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
-        match &self.database {
-            Database::Postgres(store) => store.list(filter, offset, limit).await,
-            Database::Sqlite(store) => store.list(filter, offset, limit).await,
+        if filter.nothing {
+            return Ok(Page {
+                items: Vec::new(),
+                total: 0,
+            });
         }
+        if filter.task_id.is_some() {
+            let found = self.database.all(snapshot::one(&filter)).await?;
+            let shown = found.iter().filter(|_| offset == 0 && limit > 0);
+            return Ok(Page {
+                items: shown.map(task).collect::<Result<_>>()?,
+                total: i64::try_from(found.len()).unwrap_or(i64::MAX),
+            });
+        }
+        // The statements find their rows by an index whatever the filter is, so they are planned once:
+        // planning them takes longer than executing them.
+        let setting = "plan_cache_mode = force_generic_plan";
+        self.database
+            .snapshot(setting, move |tx| {
+                Box::pin(async move {
+                    let filter = &filter;
+                    let mut snapshot = Snapshot { tx, filter };
+                    match snapshot.newest(offset, limit).await? {
+                        Some(page) => Ok(page),
+                        None => walk::page(&mut snapshot, filter, offset, limit).await,
+                    }
+                })
+            })
+            .await
     }
 
     /// Folds at most `limit` noted changes into the counts, so that listings have less to add up;
@@ -150,9 +184,44 @@ impl Store {
 
     /// Those of `tasks` that are the user's, in no order.
     pub async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
-        match &self.database {
-            Database::Postgres(store) => store.find(user, tasks).await,
-            Database::Sqlite(store) => store.find(user, tasks).await,
-        }
+        let is_one = match self.database {
+            Database::Postgres(_) => "t.task_id = ANY ($2)",
+            Database::Sqlite(_) => "t.task_id IN (SELECT value FROM json_each($2))",
+        };
+        let select = sql(format!(
+            "SELECT {TASK_COLUMNS}
+             FROM tasks t
+             JOIN users u ON u.id = t.user_id
+             WHERE t.user_id = $1 AND {is_one}"
+        ))
+        .bind(user.0) // $1 user_id
+        .bind(tasks.iter().map(ToString::to_string).collect::<Vec<_>>()); // $2 task_id
+        let found = self.database.all(select).await?;
+        found.iter().map(task).collect()
     }
+}
+
+/// A row of [`TASK_COLUMNS`].
+pub(super) fn task(found: &Row) -> Result<TaskView> {
+    let id = found.int("id")?;
+    Ok(TaskView {
+        id: RowId(id),
+        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        platform: found.text("platform")?,
+        user_id: UserId(found.int("user_id")?),
+        channel_id: ChannelId(found.int("channel_id")?),
+        username: found.text("username")?,
+        quota: row::quota("tasks", "quota", id, found.int("quota")?)?,
+        action: row::parse("tasks", "action", id, &found.text("action")?)?,
+        status: row::parse("tasks", "status", id, &found.text("status")?)?,
+        fail_reason: found.text("fail_reason")?,
+        created_at: found.int("created_at")?,
+        updated_at: found.int("updated_at")?,
+        submit_time: found.int("submit_time")?,
+        start_time: found.int("start_time")?,
+        finish_time: found.int("finish_time")?,
+        progress: row::progress("tasks", id, found.int("progress")?)?,
+        input: found.text("input")?,
+        data: found.text_or_null("data")?,
+    })
 }

@@ -1,58 +1,64 @@
-//! From counts of blocks to a page and its total.
+//! Computes a page and its total from counts of blocks.
 
 use std::collections::BTreeMap;
-
-use async_trait::async_trait;
 
 use super::blocks::{Level, children, parent};
 use super::{Filter, Page, TaskView};
 use crate::store::Result;
 
-/// How many blocks are opened at first where only the newest may be needed; then twice as many, and so
-/// on.
+/// How many blocks are opened in the first round, where the newest may suffice. Each round opens twice as
+/// many.
 const FEW: usize = 2;
 
-/// What is counted of a block: the tasks that the filter lets through but for its status, where that
-/// is an unfinished one, and for its times, where only some of the block may lie between them.
+/// A block's count: the tasks that the filter lets through. An unfinished status of the filter is ignored,
+/// and the filter's times are if only a part of the block lies between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
     /// The block.
     pub block: i64,
-    /// How many there were at the last fold; all of them if `is_whole`.
+    /// How many tasks there were at the last fold.
     pub tasks: i64,
-    /// Whether all of them were submitted between the filter's times.
+    /// Whether all tasks of the block were submitted between the filter's times.
     pub is_whole: bool,
 }
 
-/// What there is of an unfinished status, whenever it was submitted.
+/// Counts of unfinished tasks, whenever they were submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Everywhere {
-    /// How many tasks are in that status.
+    /// How many tasks are in the filter's status.
     pub in_status: i64,
-    /// How many are in any unfinished status, and like them otherwise.
+    /// How many tasks are in any unfinished status and match the filter otherwise.
     pub unfinished: i64,
 }
 
-/// What a database answers, all of it in one snapshot, for one filter.
-#[async_trait]
+/// What a listing reads, for one filter, in one snapshot.
 pub trait Source: Send {
-    /// These blocks of a level, each named once, or all of it, in any order. Blocks without a task need not be
-    /// there.
-    async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>>;
+    /// The counts of these blocks of a level, each named once, or of all, in any order. Blocks without a
+    /// task may be left out.
+    fn blocks(
+        &mut self,
+        level: Level,
+        which: Option<&[i64]>,
+    ) -> impl Future<Output = Result<Vec<Counted>>> + Send;
 
-    /// By how much each fine block changed since the last fold. Here the filter's times are obeyed.
-    async fn changes(&mut self) -> Result<Vec<(i64, i64)>>;
+    /// By how much the count of each fine block changed since the last fold, within the filter's times.
+    fn changes(&mut self) -> impl Future<Output = Result<Vec<(i64, i64)>>> + Send;
 
-    /// Of an unfinished status, and everybody's: what is counted without any block. `None` for all other
-    /// filters.
-    async fn everywhere(&mut self) -> Result<Option<Everywhere>>;
+    /// For a filter on an unfinished status over everybody's tasks: the counts that need no block. `None`
+    /// for all other filters.
+    fn everywhere(&mut self) -> impl Future<Output = Result<Option<Everywhere>>> + Send;
 
-    /// How many tasks of each of these fine blocks the filter lets through: rows are read.
-    async fn count(&mut self, fine: &[i64]) -> Result<Vec<(i64, i64)>>;
+    /// How many tasks the filter lets through in each of these fine blocks: reads rows.
+    fn count(&mut self, fine: &[i64]) -> impl Future<Output = Result<Vec<(i64, i64)>>> + Send;
 
-    /// Of the tasks in these fine blocks that the filter lets through, newest first, `limit` of them
-    /// after the first `skip`.
-    async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>>;
+    /// The tasks in these fine blocks that the filter lets through, newest first: `limit` of them after
+    /// the first `skip`.
+    fn rows(
+        &mut self,
+        fine: &[i64],
+        skip: i64,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<TaskView>>> + Send;
 }
 
 /// A block with tasks in it.
@@ -61,7 +67,7 @@ struct Node {
     level: Level,
     block: i64,
     tasks: i64,
-    /// Whether `tasks` is what the filter lets through; else it is what it may at most.
+    /// Whether the filter lets exactly `tasks` through; otherwise at most so many.
     is_exact: bool,
 }
 
@@ -85,7 +91,7 @@ pub async fn page(
     };
     let largest = walk.source.blocks(level, None).await?;
     walk.nodes = walk.nodes_of(level, &largest, None);
-    // Where everything unfinished was submitted between the filter's times, they leave nothing out.
+    // If everything unfinished was submitted between the filter's times, the times leave nothing out.
     let between = largest.iter().all(|counted| counted.is_whole);
     let unfinished = walk.nodes.iter().map(|node| node.tasks).sum::<i64>();
     let total = everywhere
@@ -112,14 +118,15 @@ fn nothing(total: i64) -> Page {
 struct Walk<'a, S> {
     source: &'a mut S,
     told_by_blocks: bool,
-    /// Of fine blocks, since the last fold.
+    /// By how much fine blocks changed since the last fold.
     changes: BTreeMap<i64, i64>,
     /// Newest first; they do not overlap.
     nodes: Vec<Node>,
 }
 
 impl<S: Source> Walk<'_, S> {
-    /// Opens what is not exact, down to the rows: all of it, or as much as holds the first `enough`.
+    /// Opens the nodes that are not exact, down to the rows: all of them, or until the first `enough` tasks
+    /// are exact.
     async fn make_exact(&mut self, enough: Option<i64>) -> Result<()> {
         let mut at_once = enough.map_or(usize::MAX, |_| FEW);
         loop {
@@ -139,7 +146,7 @@ impl<S: Source> Walk<'_, S> {
             if unsure.is_empty() {
                 return Ok(());
             }
-            // The largest first: what comes out of them may be fine enough for the next round.
+            // The largest first: their children may be fine enough for the next round.
             let level = unsure.iter().map(|node| node.level).max();
             let largest = unsure.iter().filter(|node| Some(node.level) == level);
             let blocks: Vec<i64> = largest.map(|node| node.block).collect();
@@ -152,8 +159,8 @@ impl<S: Source> Walk<'_, S> {
         }
     }
 
-    /// The fine blocks that hold the page from `offset` to `end`, and how many of its filter's tasks lie
-    /// there before it. What holds it is exact.
+    /// The fine blocks that hold the page from `offset` to `end`, and how many matching tasks these blocks
+    /// hold before the page. The nodes that hold the page are exact.
     async fn find(&mut self, offset: i64, end: i64) -> Result<(Vec<i64>, i64)> {
         loop {
             let mut before = 0;
@@ -181,7 +188,7 @@ impl<S: Source> Walk<'_, S> {
         }
     }
 
-    /// Puts what they are made of in the place of `blocks`, of the level above `finer`.
+    /// Replaces `blocks`, of the level above `finer`, by their children.
     async fn open(&mut self, finer: Level, blocks: &[i64]) -> Result<()> {
         let children: Vec<i64> = blocks.iter().flat_map(|&block| children(block)).collect();
         let counted = self.source.blocks(finer, Some(&children)).await?;
@@ -206,8 +213,8 @@ impl<S: Source> Walk<'_, S> {
         Ok(())
     }
 
-    /// The blocks of `level` that have tasks, now that changes are added; those within `parents`, of
-    /// the level above.
+    /// The blocks of `level` that have tasks once the changes are added; only those within `parents`, of the
+    /// level above, if given.
     fn nodes_of(&self, level: Level, counted: &[Counted], parents: Option<&[i64]>) -> Vec<Node> {
         let mut found: BTreeMap<i64, Node> = BTreeMap::new();
         let node = |block| Node {

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::PgPool;
 
+use super::PostgresStore;
 use crate::store::Result;
+use crate::store::detach::detach;
 
 /// The advisory lock that a fold holds: one fold runs at a time.
 const FOLDING: i64 = 0x7461_736b_666f_6c64;
@@ -13,8 +15,17 @@ const FOLDING: i64 = 0x7461_736b_666f_6c64;
 /// a minute at best.
 const CLEAN_UP_AFTER: u64 = 5_000;
 
-/// See [`crate::store::Store::fold`]. `since_clean_up` counts the changes that this process folded since the last vacuum.
-pub(super) async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
+impl PostgresStore {
+    /// See [`crate::store::Store::fold`].
+    pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
+        let (pool, folded) = (self.pool.clone(), self.folded.clone());
+        detach(async move { fold(&pool, limit, &folded).await }).await
+    }
+}
+
+/// Folds at most `limit` changes. `since_clean_up` counts the changes that this
+/// process folded since the last vacuum.
+async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
     let mut tx = pool.begin().await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(FOLDING)

@@ -1,22 +1,21 @@
-//! The Store on Postgres.
+//! `PostgreSQL`: its connections, and the hot path.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
-//! | `counts` | the fold of `listing` |
+//! | `submissions` | the chapter of that name |
 //! | `submit`, `polls`, `settle`, `sweep` | the chapter `turns` |
+//! | `counts` | the fold of `listing` |
+//! | `key_holders` | who holds an API key |
+//! | `column` | a batch as array parameters |
 //!
-//! Two facts decide most of what is written here. At READ COMMITTED an `UPDATE … WHERE turn = $n`
-//! that waited for another transaction checks its condition again on the row as that one left it:
-//! so a turn is claimed once. And locks are taken in one order everywhere, so that nobody waits in
-//! a circle: `unfinished_tasks`, `tasks`, `users`, `api_keys`, `channels`, each by ascending id.
+//! Two facts shape most statements here. At READ COMMITTED an `UPDATE … WHERE turn = $n` that waited for
+//! another transaction checks its condition again on the row as that transaction left it, so a turn is
+//! claimed once. And all transactions take locks in one order, so that no two wait for each other:
+//! `unfinished_tasks`, `tasks`, `users`, `api_keys`, `channels`, each by ascending id.
 
-mod accounts;
-mod books;
-mod channels;
 mod column;
 mod counts;
-mod listing;
+mod key_holders;
 mod polls;
 mod settle;
 mod submissions;
@@ -36,29 +35,29 @@ use super::options::{ACQUIRE_TIMEOUT, Plans};
 use super::{Result, migrations};
 use crate::task::platform::default_prices;
 
-/// After how long without use a connection may be broken.
-const RESTED: Duration = Duration::from_millis(500);
+/// Ping a pooled connection before use if it was idle longer than this.
+const IDLE: Duration = Duration::from_millis(500);
 
-/// The Store on Postgres.
+/// The connections to a `PostgreSQL` database. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresStore {
-    pool: PgPool,
-    key_holders: accounts::KeyHolders,
+    pub(super) pool: PgPool,
+    key_holders: key_holders::KeyHolders,
     /// Options without time limits, for migrations: one may take long, or wait long for another program's.
     patient: Arc<PgConnectOptions>,
-    /// How many changes of tasks were folded since their table was cleaned up.
+    /// How many changes this program folded since it last vacuumed their table.
     folded: Arc<AtomicU64>,
 }
 
 impl PostgresStore {
-    /// Opens a pool of at most `connections` at `url`, and makes sure that the database answers.
+    /// Opens a pool of at most `connections` at `url`; the first connection is made at once.
     pub async fn connect(url: &str, connections: u32, plans: Plans) -> Result<Self> {
         let patient = url
             .parse::<PgConnectOptions>()?
             .application_name("task-center");
         let options = patient
             .clone()
-            // What hangs must end: a statement, a wait for a lock, a transaction nobody goes on with.
+            // A statement, a wait for a lock and an idle transaction must each end.
             .options([
                 ("statement_timeout", "30s"),
                 ("lock_timeout", "10s"),
@@ -66,18 +65,18 @@ impl PostgresStore {
             ])
             .options([
                 ("plan_cache_mode", plan_cache_mode(plans)),
-                // What is asked for most is in memory: to look a row up costs no more there than to read on.
+                // Most pages that are read are in memory, where a random read costs as much as a sequential.
                 ("random_page_cost", "1.1"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // Whether it still answers is asked of one that rested, not before each use: that would be
-            // half as much again of what a question costs.
+            // A ping before each use would cost half as much as a statement, so only idle connections are
+            // pinged.
             .test_before_acquire(false)
             .before_acquire(|connection, about| {
                 Box::pin(async move {
-                    if about.idle_for > RESTED {
+                    if about.idle_for > IDLE {
                         connection.ping().await?;
                     }
                     Ok(true)
@@ -86,7 +85,7 @@ impl PostgresStore {
             .connect_with(options)
             .await?;
         Ok(Self {
-            key_holders: accounts::batcher(pool.clone()),
+            key_holders: key_holders::batcher(pool.clone()),
             pool,
             patient: Arc::new(patient),
             folded: Arc::default(),

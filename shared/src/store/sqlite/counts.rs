@@ -1,10 +1,24 @@
 //! The fold: adds noted changes of tasks to the counts that listings are made from.
 
-use super::Tx;
+use super::{SqliteStore, Tx};
 use crate::store::Result;
+use crate::store::detach::detach;
 
-/// See [`crate::store::Store::fold`].
-pub(super) async fn fold(tx: &mut Tx, limit: u32) -> Result<u64> {
+impl SqliteStore {
+    /// See [`crate::store::Store::fold`].
+    pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
+        let store = self.clone();
+        detach(async move {
+            let mut tx = store.begin().await?;
+            let folded = fold(&mut tx, limit).await?;
+            tx.commit().await?;
+            Ok(folded)
+        })
+        .await
+    }
+}
+
+async fn fold(tx: &mut Tx, limit: u32) -> Result<u64> {
     let (changes, last): (i64, Option<i64>) = sqlx::query_as(
         "SELECT count(*), max(id)
          FROM (SELECT id FROM task_changes ORDER BY id LIMIT ?)",

@@ -1,25 +1,20 @@
-//! The Store on one `SQLite` file. The same names as in `postgres/`.
+//! `SQLite`: its connections, and the hot path. The same names as in `postgres/`.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `accounts`, `channels`, `submissions`, `listing`, `books` | the chapter of that name |
-//! | `counts` | the fold of `listing` |
+//! | `submissions` | the chapter of that name |
 //! | `submit`, `polls`, `settle`, `sweep` | the chapter `turns` |
+//! | `counts` | the fold of `listing` |
 //! | `history` | a line of a task's history |
 //!
-//! `SQLite` has one writer at a time, whatever we do. So there is one connection that writes, and
-//! callers wait for it in our own queue, in order; readers have connections of their own and, with
-//! a write-ahead log, neither wait for the writer nor hold it up. Another process may have the file
-//! open too (the operator's command line): then the two writers wait for each other in `SQLite`,
-//! for `BUSY_TIMEOUT`. As nothing is written while another writes, what one transaction reads stays
-//! true until it ends, and many tasks are written one by one in it.
+//! `SQLite` has one writer at a time. So one connection writes, and callers wait for it in the pool's
+//! queue, in order. Readers have their own connections; with a write-ahead log they neither wait for the
+//! writer nor hold it up. Another process may have the file open too (the operator's command line): then
+//! the two writers wait for each other in `SQLite`, for `BUSY_TIMEOUT`. Since nobody else writes during a
+//! transaction that writes, what it has read stays true until it ends, and it writes its tasks one by one.
 
-mod accounts;
-mod books;
-mod channels;
 mod counts;
 mod history;
-mod listing;
 mod polls;
 mod settle;
 mod submissions;
@@ -45,24 +40,24 @@ use crate::task::platform::default_prices;
 /// How long a statement waits for another process to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often what another process is in the way of is tried, and the wait between two tries. For
-/// the start only, where two processes may make the file, or its tables, at the same moment.
+/// Retries while another process holds the file, at start only, where two processes may create the file or
+/// its tables at the same moment; and the wait between two tries.
 const START_TRIES: u32 = 50;
 const START_WAIT: Duration = Duration::from_millis(100);
 
 /// A transaction that may write.
 type Tx = sqlx::Transaction<'static, Sqlite>;
 
-/// The Store on one `SQLite` file.
+/// The connections to an `SQLite` file. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct SqliteStore {
     writer: SqlitePool,
-    readers: SqlitePool,
+    pub(super) readers: SqlitePool,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, and makes it and its folder if there is none, with one connection
-    /// that writes and `connections` that read.
+    /// Opens the file at `path` with one connection that writes and `connections` that read. Creates the
+    /// file and its folder if there is none.
     pub async fn connect(path: &Path, connections: u32) -> Result<Self> {
         make_file(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
@@ -70,7 +65,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
 
-        // WAL is a property of the file, set by whoever makes it; FULL, as what we answered 200 for
+        // WAL is a property of the file, set at its creation. FULL, because what a client was told is stored
         // must outlive a power cut.
         let writing = options
             .clone()
@@ -78,15 +73,15 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full);
         let writer = at_the_start(|| pool(1).connect_with(writing.clone())).await?;
 
-        // Not `read_only`: such a connection cannot recover the log of a process that died.
+        // Not `read_only`: a read-only connection cannot recover the log of a process that died.
         let reading = options.pragma("query_only", "ON");
         let readers = pool(connections.max(1)).connect_with(reading).await?;
         Ok(Self { writer, readers })
     }
 
-    /// Begins a transaction that writes. `IMMEDIATE`, as one that began by reading could find on its
-    /// first write that another has written since: that fails at once, whatever the busy timeout.
-    async fn begin(&self) -> Result<Tx> {
+    /// Begins a transaction that writes. `IMMEDIATE`, because the first write of a transaction that began
+    /// by reading fails at once, whatever the busy timeout, if another process wrote in between.
+    pub(super) async fn begin(&self) -> Result<Tx> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 }
@@ -95,9 +90,9 @@ impl SqliteStore {
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
         detach(async move {
-            // sqlx has no lock for the migrations of SQLite: this transaction is ours.
+            // sqlx has no lock for migrations of SQLite; this transaction is the lock.
             let mut tx = at_the_start(|| store.begin()).await?;
-            // What `run` calls; `run` itself cannot be given a connection in a task that moves.
+            // What `run` calls. The future of `run` itself on a connection is not `Send`.
             migrations::sqlite()
                 .run_direct(None, &mut *tx, false)
                 .await?;
@@ -123,7 +118,7 @@ impl SqliteStore {
 
     pub(super) async fn close(&self) {
         self.readers.close().await;
-        // Last: what closes the file last also empties the log into it.
+        // The writer closes last, because the last connection moves the log into the file.
         self.writer.close().await;
     }
 }
@@ -132,14 +127,14 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // There is no network between us and a file that could break a connection.
+        // No network can break a connection to a file.
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
 }
 
-/// Makes the file, and its folder, if there is none: for its owner only, as it holds the keys of
-/// channels. `SQLite` gives its log the same rights.
+/// Creates the file, and its folder, if there is none: for its owner only, because the file holds the keys
+/// of channels. `SQLite` gives its log the same permissions.
 fn make_file(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -152,7 +147,7 @@ fn make_file(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Does what another process that starts at the same moment may be in the way of.
+/// Tries again while another process that starts at the same moment is in the way.
 async fn at_the_start<T, E, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     StoreError: From<E>,

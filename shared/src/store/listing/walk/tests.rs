@@ -38,7 +38,6 @@ impl Memory<'_> {
     }
 }
 
-#[async_trait]
 impl Source for Memory<'_> {
     async fn blocks(&mut self, level: Level, which: Option<&[i64]>) -> Result<Vec<Counted>> {
         let mut found: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();

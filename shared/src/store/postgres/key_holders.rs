@@ -1,0 +1,73 @@
+//! Who holds an API key: asked at each request, so concurrent lookups share one statement.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::time::timeout;
+
+use super::PostgresStore;
+use crate::secret::SecretDigest;
+use crate::store::accounts::{self, KeyHolder};
+use crate::store::batcher::{Batcher, Policy, to_each};
+use crate::store::row::Cells as _;
+use crate::store::{Result, StoreError};
+
+/// The longest lookup, with the wait for a connection: an answer may never come over a connection that
+/// carries nothing.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(8);
+
+/// Batches of lookups.
+pub(super) type KeyHolders = Batcher<SecretDigest, Option<KeyHolder>>;
+
+/// Batches lookups. Two batches at once let lookups pass a connection that hangs.
+pub(super) fn batcher(pool: PgPool) -> KeyHolders {
+    let policy = Policy {
+        slots: 2,
+        max_items: 100,
+        pause: Duration::ZERO,
+    };
+    Batcher::new(policy, move |keys| look_up(pool.clone(), keys))
+}
+
+impl PostgresStore {
+    /// See [`crate::store::Store::key_holder`].
+    pub(in crate::store) async fn key_holder(
+        &self,
+        key: SecretDigest,
+    ) -> Result<Option<KeyHolder>> {
+        self.key_holders.call(None, key).await
+    }
+}
+
+async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<KeyHolder>>> {
+    // A lookup changes nothing, so that nothing is left half done by a timeout.
+    let found = timeout(LONGEST_LOOKUP, key_holders(&pool, &keys)).await;
+    match found.unwrap_or(Err(StoreError::Busy)) {
+        Ok(found) => {
+            let of = |key: &SecretDigest| match found.get(key.as_bytes()) {
+                Some(Ok(holder)) => Ok(Some(holder.clone())),
+                Some(Err(error)) => Err(error.alike()),
+                None => Ok(None),
+            };
+            keys.iter().map(of).collect()
+        }
+        Err(error) => to_each(keys.len(), error),
+    }
+}
+
+/// Who holds the keys, by digest. A row that cannot be read does not hold up the others.
+async fn key_holders(
+    pool: &PgPool,
+    keys: &[SecretDigest],
+) -> Result<HashMap<Vec<u8>, Result<KeyHolder>>> {
+    let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
+    let found = sqlx::query(AssertSqlSafe(accounts::key_holders("k.digest = ANY ($1)")))
+        .bind(keys)
+        .fetch_all(pool)
+        .await?;
+    let found = found.iter();
+    found
+        .map(|found| Ok((found.get("digest")?, accounts::key_holder(found))))
+        .collect()
+}
