@@ -112,8 +112,8 @@ impl ApiError {
         }
     }
 
-    /// The code, from the contract's table (section 3). Errors that the table does not name have
-    /// `invalid_request` if the request causes them, else `internal_error`.
+    /// The code, from the table in `docs/contract.md`, "Making music". Errors that the table does not
+    /// name have `invalid_request` if the request causes them, else `internal_error`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => "invalid_token",
