@@ -8,10 +8,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use e2e::{Kind, kill_a_worker, on, setup};
 use harness::client::{Client, SONG, http};
+use harness::cluster::Cluster;
 use harness::rabbitmq::RabbitMq;
-use harness::stack::{Kind, Setup, Stack};
-use harness::suite::{on, run_at_once};
+use harness::suite::run_at_once;
 use harness::wait::{eventually, in_time};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ const STATISTICS: Duration = Duration::from_secs(30);
 fn main() -> ExitCode {
     let upstream = ["--song-time", "3s..15s", "--faults", FAULTS];
     let limit = Duration::from_mins(2) + Duration::from_millis(150) * count(tasks());
-    let setup = Setup::default()
+    let setup = setup()
         .upstreams(&[("unreliable", &upstream)])
         .env("POLL_INITIAL_DELAY", "2s")
         .env("POLL_MAX_DELAY", "5s")
@@ -42,13 +43,13 @@ fn main() -> ExitCode {
             Kind::Separate,
             "every task ends, and the books balance, while the upstream errs",
             setup.clone(),
-            async |stack: &mut Stack| big_run(stack, false).await,
+            async |cluster: &Cluster| big_run(cluster, false).await,
         ),
         on(
             Kind::Separate,
             "every task ends, and the books balance, while a worker is killed",
             setup,
-            async |stack: &mut Stack| big_run(stack, true).await,
+            async |cluster: &Cluster| big_run(cluster, true).await,
         ),
     ];
     run_at_once(scenarios, at_once)
@@ -62,14 +63,14 @@ fn tasks() -> usize {
     number.expect("E2E_TASKS takes a whole number above 0")
 }
 
-async fn big_run(stack: &mut Stack, kill: bool) {
+async fn big_run(cluster: &Cluster, kill: bool) {
     let wanted = tasks();
     let quota = amount(wanted) * SONG;
-    let user = stack.user("ann", quota).await;
-    let rabbitmq = stack.rabbitmq.clone().expect("it is RabbitMQ");
+    let user = cluster.user("ann", quota).await;
+    let rabbitmq = cluster.rabbitmq().clone();
     topology_as_in_the_contract(&rabbitmq).await;
     if !kill {
-        names_as_in_the_contract(stack, &rabbitmq).await;
+        names_as_in_the_contract(cluster, &rabbitmq).await;
     }
 
     let started = Instant::now();
@@ -79,7 +80,7 @@ async fn big_run(stack: &mut Stack, kill: bool) {
         (ids, started.elapsed())
     };
     let (ids, submitted) = if kill {
-        let (submitted, ()) = tokio::join!(submitting, kill_in_the_middle(stack, &user, wanted));
+        let (submitted, ()) = tokio::join!(submitting, kill_in_the_middle(cluster, &user, wanted));
         submitted
     } else {
         submitting.await
@@ -88,10 +89,10 @@ async fn big_run(stack: &mut Stack, kill: bool) {
     let ends = user.ends_of(&ids, limit).await;
     let took = started.elapsed();
 
-    let counts = stack.upstream().counts().await;
+    let counts = cluster.upstream().counts().await;
     let (successes, unknown) = check_ends(&ends, &counts, kill);
     assert_eq!(
-        stack.quota("ann").await,
+        cluster.quota("ann").await,
         (quota - amount(successes) * SONG, amount(successes) * SONG)
     );
     assert_eq!(counts["submits"]["accepted_twice"], 0, "{counts}");
@@ -103,7 +104,7 @@ async fn big_run(stack: &mut Stack, kill: bool) {
     assert_eq!(page["total"], successes);
     queues_are_empty(&rabbitmq).await;
 
-    let figures = Figures::of(stack, &counts).await;
+    let figures = Figures::of(cluster, &counts).await;
     println!(
         "\n{wanted} tasks{}: {:.1} s ({:.1} tasks/s), all submitted after {:.1} s\n  \
          {successes} SUCCESS, {} FAILURE ({unknown} of them with an unknown outcome)\n  \
@@ -131,7 +132,7 @@ async fn big_run(stack: &mut Stack, kill: bool) {
 }
 
 /// Kills a worker when a quarter of the tasks has ended, and starts another.
-async fn kill_in_the_middle(stack: &mut Stack, user: &Client, wanted: usize) {
+async fn kill_in_the_middle(cluster: &Cluster, user: &Client, wanted: usize) {
     let quarter = wanted / 4;
     eventually(
         Duration::from_mins(5),
@@ -143,8 +144,8 @@ async fn kill_in_the_middle(stack: &mut Stack, user: &Client, wanted: usize) {
         },
     )
     .await;
-    stack.kill_a_worker().await;
-    stack.serve().await;
+    kill_a_worker(cluster).await;
+    cluster.serve().await;
 }
 
 /// Checks that every task that failed did so for a reason that was ordered; returns how many
@@ -244,14 +245,14 @@ fn dead_letters_as_designed(queue: &Value) {
 }
 
 /// Connections and consumers, by the process they belong to.
-async fn names_as_in_the_contract(stack: &Stack, rabbitmq: &RabbitMq) {
+async fn names_as_in_the_contract(cluster: &Cluster, rabbitmq: &RabbitMq) {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a host has a name");
     let host = host.trim();
-    let api = stack.api.as_ref().expect("it runs").pid();
+    let api = cluster.apis[0].pid().await.expect("it runs");
     let mut connections = vec![format!("task-center/api/{host}/{api}/publish")];
     let mut consumers = Vec::new();
-    for worker in &stack.workers {
-        let pid = worker.pid();
+    for worker in &cluster.workers {
+        let pid = worker.pid().await.expect("it runs");
         for role in ["publish", "consume"] {
             connections.push(format!("task-center/worker/{host}/{pid}/{role}"));
         }
@@ -323,10 +324,10 @@ struct Figures {
 }
 
 impl Figures {
-    async fn of(stack: &mut Stack, counts: &Value) -> Self {
+    async fn of(cluster: &Cluster, counts: &Value) -> Self {
         let mut text = String::new();
-        for worker in &mut stack.workers {
-            let url = format!("{}/metrics", worker.url().await);
+        for worker in &cluster.workers {
+            let url = format!("{}/metrics", worker.url);
             let answer = http().get(url).send().await.expect("the worker answers");
             text.push_str(&answer.text().await.expect("figures are a text"));
         }

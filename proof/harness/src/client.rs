@@ -1,4 +1,4 @@
-//! A user with an access token and an API key, over HTTP. It knows nothing but the public API.
+//! A user with an access token and an API key, who uses the public HTTP API.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::wait::{EVERY, eventually};
 
-/// The price of a song that nobody changed.
+/// The default price of a song.
 pub const SONG: i64 = 150_000;
-/// The price of lyrics that nobody changed.
+/// The default price of lyrics.
 pub const LYRICS: i64 = 5_000;
 
-/// Everything that any client of a stack was answered.
-pub type Heard = Arc<Mutex<Vec<String>>>;
-/// Where the API is: it may move when it starts again.
+/// The headers and bodies of all answers to the clients that share this.
+pub type Answers = Arc<Mutex<Vec<String>>>;
+/// An address that can change.
 pub type Base = Arc<Mutex<String>>;
 
-/// What speaks HTTP, without a proxy between.
+/// A client of HTTP that uses no proxy of the environment.
 pub fn http() -> reqwest::Client {
     // reqwest asks for the process's TLS backend; an error means that one is set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -40,11 +40,11 @@ pub struct Client {
     pub token: String,
     /// For `/suno/*`.
     pub key: String,
-    /// Where the API is.
+    /// Where the API is, `http://host:port`: it may move when it starts again.
     pub base: Base,
     /// What was answered.
-    pub heard: Heard,
-    /// What speaks HTTP.
+    pub heard: Answers,
+    /// What sends the requests.
     pub http: reqwest::Client,
 }
 
@@ -80,8 +80,8 @@ impl Client {
         self.submit("music", &body).await.task_id()
     }
 
-    /// Submits many songs, sixteen at once, as a patient client does: one that is told that we are
-    /// busy is sent again under its idempotency key. Returns the tasks' ids in the order of `titles`.
+    /// Submits songs, sixteen at once, and retries with an idempotency key while the API answers 503.
+    /// Returns the tasks' ids in the order of `titles`.
     pub async fn songs(&self, titles: &[String]) -> Vec<String> {
         let patient = async |title: &String| {
             let body = json!({"title": title, "prompt": "la"});
@@ -190,8 +190,8 @@ impl Client {
         let status = response.status().as_u16();
         let headers = format!("{:?}", response.headers());
         let text = response.text().await.expect("the API answers with a text");
-        let mut heard = self.heard.lock().expect("nobody panicked");
-        heard.extend([headers, text.clone()]);
+        let mut answers = self.heard.lock().expect("nobody panicked");
+        answers.extend([headers, text.clone()]);
         Answer {
             status,
             json: serde_json::from_str(&text).unwrap_or_default(),

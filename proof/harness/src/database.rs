@@ -39,14 +39,14 @@ impl Database {
 
     /// Its `DATABASE_URL`.
     pub fn url(&self) -> String {
-        self.options().to_url_lossy().into()
+        url(&self.options())
     }
 
     /// Its `DATABASE_URL` by way of `host:port`, a proxy.
     pub fn url_through(&self, address: &str) -> String {
         let (host, port) = address.rsplit_once(':').expect("an address has a port");
         let port = port.parse().expect("a port is a number");
-        self.options().host(host).port(port).to_url_lossy().into()
+        url(&self.options().host(host).port(port))
     }
 
     /// Connects, as soon as the server answers. Panics after two minutes.
@@ -77,6 +77,17 @@ impl Database {
         let name = self.name;
         execute(&self.server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }
+}
+
+/// A URL that programs of `PostgreSQL` take, too: without what only sqlx knows.
+fn url(options: &PgConnectOptions) -> String {
+    let mut url = options.to_url_lossy();
+    let query = url.query().unwrap_or_default();
+    let known = query.split('&');
+    let known = known.filter(|pair| !pair.starts_with("statement-cache-capacity="));
+    let known = known.collect::<Vec<_>>().join("&");
+    url.set_query(Some(&known));
+    url.into()
 }
 
 async fn execute(options: &PgConnectOptions, sql: &str) {

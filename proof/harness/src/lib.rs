@@ -9,7 +9,7 @@
 //! | [`proxy`] | a TCP proxy that delays, cuts, resets, swallows, and stops at chosen bytes |
 //! | [`programs`], [`process`] | our programs, and a process of one of them |
 //! | [`proc`] | the processor time and memory of a process |
-//! | [`stack`] | the programs of one scenario, started, killed, stopped, and started again |
+//! | [`cluster`] | a task center of its own for one test: processes, database, queues, upstreams |
 //! | [`upstream`] | the simulated upstream, what it counted and what it can be told |
 //! | [`operator`] | the command line |
 //! | [`client`] | a user with an access token and an API key, over HTTP |
@@ -17,15 +17,12 @@
 //! | [`spread`] | counters, durations and percentiles |
 //! | [`folder`], [`wait`] | a folder that is removed when dropped; waiting for a condition |
 //!
-//! | variable | meaning |
-//! |---|---|
-//! | `E2E_TASKS` | how many tasks the big run takes (300) |
-//! | `E2E_RUST_LOG` | `RUST_LOG` of the programs (`info`) |
-//! | `E2E_KEEP` | if set, the folders with all logs stay |
+//! The variable `KEEP_LOGS`, if set, keeps the folders of clusters with all their logs.
 //!
 //! The harness panics where a test would: its panics are what a failed test prints.
 
 pub mod client;
+pub mod cluster;
 pub mod database;
 pub mod folder;
 pub mod operator;
@@ -36,7 +33,6 @@ pub mod proxy;
 pub mod rabbitmq;
 pub mod servers;
 pub mod spread;
-pub mod stack;
 pub mod suite;
 pub mod upstream;
 pub mod wait;

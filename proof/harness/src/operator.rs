@@ -1,4 +1,4 @@
-//! The command line, as operators and scripts use it.
+//! The command line of our programs, as operators and scripts use it.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::process::Launch;
 /// How long a command may take.
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// Runs commands of one program, on one environment.
+/// Runs commands of one program in one environment.
 #[derive(Debug, Clone)]
 pub struct Operator(pub Launch);
 
-/// What a command left behind.
+/// How a command ended.
 #[derive(Debug)]
 pub struct Done {
     /// Its exit code; -1 if a signal ended it.
     pub code: i32,
-    /// Its answer.
+    /// What it printed.
     pub stdout: String,
-    /// Its complaints.
+    /// What it complained of.
     pub stderr: String,
 }
 
@@ -51,7 +51,7 @@ impl Operator {
         })
     }
 
-    /// Makes a channel, which must succeed; `more` are arguments beside. Returns the answer.
+    /// Makes a channel, with `more` arguments, which must succeed. Returns the answer.
     pub async fn create_channel(&self, name: &str, url: &str, key: &str, more: &[&str]) -> Value {
         let create = ["channel", "create", "--name", name];
         let create = [&create[..], &["--base-url", url, "--key", key], more].concat();

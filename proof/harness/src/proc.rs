@@ -1,4 +1,4 @@
-//! What a process used, as `/proc` tells.
+//! The processor time and the memory of a process, from `/proc`.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::servers::daemon::tree;
 /// Processor time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// Processor time of all its threads, in user and kernel.
+    /// Processor time of all its threads, in user mode and in the kernel.
     pub cpu: Duration,
-    /// Memory it has now, MiB.
+    /// Resident memory now, MiB.
     pub resident_mib: f64,
-    /// The most memory it had, MiB.
+    /// The most resident memory so far, MiB.
     pub peak_mib: f64,
 }
 
@@ -19,7 +19,7 @@ pub struct Usage {
 const TICK: Duration = Duration::from_millis(10);
 
 impl Usage {
-    /// Of the process with this id. Panics if there is none.
+    /// Reads the usage of a process. Panics if there is none with this id.
     pub fn of(pid: u32) -> Self {
         let read = |file: &str| {
             let path = format!("/proc/{pid}/{file}");
@@ -39,17 +39,17 @@ impl Usage {
         }
     }
 
-    /// The processor time of a process and of all that it started and that still runs: a server
-    /// that forks. Those that ended are counted in their parents.
+    /// The processor time of a process, of all processes below it that still run, and of those that
+    /// ended: the kernel adds those to their parents.
     pub fn cpu_of_family(pid: u32) -> Duration {
-        // One may end just now.
+        // A process may end meanwhile.
         let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
         let stats = tree(pid).into_iter().filter_map(stat);
         stats.map(|stat| cpu_with_ended_children(&stat)).sum()
     }
 }
 
-/// Processor time by `count`, in microseconds.
+/// Processor time divided by `count`, in microseconds.
 pub fn micros_each(cpu: Duration, count: f64) -> f64 {
     cpu.as_secs_f64() * 1e6 / count
 }

@@ -1,4 +1,4 @@
-//! One process: its words, its signals, its end.
+//! A process of one of our programs: what it prints, its signals, its end.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::programs::Program;
 /// How long a process may take to serve.
 const START: Duration = Duration::from_mins(1);
 
-/// What a program is started with. It gets no other variable of ours than `PATH` and `TMPDIR`.
+/// What a program is started with. Of our own environment it gets `PATH` and `TMPDIR` only.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The program.
@@ -27,7 +27,7 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
-    /// Its current folder, in which a `.env` would be read.
+    /// Its current folder, where it reads `.env`, and where its logs are written.
     pub folder: PathBuf,
 }
 
@@ -38,11 +38,11 @@ pub struct Process {
     child: Child,
     pid: u32,
     url: watch::Receiver<Option<String>>,
-    words: PathBuf,
+    output: PathBuf,
     log: PathBuf,
 }
 
-/// What can be done to a process from outside.
+/// A signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM: stop in order.
@@ -53,11 +53,11 @@ pub enum Signal {
     HangUp,
     /// SIGQUIT: `PostgreSQL`'s immediate shutdown.
     Quit,
-    /// SIGKILL: no longer be.
+    /// SIGKILL.
     Kill,
-    /// SIGSTOP: stand still.
+    /// SIGSTOP: freeze.
     Freeze,
-    /// SIGCONT: go on.
+    /// SIGCONT: continue after a freeze.
     Thaw,
 }
 
@@ -102,7 +102,7 @@ impl Launch {
         self
     }
 
-    /// The command, to be run by hand.
+    /// The command, for callers that wait for its output.
     pub fn command(&self) -> Command {
         let program = match &self.programs {
             Some(folder) => folder.join(self.program.name()),
@@ -124,9 +124,9 @@ impl Launch {
         command
     }
 
-    /// Starts it. What it prints is kept in files of its folder that begin with `name`.
+    /// Starts it. Its output goes to `name.out` and `name.log` in its folder.
     pub fn start(&self, name: &str) -> Process {
-        let words = self.folder.join(format!("{name}.out"));
+        let output = self.folder.join(format!("{name}.out"));
         let log = self.folder.join(format!("{name}.log"));
         let stderr = File::options().create(true).append(true).open(&log);
         let mut child = self
@@ -135,26 +135,26 @@ impl Launch {
             .stderr(stderr.expect("the folder takes a log"))
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.name()));
-        let (heard, url) = watch::channel(None);
+        let (found, url) = watch::channel(None);
         let stdout = child.stdout.take().expect("it is piped");
-        tokio::spawn(listen(stdout, words.clone(), heard));
+        tokio::spawn(listen(stdout, output.clone(), found));
         Process {
             name: name.to_owned(),
             pid: child.id().expect("it has just been started"),
             child,
             url,
-            words,
+            output,
             log,
         }
     }
 }
 
-/// Writes down what a process says, and notes where it listens.
-async fn listen(stdout: ChildStdout, words: PathBuf, url: watch::Sender<Option<String>>) {
+/// Copies what a process prints to a file, and remembers where it listens.
+async fn listen(stdout: ChildStdout, output: PathBuf, url: watch::Sender<Option<String>>) {
     let mut file = tokio::fs::File::options()
         .create(true)
         .append(true)
-        .open(words)
+        .open(output)
         .await
         .expect("the folder takes a file");
     let mut lines = BufReader::new(stdout).lines();
@@ -169,7 +169,7 @@ async fn listen(stdout: ChildStdout, words: PathBuf, url: watch::Sender<Option<S
 }
 
 impl Process {
-    /// What the harness calls it.
+    /// The name it was started with.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -179,17 +179,17 @@ impl Process {
         self.pid
     }
 
-    /// Where it listens, once it says so. Panics if it ends before.
+    /// The URL that it prints once it listens. Panics if it ends before.
     pub async fn url(&mut self) -> String {
-        let heard = timeout(START, self.url.wait_for(Option::is_some)).await;
-        let Ok(heard) = heard.map(|heard| heard.ok().and_then(|url| url.clone())) else {
+        let found = timeout(START, self.url.wait_for(Option::is_some)).await;
+        let Ok(found) = found.map(|found| found.ok().and_then(|url| url.clone())) else {
             panic!("{} did not listen in time", self.name);
         };
-        heard
+        found
             .unwrap_or_else(|| panic!("{} ended before it listened:\n{}", self.name, self.tail(20)))
     }
 
-    /// Where it listens, if it says so by now.
+    /// The URL that it has printed, if it listens by now.
     pub fn url_so_far(&self) -> Option<String> {
         self.url.borrow().clone()
     }
@@ -233,8 +233,8 @@ impl Process {
     }
 
     /// What it printed so far.
-    pub fn words(&self) -> String {
-        std::fs::read_to_string(&self.words).unwrap_or_default()
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap_or_default()
     }
 
     /// What it logged so far.

@@ -1,4 +1,4 @@
-//! Where the programs are: beside the tests that run them.
+//! The programs of the workspace, which lie beside the tests that run them.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ impl Program {
         }
     }
 
-    /// Its file, `target/<profile>/<name>`.
+    /// Its file, `target/<profile>/<name>`. Panics if it is not built.
     pub fn path(self) -> PathBuf {
         let ours = std::env::current_exe().expect("the system says where we are");
         // A test lies in target/<profile>/deps, a program in target/<profile>.

@@ -1,5 +1,6 @@
 //! What an operator sees in `RabbitMQ`'s management API.
 
+use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
@@ -19,7 +20,7 @@ pub struct RabbitMq {
 impl RabbitMq {
     /// The part that begins with `prefix`.
     pub fn new(servers: &ServerUrls, prefix: &str) -> Self {
-        // As it stands in the address, escapes included; the empty one is the broker's default.
+        // Escapes stay as they are; an empty path means the broker's default.
         let virtual_host = match servers.amqp.path().trim_start_matches('/') {
             "" => "%2f",
             named => named,
@@ -57,7 +58,7 @@ impl RabbitMq {
         all.into_iter().filter(ours).collect()
     }
 
-    /// The names that all connections to the broker gave themselves.
+    /// The names of all connections to the broker, as their programs set them.
     pub async fn connection_names(&self) -> Vec<String> {
         let all = self.list("connections").await;
         all.iter()
@@ -66,13 +67,14 @@ impl RabbitMq {
             .collect()
     }
 
-    /// The first message that no worker could handle, if there is one. Unlike the figures of the
-    /// management API, which are seconds old, this is true now.
+    /// The first parked message, if there is one. The statistics of the management API are seconds
+    /// old; this is not.
     pub async fn parked(&self) -> Option<Value> {
         self.messages("parking", 1).await.into_iter().next()
     }
 
-    /// The first messages of a queue, `most` of them; they stay there. Each look counts as a delivery.
+    /// At most `most` messages from the head of a queue, where they stay. Each call counts as a
+    /// delivery.
     pub async fn messages(&self, queue: &str, most: usize) -> Vec<Value> {
         let path = format!("queues/{}/{}{queue}/get", self.virtual_host, self.prefix);
         let order = json!({"count": most, "ackmode": "ack_requeue_true", "encoding": "auto"});
@@ -82,8 +84,8 @@ impl RabbitMq {
         answer.json().await.expect("it answers with a list")
     }
 
-    /// Publishes a message by hand, which a queue must take. `encoding` of the `payload`: `string` or
-    /// `base64`.
+    /// Publishes a message, which must be routed to a queue. The `encoding` of the `payload` is `string`
+    /// or `base64`.
     pub async fn publish(&self, exchange: &str, key: &str, payload: &str, encoding: &str) {
         let path = format!(
             "exchanges/{}/{}{exchange}/publish",
@@ -98,13 +100,13 @@ impl RabbitMq {
         assert_eq!(answer["routed"], true, "{payload} came into no queue");
     }
 
-    /// Throws away what waits in a queue.
+    /// Purges a queue.
     pub async fn purge(&self, queue: &str) {
         let contents = format!("{}{queue}/contents", self.prefix);
         self.delete("queues", &contents).await;
     }
 
-    /// Deletes a queue with what waits in it.
+    /// Deletes a queue with its messages.
     pub async fn delete_queue(&self, queue: &str) {
         self.delete("queues", &format!("{}{queue}", self.prefix))
             .await;
@@ -129,13 +131,12 @@ impl RabbitMq {
         assert!(status.is_success(), "{path}: {status}");
     }
 
-    /// Deletes the queues and exchanges.
+    /// Deletes all queues and exchanges.
     pub async fn delete_all(&self) {
         for kind in ["queues", "exchanges"] {
-            for found in self.ours(kind, "name").await {
-                let name = found["name"].as_str().unwrap_or_default();
-                self.delete(kind, name).await;
-            }
+            let all = self.ours(kind, "name").await;
+            let names = all.iter().filter_map(|found| found["name"].as_str());
+            join_all(names.map(|name| self.delete(kind, name))).await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! The simulated upstream: what it counted, and what it can be told (`simulator/README.md`).
+//! The simulated upstream, through its control API (`simulator/README.md`).
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::programs::Program;
 /// A simulator in a process of its own.
 #[derive(Debug)]
 pub struct Upstream {
-    /// What its channel is called.
+    /// The name of its channel.
     pub name: String,
-    /// The key that it asks for.
+    /// The key that it requires.
     pub key: String,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     process: Process,
     http: reqwest::Client,
 }
 
 impl Upstream {
-    /// Starts one that asks for a key, with `arguments` beside.
+    /// Starts a simulator that requires a new key, with more `arguments`.
     pub async fn start(name: &str, folder: &Path, arguments: &[&str]) -> Self {
         let key = format!("key-of-{name}-{}", crate::folder::unique());
         let always = ["--bind", "127.0.0.1:0", "--key", &key];
@@ -41,18 +41,18 @@ impl Upstream {
         }
     }
 
-    /// What it was asked, accepted, and what went wrong.
+    /// The numbers of requests, of accepted submits and of faults.
     pub async fn counts(&self) -> Value {
         self.ask(Method::GET, "counts", None).await
     }
 
-    /// How often a title was asked for and accepted, and the latest submits with their bodies.
+    /// The numbers of submits and of accepted submits with a title, and the latest with their bodies.
     pub async fn submits(&self, title: &str) -> Value {
         self.ask(Method::GET, &of_title("submits", title), None)
             .await
     }
 
-    /// How often a title was asked for, and how often accepted.
+    /// The numbers of submits and of accepted submits with a title.
     pub async fn asked_and_accepted(&self, title: &str) -> (u64, u64) {
         let submits = self.submits(title).await;
         let number = |name: &str| submits[name].as_u64().expect("a count is a number");
@@ -74,13 +74,13 @@ impl Upstream {
         all
     }
 
-    /// The tasks of a title.
+    /// The tasks with a title.
     pub async fn tasks(&self, title: &str) -> Vec<Value> {
         let tasks = self.ask(Method::GET, &of_title("tasks", title), None).await;
         tasks.as_array().expect("tasks are a list").clone()
     }
 
-    /// The ids of all its tasks, a hundred at most.
+    /// The ids of its tasks, at most a hundred.
     pub async fn ids(&self) -> Vec<String> {
         let tasks = self.ask(Method::GET, "tasks", None).await;
         let tasks = tasks.as_array().expect("tasks are a list");
@@ -88,18 +88,18 @@ impl Upstream {
         ids.map(str::to_owned).collect()
     }
 
-    /// Ends tasks now: those that `selector` names, or all.
+    /// Ends the tasks that `selector` selects, or all tasks, now.
     pub async fn finish(&self, selector: Value) {
         self.ask(Method::POST, "finish", Some(selector)).await;
     }
 
-    /// Makes a series of tasks without a submit each; returns when they were born, ms since 1970.
+    /// Makes a series of tasks without submits. Returns when they were made, ms since 1970.
     pub async fn make(&self, order: Value) -> i64 {
         let made = self.ask(Method::POST, "tasks", Some(order)).await;
         made["born"].as_i64().expect("a time is a number")
     }
 
-    /// Replaces all faults of the run.
+    /// Replaces all faults.
     pub async fn set_faults(&self, faults: Value) {
         self.ask(Method::PUT, "faults", Some(faults)).await;
     }
@@ -109,7 +109,7 @@ impl Upstream {
         self.process.pid()
     }
 
-    /// Stops it. One that hangs on purpose takes a moment.
+    /// Stops it in order; a simulator that hangs on purpose takes a moment.
     pub async fn stop(self) {
         self.process.stop(Duration::from_secs(10)).await;
     }

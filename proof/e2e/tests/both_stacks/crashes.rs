@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use e2e::{Kind, kill_a_worker, on, on_both, setup};
 use harness::client::{Client, SONG};
+use harness::cluster::{Cluster, Setup};
 use harness::process::Signal;
-use harness::stack::{Kind, Setup, Stack};
-use harness::suite::{on, on_both};
 use harness::wait::eventually;
 use libtest_mimic::Trial;
 
@@ -19,13 +19,13 @@ const RECOVERY: Duration = Duration::from_mins(3);
 
 pub fn scenarios() -> Vec<Trial> {
     let slow = ["--submit-latency", "100ms..1500ms", "--song-time", "1s..4s"];
-    let setup = Setup::default()
+    let setup = setup()
         .upstreams(&[("first", &slow)])
         .env("UPSTREAM_SUBMIT_TIMEOUT", "5s")
         .limit(Duration::from_secs(150));
     let patient = Setup {
         workers: 1,
-        ..Setup::default().env("UPSTREAM_SUBMIT_TIMEOUT", "2m")
+        ..e2e::setup().env("UPSTREAM_SUBMIT_TIMEOUT", "2m")
     };
     let mut scenarios: Vec<Trial> = [
         on_both(
@@ -61,40 +61,38 @@ pub fn scenarios() -> Vec<Trial> {
     scenarios
 }
 
-async fn killed_worker(stack: &mut Stack) {
-    let (user, ids) = songs_under_way(stack).await;
-    stack.kill_a_worker().await;
-    stack.serve().await;
-    all_end(stack, &user, &ids).await;
+async fn killed_worker(cluster: &Cluster) {
+    let (user, ids) = songs_under_way(cluster).await;
+    kill_a_worker(cluster).await;
+    cluster.serve().await;
+    all_end(cluster, &user, &ids).await;
 }
 
-async fn killed_at_once(stack: &mut Stack) {
-    let (user, ids) = songs_under_way(stack).await;
-    stack.kill_all().await;
-    stack.serve().await;
-    all_end(stack, &user, &ids).await;
+async fn killed_at_once(cluster: &Cluster) {
+    let (user, ids) = songs_under_way(cluster).await;
+    cluster.kill().await;
+    cluster.serve().await;
+    all_end(cluster, &user, &ids).await;
 }
 
-async fn graceful_stop(stack: &mut Stack) {
-    let (user, ids) = songs_under_way(stack).await;
-    stack.stop().await;
-    stack.serve().await;
-    let successes = all_end(stack, &user, &ids).await;
+async fn graceful_stop(cluster: &Cluster) {
+    let (user, ids) = songs_under_way(cluster).await;
+    cluster.stop().await;
+    cluster.serve().await;
+    let successes = all_end(cluster, &user, &ids).await;
     assert_eq!(successes, SONGS, "a stop in order costs nothing");
 }
 
-async fn second_signal(stack: &mut Stack) {
-    let user = stack.user("ann", SONG).await;
+async fn second_signal(cluster: &Cluster) {
+    let user = cluster.user("ann", SONG).await;
     user.song("Silence sim:hang-after").await;
     eventually(SOON, "the submit to be under way", async || {
-        let counts = stack.upstream().counts().await;
+        let counts = cluster.upstream().counts().await;
         (counts["submits"]["accepted"] == 1).then_some(())
     })
     .await;
-    let mut worker = match stack.kind {
-        Kind::Separate => stack.workers.remove(0),
-        Kind::OneProcess => stack.api.take().expect("it runs"),
-    };
+    let node = cluster.workers.first().unwrap_or(&cluster.apis[0]);
+    let mut worker = node.take().await.give().expect("it runs");
     worker.signal(Signal::Terminate).await;
     eventually(SOON, "the stop to wait", async || {
         let waits = worker.log().contains("waiting for upstreams");
@@ -107,14 +105,14 @@ async fn second_signal(stack: &mut Stack) {
     assert_eq!(ended.code(), Some(143), "{ended}");
 }
 
-async fn frozen_worker(stack: &mut Stack) {
-    let (user, ids) = songs_under_way(stack).await;
-    stack.workers[0].signal(Signal::Freeze).await;
-    let successes = all_end(stack, &user, &ids).await;
+async fn frozen_worker(cluster: &Cluster) {
+    let (user, ids) = songs_under_way(cluster).await;
+    cluster.workers[0].signal(Signal::Freeze).await;
+    let successes = all_end(cluster, &user, &ids).await;
     let before = user.tasks(&ids).await;
-    stack.workers[0].signal(Signal::Thaw).await;
+    cluster.workers[0].signal(Signal::Thaw).await;
 
-    let health = format!("{}/readyz", stack.workers[0].url().await);
+    let health = format!("{}/readyz", cluster.workers[0].url);
     eventually(SOON, "the worker to be ready again", async || {
         let answer = harness::client::http().get(&health).send().await.ok()?;
         answer.status().is_success().then_some(())
@@ -124,14 +122,14 @@ async fn frozen_worker(stack: &mut Stack) {
     user.end_of(&one_more, SOON).await;
     assert_eq!(user.tasks(&ids).await, before, "nothing that ended changes");
     let spent = i64::try_from(successes + 1).expect("it is small") * SONG;
-    assert_eq!(stack.quota("ann").await.1, spent);
+    assert_eq!(cluster.quota("ann").await.1, spent);
 }
 
 /// Submits songs, and comes back when some of them are at the upstream, some on their way there, and
 /// none has ended.
-async fn songs_under_way(stack: &mut Stack) -> (Client, Vec<String>) {
+async fn songs_under_way(cluster: &Cluster) -> (Client, Vec<String>) {
     let quota = i64::try_from(SONGS + 1).expect("it is small") * SONG;
-    let user = stack.user("ann", quota).await;
+    let user = cluster.user("ann", quota).await;
     let titles: Vec<String> = (0..SONGS).map(|number| format!("Song {number}")).collect();
     let ids = user.songs(&titles).await;
     eventually(SOON, "some songs at the upstream", async || {
@@ -145,7 +143,7 @@ async fn songs_under_way(stack: &mut Stack) -> (Client, Vec<String>) {
 
 /// Waits until all have ended: in SUCCESS, or in FAILURE where a worker died between sending and
 /// recording. Checks the money, and returns how many succeeded.
-async fn all_end(stack: &Stack, user: &Client, ids: &[String]) -> usize {
+async fn all_end(cluster: &Cluster, user: &Client, ids: &[String]) -> usize {
     let tasks = user.ends_of(ids, RECOVERY).await;
     let failed = tasks.iter().filter(|task| task["status"] == "FAILURE");
     let mut failures = 0;
@@ -157,8 +155,8 @@ async fn all_end(stack: &Stack, user: &Client, ids: &[String]) -> usize {
     let successes = ids.len() - failures;
     assert!(successes >= ids.len() / 4, "only {successes} succeeded");
     let spent = i64::try_from(successes).expect("it is small") * SONG;
-    assert_eq!(stack.quota("ann").await.1, spent);
-    let counts = stack.upstream().counts().await;
+    assert_eq!(cluster.quota("ann").await.1, spent);
+    let counts = cluster.upstream().counts().await;
     assert_eq!(counts["submits"]["accepted_twice"], 0, "{counts}");
     successes
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use e2e::{on_both, setup};
 use harness::client::{SONG, is_terminal};
-use harness::stack::{Setup, Stack};
-use harness::suite::on_both;
+use harness::cluster::Cluster;
 use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -17,12 +17,12 @@ pub fn scenarios() -> Vec<Trial> {
     [
         on_both(
             "a song that is made after its deadline changes nothing about the money",
-            &Setup::default().env("TASK_TIMEOUT", "4s").limit(late_limit),
+            &setup().env("TASK_TIMEOUT", "4s").limit(late_limit),
             late,
         ),
         on_both(
             "a status that nobody knows is no end until the deadline is",
-            &Setup::default().env("TASK_TIMEOUT", "10s"),
+            &setup().env("TASK_TIMEOUT", "10s"),
             unknown_statuses,
         ),
     ]
@@ -31,17 +31,17 @@ pub fn scenarios() -> Vec<Trial> {
     .collect()
 }
 
-async fn late(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn late(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let title = "Too Late sim:takes=1h";
     let id = user.song(title).await;
     let reason = failure(&user, &id).await;
     assert!(reason.contains("deadline"), "{reason}");
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
     let before = user.listed(&id).await;
 
-    stack.upstream().finish(json!({ "title": title })).await;
-    let operator = stack.operator();
+    cluster.upstream().finish(json!({ "title": title })).await;
+    let operator = cluster.operator();
     eventually(
         Duration::from_secs(90),
         "the late result in the history",
@@ -60,11 +60,11 @@ async fn late(stack: &mut Stack) {
         before,
         "the user's task stays as it was"
     );
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
 }
 
-async fn unknown_statuses(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn unknown_statuses(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let mut tasks = Vec::new();
     for fault in ["unknown", "weird-status", "empty-status", "stuck"] {
         let title = format!("Odd sim:{fault}");
@@ -72,7 +72,7 @@ async fn unknown_statuses(stack: &mut Stack) {
     }
     for (id, title) in &tasks {
         eventually(SOON, "a poll", async || {
-            let tasks = stack.upstream().tasks(title).await;
+            let tasks = cluster.upstream().tasks(title).await;
             let asked = tasks.first()?["asked"].as_u64()?;
             (asked > 0).then_some(())
         })
@@ -80,10 +80,10 @@ async fn unknown_statuses(stack: &mut Stack) {
         let task = user.task(id).await;
         assert!(!is_terminal(&task), "it was asked once, and is {task}");
     }
-    assert_eq!(stack.quota("ann").await, (6 * SONG, 4 * SONG));
+    assert_eq!(cluster.quota("ann").await, (6 * SONG, 4 * SONG));
     for (id, _) in &tasks {
         let reason = failure(&user, id).await;
         assert!(reason.contains("deadline"), "{reason}");
     }
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
 }

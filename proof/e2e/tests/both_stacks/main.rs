@@ -12,7 +12,7 @@
 //! | `operations` | what operators see, and what they do |
 //!
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
-//! `Stack::check`.
+//! `e2e::check`.
 
 mod crashes;
 mod deadline;

@@ -2,23 +2,23 @@
 
 use std::time::UNIX_EPOCH;
 
+use e2e::{on_both, setup};
 use harness::client::{Client, LYRICS, SONG};
-use harness::stack::{QUICK, Setup, Stack};
-use harness::suite::on_both;
+use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::{fields, success};
 
 pub fn scenarios() -> Vec<Trial> {
-    let two = Setup::default().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
+    let two = setup().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
     [
         on_both(
             "a song succeeds with its clips and is listed as documented",
-            &Setup::default(),
+            &setup(),
             song,
         ),
-        on_both("lyrics succeed with their text", &Setup::default(), lyrics),
+        on_both("lyrics succeed with their text", &setup(), lyrics),
         on_both(
             "a continuation goes to the channel of its song under the upstream's id",
             &two,
@@ -30,9 +30,9 @@ pub fn scenarios() -> Vec<Trial> {
     .collect()
 }
 
-async fn song(stack: &mut Stack) {
-    let user = stack.user("ann", 1_000_000).await;
-    let (other, admin) = (stack.user("bob", 0).await, stack.admin("root").await);
+async fn song(cluster: &Cluster) {
+    let user = cluster.user("ann", 1_000_000).await;
+    let (other, admin) = (cluster.user("bob", 0).await, cluster.admin("root").await);
     let before = now();
     let body = json!({"title": "Rain on Tin", "tags": "folk", "prompt": "[Verse]\nRain",
                       "newer_than_us": {"a": [1, 2.50]}});
@@ -88,11 +88,11 @@ async fn song(stack: &mut Stack) {
     filters_hold(&user, &listed).await;
     nobody_elses_business(&other, &id).await;
 
-    let submits = stack.upstream().submits("Rain on Tin").await;
+    let submits = cluster.upstream().submits("Rain on Tin").await;
     let sent = &submits["latest"][0]["body"];
     assert_eq!(sent["mv"], "chirp-v3-0", "{sent}");
     assert_eq!(sent["newer_than_us"], body["newer_than_us"], "{sent}");
-    assert_eq!(stack.quota("ann").await, (1_000_000 - SONG, SONG));
+    assert_eq!(cluster.quota("ann").await, (1_000_000 - SONG, SONG));
 }
 
 /// Checks every field of `/api/task/self` but the times and the result; returns the item.
@@ -205,8 +205,8 @@ async fn nobody_elses_business(other: &Client, id: &str) {
     );
 }
 
-async fn lyrics(stack: &mut Stack) {
-    let user = stack.user("ann", 1_000_000).await;
+async fn lyrics(cluster: &Cluster) {
+    let user = cluster.user("ann", 1_000_000).await;
     let id = user.lyrics("a lullaby for a robot").await;
     let task = success(&user, &id).await;
     assert_eq!(task["action"], "LYRICS");
@@ -220,18 +220,18 @@ async fn lyrics(stack: &mut Stack) {
     );
     assert_eq!(listed["data"], task["data"]);
     assert_eq!(listed["quota"], LYRICS);
-    assert_eq!(stack.quota("ann").await, (1_000_000 - LYRICS, LYRICS));
+    assert_eq!(cluster.quota("ann").await, (1_000_000 - LYRICS, LYRICS));
 }
 
-async fn continuation(stack: &mut Stack) {
+async fn continuation(cluster: &Cluster) {
     let (user, other) = (
-        stack.user("ann", 10_000_000).await,
-        stack.user("bob", 10_000_000).await,
+        cluster.user("ann", 10_000_000).await,
+        cluster.user("bob", 10_000_000).await,
     );
     let first = user.song("First Half").await;
     let made = success(&user, &first).await;
     let mut maker = None;
-    for upstream in &stack.upstreams {
+    for upstream in cluster.channels.iter().map(|channel| &channel.upstream) {
         if let Some(task) = upstream.tasks("First Half").await.first() {
             maker = Some((upstream, task["task_id"].clone()));
         }
@@ -255,7 +255,7 @@ async fn continuation(stack: &mut Stack) {
     let not_theirs = other.submit("music", &more("Stolen Half")).await;
     assert_eq!(not_theirs.status, 400);
     assert_eq!(not_theirs.json["code"], "task_not_exist");
-    assert_eq!(stack.quota("bob").await, (10_000_000, 0));
+    assert_eq!(cluster.quota("bob").await, (10_000_000, 0));
 }
 
 fn now() -> i64 {

@@ -1,8 +1,8 @@
 //! What operators see, and what they do.
 
+use e2e::{Kind, on, on_both, setup};
 use harness::client::{SONG, http};
-use harness::stack::{Kind, Setup, Stack};
-use harness::suite::{on, on_both};
+use harness::cluster::{Cluster, Setup};
 use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{SOON, failure, success};
 pub fn scenarios() -> Vec<Trial> {
     let one = Setup {
         workers: 1,
-        ..Setup::default()
+        ..setup()
     };
     let mut scenarios: Vec<Trial> = [
         on_both("the figures tell what happened", &one, figures),
@@ -40,10 +40,10 @@ pub fn scenarios() -> Vec<Trial> {
 }
 
 /// What all processes of a stack show: every line that is no comment.
-async fn shown(stack: &mut Stack) -> Vec<String> {
+async fn shown(cluster: &Cluster) -> Vec<String> {
     let mut lines = Vec::new();
-    for process in stack.api.iter_mut().chain(&mut stack.workers) {
-        let url = format!("{}/metrics", process.url().await);
+    for node in cluster.nodes() {
+        let url = format!("{}/metrics", node.url);
         let answer = http().get(&url).send().await.expect("it answers");
         assert_eq!(answer.status().as_u16(), 200);
         let text = answer.text().await.expect("it is text");
@@ -61,18 +61,18 @@ async fn shown(stack: &mut Stack) -> Vec<String> {
 }
 
 /// Waits until a process shows each of `lines`.
-async fn shows(stack: &mut Stack, lines: &[&str]) {
+async fn shows(cluster: &Cluster, lines: &[&str]) {
     for line in lines {
         eventually(SOON, line, async || {
-            let shown = shown(stack).await;
+            let shown = shown(cluster).await;
             shown.iter().any(|shown| shown == line).then_some(())
         })
         .await;
     }
 }
 
-async fn figures(stack: &mut Stack) {
-    let user = stack.user("ann", 3 * SONG).await;
+async fn figures(cluster: &Cluster) {
+    let user = cluster.user("ann", 3 * SONG).await;
     let made = user.song("One").await;
     let delayed = user.song("Two sim:503x1").await;
     let refused = user.song("Three sim:refuse").await;
@@ -80,7 +80,7 @@ async fn figures(stack: &mut Stack) {
     success(&user, &delayed).await;
     failure(&user, &refused).await;
     shows(
-        stack,
+        cluster,
         &[
             "task_center_charges_total{action=\"song\"} 3",
             "task_center_refunds_total 1",
@@ -99,7 +99,7 @@ async fn figures(stack: &mut Stack) {
         ],
     )
     .await;
-    let shown = shown(stack).await;
+    let shown = shown(cluster).await;
     for begin in [
         "task_center_upstream_calls_total{channel=\"first\",call=\"submit\",outcome=\"ok\"} 2",
         "task_center_upstream_call_seconds_bucket{channel=\"first\",call=\"fetch\",le=\"0.1\"}",
@@ -121,14 +121,14 @@ async fn figures(stack: &mut Stack) {
     }
 }
 
-async fn story(stack: &mut Stack) {
-    let user = stack.user("ann", 3 * SONG).await;
+async fn story(cluster: &Cluster) {
+    let user = cluster.user("ann", 3 * SONG).await;
     let delayed = user.song("Two sim:503x1").await;
     let refused = user.song("Three sim:refuse").await;
     success(&user, &delayed).await;
     failure(&user, &refused).await;
-    let made = stack.operator().json(&["task", "show", &delayed]).await;
-    let lost = stack.operator().json(&["task", "show", &refused]).await;
+    let made = cluster.operator().json(&["task", "show", &delayed]).await;
+    let lost = cluster.operator().json(&["task", "show", &refused]).await;
 
     let kinds = |story: &Value| -> Vec<String> {
         let history = story["history"].as_array().expect("a history is a list");
@@ -180,7 +180,7 @@ async fn story(stack: &mut Stack) {
             &["stored a task", "the task failed and was refunded"],
         ),
     ] {
-        let lines = lines_about(stack, task);
+        let lines = lines_about(cluster, task);
         for word in words {
             let said = lines.iter().any(|line| line["message"] == *word);
             assert!(said, "{word}: {lines:#?}");
@@ -189,11 +189,11 @@ async fn story(stack: &mut Stack) {
 }
 
 /// The log lines about a task, each of which must say which task it is, and at which turn.
-fn lines_about(stack: &Stack, task: &Value) -> Vec<Value> {
+fn lines_about(cluster: &Cluster, task: &Value) -> Vec<Value> {
     let name = task["task_id"].as_str().expect("it has a name");
     let mut about = Vec::new();
-    for process in stack.api.iter().chain(&stack.workers) {
-        for line in process.log().lines() {
+    for node in cluster.nodes() {
+        for line in node.log().lines() {
             let Ok(line) = serde_json::from_str::<Value>(line) else {
                 panic!("no JSON: {line}");
             };
@@ -218,25 +218,21 @@ fn lines_about(stack: &Stack, task: &Value) -> Vec<Value> {
     about
 }
 
-async fn no_durable_parking(stack: &mut Stack) {
-    let done = stack.operator().run(&["parked", "list"]).await;
-    match stack.kind {
-        Kind::Separate => assert_eq!(done.stdout, "Nothing is parked.\n", "{}", done.stderr),
-        Kind::OneProcess => {
-            assert_eq!((done.code, done.stdout.as_str()), (1, ""));
-            assert!(
-                done.stderr.contains("AMQP_URL is not set"),
-                "{}",
-                done.stderr
-            );
-        }
+async fn no_durable_parking(cluster: &Cluster) {
+    let done = cluster.operator().run(&["parked", "list"]).await;
+    if cluster.is_one_process() {
+        assert_eq!((done.code, done.stdout.as_str()), (1, ""));
+        let said = done.stderr.contains("AMQP_URL is not set");
+        assert!(said, "{}", done.stderr);
+    } else {
+        assert_eq!(done.stdout, "Nothing is parked.\n", "{}", done.stderr);
     }
-    let wrong = stack.operator().run(&["parked", "drop"]).await;
+    let wrong = cluster.operator().run(&["parked", "drop"]).await;
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
 
-async fn poison(stack: &mut Stack) {
-    let rabbitmq = stack.rabbitmq.clone().expect("it is separate");
+async fn poison(cluster: &Cluster) {
+    let rabbitmq = cluster.rabbitmq().clone();
     rabbitmq
         .publish(
             "work",
@@ -246,19 +242,19 @@ async fn poison(stack: &mut Stack) {
         )
         .await;
     shows(
-        stack,
+        cluster,
         &[
             "task_center_parking_messages 1",
             "task_center_parked_messages_total{queue=\"submit\",reason=\"unreadable\"} 1",
         ],
     )
     .await;
-    let log = stack.workers[0].log();
+    let log = cluster.workers[0].log();
     let parked = log.lines().find(|line| line.contains("parked a message"));
     let parked: Value = serde_json::from_str(parked.expect("it is logged")).expect("it is JSON");
     assert_eq!((&parked["row"], &parked["turn"]), (&json!(17), &json!(3)));
 
-    let operator = stack.operator();
+    let operator = cluster.operator();
     let list = operator.json(&["parked", "list"]).await;
     assert_eq!(list["parked"], 1, "{list}");
     let message = &list["messages"][0];
@@ -286,5 +282,5 @@ async fn poison(stack: &mut Stack) {
 
     let dropped = operator.json(&["parked", "drop", "--limit", "5"]).await;
     assert_eq!(dropped["dropped"][0]["times"], 2, "{dropped}");
-    shows(stack, &["task_center_parking_messages 0"]).await;
+    shows(cluster, &["task_center_parking_messages 0"]).await;
 }

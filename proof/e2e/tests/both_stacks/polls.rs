@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use e2e::{on_both, setup};
 use harness::client::{Client, SONG, is_terminal};
-use harness::stack::{Setup, Stack};
-use harness::suite::on_both;
+use harness::cluster::Cluster;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -15,22 +15,22 @@ pub fn scenarios() -> Vec<Trial> {
     [
         on_both(
             "an id that is left out, or spoils a whole batch, hurts nobody else",
-            &Setup::default().env("TASK_TIMEOUT", "25s"),
+            &setup().env("TASK_TIMEOUT", "25s"),
             missing_ids,
         ),
         on_both(
             "polls that are refused, cut, garbled or never answered only delay",
-            &Setup::default(),
+            &setup(),
             broken_polls,
         ),
         on_both(
             "answers that contradict themselves never show and never fail a task",
-            &Setup::default(),
+            &setup(),
             nonsense,
         ),
         on_both(
             "a task that fails upstream is refunded",
-            &Setup::default(),
+            &setup(),
             fails_upstream,
         ),
     ]
@@ -39,8 +39,8 @@ pub fn scenarios() -> Vec<Trial> {
     .collect()
 }
 
-async fn missing_ids(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn missing_ids(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let away = user.song("Away sim:missingx2").await;
     let spoils = user.song("Spoils sim:batch-404").await;
     let started = Instant::now();
@@ -55,11 +55,11 @@ async fn missing_ids(stack: &mut Stack) {
     assert!(spoilt_for < Duration::from_secs(20), "{spoilt_for:?}");
     let reason = failure(&user, &spoils).await;
     assert!(reason.contains("no longer knew"), "{reason}");
-    assert_eq!(stack.quota("ann").await, (4 * SONG, 6 * SONG));
+    assert_eq!(cluster.quota("ann").await, (4 * SONG, 6 * SONG));
 }
 
-async fn broken_polls(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn broken_polls(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let mut ids = Vec::new();
     for fault in [
         "fetch-503x1",
@@ -72,18 +72,18 @@ async fn broken_polls(stack: &mut Stack) {
     for id in &ids {
         success(&user, id).await;
     }
-    for (fault, times) in stack.upstream().counts().await["faults"]
+    for (fault, times) in cluster.upstream().counts().await["faults"]
         .as_object()
         .expect("faults")
     {
         assert!(times.as_u64() >= Some(1), "{fault} did not happen");
     }
-    assert_eq!(stack.quota("ann").await, (6 * SONG, 4 * SONG));
+    assert_eq!(cluster.quota("ann").await, (6 * SONG, 4 * SONG));
 }
 
-async fn nonsense(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
-    stack
+async fn nonsense(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
+    cluster
         .upstream()
         .set_faults(json!({"fetch-strangers": 1}))
         .await;
@@ -102,7 +102,7 @@ async fn nonsense(stack: &mut Stack) {
         let task = success(&user, id).await;
         assert_eq!(task["data"].as_array().map(Vec::len), Some(2), "{task}");
     }
-    assert_eq!(stack.quota("ann").await, (5 * SONG, 5 * SONG));
+    assert_eq!(cluster.quota("ann").await, (5 * SONG, 5 * SONG));
 }
 
 /// Watches the tasks until all have ended: none of them goes backwards in anybody's eyes.
@@ -147,8 +147,8 @@ fn percent(task: &Value) -> u32 {
     digits.parse().unwrap_or_else(|_| panic!("{task}"))
 }
 
-async fn fails_upstream(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn fails_upstream(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let song = user.song("Broken String sim:fail").await;
     let lyrics = user.lyrics("a broken rhyme sim:fail").await;
     for id in [&song, &lyrics] {
@@ -157,8 +157,8 @@ async fn fails_upstream(stack: &mut Stack) {
         assert_eq!(listed["fail_reason"], reason);
         assert_ne!(listed["finish_time"], 0, "{listed}");
     }
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
-    let shown = stack.operator().json(&["task", "show", &song]).await;
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
+    let shown = cluster.operator().json(&["task", "show", &song]).await;
     let kinds = shown["ledger"].as_array().expect("a list").iter();
     let kinds: Vec<&Value> = kinds.map(|entry| &entry["kind"]).collect();
     assert_eq!(kinds, ["charge", "refund"], "{shown}");

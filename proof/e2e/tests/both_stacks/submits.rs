@@ -1,29 +1,29 @@
 //! Submits that go wrong.
 
+use e2e::{on_both, setup};
 use harness::client::SONG;
-use harness::stack::{QUICK, Setup, Stack};
-use harness::suite::on_both;
+use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 
 use crate::{failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
-    let two = Setup::default().upstreams(&[("locked", &locked), ("open", &QUICK)]);
+    let two = setup().upstreams(&[("locked", &locked), ("open", &QUICK)]);
     [
         on_both(
             "a submit whose answer is lost fails, is refunded, and is never sent again",
-            &Setup::default(),
+            &setup(),
             lost_answers,
         ),
         on_both(
             "an upstream that is busy or down only delays a task",
-            &Setup::default(),
+            &setup(),
             busy_and_down,
         ),
         on_both(
             "an upstream that is down for good gives its tasks back after the last attempt",
-            &Setup::default().env("SUBMIT_ATTEMPTS", "2"),
+            &setup().env("SUBMIT_ATTEMPTS", "2"),
             down_for_good,
         ),
         on_both(
@@ -33,12 +33,12 @@ pub fn scenarios() -> Vec<Trial> {
         ),
         on_both(
             "a task that is refused is refunded at once and not asked for again",
-            &Setup::default(),
+            &setup(),
             refused,
         ),
         on_both(
             "what an upstream tells of our key and of itself reaches nobody",
-            &Setup::default().env("SUBMIT_ATTEMPTS", "2"),
+            &setup().env("SUBMIT_ATTEMPTS", "2"),
             leaks,
         ),
     ]
@@ -47,8 +47,8 @@ pub fn scenarios() -> Vec<Trial> {
     .collect()
 }
 
-async fn lost_answers(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn lost_answers(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let accepted = ["drop-after", "hang-after", "torn", "empty", "no-id"];
     let not_accepted = ["drop-before", "hang-before", "html"];
     let mut tasks = Vec::new();
@@ -61,14 +61,14 @@ async fn lost_answers(stack: &mut Stack) {
     for (id, title, times) in tasks {
         let reason = failure(&user, &id).await;
         assert!(reason.contains("not known"), "{title}: {reason}");
-        let seen = stack.upstream().asked_and_accepted(&title).await;
+        let seen = cluster.upstream().asked_and_accepted(&title).await;
         assert_eq!(seen, (1, times), "{title}");
     }
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
 }
 
-async fn busy_and_down(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn busy_and_down(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let mut tasks = Vec::new();
     for fault in ["429x1", "429-retry-afterx1", "503x1"] {
         let title = format!("Later sim:{fault}");
@@ -76,24 +76,24 @@ async fn busy_and_down(stack: &mut Stack) {
     }
     for (id, title) in tasks {
         success(&user, &id).await;
-        let seen = stack.upstream().asked_and_accepted(&title).await;
+        let seen = cluster.upstream().asked_and_accepted(&title).await;
         assert_eq!(seen, (2, 1), "{title}");
     }
-    assert_eq!(stack.quota("ann").await, (7 * SONG, 3 * SONG));
+    assert_eq!(cluster.quota("ann").await, (7 * SONG, 3 * SONG));
 }
 
-async fn down_for_good(stack: &mut Stack) {
-    let user = stack.user("ann", SONG).await;
+async fn down_for_good(cluster: &Cluster) {
+    let user = cluster.user("ann", SONG).await;
     let title = "Never sim:500";
     let id = user.song(title).await;
     let reason = failure(&user, &id).await;
     assert!(reason.contains("2 attempts"), "{reason}");
-    assert_eq!(stack.upstream().asked_and_accepted(title).await, (2, 0));
-    assert_eq!(stack.quota("ann").await, (SONG, 0));
+    assert_eq!(cluster.upstream().asked_and_accepted(title).await, (2, 0));
+    assert_eq!(cluster.quota("ann").await, (SONG, 0));
 }
 
-async fn wrong_key(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn wrong_key(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     let mut ids = Vec::new();
     for number in 0..6 {
         ids.push(user.song(&format!("Song {number}")).await);
@@ -101,13 +101,13 @@ async fn wrong_key(stack: &mut Stack) {
     for id in &ids {
         success(&user, id).await;
     }
-    let [locked, open] = [&stack.upstreams[0], &stack.upstreams[1]];
+    let [locked, open] = [0, 1].map(|at| &cluster.channels[at].upstream);
     assert_eq!(locked.counts().await["submits"]["accepted"], 0);
     assert_eq!(open.counts().await["submits"]["accepted"], 6);
 }
 
-async fn refused(stack: &mut Stack) {
-    let user = stack.user("ann", 10 * SONG).await;
+async fn refused(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
     for (fault, said) in [
         ("refuse", "moderation"),
         ("422", "too long"),
@@ -117,8 +117,8 @@ async fn refused(stack: &mut Stack) {
         let id = user.song(&title).await;
         let reason = failure(&user, &id).await;
         assert!(reason.contains(said), "{reason}");
-        assert_eq!(stack.upstream().asked_and_accepted(&title).await, (1, 0));
-        assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+        assert_eq!(cluster.upstream().asked_and_accepted(&title).await, (1, 0));
+        assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
         let listed = user.listed(&id).await;
         assert_eq!(listed["status"], "FAILURE");
         assert_eq!(listed["fail_reason"], reason);
@@ -128,10 +128,10 @@ async fn refused(stack: &mut Stack) {
 
 /// That no answer holds a key, an address or an upstream's id is checked after every scenario; here
 /// the upstream tries hard.
-async fn leaks(stack: &mut Stack) {
+async fn leaks(cluster: &Cluster) {
     let (user, admin) = (
-        stack.user("ann", 10 * SONG).await,
-        stack.admin("root").await,
+        cluster.user("ann", 10 * SONG).await,
+        cluster.admin("root").await,
     );
     let mut ids = Vec::new();
     for fault in ["fail", "refuse", "503", "402"] {
@@ -144,5 +144,5 @@ async fn leaks(stack: &mut Stack) {
         user.listed(id).await;
     }
     admin.page("/api/task/").await;
-    assert_eq!(stack.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
 }

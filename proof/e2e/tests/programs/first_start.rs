@@ -47,7 +47,7 @@ async fn introduction(process: &mut Process, last: &str) -> String {
     process.url().await;
     let what = format!("{last:?} to be printed");
     eventually(SOON, &what, async || {
-        let words = process.words();
+        let words = process.printed();
         words.contains(last).then_some(words)
     })
     .await
@@ -106,7 +106,7 @@ async fn twice() {
 
     let mut second = launch(&folder).start("second");
     introduction(&mut second, "simulator").await;
-    let words = second.words();
+    let words = second.printed();
     assert!(
         !words.contains("access token"),
         "secrets are shown once: {words}"

@@ -1,14 +1,15 @@
 //! What is printed, what must be configured, what is not there.
 
+use e2e::{Kind, on, setup};
 use harness::client::http;
+use harness::cluster::Cluster;
 use harness::database::Database;
 use harness::folder::{Folder, unique};
 use harness::operator::{Done, Operator};
 use harness::process::Launch;
 use harness::programs::Program;
 use harness::servers::ServerUrls;
-use harness::stack::{Kind, Setup, Stack};
-use harness::suite::{on, test};
+use harness::suite::test;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -22,13 +23,13 @@ pub fn tests() -> Vec<Trial> {
         on(
             Kind::Separate,
             "every program says where it serves and is healthy there",
-            Setup::default(),
+            setup(),
             healthy,
         ),
         on(
             Kind::OneProcess,
             "the program says where it serves and is healthy there",
-            Setup::default(),
+            setup(),
             healthy,
         ),
         test(
@@ -50,17 +51,25 @@ pub fn tests() -> Vec<Trial> {
     ]
 }
 
-async fn healthy(stack: &mut Stack) {
-    for process in stack.api.iter_mut().chain(&mut stack.workers) {
-        let url = process.url().await;
-        let port = url
-            .strip_prefix("http://127.0.0.1:")
-            .and_then(|port| port.parse().ok());
-        assert!(port.is_some_and(|port: u16| port > 0), "{url}");
+async fn healthy(cluster: &Cluster) {
+    let program = if cluster.is_one_process() {
+        Program::TaskCenter
+    } else {
+        Program::Api
+    };
+    // One more on port 0: the program says which port it got.
+    let (more, url) = cluster.process(program, "one-more").await;
+    let port = url.strip_prefix("http://127.0.0.1:");
+    let port = port.and_then(|port| port.parse().ok());
+    assert!(port.is_some_and(|port: u16| port > 0), "{url}");
+    more.stop(LIMIT).await;
+    for node in cluster.nodes() {
+        let url = &node.url;
+        assert_eq!(node.take().await.process().url().await, *url);
         for path in ["healthz", "readyz", "metrics"] {
             let answer = http().get(format!("{url}/{path}")).send().await;
             let status = answer.expect("it answers").status();
-            assert_eq!(status, 200, "{}: /{path}", process.name());
+            assert_eq!(status, 200, "{}: /{path}", node.name);
         }
     }
 }

@@ -50,6 +50,18 @@ impl Servers {
         }
     }
 
+    /// Their addresses, past every proxy.
+    pub async fn urls(&self) -> ServerUrls {
+        let postgres = self.postgres.lock().await.options("postgres");
+        let rabbitmq = self.rabbitmq.lock().await;
+        let amqp = rabbitmq.url(&rabbitmq.address());
+        ServerUrls {
+            postgres,
+            amqp: amqp.parse().expect("it reads as a URL"),
+            management: rabbitmq.management(),
+        }
+    }
+
     /// The folder of their logs.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

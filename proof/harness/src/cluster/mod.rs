@@ -1,0 +1,409 @@
+//! A task center of its own for one test: API, workers and upstreams as processes, a database, and a
+//! part of the broker.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `setup` | what a cluster is made of, and what it stands on |
+//! | [`node`] | one API or worker: started, killed, started again at the same address |
+
+mod node;
+mod setup;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sqlx::postgres::PgConnection;
+
+use crate::client::{Answers, Client};
+use crate::database::Database;
+use crate::folder::{Folder, unique};
+use crate::operator::Operator;
+use crate::process::{Launch, Process};
+use crate::programs::Program;
+use crate::proxy::Proxy;
+use crate::rabbitmq::RabbitMq;
+use crate::servers::Servers;
+use crate::servers::ports::free_port;
+use crate::upstream::Upstream;
+use crate::wait::eventually;
+use node::{Node, Proxies};
+pub use setup::{Backend, QUICK, Setup};
+
+/// How long a program may take to stop in order: as long as an upstream may take to answer a
+/// submit, and some.
+const STOP: Duration = Duration::from_secs(20);
+
+/// An upstream that is a channel of the cluster.
+#[derive(Debug)]
+pub struct Channel {
+    /// The simulator.
+    pub upstream: Upstream,
+    /// The id of the channel.
+    pub id: i64,
+    proxy: Option<Proxy>,
+}
+
+impl Channel {
+    /// The proxy between the workers and the upstream. Panics if the setup has no proxies.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the setup has proxies")
+    }
+}
+
+/// A task center with everything that it needs.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The processes that serve clients. Without a broker the only one, which does everything.
+    pub apis: Vec<Node>,
+    /// The processes that only work.
+    pub workers: Vec<Node>,
+    /// The upstreams, in the order of their channels' ids.
+    pub channels: Vec<Channel>,
+    /// The folder of all logs, and of the `SQLite` file.
+    pub folder: Folder,
+    backend: Backend,
+    proxies: bool,
+    rabbitmq: Option<RabbitMq>,
+    database: Option<Database>,
+    prefix: String,
+    launch: Launch,
+    answers: Answers,
+    granted: Mutex<Vec<(String, i64)>>,
+}
+
+impl Cluster {
+    /// Starts everything, and waits until it serves.
+    pub async fn start(backend: Backend, setup: &Setup) -> Self {
+        let cluster = Self::prepare(backend, setup).await;
+        cluster.serve().await;
+        cluster
+    }
+
+    /// Makes everything and starts the upstreams, but neither API nor workers.
+    pub async fn prepare(backend: Backend, setup: &Setup) -> Self {
+        let folder = Folder::new();
+        let prefix = format!("{}_{}", setup.name, unique());
+        let program = match backend {
+            Backend::OneProcess => Program::TaskCenter,
+            _ => Program::Api,
+        };
+        let mut launch = Launch::new(program, folder.path()).env("QUEUE_PREFIX", &prefix);
+        for (name, value) in &setup.env {
+            launch = launch.env(name, value);
+        }
+        let (mut database, mut rabbitmq) = (None, None);
+        match backend.urls().await {
+            Some(urls) => {
+                let made = Database::create(&urls.postgres, setup.name).await;
+                launch = launch
+                    .env("DATABASE_URL", made.url())
+                    .env("AMQP_URL", urls.amqp.as_str());
+                rabbitmq = Some(RabbitMq::new(&urls, &prefix));
+                database = Some(made);
+            }
+            None => {
+                let file = folder.path().join("task-center.db");
+                launch = launch.env("DATABASE_URL", format!("sqlite://{}", file.display()));
+            }
+        }
+        let mut cluster = Self {
+            apis: Vec::new(),
+            workers: Vec::new(),
+            channels: Vec::new(),
+            folder,
+            backend,
+            proxies: setup.proxies,
+            rabbitmq,
+            database,
+            prefix,
+            launch,
+            answers: Answers::default(),
+            granted: Mutex::default(),
+        };
+        let starting = setup.upstreams.iter();
+        let starting =
+            starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
+        for upstream in join_all(starting).await {
+            cluster.add(upstream).await;
+        }
+        for number in 1..=setup.apis {
+            let api = cluster.node(program, "API_BIND", format!("api-{number}"));
+            cluster.apis.push(api.await);
+        }
+        if !cluster.is_one_process() {
+            for number in 1..=setup.workers {
+                let name = format!("worker-{number}");
+                let worker = cluster.node(Program::Worker, "WORKER_BIND", name);
+                cluster.workers.push(worker.await);
+            }
+        }
+        cluster
+    }
+
+    /// Starts an upstream, and makes it a channel.
+    pub async fn add_channel(&mut self, name: &str, with: &[&str]) -> &Channel {
+        let upstream = Upstream::start(name, self.folder.path(), with).await;
+        self.add(upstream).await
+    }
+
+    async fn add(&mut self, upstream: Upstream) -> &Channel {
+        let proxy = if self.proxies {
+            Some(Proxy::to(upstream.url.replace("http://", "")).await)
+        } else {
+            None
+        };
+        let through = proxy
+            .as_ref()
+            .map(|proxy| format!("http://{}", proxy.address()));
+        let url = through.as_ref().unwrap_or(&upstream.url);
+        let (name, key) = (&upstream.name, &upstream.key);
+        let made = self.operator().create_channel(name, url, key, &[]).await;
+        let id = made["id"].as_i64().expect("an id is a number");
+        self.channels.push(Channel {
+            upstream,
+            id,
+            proxy,
+        });
+        self.channels.last().expect("it has just been added")
+    }
+
+    async fn node(&self, program: Program, bind: &str, name: String) -> Node {
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut launch = self.launch.clone().env(bind, &address);
+        launch.program = program;
+        let mut proxies = None;
+        if self.proxies
+            && let (Some(database), Some(urls)) = (&self.database, self.backend.urls().await)
+        {
+            let through = Proxies::to(&urls).await;
+            launch = launch
+                .env(
+                    "DATABASE_URL",
+                    database.url_through(&through.postgres.address()),
+                )
+                .env("AMQP_URL", through.amqp_url(&urls));
+            proxies = Some(through);
+        }
+        Node::new(&name, launch, format!("http://{address}"), proxies)
+    }
+
+    /// Starts a process beside the nodes, and waits until it serves; returns its URL, too.
+    pub async fn process(&self, program: Program, name: &str) -> (Process, String) {
+        let mut launch = self.launch.clone();
+        launch.program = program;
+        let mut process = launch
+            .env("API_BIND", "127.0.0.1:0")
+            .env("WORKER_BIND", "127.0.0.1:0")
+            .start(name);
+        let url = process.url().await;
+        (process, url)
+    }
+
+    /// APIs and workers.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.apis.iter().chain(&self.workers)
+    }
+
+    /// Whether everything runs in one process, on `SQLite` and without a broker.
+    pub fn is_one_process(&self) -> bool {
+        matches!(self.backend, Backend::OneProcess)
+    }
+
+    /// Its private servers. Panics if it has none.
+    pub fn servers(&self) -> &Arc<Servers> {
+        match &self.backend {
+            Backend::Private(servers) => servers,
+            _ => panic!("the servers are not ours to break"),
+        }
+    }
+
+    /// Its part of the broker. Panics in one process.
+    pub fn rabbitmq(&self) -> &RabbitMq {
+        self.rabbitmq.as_ref().expect("there is a broker")
+    }
+
+    /// Its database. Panics in one process.
+    pub fn database(&self) -> &Database {
+        self.database.as_ref().expect("there is a server")
+    }
+
+    /// The first part of its queues' names.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The command line on its database, past every proxy.
+    pub fn operator(&self) -> Operator {
+        Operator(self.launch.clone())
+    }
+
+    /// The first upstream.
+    pub fn upstream(&self) -> &Upstream {
+        &self.channels[0].upstream
+    }
+
+    /// A connection to its database, past every proxy, once the server answers and nobody breaks it.
+    pub async fn connect(&self) -> PgConnection {
+        self.database_in_peace().await.connect().await
+    }
+
+    /// Executes statements past the programs.
+    pub async fn execute(&self, sql: &str) {
+        self.database_in_peace().await.execute(sql).await;
+    }
+
+    async fn database_in_peace(&self) -> &Database {
+        if let Backend::Private(servers) = &self.backend {
+            drop(servers.postgres.lock().await);
+        }
+        self.database()
+    }
+
+    /// A new user with this quota and a key without a limit, who asks the first API.
+    pub async fn user(&self, name: &str, quota: i64) -> Client {
+        self.person(name, "user", quota, None).await
+    }
+
+    /// A new user whose key may spend no more than `limit`.
+    pub async fn user_with_limit(&self, name: &str, quota: i64, limit: i64) -> Client {
+        self.person(name, "user", quota, Some(limit)).await
+    }
+
+    /// A new administrator.
+    pub async fn admin(&self, name: &str) -> Client {
+        self.person(name, "admin", 0, None).await
+    }
+
+    async fn person(&self, name: &str, role: &str, quota: i64, limit: Option<i64>) -> Client {
+        let granted = quota.to_string();
+        let create = ["user", "create", "--name", name, "--role", role];
+        let create = [&create[..], &["--quota", &granted]].concat();
+        let user = self.operator().json(&create).await;
+        let mut known = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push((name.to_owned(), quota));
+        drop(known);
+        let token = user["access_token"].as_str();
+        let url = self.apis.first().map(|api| api.url.clone());
+        Client {
+            name: name.to_owned(),
+            id: user["id"].as_i64().expect("an id is a number"),
+            token: token.expect("a secret is a text").to_owned(),
+            key: self.key(name, limit).await,
+            base: Arc::new(Mutex::new(url.unwrap_or_default())),
+            heard: Arc::clone(&self.answers),
+            http: crate::client::http(),
+        }
+    }
+
+    /// One more key of a user.
+    pub async fn key(&self, user: &str, limit: Option<i64>) -> String {
+        let limit = limit.map(|limit| limit.to_string());
+        let mut create = vec!["key", "create", "--user", user, "--label", "harness"];
+        if let Some(limit) = &limit {
+            create.extend(["--quota", limit]);
+        }
+        let key = self.operator().json(&create).await;
+        key["key"].as_str().expect("a key is a text").to_owned()
+    }
+
+    /// What was granted to the users, by name.
+    pub fn granted(&self) -> Vec<(String, i64)> {
+        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        granted.clone()
+    }
+
+    /// Everything that the API answered to the users.
+    pub fn answers(&self) -> Vec<String> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.clone()
+    }
+
+    /// What a user has left, and what the user spent.
+    pub async fn quota(&self, name: &str) -> (i64, i64) {
+        let users = self.operator().json(&["user", "list"]).await;
+        let users = users.as_array().expect("users are a list");
+        let user = users.iter().find(|user| user["name"] == name);
+        let user = user.unwrap_or_else(|| panic!("there is no user {name}"));
+        let number = |field: &str| user[field].as_i64().expect("quota is a number");
+        (number("quota"), number("used_quota"))
+    }
+
+    /// How many tasks are unfinished.
+    pub async fn unfinished(&self) -> i64 {
+        let counted = sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks");
+        let counted = counted.fetch_one(&mut self.connect().await).await;
+        counted.expect("the database counts")
+    }
+
+    /// Waits until no task is unfinished; returns how long that took.
+    pub async fn settled(&self, within: Duration) -> Duration {
+        let started = tokio::time::Instant::now();
+        eventually(within, "no task to be unfinished", async || {
+            (self.unfinished().await == 0).then_some(())
+        })
+        .await;
+        started.elapsed()
+    }
+
+    /// Starts the nodes that do not run, and waits until all of them serve.
+    pub async fn serve(&self) {
+        join_all(self.nodes().map(Node::serve)).await;
+    }
+
+    /// Starts private servers that are down, makes every proxy forward, and starts the nodes that
+    /// do not run. A process that is frozen must be thawed before.
+    pub async fn mend(&self) {
+        if let Backend::Private(servers) = &self.backend {
+            servers.mend().await;
+        }
+        for channel in &self.channels {
+            if let Some(proxy) = &channel.proxy {
+                proxy.mend();
+            }
+        }
+        self.nodes().for_each(Node::mend);
+        self.serve().await;
+    }
+
+    /// Stops all nodes in order; each must exit with 0.
+    pub async fn stop(&self) {
+        join_all(self.nodes().map(|node| node.stop(STOP))).await;
+    }
+
+    /// Kills all nodes at once.
+    pub async fn kill(&self) {
+        join_all(self.nodes().map(Node::kill)).await;
+    }
+
+    /// The log lines that tell of a panic, with the name of their process.
+    pub fn panics(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for node in self.nodes() {
+            let log = node.log();
+            let lines = log.lines().filter(|line| line.contains("panicked at"));
+            found.extend(lines.map(|line| format!("{}: {line}", node.name)));
+        }
+        found
+    }
+
+    /// The ends of all logs, for whoever looks for a cause.
+    pub fn logs(&self) -> String {
+        self.folder.logs()
+    }
+
+    /// Takes everything down, whatever state it is in. `KEEP_LOGS` keeps the folder.
+    pub async fn take_down(self) {
+        self.kill().await;
+        if let Backend::Private(servers) = &self.backend {
+            servers.mend().await;
+        }
+        if let Some(rabbitmq) = &self.rabbitmq {
+            rabbitmq.delete_all().await;
+        }
+        if let Some(database) = self.database {
+            database.drop().await;
+        }
+        self.folder.keep_if_wanted();
+    }
+}
