@@ -188,7 +188,8 @@ fn every_path_and_section_that_a_comment_names_exists() {
         }
         let is_rust = file.extension().is_some_and(|end| end == "rs");
         let comments = comments(&text(&file), is_rust);
-        let documents = words(&comments).filter(|word| word.ends_with(".md"));
+        let documents = words(&comments)
+            .filter(|word| Path::new(word).extension().is_some_and(|end| end == "md"));
         for path in paths(&comments).into_iter().chain(documents) {
             if !root.join(path).exists() {
                 missing.push(format!("{}: {path}", file.display()));
