@@ -7,11 +7,11 @@ use harness::operator::Operator;
 use harness::upstream::Upstream;
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::Cluster;
 use crate::count_check;
 use crate::ledger_check::{Database, Sums, Tables};
 use crate::run::Run;
 use crate::submits::Submit;
+use harness::cluster::Cluster;
 
 /// What the tables must agree with.
 #[derive(Debug, Default)]
@@ -31,9 +31,9 @@ pub async fn check(run: &Run, cluster: &Cluster, within: Duration, expected: &Ex
     run.fact("settled_after_s", settled.as_secs_f64());
     let database = Database::Postgres(cluster.connect().await);
     let upstreams = cluster.channels.iter().map(|channel| &channel.upstream);
-    let sums = check_tables(run, database, cluster.operator(), upstreams, expected).await;
+    let sums = check_tables(run, database, &cluster.operator(), upstreams, expected).await;
     if !expected.parked
-        && let Some(parked) = cluster.rabbitmq.parked().await
+        && let Some(parked) = cluster.rabbitmq().parked().await
     {
         run.violation(format!("a message is parked: {parked}"));
     }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::check::Expected;
-use crate::cluster::{Cluster, Setup};
 use crate::submits::{Submit, SubmitAnswer, SubmitLog};
+use harness::cluster::{Cluster, Setup};
 
 /// The limit for a submit to be accepted while the API answers every time.
 const ACCEPTED: Duration = Duration::from_mins(2);
@@ -76,11 +76,7 @@ pub struct PatientClient {
 impl PatientClient {
     /// A new user with [`PLENTY`] of quota.
     pub async fn new(cluster: &Cluster, name: &str) -> Self {
-        Self::of(cluster.user(name, PLENTY, None).await)
-    }
-
-    /// A user that exists and was granted [`PLENTY`].
-    pub fn of(client: Client) -> Self {
+        let client = cluster.user(name, PLENTY).await;
         Self {
             at_apis: vec![client.clone()],
             client,

@@ -5,7 +5,6 @@
 //! |---|---|
 //! | [`scenario`] | the scenarios: which fault, and what must hold after it |
 //! | [`run`], [`report`] | one run of a scenario, and the report |
-//! | `cluster` | APIs, workers and upstreams, each behind proxies of its own |
 //! | `wire_patterns` | byte patterns that let a proxy recognise a step on the wire |
 //! | `clients`, `submits` | clients that repeat their submits, and the answers they got |
 //! | `random_load`, `random_faults` | load and faults for `money` |
@@ -16,7 +15,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod check;
 mod clients;
-mod cluster;
 mod count_check;
 mod ledger_check;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use harness::client::http;
 
-use crate::cluster::Node;
+use harness::cluster::Node;
 
 /// The text of `/metrics` at one moment.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::cluster::{Cluster, Setup};
 use crate::lock;
+use harness::cluster::{Backend, Cluster, Setup};
 use harness::servers::Servers;
 
 /// A scenario that takes this much longer than its duration hangs.
@@ -151,9 +151,20 @@ impl fmt::Debug for Scenario {
 }
 
 impl Run {
-    /// Starts a cluster, does `work` on it, and takes it down, also after a panic.
+    /// Starts a cluster on the servers, does `work` on it, and takes it down, also after a panic.
     pub async fn on_cluster(&self, setup: &Setup, work: impl AsyncFnOnce(&Cluster)) {
-        let cluster = Box::pin(Cluster::start(&self.servers, setup)).await;
+        let private = Backend::Private(Arc::clone(&self.servers));
+        self.on(private, setup, work).await;
+    }
+
+    /// The same on any backend.
+    pub async fn on(&self, backend: Backend, setup: &Setup, work: impl AsyncFnOnce(&Cluster)) {
+        let setup = Setup {
+            name: "chaos",
+            proxies: true,
+            ..setup.clone()
+        };
+        let cluster = Box::pin(Cluster::start(backend, &setup)).await;
         if let Err(panic) = caught(Box::pin(work(&cluster))).await {
             self.violation(panic);
         }

@@ -15,8 +15,8 @@ use sqlx::postgres::PgConnection;
 use tokio::time::{sleep, timeout};
 
 use super::fault::{Break, Fault, Stop};
-use crate::cluster::{Cluster, Node};
 use crate::wire_patterns::{COMMIT, COMMITTED};
+use harness::cluster::{Cluster, Node};
 
 /// The limit for a commit to pass.
 const COMMIT_PASSES: Duration = Duration::from_secs(3);
@@ -42,18 +42,18 @@ pub(super) async fn inject(
         Fault::Api(stop) => {
             stop_process(stop, one_of(&cluster.apis, random), 200..6_000, random).await
         }
-        Fault::Postgres(stop) => match cluster.servers.postgres.try_lock() {
+        Fault::Postgres(stop) => match cluster.servers().postgres.try_lock() {
             Ok(mut server) => stop_postgres(stop, &mut server, random).await,
             Err(_) => false,
         },
-        Fault::RabbitMq(stop) => match cluster.servers.rabbitmq.try_lock() {
+        Fault::RabbitMq(stop) => match cluster.servers().rabbitmq.try_lock() {
             Ok(mut server) => stop_rabbitmq(stop, &mut server, random).await,
             Err(_) => false,
         },
         Fault::Terminate => terminate_connections(cluster).await,
         Fault::Wire(fault) => break_a_wire(fault, any_node(cluster, random), random).await,
         Fault::Upstream(fault) => {
-            break_wire(fault, &one_of(&cluster.channels, random).wire, random).await;
+            break_wire(fault, one_of(&cluster.channels, random).proxy(), random).await;
             true
         }
         Fault::LoseCommit => lose(&[COMMIT], cluster, random).await,
@@ -124,7 +124,7 @@ async fn stop_rabbitmq(stop: Stop, server: &mut RabbitMqServer, random: &mut Std
 
 /// `PostgreSQL` terminates every connection to the cluster's database, also in the middle of commits.
 async fn terminate_connections(cluster: &Cluster) -> bool {
-    let Ok(server) = cluster.servers.postgres.try_lock() else {
+    let Ok(server) = cluster.servers().postgres.try_lock() else {
         return false;
     };
     let mut connection = cluster.database().connect().await;
@@ -143,14 +143,14 @@ pub(crate) async fn terminate_others(database: &mut PgConnection) -> sqlx::Resul
 
 /// Breaks a process's connections to the database or the broker.
 async fn break_a_wire(fault: Break, node: &Node, random: &mut StdRng) -> bool {
-    let Ok(_wires) = node.wires.try_lock() else {
+    let Ok(_wires) = node.proxy_lock.try_lock() else {
         return false;
     };
     let database = random.random_bool(0.5);
     let wire = if database {
-        &node.postgres
+        node.postgres()
     } else {
-        &node.rabbitmq
+        node.rabbitmq()
     };
     break_wire(fault, wire, random).await;
     true
@@ -170,7 +170,7 @@ async fn break_wire(fault: Break, wire: &Proxy, random: &mut StdRng) {
 
 /// Resets a process's connection to the database when these patterns pass.
 async fn lose(patterns: &[Pattern], cluster: &Cluster, random: &mut StdRng) -> bool {
-    let mut gate = any_node(cluster, random).postgres.hold(patterns);
+    let mut gate = any_node(cluster, random).postgres().hold(patterns);
     let reached = timeout(COMMIT_PASSES, gate.reached()).await.is_ok();
     gate.reset();
     reached

@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::Cluster;
+use harness::cluster::Cluster;
 
 /// The most faults at the same time.
 const AT_ONCE: usize = 3;

@@ -21,8 +21,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::cluster::Cluster;
 use crate::submits::SubmitLog;
+use harness::cluster::Cluster;
 use users::User;
 
 /// Load on a cluster.

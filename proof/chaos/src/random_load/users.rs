@@ -2,7 +2,7 @@
 
 use harness::client::{Client, SONG};
 
-use crate::cluster::Cluster;
+use harness::cluster::Cluster;
 
 /// More than a user spends in a run.
 const RICH: i64 = 100_000 * SONG;
@@ -25,7 +25,7 @@ pub(super) async fn create(cluster: &Cluster, count: usize) -> Vec<User> {
     for number in 0..count {
         let granted = if number % 3 == 2 { POOR } else { RICH };
         let name = format!("user-{number}");
-        let client = cluster.user(&name, granted, None).await;
+        let client = cluster.user(&name, granted).await;
         let mut keys = vec![client.key.clone()];
         if number % 2 == 1 {
             keys.push(cluster.key(&name, Some(LIMIT)).await);

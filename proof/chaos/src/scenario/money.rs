@@ -8,10 +8,10 @@ use harness::spread::Tally;
 use tokio::time::Instant;
 
 use crate::check::{Expected, check};
-use crate::cluster::{Cluster, Node, Setup};
 use crate::random_faults;
 use crate::random_load::Load;
 use crate::run::{Run, Scenario};
+use harness::cluster::{Cluster, Node, Setup};
 
 const USERS: usize = 9;
 const CLIENTS: u64 = 16;

@@ -27,7 +27,8 @@ use crate::servers::Servers;
 use crate::servers::ports::free_port;
 use crate::upstream::Upstream;
 use crate::wait::eventually;
-use node::{Node, Proxies};
+pub use node::Node;
+use node::Proxies;
 pub use setup::{Backend, QUICK, Setup};
 
 /// How long a program may take to stop in order: as long as an upstream may take to answer a

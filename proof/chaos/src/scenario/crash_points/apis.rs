@@ -42,7 +42,7 @@ async fn crash(run: &Run, to_client: bool, patterns: &[Pattern], committed: usiz
         let (ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
         let front = Proxy::to(api.url.replace("http://", "")).await;
         *crate::lock(&ann.client.base) = format!("http://{}", front.address());
-        let wire = if to_client { &front } else { &api.postgres };
+        let wire = if to_client { &front } else { api.postgres() };
         let mut answers = Vec::new();
         for (title, key) in [("Without a key", None), ("With a key", Some("once"))] {
             let mut held = wire.hold(patterns);

@@ -43,14 +43,14 @@ async fn disconnects(run: &Run) {
     run.on_cluster(&two_connections, async |cluster| {
         let (ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
         // One of the two connections stops before its BEGIN until the end, without a lock.
-        let mut other = api.postgres.hold(&[BEGIN]);
+        let mut other = api.postgres().hold(&[BEGIN]);
         let still = send(&ann.client, "Still").await;
         other.reached().await;
         ann.client.song("Before").await;
-        let connections = api.postgres.accepted();
+        let connections = api.postgres().accepted();
         for (step, patterns) in STEPS {
             let left = format!("Left in {step}");
-            let mut held = api.postgres.hold(patterns);
+            let mut held = api.postgres().hold(patterns);
             let client = send(&ann.client, &left).await;
             held.reached().await;
             disconnect(client).await;
@@ -67,7 +67,7 @@ async fn disconnects(run: &Run) {
             ann.log(&left, vec![SubmitAnswer::Unknown, answer]);
         }
         assert_eq!(
-            api.postgres.accepted(),
+            api.postgres().accepted(),
             connections,
             "the API opened another"
         );

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{LEASE, ends, setup};
 use crate::check::settled;
 use crate::clients::PatientClient;
-use crate::cluster::{Cluster, Setup};
 use crate::run::{Run, Scenario};
 use crate::scenario::observe::{TOO_LATE, history, logs, submits_of};
 use crate::wire_patterns::{ACCEPT, END, OK, SUBMIT};
+use harness::cluster::{Cluster, Setup};
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -51,7 +51,7 @@ async fn with_an_acceptance(run: &Run) {
         let ann = PatientClient::new(cluster, "ann").await;
         let worker = &cluster.workers[0];
         // The database rolls the frozen transaction back, so the worker sends the statement anew.
-        let (task, held) = freeze(cluster, &ann, &worker.postgres, &[ACCEPT], json!({})).await;
+        let (task, held) = freeze(cluster, &ann, worker.postgres(), &[ACCEPT], json!({})).await;
         thaw(cluster, held).await;
         logs(worker, &[TOO_LATE]).await;
         ends(run, cluster, &ann, 0, 1).await;
@@ -64,7 +64,7 @@ async fn with_an_acceptance(run: &Run) {
 async fn before_the_answer(run: &Run) {
     run.on_cluster(&two_workers(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
-        let wire = &cluster.channels[0].wire;
+        let wire = cluster.channels[0].proxy();
         let (task, held) = freeze(cluster, &ann, wire, &[SUBMIT, OK], json!({})).await;
         thaw(cluster, held).await;
         // The worker's own timeout has passed, too; either may come first.
@@ -80,7 +80,7 @@ async fn with_a_success(run: &Run) {
     run.on_cluster(&two_workers(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
         let worker = &cluster.workers[0];
-        let (task, held) = freeze(cluster, &ann, &worker.postgres, &[END], json!({})).await;
+        let (task, held) = freeze(cluster, &ann, worker.postgres(), &[END], json!({})).await;
         thaw(cluster, held).await;
         ends(run, cluster, &ann, 1, 0).await;
         assert_eq!(submits_of(cluster, "Rain").await, (1, 1));
@@ -102,7 +102,7 @@ async fn races_the_deadline(run: &Run) {
     let setup = two_workers().env("TASK_TIMEOUT", "20s");
     run.on_cluster(&setup, async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
-        let wire = &cluster.workers[0].postgres;
+        let wire = cluster.workers[0].postgres();
         let missing = json!({"missing": 1});
         let (task, held) = freeze(cluster, &ann, wire, &[END], missing).await;
         let failed = ann.client.task(&task).await;

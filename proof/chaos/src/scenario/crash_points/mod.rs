@@ -21,9 +21,9 @@ use harness::client::SONG;
 
 use crate::check::check;
 use crate::clients::PatientClient;
-use crate::cluster::{Cluster, Setup};
 use crate::ledger_check::Sums;
 use crate::run::{Run, Scenario};
+use harness::cluster::{Cluster, Setup};
 
 /// Longest lease, the sweep's grace and its interval, on a busy machine.
 const LEASE: Duration = Duration::from_mins(2);

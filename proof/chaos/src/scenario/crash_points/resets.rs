@@ -38,7 +38,7 @@ async fn in_a_submit(run: &Run) {
             ("After", &[STORE, COMMIT, COMMITTED], 1),
         ];
         for (title, patterns, committed) in cases {
-            let mut held = api.postgres.hold(patterns);
+            let mut held = api.postgres().hold(patterns);
             let reset = async {
                 held.reached().await;
                 held.reset();
@@ -81,12 +81,12 @@ async fn in_a_worker(run: &Run) {
             &[END, COMMIT],
             &[END, COMMIT, COMMITTED],
         ];
-        let mut next = worker.postgres.hold(steps[0]);
+        let mut next = worker.postgres().hold(steps[0]);
         let task = ann.client.song("Rain").await;
         for patterns in &steps[1..] {
             next.reached().await;
             // The connection that sent the statement is reset, so another one sends it again.
-            let after = worker.postgres.hold(patterns);
+            let after = worker.postgres().hold(patterns);
             std::mem::replace(&mut next, after).reset();
         }
         next.reached().await;

@@ -194,9 +194,9 @@ async fn crash(run: &Run, point: &CrashPoint) {
         let ann = PatientClient::new(cluster, "ann").await;
         let worker = &cluster.workers[0];
         let wire = match point.wire {
-            Upstream => &cluster.channels[0].wire,
-            Database => &worker.postgres,
-            Broker => &worker.rabbitmq,
+            Upstream => cluster.channels[0].proxy(),
+            Database => worker.postgres(),
+            Broker => worker.rabbitmq(),
         };
         let mut held = wire.hold(point.patterns);
         let task = ann.client.song(expected.title).await;

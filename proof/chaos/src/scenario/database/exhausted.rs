@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::check::{Expected, check};
 use crate::clients::{PLENTY, PatientClient, song};
-use crate::cluster::{Cluster, Setup};
 use crate::run::Run;
 use crate::scenario::observe::number;
 use crate::submits::{Submit, SubmitAnswer};
 use crate::wire_patterns::{BEGIN, COMMIT};
+use harness::cluster::{Cluster, Setup};
 
 /// Longest wait for a 503 because the pool is exhausted: 5 s, on a busy machine.
 const REFUSED: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ pub async fn by_a_lock(run: &Run) {
 /// `pool-exhausted-by-a-slow-wire`.
 pub async fn by_a_slow_wire(run: &Run) {
     exhausted(run, async |cluster, [ann, bob, eve]| {
-        let wire = &cluster.apis[0].postgres;
+        let wire = cluster.apis[0].postgres();
         let mut held = [(); 2].map(|()| wire.hold(&[BEGIN, COMMIT]));
         // Of two users, so that neither waits for the other's lock.
         let waiting = join_all([submit_once(ann, "Held 1"), submit_once(eve, "Held 2")]);
@@ -63,7 +63,7 @@ pub async fn by_a_black_hole(run: &Run) {
     exhausted(run, async |cluster, [ann, bob, _]| {
         // All connections exist before the fault.
         let before = join_all(["Before 1", "Before 2"].map(|title| submit_once(ann, title))).await;
-        let wire = &cluster.apis[0].postgres;
+        let wire = cluster.apis[0].postgres();
         wire.black_hole();
         refused_in_time(bob).await;
         wire.mend();

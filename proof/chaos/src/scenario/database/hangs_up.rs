@@ -20,13 +20,13 @@ pub async fn hangs_up(run: &Run) {
         let ann = PatientClient::new(cluster, "ann").await;
         let (channel, worker) = (&cluster.channels[0], &cluster.workers[0]);
         let mut tasks = ann.songs(&titles("Before", 10)).await;
-        let mut answer = channel.wire.hold(&[SUBMIT, OK]);
+        let mut answer = channel.proxy().hold(&[SUBMIT, OK]);
         tasks.push(ann.song("Rain").await);
         answer.reached().await;
-        worker.postgres.cut();
+        worker.postgres().cut();
         answer.release();
         sleep(OUTAGE).await;
-        worker.postgres.mend();
+        worker.postgres().mend();
         ann.all_succeed(&tasks, LIMIT).await;
         let submits = channel.upstream.asked_and_accepted("Rain").await;
         assert_eq!(submits, (1, 1));

@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::check::check;
 use crate::clients::PatientClient;
-use crate::cluster::{Cluster, Node, Setup};
 use crate::random_faults::terminate_others;
 use crate::run::Run;
+use harness::cluster::{Cluster, Node, Setup};
 
 /// How many songs are submitted at the same time.
 const AT_ONCE: usize = 4;
@@ -23,7 +23,7 @@ pub async fn restarts(run: &Run) {
         let mut restarts = 0;
         while restarts < 2 || Instant::now() < until {
             sleep(Duration::from_secs(3)).await;
-            let mut postgres = cluster.servers.postgres.lock().await;
+            let mut postgres = cluster.servers().postgres.lock().await;
             if restarts % 2 == 0 {
                 postgres.stop().await;
             } else {

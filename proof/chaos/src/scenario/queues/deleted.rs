@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use crate::check::{Expected, check};
 use crate::clients::{PatientClient, patient};
-use crate::cluster::Cluster;
 use crate::run::Run;
+use harness::cluster::Cluster;
 
 /// The limit until everything is declared and consumed again.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -62,7 +62,7 @@ pub async fn waiting_queues(run: &Run) {
 async fn delete_under_load(run: &Run, steps: &[Deleted]) {
     run.on_cluster(&patient().workers(2), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
-        let before = topology(&cluster.rabbitmq).await;
+        let before = topology(cluster.rabbitmq()).await;
         let load = async {
             for number in 0.. {
                 ann.song(&format!("Song {number}")).await;
@@ -73,13 +73,13 @@ async fn delete_under_load(run: &Run, steps: &[Deleted]) {
             // Until every queue is in use.
             sleep(Duration::from_secs(2)).await;
             for step in steps {
-                delete(&cluster.rabbitmq, *step).await;
+                delete(cluster.rabbitmq(), *step).await;
                 recovers(cluster, &ann, &before, *step).await;
             }
         };
         select(Box::pin(load), Box::pin(deleting)).await;
         run.fact("songs", ann.submits().len());
-        let rabbitmq = &cluster.rabbitmq;
+        let rabbitmq = cluster.rabbitmq();
         rabbitmq.publish("work", "poll", "nonsense", "string").await;
         let expected = Expected {
             parked: true,
@@ -89,7 +89,7 @@ async fn delete_under_load(run: &Run, steps: &[Deleted]) {
         assert_eq!(sums.tasks.len(), 1, "{:?}", sums.tasks);
         assert!(sums.tasks["SUCCESS"] >= ann.submits().len());
         eventually(AGAIN, "the nonsense to be parked", async || {
-            let parked = cluster.rabbitmq.messages("parking", 10).await;
+            let parked = cluster.rabbitmq().messages("parking", 10).await;
             (parked.len() == 1).then_some(())
         })
         .await;
@@ -125,7 +125,7 @@ async fn delete(rabbitmq: &RabbitMq, step: Deleted) {
 async fn recovers(cluster: &Cluster, ann: &PatientClient, before: &[String], step: Deleted) {
     let what = format!("everything to be declared again after {step:?}");
     eventually(AGAIN, &what, async || {
-        let now = topology(&cluster.rabbitmq).await;
+        let now = topology(cluster.rabbitmq()).await;
         (now == before).then_some(())
     })
     .await;

@@ -11,10 +11,10 @@ use tokio::time::sleep;
 
 use crate::check::check;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::run::Run;
 use crate::scenario::observe::submits_of;
+use harness::cluster::Cluster;
 
 /// The limit for all songs.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -115,7 +115,7 @@ fn messages(tasks: &[Unfinished]) -> Vec<(&'static str, Value)> {
 async fn publish(cluster: &Cluster, messages: &[(&'static str, Value)]) {
     futures_util::stream::iter(messages)
         .for_each_concurrent(8, async |(queue, message)| {
-            let (rabbitmq, text) = (&cluster.rabbitmq, message.to_string());
+            let (rabbitmq, text) = (cluster.rabbitmq(), message.to_string());
             rabbitmq.publish("work", queue, &text, "string").await;
         })
         .await;

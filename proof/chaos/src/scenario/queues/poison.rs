@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::check::{Expected, check};
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::run::Run;
+use harness::cluster::Cluster;
 
 /// The limit for each step.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub async fn poison(run: &Run) {
     run.on_cluster(&patient(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
-        let rabbitmq = &cluster.rabbitmq;
+        let rabbitmq = cluster.rabbitmq();
         let mut tasks = ann.songs(&titles("Before", 10)).await;
         let mut parked = Vec::new();
         for queue in ["submit", "poll"] {
@@ -66,7 +66,7 @@ async fn all_parked(cluster: &Cluster, published: &[String], times: u64) {
             counted.iter().all(|counted| *counted <= expected),
             "{counted:?}"
         );
-        let parked = cluster.rabbitmq.messages("parking", 100).await;
+        let parked = cluster.rabbitmq().messages("parking", 100).await;
         let payloads = parked.iter().map(|message| message["payload"].as_str());
         let mut payloads: Vec<String> = payloads.flatten().map(str::to_owned).collect();
         payloads.sort();

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::check::check;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::run::Run;
 use crate::scenario::observe::number;
+use harness::cluster::Cluster;
 
 /// How many tasks wait for a poll, and how many for a submit.
 const EACH: usize = 40;
@@ -34,14 +34,14 @@ pub async fn purged(run: &Run) {
         worker.stop(Duration::from_secs(30)).await;
         tasks.extend(ann.songs(&titles("Submitted", EACH)).await);
         eventually(Duration::from_secs(20), "submits to wait", async || {
-            let waiting = cluster.rabbitmq.messages("submit", 2 * EACH).await.len();
+            let waiting = cluster.rabbitmq().messages("submit", 2 * EACH).await.len();
             (waiting == EACH).then_some(())
         })
         .await;
-        for queue in cluster.rabbitmq.queues().await {
+        for queue in cluster.rabbitmq().queues().await {
             let name = queue["name"].as_str().unwrap_or_default();
             let name = name.trim_start_matches(cluster.prefix());
-            cluster.rabbitmq.purge(name.trim_start_matches('.')).await;
+            cluster.rabbitmq().purge(name.trim_start_matches('.')).await;
         }
         worker.serve().await;
         wait_for_polls(cluster, 2 * EACH).await;

@@ -11,9 +11,9 @@ use tokio::time::{Instant, interval, sleep};
 
 use crate::check::check;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::submits::SubmitAnswer;
+use harness::cluster::Cluster;
 
 /// The interval of submits.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -33,7 +33,7 @@ pub async fn away(run: &Run) {
     run.on_cluster(&patient().env("TASK_TIMEOUT", "30m"), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
         let before = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
-        cluster.servers.rabbitmq.lock().await.stop().await;
+        cluster.servers().rabbitmq.lock().await.stop().await;
         let without = load(run, &ann, run.duration, "without_the_broker").await;
         without.assert_like(before);
         for node in cluster.nodes() {
@@ -43,7 +43,7 @@ pub async fn away(run: &Run) {
             let text = text.expect("it answers");
             assert!(status == 503 && text.contains("broker"), "{status} {text}");
         }
-        cluster.servers.mend().await;
+        cluster.servers().mend().await;
         all_succeed(run, cluster, &ann).await;
     })
     .await;
@@ -55,12 +55,12 @@ pub async fn hangs(run: &Run) {
         let ann = PatientClient::new(cluster, "ann").await;
         let before = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
         for node in cluster.nodes() {
-            node.rabbitmq.black_hole();
+            node.rabbitmq().black_hole();
         }
         let without = load(run, &ann, Duration::from_secs(15), "while_it_hangs").await;
         without.assert_like(before);
         for node in cluster.nodes() {
-            node.rabbitmq.mend();
+            node.rabbitmq().mend();
         }
         all_succeed(run, cluster, &ann).await;
     })
@@ -140,10 +140,10 @@ pub async fn killed(run: &Run) {
         ann.songs(&titles("Song", tasks)).await;
         let waiting = wait_in_the_ladder(cluster, tasks * 9 / 10).await;
         run.fact("messages_in_the_ladder", waiting);
-        cluster.servers.rabbitmq.lock().await.kill().await;
+        cluster.servers().rabbitmq.lock().await.kill().await;
         upstream.set_faults(json!({})).await;
         sleep(Duration::from_secs(3)).await;
-        cluster.servers.mend().await;
+        cluster.servers().mend().await;
         // What expired meanwhile may be three minutes late; the sweep is faster.
         let within = Duration::from_mins(3) + run.duration * 2;
         let sums = check(run, cluster, within, &ann.expected()).await;
@@ -155,7 +155,7 @@ pub async fn killed(run: &Run) {
 /// Waits until the waiting queues hold so many messages; returns how many they hold.
 async fn wait_in_the_ladder(cluster: &Cluster, at_least: usize) -> u64 {
     eventually(Duration::from_mins(2), "the ladder to fill", async || {
-        let queues = cluster.rabbitmq.queues().await;
+        let queues = cluster.rabbitmq().queues().await;
         let waiting = queues.iter().filter(|queue| {
             let name = queue["name"].as_str().unwrap_or_default();
             name.contains(".delay.")

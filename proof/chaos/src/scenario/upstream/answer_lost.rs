@@ -3,10 +3,10 @@
 use super::QUICK;
 use crate::check::check;
 use crate::clients::{PatientClient, patient};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, prefer, submits_of};
 use crate::wire_patterns::{OK, SUBMIT};
+use harness::cluster::Cluster;
 
 /// `upstream-answer-lost`.
 pub async fn answer_lost(run: &Run) {
@@ -45,7 +45,7 @@ pub async fn answer_lost(run: &Run) {
 /// first, because the channel cools down after the first reset. Returns each task's id, its title, and
 /// how many submits the upstream got and accepted.
 async fn resets(cluster: &Cluster, ann: &PatientClient) -> Vec<(String, String, (u64, u64))> {
-    let wire = &cluster.channels[0].wire;
+    let wire = cluster.channels[0].proxy();
     let mut request = wire.hold(&[SUBMIT]);
     let mut answer = wire.hold(&[SUBMIT, OK]);
     let first = ann.song("Reset on its way").await;

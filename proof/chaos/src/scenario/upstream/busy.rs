@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::{QUICK, with_ann};
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, accepted, prefer, submits_of, switch};
+use harness::cluster::Cluster;
 
 /// The upstream's `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(4);

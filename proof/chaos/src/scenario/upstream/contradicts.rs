@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::with_ann;
 use crate::clients::{PatientClient, patient};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, refunded};
+use harness::cluster::Cluster;
 
 /// `upstream-contradicts-itself`.
 pub async fn contradicts(run: &Run) {

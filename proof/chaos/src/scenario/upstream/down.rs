@@ -7,9 +7,9 @@ use tokio::time::sleep;
 
 use super::{QUICK, with_ann};
 use crate::clients::{patient, titles};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, accepted, prefer};
+use harness::cluster::Cluster;
 
 /// The shortest outage of all upstreams: longer than the first retry.
 pub const SHORTEST: Duration = Duration::from_secs(8);

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::with_ann;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Node;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, submits_of};
+use harness::cluster::Node;
 
 /// How many songs of each kind there are.
 const EACH: usize = 4;

@@ -10,9 +10,9 @@ use tokio::time::sleep;
 
 use crate::check::check;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, switch};
+use harness::cluster::Cluster;
 
 /// How many tasks of the hanging channel wait for polls.
 const HUNG: usize = 120;

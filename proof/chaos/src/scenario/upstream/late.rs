@@ -9,9 +9,9 @@ use tokio::time::sleep;
 
 use super::{QUICK, with_ann};
 use crate::clients::patient;
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, refunded, submits_of};
+use harness::cluster::Cluster;
 
 /// `upstream-finishes-late`.
 pub async fn late(run: &Run) {

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::{QUICK, with_ann};
 use crate::clients::{PatientClient, patient};
-use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, refunded};
+use harness::cluster::Cluster;
 
 /// `upstream-leaks`.
 pub async fn leaks(run: &Run) {
@@ -51,7 +51,7 @@ async fn assert_hidden(cluster: &Cluster, clients: [&PatientClient; 2], shown: &
     let channel = &cluster.channels[0];
     let upstream = &channel.upstream;
     let address = upstream.url.trim_start_matches("http://").to_owned();
-    let secrets = [upstream.key.clone(), address, channel.wire.address()];
+    let secrets = [upstream.key.clone(), address, channel.proxy().address()];
     let ids = upstream.ids().await;
     assert!(!ids.is_empty(), "the upstream accepted nothing");
     let both = [&secrets[..], &ids].concat();

@@ -18,9 +18,9 @@ mod unreachable;
 
 use crate::check::check;
 use crate::clients::PatientClient;
-use crate::cluster::{Cluster, Setup};
 use crate::run::{Run, Scenario};
 use crate::scenario::observe::SOON;
+use harness::cluster::{Cluster, Setup};
 
 /// Songs take a second or so.
 const QUICK: [&str; 2] = ["--song-time", "500ms..1500ms"];

@@ -8,9 +8,9 @@ use tokio::time::sleep;
 
 use super::with_ann;
 use crate::clients::{PatientClient, patient, titles};
-use crate::cluster::Cluster;
 use crate::run::Run;
 use crate::scenario::observe::{SOON, accepted, switch};
+use harness::cluster::Cluster;
 
 /// How many songs each half has.
 const SONGS: usize = 8;
@@ -22,7 +22,7 @@ pub async fn unreachable(run: &Run) {
         .env("UPSTREAM_SUBMIT_TIMEOUT", "8s")
         .env("SUBMIT_ATTEMPTS", "4");
     with_ann(run, &setup, async |cluster, ann| {
-        let plain = cluster.channels[0].wire.address();
+        let plain = cluster.channels[0].proxy().address();
         let bad = [
             ("refused", format!("http://127.0.0.1:{}", free_port())),
             ("no-tls", format!("https://{plain}")),
@@ -60,7 +60,7 @@ async fn connections_break(cluster: &Cluster, ann: &PatientClient) {
         accepted.then_some(())
     })
     .await;
-    let wire = &cluster.channels[0].wire;
+    let wire = cluster.channels[0].proxy();
     wire.cut();
     sleep(Duration::from_secs(3)).await;
     wire.reset();
