@@ -104,10 +104,8 @@ pub fn comparison<R>(figure: &str, measured: &[Vec<R>], values: &[Value<R>]) -> 
     let columns = ["what", "this build", "the other build", "this / other"];
     let mut table = Table::new(&format!("{figure}: two builds"), about, &columns);
     for (what, of) in values {
-        let ratios = this
-            .iter()
-            .zip(other)
-            .map(|(this, other)| of(this) / of(other));
+        let both = this.iter().zip(other);
+        let ratios = both.map(|(this, other)| ratio(of(this), of(other)));
         table.row(vec![
             (*what).into(),
             Spread::of(this.iter().map(of)).into(),
@@ -116,6 +114,12 @@ pub fn comparison<R>(figure: &str, measured: &[Vec<R>], values: &[Value<R>]) -> 
         ]);
     }
     Some(table)
+}
+
+/// The ratio of two values; 1 if both are zero.
+fn ratio(this: f64, other: f64) -> f64 {
+    let none = this.abs() < f64::EPSILON && other.abs() < f64::EPSILON;
+    if none { 1.0 } else { this / other }
 }
 
 impl From<&str> for Cell {

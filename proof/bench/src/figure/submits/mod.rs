@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use harness::process::Process;
 use harness::servers::Servers;
+use harness::spread::percentile;
 
 use self::statements::SUBMITS;
 use super::Plan;
@@ -165,8 +166,8 @@ impl Bench {
         assert_eq!(stored.to_string(), reached.transactions.to_string());
         Round {
             a_second: reached.a_second,
-            p50: reached.p50,
-            p99: reached.p99,
+            p50: percentile(&reached.milliseconds, 0.5),
+            p99: percentile(&reached.milliseconds, 0.99),
             cpu: now.per_task(cpu, reached.transactions),
         }
     }

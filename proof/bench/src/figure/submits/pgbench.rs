@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use harness::spread::percentile;
 use tokio::process::Command;
 
 use super::users::{FIRST_KEY, FIRST_USER, USERS};
@@ -15,10 +14,8 @@ pub struct Reached {
     pub a_second: f64,
     /// How many transactions there were.
     pub transactions: f64,
-    /// The median time of a transaction, ms.
-    pub p50: f64,
-    /// The time that 99 of 100 transactions did not exceed, ms.
-    pub p99: f64,
+    /// The times of a tenth of the transactions, ms, sorted.
+    pub milliseconds: Vec<f64>,
 }
 
 /// Runs the script with this many clients, each on its own connection, for as long as `limit` says: an option
@@ -57,13 +54,12 @@ pub async fn run(cluster: &Cluster, script: &str, clients: usize, limit: &str) -
         let number = word.split('/').next().unwrap_or_default().parse();
         number.unwrap_or_else(|_| panic!("pgbench printed no {after:?}: {stdout}"))
     };
-    let mut times = take_times(&folder);
-    times.sort_by(f64::total_cmp);
+    let mut milliseconds = take_times(&folder);
+    milliseconds.sort_by(f64::total_cmp);
     Reached {
         a_second: number("tps = "),
         transactions: number("actually processed: "),
-        p50: percentile(&times, 0.5),
-        p99: percentile(&times, 0.99),
+        milliseconds,
     }
 }
 
