@@ -52,7 +52,7 @@ async fn served(launch: &Launch) -> (Option<i32>, String) {
 async fn refusal(launch: &Launch) -> String {
     let mut server = launch.start("api");
     let status = server.ended(SOON).await;
-    assert_eq!((status.code(), server.words().as_str()), (Some(1), ""));
+    assert_eq!((status.code(), server.printed().as_str()), (Some(1), ""));
     server.log()
 }
 
