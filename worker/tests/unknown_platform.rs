@@ -14,7 +14,7 @@ use shared::store::channels::{NewChannel, Price};
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Accepted;
 use shared::store::{Plans, Store};
-use shared::task::wait::PollPace;
+use shared::task::wait::{PollPace, Rung};
 use shared::task::{Action, AtTurn, Platform, Quota, Status, TaskId, Turn};
 use worker::Settings;
 use worker::context::Context;
@@ -24,14 +24,8 @@ use worker::submit::submit;
 
 const LONG: Duration = Duration::from_mins(5);
 
-#[tokio::test]
-async fn a_task_of_a_platform_without_a_driver_waits() {
-    let random = Arc::new(Random::from_system());
-    let folder = format!("task-center-test-{}", random.letters_and_digits(16));
-    let folder = std::env::temp_dir().join(folder);
-    let url = DatabaseUrl::Sqlite(folder.join("task-center.db"));
-    let store = Store::open(&url, 2, Plans::Kept).await.expect("it opens");
-    store.migrate().await.expect("the tables are made");
+/// A worker on `store` and a broker of its own.
+fn context(store: &Store, random: &Arc<Random>) -> Context {
     let settings = Settings {
         pace: PollPace {
             initial: LONG,
@@ -41,17 +35,21 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
         submit_timeout: LONG,
         fetch_timeout: LONG,
     };
-    let broker = Arc::new(InProcess::new());
-    let (clock, now) = (Arc::new(SystemClock), SystemClock.now());
-    let context = Context::new(
-        store.clone(),
-        broker,
-        clock,
-        random.clone(),
-        settings,
-        Stop::new(),
-    );
-    let context = context.expect("a client is made");
+    let (broker, clock) = (Arc::new(InProcess::new()), Arc::new(SystemClock));
+    let (store, random) = (store.clone(), Arc::clone(random));
+    Context::new(store, broker, clock, random, settings, Stop::new()).expect("a client is made")
+}
+
+#[tokio::test]
+async fn a_task_of_a_platform_without_a_driver_waits() {
+    let random = Arc::new(Random::from_system());
+    let folder = format!("task-center-test-{}", random.letters_and_digits(16));
+    let folder = std::env::temp_dir().join(folder);
+    let url = DatabaseUrl::Sqlite(folder.join("task-center.db"));
+    let store = Store::open(&url, 2, Plans::Kept).await.expect("it opens");
+    store.migrate().await.expect("the tables are made");
+    let now = SystemClock.now();
+    let context = context(&store, &random);
 
     let platform: Platform = "newer".parse().expect("it is a name");
     let action: Action = "video".parse().expect("it is a name");
@@ -107,7 +105,7 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
     let Ok(Some(FollowUp::Submit { at, delay })) = submit(&context, at).await else {
         panic!("it is to be submitted later");
     };
-    assert_eq!(delay.map(|rung| rung.seconds()), Some(30));
+    assert_eq!(delay.map(Rung::seconds), Some(30));
 
     // A worker with a driver submits it.
     let begun = store
@@ -126,10 +124,10 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
     let [FollowUp::Poll { delay, .. }] = next[..] else {
         panic!("it is to be polled later: {next:?}");
     };
-    assert_eq!(delay.map(|rung| rung.seconds()), Some(30));
+    assert_eq!(delay.map(Rung::seconds), Some(30));
 
-    let story = store.story(&task_id).await.expect("it answers");
-    let task = story.expect("the task is there").task;
+    let shown = store.story(&task_id).await.expect("it answers");
+    let task = shown.expect("the task is there").task;
     assert_eq!((task.status, task.action), (Status::Submitted, action));
     store.close().await;
     std::fs::remove_dir_all(folder).expect("the folder goes");

@@ -73,7 +73,7 @@ impl Database {
     }
 
     /// Ends every connection to the database, and removes it.
-    pub async fn drop(self) {
+    pub async fn remove(self) {
         let name = self.name;
         execute(&self.server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }

@@ -45,7 +45,7 @@ pub enum Database {
     /// A file in a folder of its own.
     Sqlite(Folder),
     /// A database on the server of `DATABASE_URL`.
-    Postgres(PostgresDatabase),
+    Postgres(Box<PostgresDatabase>),
 }
 
 impl Database {
@@ -55,7 +55,7 @@ impl Database {
 
     async fn postgres() -> Self {
         let server = postgres_of_environment();
-        Self::Postgres(PostgresDatabase::create(&server, "store").await)
+        Self::Postgres(Box::new(PostgresDatabase::create(&server, "store").await))
     }
 
     /// Its address.
@@ -152,7 +152,7 @@ impl Database {
     /// Removes it.
     pub async fn remove(self) {
         if let Self::Postgres(database) = self {
-            database.drop().await;
+            database.remove().await;
         }
     }
 }

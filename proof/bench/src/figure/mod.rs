@@ -101,7 +101,7 @@ pub async fn measure(figures: &[Figure], plan: &Plan) -> Vec<Table> {
             embedded::measure(plan).await
         } else {
             let servers = cluster::servers().await;
-            let measured = figure.measure(plan, &servers).await;
+            let measured = Box::pin(figure.measure(plan, &servers)).await;
             servers.take_down().await;
             measured
         };

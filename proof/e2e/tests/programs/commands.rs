@@ -122,7 +122,7 @@ async fn unbalanced() {
     let done = operator.run(&["audit"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.stdout.contains("501"), "{done:?}");
-    database.drop().await;
+    database.remove().await;
 }
 
 /// `api` and `task-center` answer alike.
@@ -132,7 +132,7 @@ async fn shapes() {
     let api = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
     let center = Launch::new(Program::TaskCenter, folder.path());
     tokio::join!(shapes_of(Operator(api)), shapes_of(Operator(center)));
-    database.drop().await;
+    database.remove().await;
 }
 
 async fn shapes_of(operator: Operator) {

@@ -163,7 +163,7 @@ async fn not_there() {
     )
     .await;
     assert!(told(&done, "DATABASE_URL"));
-    database.drop().await;
+    database.remove().await;
 }
 
 /// Whether the variable is named where an operator looks: on stderr, as a line or as a log line.

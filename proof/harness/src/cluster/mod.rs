@@ -94,19 +94,16 @@ impl Cluster {
             launch = launch.env(name, value);
         }
         let (mut database, mut rabbitmq) = (None, None);
-        match backend.urls().await {
-            Some(urls) => {
-                let made = Database::create(&urls.postgres, setup.name).await;
-                launch = launch
-                    .env("DATABASE_URL", made.url())
-                    .env("AMQP_URL", urls.amqp.as_str());
-                rabbitmq = Some(RabbitMq::new(&urls, &prefix));
-                database = Some(made);
-            }
-            None => {
-                let file = folder.path().join("task-center.db");
-                launch = launch.env("DATABASE_URL", format!("sqlite://{}", file.display()));
-            }
+        if let Some(urls) = backend.urls().await {
+            let made = Database::create(&urls.postgres, setup.name).await;
+            launch = launch
+                .env("DATABASE_URL", made.url())
+                .env("AMQP_URL", urls.amqp.as_str());
+            rabbitmq = Some(RabbitMq::new(&urls, &prefix));
+            database = Some(made);
+        } else {
+            let file = folder.path().join("task-center.db");
+            launch = launch.env("DATABASE_URL", format!("sqlite://{}", file.display()));
         }
         let mut cluster = Self {
             apis: Vec::new(),
@@ -281,16 +278,18 @@ impl Cluster {
         let create = ["user", "create", "--name", name, "--role", role];
         let create = [&create[..], &["--quota", &granted]].concat();
         let user = self.operator().json(&create).await;
-        let mut known = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        known.push((name.to_owned(), quota));
-        drop(known);
+        let key = self.key(name, limit).await;
+        self.granted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name.to_owned(), quota));
         let token = user["access_token"].as_str();
         let url = self.apis.first().map(|api| api.url.clone());
         Client {
             name: name.to_owned(),
             id: user["id"].as_i64().expect("an id is a number"),
             token: token.expect("a secret is a text").to_owned(),
-            key: self.key(name, limit).await,
+            key,
             base: Arc::new(Mutex::new(url.unwrap_or_default())),
             heard: Arc::clone(&self.answers),
             http: crate::client::http(),
@@ -403,7 +402,7 @@ impl Cluster {
             rabbitmq.delete_all().await;
         }
         if let Some(database) = self.database {
-            database.drop().await;
+            database.remove().await;
         }
         self.folder.keep_if_wanted();
     }

@@ -12,7 +12,7 @@ pub enum Backend {
     /// `task-center` alone, on a `SQLite` file.
     OneProcess,
     /// Servers that others use, too.
-    Given(ServerUrls),
+    Given(Box<ServerUrls>),
     /// Servers that a test may break.
     Private(Arc<Servers>),
 }
@@ -20,14 +20,14 @@ pub enum Backend {
 impl Backend {
     /// The servers of `scripts/with-servers`. Panics if the environment names none.
     pub fn of_environment() -> Self {
-        Self::Given(ServerUrls::from_environment())
+        Self::Given(Box::new(ServerUrls::from_environment()))
     }
 
     /// The addresses of the servers, past every proxy. `None` in one process.
     pub(super) async fn urls(&self) -> Option<ServerUrls> {
         match self {
             Self::OneProcess => None,
-            Self::Given(urls) => Some(urls.clone()),
+            Self::Given(urls) => Some((**urls).clone()),
             Self::Private(servers) => Some(servers.urls().await),
         }
     }

@@ -31,9 +31,8 @@ pub struct Job {
 
 /// All of them, the longest first. Fails if something does not compile.
 pub async fn all() -> Result<Vec<Job>, String> {
-    let build = ["test", "--workspace", "--locked", "--no-run"];
     let built = Command::new("cargo")
-        .args(build)
+        .args(["test", "--workspace", "--locked", "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()

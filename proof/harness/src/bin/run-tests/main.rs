@@ -7,11 +7,10 @@
 mod jobs;
 mod outcome;
 
-use std::process::ExitCode;
-use std::time::Instant;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use std::process::ExitCode;
+use tokio::time::Instant;
 
 use jobs::Job;
 use outcome::Outcome;
@@ -45,10 +44,10 @@ async fn main() -> ExitCode {
             println!("FAILED {}: {test}\n  alone: {}", job.name, job.alone(test));
         }
     }
+    println!("all tests took {:.0} s", started.elapsed().as_secs_f64());
     println!(
-        "{} passed, {failed} failed, in {:.0} s",
-        total(|outcome| outcome.passed),
-        started.elapsed().as_secs_f64()
+        "{} passed, {failed} failed",
+        total(|outcome| outcome.passed)
     );
     if failed == 0 {
         ExitCode::SUCCESS
