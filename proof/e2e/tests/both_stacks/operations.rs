@@ -161,7 +161,7 @@ async fn story(cluster: &Cluster) {
     assert_eq!(lost["ledger"][1]["amount"], SONG);
     assert_eq!(
         (&made["channel"], &made["key"]),
-        (&json!("first"), &json!("e2e"))
+        (&json!("first"), &json!("harness"))
     );
     assert_eq!(made["unfinished"], Value::Null);
 

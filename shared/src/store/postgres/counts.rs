@@ -11,6 +11,10 @@ use crate::store::detach::detach;
 /// The advisory lock that a fold holds: one fold runs at a time.
 const FOLDING: i64 = 0x7461_736b_666f_6c64;
 
+/// The isolation level that a fold relies on. A plain `BEGIN` would look like that of a submit on the wire, where
+/// chaos holds the transactions of submits.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 /// After this many folded changes their table is vacuumed. Every listing reads it, and autovacuum runs once
 /// a minute at best.
 const CLEAN_UP_AFTER: u64 = 5_000;
@@ -26,7 +30,7 @@ impl PostgresStore {
 /// Folds at most `limit` changes. `since_clean_up` counts the changes that this
 /// process folded since the last vacuum.
 async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin_with(BEGIN).await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(FOLDING)
         .fetch_one(&mut *tx)

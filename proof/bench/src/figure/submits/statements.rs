@@ -41,14 +41,25 @@ async fn ran(cluster: &Cluster, work: impl AsyncFnOnce()) -> BTreeSet<String> {
     found.iter().map(|sql| without_values(sql)).collect()
 }
 
-/// A statement with a `?` for each parameter, constant, and expression that stands for a parameter in the
-/// script, and without white space.
+/// A statement with a `?` for each parameter, literal, and expression that stands for a parameter in the
+/// script, and without white space. `pg_stat_statements` shows the literals of a statement that a connection
+/// prepared before the reset, and numbers them otherwise.
 fn without_values(sql: &str) -> String {
-    let mut pieces = sql.split('$');
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        text.push('?');
-        text.push_str(piece.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let mut text = String::with_capacity(sql.len());
+    let mut characters = sql.chars().peekable();
+    while let Some(c) = characters.next() {
+        let in_name = text.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_');
+        match c {
+            '\'' => {
+                let _literal = characters.by_ref().find(|c| *c == '\'');
+                text.push('?');
+            }
+            '$' | '0'..='9' if !in_name => {
+                while characters.next_if(char::is_ascii_digit).is_some() {}
+                text.push('?');
+            }
+            _ => text.push(c),
+        }
     }
     text.retain(|c| !c.is_whitespace());
     text.replace("?||lpad(?,?,?)", "?")
@@ -67,5 +78,9 @@ mod tests {
                       WHERE d = ANY (ARRAY[sha256(($6 || $7)::bytea)])";
         assert_eq!(without_values(ours), "SELECT?::TEXT[],?FROMtWHEREd=ANY(?)");
         assert_eq!(without_values(script), without_values(ours));
+        assert_eq!(
+            without_values("SELECT 12, 'a b', t1 FROM t1"),
+            "SELECT?,?,t1FROMt1"
+        );
     }
 }

@@ -9,8 +9,8 @@ use tokio::process::Command;
 
 /// Jobs that take longest, in the order in which they start. All others follow.
 const LONGEST: [&str; 6] = [
-    "harsh",
-    "gentle",
+    "short_runs",
+    "store_contract",
     "both_stacks",
     "short_run",
     "fuzz-api",
