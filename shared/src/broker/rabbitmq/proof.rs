@@ -4,7 +4,7 @@
 //! declared again, and never confirms a message. So at the start each queue gets a probe, and must confirm
 //! it. The probe is taken back from a queue that was empty; in a queue with messages, a worker gets it in
 //! its turn and acknowledges it. Programs that start together may take each other's probes and leave
-//! their own; in a waiting queue these soon expire.
+//! their own; in a waiting or parking queue these soon expire.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const PROBE: &str = "probe";
 /// The body of a probe, for an operator who finds one.
 const BODY: &[u8] = br#"{"v":1,"probe":true}"#;
 
-/// The longest time that a probe stays in a waiting queue that has nothing else, in milliseconds.
+/// The longest time that a probe stays in a waiting or parking queue that has nothing else, in milliseconds.
 const EXPIRATION: &str = "5000";
 
 /// The most messages that are looked at to find the probe again.
@@ -67,8 +67,8 @@ struct Probe {
     exchange: String,
     routing_key: &'static str,
     was_empty: bool,
-    /// Whether the probe expires. From a waiting queue it goes to the poll queue then; from a work queue it
-    /// would go to the parking queue.
+    /// Whether the probe expires. From a waiting queue it goes to the poll queue then, and from the parking
+    /// queue nowhere; from a work queue it would go to the parking queue.
     expires: bool,
 }
 
@@ -88,8 +88,12 @@ fn probes<'a>(names: &'a Names, depths: &'a [Depth]) -> impl Iterator<Item = Pro
         expires: true,
         ..probe(names.delay(rung), names.delay(rung), Queue::Poll.as_str())
     });
-    // No worker reads the parking queue, so no probe may stay there.
-    let parking = probe(names.parking(), names.dead(), "");
+    // No worker reads the parking queue. A refused probe may be there all the same, beside the one that was
+    // sent after it: it goes nowhere when it expires.
+    let parking = Probe {
+        expires: true,
+        ..probe(names.parking(), names.dead(), "")
+    };
     work.into_iter()
         .chain(waiting)
         .chain(Some(parking).filter(|parking| parking.was_empty))
