@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use jobs::Job;
 use outcome::Outcome;
 
-/// How many test programs run at once on a machine with two cores or more.
-const AT_ONCE: usize = 5;
+/// How many test programs run at once. Each runs many tests at once itself; with more, two cores are so busy that
+/// what waits for a second waits for ten.
+const AT_ONCE: usize = 3;
 
 // One thread: nothing here computes.
 #[tokio::main(flavor = "current_thread")]
