@@ -221,6 +221,27 @@ impl Answer {
     }
 }
 
+/// How far the task's status is on its way. Panics on FAILURE.
+pub fn rank(task: &Value) -> usize {
+    let order = [
+        "NOT_START",
+        "SUBMITTED",
+        "UNKNOWN",
+        "QUEUED",
+        "IN_PROGRESS",
+        "SUCCESS",
+    ];
+    let rank = order.iter().position(|&status| task["status"] == status);
+    rank.unwrap_or_else(|| panic!("{task}"))
+}
+
+/// The task's `progress` as a number, 0 to 100.
+pub fn percent(task: &Value) -> u32 {
+    let text = task["progress"].as_str().unwrap_or_default();
+    let digits = text.strip_suffix('%').unwrap_or_default();
+    digits.parse().unwrap_or_else(|_| panic!("{task}"))
+}
+
 /// Whether a task has ended, by the status that either listing shows.
 pub fn is_terminal(task: &Value) -> bool {
     task["status"] == "SUCCESS" || task["status"] == "FAILURE"

@@ -11,7 +11,7 @@ use crate::wait::in_time;
 /// How long [`Database::connect`] waits for a server that does not answer, or that recovers.
 const ANSWER: Duration = Duration::from_mins(2);
 
-/// A database, empty at first. It stays until [`Database::drop`].
+/// A database, empty at first. It stays until [`Database::remove`].
 #[derive(Debug, Clone)]
 pub struct Database {
     server: PgConnectOptions,
@@ -21,7 +21,11 @@ pub struct Database {
 impl Database {
     /// Creates a database whose name begins with `prefix`. Panics if the server does not answer.
     pub async fn create(server: &PgConnectOptions, prefix: &str) -> Self {
-        let name = format!("{prefix}_{}", unique());
+        Self::named(server, format!("{prefix}_{}", unique())).await
+    }
+
+    /// Creates a database with this name, which must be new. Panics if the server does not answer.
+    pub async fn named(server: &PgConnectOptions, name: String) -> Self {
         execute(server, &format!("CREATE DATABASE {name}")).await;
         let server = server.clone();
         Self { server, name }

@@ -8,6 +8,7 @@ use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::Secret;
 use crate::task::cool_down::{CoolDown, Cooling};
+use crate::task::platform::default_prices;
 use crate::task::{Action, ChannelId, Platform, Quota};
 
 /// An upstream that we may send tasks to.
@@ -197,6 +198,26 @@ impl Store {
         let select = "SELECT platform, action, quota FROM prices ORDER BY platform, action DESC";
         let found = self.database.all(sql(select)).await?;
         found.iter().map(price).collect()
+    }
+
+    /// Adds the default price of each task that has no price yet; an operator's price stays.
+    pub(super) async fn add_default_prices(&self) -> Result<()> {
+        self.database
+            .write(|tx| {
+                Box::pin(async move {
+                    for (platform, action, quota) in default_prices() {
+                        let insert = sql("INSERT INTO prices (platform, action, quota)
+                             VALUES ($1, $2, $3)
+                             ON CONFLICT (platform, action) DO NOTHING")
+                        .bind(platform.as_str()) // $1 platform
+                        .bind(action.as_str()) // $2 action
+                        .bind(quota.get()); // $3 quota
+                        tx.execute(insert).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
     }
 
     /// Sets what tasks cost from now on.

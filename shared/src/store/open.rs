@@ -6,11 +6,6 @@ use super::sqlite::SqliteStore;
 use super::{Database, Result, Store, submissions};
 use crate::config::DatabaseUrl;
 
-/// Adds the default price of a task that has no price yet; an operator's price stays.
-pub(super) const ADD_PRICE: &str = "\
-    INSERT INTO prices (platform, action, quota) VALUES ($1, $2, $3)
-    ON CONFLICT (platform, action) DO NOTHING";
-
 impl Store {
     /// Opens the Store at `url` with at most `connections` connections. Creates the `SQLite` file and its
     /// folder if there is none. The tables may be out of date until [`Store::migrate`].
@@ -27,12 +22,14 @@ impl Store {
         Ok(Self { database, submits })
     }
 
-    /// Brings the tables up to date. Safe while other programs do the same: one does it, the rest wait.
+    /// Brings the tables up to date, and adds the default prices that are missing. Safe while other programs
+    /// do the same: one does it, the rest wait.
     pub async fn migrate(&self) -> Result<()> {
         match &self.database {
-            Database::Postgres(store) => store.migrate().await,
-            Database::Sqlite(store) => store.migrate().await,
+            Database::Postgres(store) => store.migrate().await?,
+            Database::Sqlite(store) => store.migrate().await?,
         }
+        self.add_default_prices().await
     }
 
     /// Whether the database answers.

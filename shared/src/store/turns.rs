@@ -10,8 +10,11 @@ mod records;
 
 use super::detach::detach;
 use super::either::either;
+use super::row::Cells as _;
+use super::sql::{Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
+use crate::task::history::{self, LATE};
 use crate::task::{AtTurn, ChannelId, RowId, Status, Turn};
 pub use records::{
     Accepted, Begun, Finished, Intention, LateTask, News, Overdue, PollJob, Settled, SubmitJob,
@@ -162,12 +165,42 @@ impl Store {
         data: Option<&str>,
         now: Millis,
     ) -> Result<Option<Turn>> {
-        let (database, data) = (self.database.clone(), data.map(str::to_owned));
-        detach(async move {
-            either!(database, store => store.note_late(row, status, data.as_deref(), now).await)
-        })
-        .await
+        let detail = history::late(status, data);
+        self.database
+            .write(move |tx| Box::pin(note_late(tx, row, detail, now)))
+            .await
     }
+}
+
+/// See [`Store::note_late`]. Locks the task: the second of two notes sees the first.
+async fn note_late(tx: &mut Tx, row: RowId, detail: String, now: Millis) -> Result<Option<Turn>> {
+    let lock = tx.for_update();
+    let failed = sql(format!(
+        "SELECT (SELECT max(turn) FROM task_events e WHERE e.task_id = t.id) AS turn
+         FROM tasks t
+         WHERE t.id = $1 AND t.status = $2
+         {lock}"
+    ))
+    .bind(row.0) // $1 id
+    .bind(Status::Failure.as_str()); // $2 status
+    let Some(failed) = tx.optional(failed).await? else {
+        return Ok(None);
+    };
+    let Some(turn) = failed.int_or_null("turn")? else {
+        return Ok(None);
+    };
+    let note = sql("INSERT INTO task_events (task_id, at, turn, kind, detail)
+         SELECT $1, $2, $3, $4, $5
+         WHERE NOT EXISTS (SELECT 1 FROM task_events WHERE task_id = $1 AND kind = $4)")
+    .bind(row.0) // $1 task_id
+    .bind(now.0) // $2 at
+    .bind(turn) // $3 turn
+    .bind(LATE.kind) // $4 kind
+    .bind(detail.as_str()); // $5 detail
+    let noted = tx.execute(note).await?;
+    let forget = sql("DELETE FROM late_tasks WHERE id = $1");
+    tx.execute(forget.bind(row.0)).await?;
+    Ok((noted > 0).then_some(Turn(turn)))
 }
 
 /// Sorts a batch by task, and keeps the first of equal entries. A statement that looks each row up by its

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::{on_both, setup};
-use harness::client::{Client, SONG, is_terminal};
+use harness::client::{Client, SONG, is_terminal, percent, rank};
 use harness::cluster::Cluster;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -126,25 +126,6 @@ async fn watch_progress(user: &Client, ids: &[String]) {
         assert!(started.elapsed() < SOON, "{tasks:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-fn rank(task: &Value) -> usize {
-    let order = [
-        "NOT_START",
-        "SUBMITTED",
-        "UNKNOWN",
-        "QUEUED",
-        "IN_PROGRESS",
-        "SUCCESS",
-    ];
-    let rank = order.iter().position(|&status| task["status"] == status);
-    rank.unwrap_or_else(|| panic!("{task}"))
-}
-
-fn percent(task: &Value) -> u32 {
-    let text = task["progress"].as_str().unwrap_or_default();
-    let digits = text.strip_suffix('%').unwrap_or_default();
-    digits.parse().unwrap_or_else(|_| panic!("{task}"))
 }
 
 async fn fails_upstream(cluster: &Cluster) {

@@ -268,6 +268,11 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
+    /// Whether a gate holds this piece.
+    fn holds(connection: &mut Matcher, to: Direction, piece: &[u8], gates: &Gates) -> bool {
+        connection.see(to, piece, gates).is_some()
+    }
+
     #[test]
     fn patterns_match_in_order_across_pieces_and_the_last_piece_is_held() {
         let gates = Gates::default();
@@ -288,7 +293,7 @@ mod tests {
         assert!(!see(Direction::FromServer, "done"));
         assert!(!see(Direction::ToServer, "... COM"));
         assert!(!see(Direction::ToServer, "MIT"));
-        assert!(other.see(Direction::FromServer, b"done", &gates).is_none());
+        assert!(!holds(&mut other, Direction::FromServer, b"done", &gates));
         assert!(see(Direction::FromServer, "done"));
         assert!(!see(Direction::FromServer, "done"), "it is held once");
     }
@@ -298,16 +303,18 @@ mod tests {
         let gates = Gates::default();
         let _gate = gates.add(&[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
-        assert!(
-            connection
-                .see(Direction::ToServer, b"COMMIT", &gates)
-                .is_none()
-        );
-        assert!(
-            connection
-                .see(Direction::ToServer, b"BEGIN; COMMIT", &gates)
-                .is_some()
-        );
+        assert!(!holds(
+            &mut connection,
+            Direction::ToServer,
+            b"COMMIT",
+            &gates
+        ));
+        assert!(holds(
+            &mut connection,
+            Direction::ToServer,
+            b"BEGIN; COMMIT",
+            &gates
+        ));
     }
 
     #[test]
@@ -315,17 +322,19 @@ mod tests {
         let gates = Gates::default();
         let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
-        assert!(
-            connection
-                .see(Direction::ToServer, b"COMMIT", &gates)
-                .is_none()
-        );
-        assert!(connection.see(Direction::ToServer, b"x", &gates).is_none());
-        assert!(
-            connection
-                .see(Direction::ToServer, b"COMMIT", &gates)
-                .is_some()
-        );
+        assert!(!holds(
+            &mut connection,
+            Direction::ToServer,
+            b"COMMIT",
+            &gates
+        ));
+        assert!(!holds(&mut connection, Direction::ToServer, b"x", &gates));
+        assert!(holds(
+            &mut connection,
+            Direction::ToServer,
+            b"COMMIT",
+            &gates
+        ));
     }
 
     #[test]
@@ -333,22 +342,25 @@ mod tests {
         let gates = Gates::default();
         let _first = gates.add(&[Pattern::to_server(b"claim"), Pattern::to_server(b"COMMIT")]);
         let mut connection = Matcher::default();
-        assert!(
-            connection
-                .see(Direction::ToServer, b"claim COMMIT", &gates)
-                .is_some()
-        );
+        assert!(holds(
+            &mut connection,
+            Direction::ToServer,
+            b"claim COMMIT",
+            &gates
+        ));
         let _second = gates.add(&[Pattern::to_server(b"settle"), Pattern::to_server(b"COMMIT")]);
-        assert!(
-            connection
-                .see(Direction::ToServer, b"COMMIT", &gates)
-                .is_none()
-        );
-        assert!(
-            connection
-                .see(Direction::ToServer, b"settle COMMIT", &gates)
-                .is_some()
-        );
+        assert!(!holds(
+            &mut connection,
+            Direction::ToServer,
+            b"COMMIT",
+            &gates
+        ));
+        assert!(holds(
+            &mut connection,
+            Direction::ToServer,
+            b"settle COMMIT",
+            &gates
+        ));
     }
 
     #[test]
@@ -356,25 +368,24 @@ mod tests {
         let gates = Gates::default();
         let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::from_server(b"done")]);
         let mut connection = Matcher::default();
-        assert!(
-            connection
-                .see(Direction::FromServer, b"done", &gates)
-                .is_none()
-        );
-        assert!(
-            connection
-                .see(Direction::ToServer, b"COMMIT", &gates)
-                .is_none()
-        );
-        assert!(
-            connection
-                .see(Direction::FromServer, b"?", &gates)
-                .is_none()
-        );
-        assert!(
-            connection
-                .see(Direction::FromServer, b"done", &gates)
-                .is_some()
-        );
+        assert!(!holds(
+            &mut connection,
+            Direction::FromServer,
+            b"done",
+            &gates
+        ));
+        assert!(!holds(
+            &mut connection,
+            Direction::ToServer,
+            b"COMMIT",
+            &gates
+        ));
+        assert!(!holds(&mut connection, Direction::FromServer, b"?", &gates));
+        assert!(holds(
+            &mut connection,
+            Direction::FromServer,
+            b"done",
+            &gates
+        ));
     }
 }

@@ -30,10 +30,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
 
 use super::detach::detach;
-use super::open::ADD_PRICE;
 use super::options::{ACQUIRE_TIMEOUT, Plans};
 use super::{Result, migrations};
-use crate::task::platform::default_prices;
 
 /// Ping a pooled connection before use if it was idle longer than this.
 const IDLE: Duration = Duration::from_millis(500);
@@ -109,21 +107,9 @@ impl PostgresStore {
                 .connect_with(patient)
                 .await?;
             // The migrator holds an advisory lock: many programs may start at once.
-            let migrated = async {
-                migrations::postgres().run(&pool).await?;
-                for (platform, action, quota) in default_prices() {
-                    sqlx::query(ADD_PRICE)
-                        .bind(platform.as_str())
-                        .bind(action.as_str())
-                        .bind(quota.get())
-                        .execute(&pool)
-                        .await?;
-                }
-                Ok(())
-            }
-            .await;
+            let migrated = migrations::postgres().run(&pool).await;
             pool.close().await;
-            migrated
+            Ok(migrated?)
         })
         .await
     }

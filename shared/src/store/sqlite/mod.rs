@@ -32,10 +32,8 @@ use sqlx::sqlite::{
 };
 
 use super::detach::detach;
-use super::open::ADD_PRICE;
 use super::options::ACQUIRE_TIMEOUT;
 use super::{Result, StoreError, migrations};
-use crate::task::platform::default_prices;
 
 /// How long a statement waits for another process to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,14 +94,6 @@ impl SqliteStore {
             migrations::sqlite()
                 .run_direct(None, &mut *tx, false)
                 .await?;
-            for (platform, action, quota) in default_prices() {
-                sqlx::query(ADD_PRICE)
-                    .bind(platform.as_str())
-                    .bind(action.as_str())
-                    .bind(quota.get())
-                    .execute(&mut *tx)
-                    .await?;
-            }
             Ok(tx.commit().await?)
         })
         .await

@@ -5,9 +5,9 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
 use crate::store::turns::{LateTask, Overdue};
-use crate::task::history::{LATE, SWEPT, late};
+use crate::task::AtTurn;
+use crate::task::history::SWEPT;
 use crate::task::late::{LOOKS, next_look};
-use crate::task::{AtTurn, RowId, Status, Turn};
 
 impl SqliteStore {
     pub(in crate::store) async fn sweep(
@@ -99,44 +99,5 @@ impl SqliteStore {
         let tasks = rows.iter().map(row::late_task).collect::<Result<_>>()?;
         tx.commit().await?;
         Ok(tasks)
-    }
-
-    pub(in crate::store) async fn note_late(
-        &self,
-        row: RowId,
-        status: Status,
-        data: Option<&str>,
-        now: Millis,
-    ) -> Result<Option<Turn>> {
-        let mut tx = self.begin().await?;
-        let turn: Option<i64> = sqlx::query_scalar(
-            "SELECT (SELECT max(turn) FROM task_events e WHERE e.task_id = t.id)
-             FROM tasks t
-             WHERE t.id = $1 AND t.status = $2",
-        )
-        .bind(row.0) // $1 id
-        .bind(Status::Failure.as_str()) // $2 status
-        .fetch_optional(&mut *tx)
-        .await?
-        .flatten();
-        let Some(turn) = turn else { return Ok(None) };
-        let noted = sqlx::query(
-            "INSERT INTO task_events (task_id, at, turn, kind, detail)
-             SELECT $1, $2, $3, $4, $5
-             WHERE NOT EXISTS (SELECT 1 FROM task_events WHERE task_id = $1 AND kind = $4)",
-        )
-        .bind(row.0) // $1 task_id
-        .bind(now.0) // $2 at
-        .bind(turn) // $3 turn
-        .bind(LATE.kind) // $4 kind
-        .bind(late(status, data)) // $5 detail
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query("DELETE FROM late_tasks WHERE id = $1")
-            .bind(row.0)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok((noted.rows_affected() > 0).then_some(Turn(turn)))
     }
 }

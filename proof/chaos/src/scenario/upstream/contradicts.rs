@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::client::is_terminal;
+use harness::client::{is_terminal, percent, rank};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -66,23 +66,4 @@ async fn watch(ann: &PatientClient, id: &str, mut look: impl AsyncFnMut(&Value))
         assert!(started.elapsed() < SOON, "{task}");
         sleep(Duration::from_millis(100)).await;
     }
-}
-
-fn rank(task: &Value) -> usize {
-    let order = [
-        "NOT_START",
-        "SUBMITTED",
-        "UNKNOWN",
-        "QUEUED",
-        "IN_PROGRESS",
-        "SUCCESS",
-    ];
-    let rank = order.iter().position(|&status| task["status"] == status);
-    rank.unwrap_or_else(|| panic!("{task}"))
-}
-
-fn percent(task: &Value) -> u32 {
-    let text = task["progress"].as_str().unwrap_or_default();
-    let digits = text.strip_suffix('%').unwrap_or_default();
-    digits.parse().unwrap_or_else(|_| panic!("{task}"))
 }

@@ -6,11 +6,11 @@ mod given;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
+use harness::database::Database;
 use harness::folder::Folder;
 use harness::servers::postgres::Postgres;
 use harness::servers::rabbitmq::RabbitMqServer;
 use harness::suite::caught;
-use sqlx::{ConnectOptions as _, Executor as _};
 
 use command::Signals;
 
@@ -60,7 +60,9 @@ async fn main() -> ExitCode {
     }
     // The harness panics where something fails; the message is printed below.
     std::panic::set_hook(Box::new(|_| {}));
-    let ended = caught(run(&command)).await.and_then(|ended| ended);
+    let ended = caught(Box::pin(run(&command)))
+        .await
+        .and_then(|ended| ended);
     ended.unwrap_or_else(|why| {
         say(&why);
         ExitCode::FAILURE
@@ -102,12 +104,10 @@ impl Servers {
                 return None;
             }
             let server = Postgres::start(folder.path(), POSTGRES).await;
-            let connected = server.options("postgres").connect().await;
-            let mut connection = connected.expect("PostgreSQL answers");
-            let created = connection.execute("CREATE DATABASE task_center").await;
-            created.expect("PostgreSQL creates a database");
+            let options = server.options("postgres");
+            let database = Database::named(&options, "task_center".to_owned()).await;
             let version = sqlx::query_scalar::<_, String>("SHOW server_version");
-            let version = version.fetch_one(&mut connection).await;
+            let version = version.fetch_one(&mut database.connect().await).await;
             let version = version.unwrap_or_default();
             say(&format!("PostgreSQL {version} on {}", server.address()));
             Some(server)
