@@ -91,8 +91,13 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     std::iter::once(table).chain(compared).collect()
 }
 
+/// How long each side submits, s.
+const LASTS: u64 = 8;
+
 struct Bench {
     load: Load,
+    /// How long pgbench runs: an option of it.
+    limit: String,
     cluster: Cluster,
     api: Process,
 }
@@ -110,7 +115,9 @@ impl Bench {
         let warm_up = users::submits(&url, Duration::from_secs(1));
         warm_up.run().await;
         Self {
-            load: users::submits(&url, Duration::from_secs(plan.size(8, 1))),
+            load: users::submits(&url, Duration::from_secs(plan.size(LASTS, 1))),
+            // In the one second of a short run a busy machine may finish no transaction.
+            limit: plan.size(format!("--time={LASTS}"), "--transactions=10".to_owned()),
             cluster,
             api,
         }
@@ -159,8 +166,7 @@ impl Bench {
     async fn pgbench(&self, script: &str) -> Round {
         let stored = self.stored().await;
         let cpu = self.cpu_time().await;
-        let limit = format!("--time={}", self.load.lasts.as_secs());
-        let reached = pgbench::run(&self.cluster, script, CLIENTS, &limit).await;
+        let reached = pgbench::run(&self.cluster, script, CLIENTS, &self.limit).await;
         let now = self.cpu_time().await;
         let stored = self.stored().await - stored;
         assert_eq!(stored.to_string(), reached.transactions.to_string());

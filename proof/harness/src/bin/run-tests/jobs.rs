@@ -24,7 +24,8 @@ pub struct Job {
     pub name: String,
     /// The program and its arguments.
     words: Vec<String>,
-    folder: PathBuf,
+    /// The folder of its package. `None` for what belongs to no package.
+    package: Option<PathBuf>,
     /// How cargo selects it. `None` for a script.
     target: Option<String>,
 }
@@ -43,18 +44,17 @@ pub async fn all() -> Result<Vec<Job>, String> {
     }
     let messages = String::from_utf8_lossy(&built.stdout);
     let mut jobs: Vec<Job> = messages.lines().filter_map(test_program).collect();
-    let here = std::env::current_dir().map_err(|error| error.to_string())?;
     let words = |text: &str| text.split(' ').map(str::to_owned).collect();
     jobs.push(Job {
         name: "doc".to_owned(),
         words: words("cargo test --workspace --locked --doc"),
-        folder: here.clone(),
+        package: None,
         target: Some("--doc".to_owned()),
     });
     jobs.push(Job {
         name: "fuzz-api".to_owned(),
         words: words("scripts/fuzz-api --max-examples 15"),
-        folder: here,
+        package: None,
         target: None,
     });
     let rank = |job: &Job| LONGEST.iter().position(|name| *name == job.name);
@@ -83,7 +83,7 @@ fn test_program(message: &str) -> Option<Job> {
     Some(Job {
         name,
         words: vec![executable.to_owned()],
-        folder: manifest.parent()?.to_owned(),
+        package: Some(manifest.parent()?.to_owned()),
         target: Some(target),
     })
 }
@@ -92,11 +92,13 @@ impl Job {
     /// How it is run.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command
-            .args(&self.words[1..])
-            .current_dir(&self.folder)
-            .env("CARGO_MANIFEST_DIR", &self.folder)
-            .stdin(Stdio::null());
+        command.args(&self.words[1..]).stdin(Stdio::null());
+        if let Some(folder) = &self.package {
+            // Of test programs only: cargo itself would compile every dependency that reads this variable anew.
+            command
+                .current_dir(folder)
+                .env("CARGO_MANIFEST_DIR", folder);
+        }
         command
     }
 
@@ -122,7 +124,7 @@ mod tests {
             "executable":"/w/target/debug/deps/store_contract-1"}"#;
         let job = test_program(message).expect("it is one");
         assert_eq!(job.name, "store_contract");
-        assert_eq!(job.folder, Path::new("/w/shared"));
+        assert_eq!(job.package.as_deref(), Some(Path::new("/w/shared")));
         assert_eq!(
             job.alone("sqlite::a"),
             "scripts/with-servers cargo test --workspace --test store_contract -- --exact 'sqlite::a'"
