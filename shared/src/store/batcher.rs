@@ -29,8 +29,9 @@ pub struct Policy {
     pub slots: usize,
     /// The largest number of calls in a batch.
     pub max_items: usize,
-    /// The shortest time from the start of a batch to the start of the next. Zero if a client waits for
-    /// the answer.
+    /// The shortest time from the start of a batch to the start of the next, in which calls gather. If a
+    /// client waits for the answer, it is no longer than a batch takes, so that a client who sends one
+    /// request after the other does not notice it.
     pub pause: Duration,
 }
 
