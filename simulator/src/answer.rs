@@ -29,6 +29,10 @@ pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
+pub fn bad_request(code: &str, message: &str) -> Response {
+    error(StatusCode::BAD_REQUEST, code, message)
+}
+
 /// Answers with `data`, spoiled by the fault. A fault that only changes the data itself is the caller's part: it
 /// has no effect here. With `leak_to`, error messages print these secrets.
 pub async fn spoil(
@@ -44,14 +48,9 @@ pub async fn spoil(
         let message =
             leak_to.map_or_else(|| message.to_owned(), |secrets| secrets.leak(message, None));
         let mut response = error(status, code, &message);
-        if matches!(
-            fault,
-            Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter
-        ) {
-            let seconds = options.retry_after.as_millis().div_ceil(1_000);
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, number(seconds));
+        if let Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter = fault {
+            let seconds = number(options.retry_after.as_millis().div_ceil(1_000));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         return response;
     }
@@ -72,53 +71,28 @@ pub async fn spoil(
 /// Status, code and message of a fault that is a plain error.
 fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
     use Fault as F;
-    use StatusCode as S;
-    Some(match fault {
-        F::Submit429 | F::Submit429RetryAfter | F::Fetch429 | F::Fetch429RetryAfter => (
-            S::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "too many requests, slow down",
-        ),
-        F::Submit500 | F::Fetch500 => (
-            S::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "something went wrong",
-        ),
-        F::Submit503 | F::Fetch503 => (
-            S::SERVICE_UNAVAILABLE,
-            "service_unavailable",
-            "all accounts are busy",
-        ),
-        F::Submit401 | F::Fetch401 => (S::UNAUTHORIZED, "invalid_token", "the key is wrong"),
-        F::Submit402 | F::Fetch402 => (
-            S::PAYMENT_REQUIRED,
-            "insufficient_credits",
-            "the account is out of credit",
-        ),
-        F::Submit403 | F::Fetch403 => (S::FORBIDDEN, "account_banned", "the account is banned"),
-        F::SubmitRefuse => (
-            S::BAD_REQUEST,
-            "invalid_request",
-            "the prompt was refused by moderation",
-        ),
-        F::Submit404 => (S::NOT_FOUND, "not_found", "there is no such model"),
-        F::Fetch404 | F::Batch404 => (
-            S::NOT_FOUND,
-            "task_not_exist",
-            "a task of the batch does not exist",
-        ),
-        F::Submit422 => (
-            S::UNPROCESSABLE_ENTITY,
-            "unprocessable",
-            "the lyrics are too long",
-        ),
-        F::SubmitCode | F::FetchCode => (
-            S::OK,
-            "internal_error",
-            "something went wrong, but politely",
-        ),
+    let (status, code, message) = match fault {
+        F::Submit429 | F::Submit429RetryAfter | F::Fetch429 | F::Fetch429RetryAfter => {
+            (429, "rate_limited", "too many requests, slow down")
+        }
+        F::Submit500 | F::Fetch500 => (500, "internal_error", "something went wrong"),
+        F::Submit503 | F::Fetch503 => (503, "service_unavailable", "all accounts are busy"),
+        F::Submit401 | F::Fetch401 => (401, "invalid_token", "the key is wrong"),
+        F::Submit402 | F::Fetch402 => (402, "insufficient_credits", "the account is out of credit"),
+        F::Submit403 | F::Fetch403 => (403, "account_banned", "the account is banned"),
+        F::SubmitRefuse => {
+            let message = "the prompt was refused by moderation";
+            (400, "invalid_request", message)
+        }
+        F::Submit404 => (404, "not_found", "there is no such model"),
+        F::Fetch404 | F::Batch404 => (404, "task_not_exist", "a task of the batch does not exist"),
+        F::Submit422 => (422, "unprocessable", "the lyrics are too long"),
+        F::SubmitCode | F::FetchCode => {
+            (200, "internal_error", "something went wrong, but politely")
+        }
         _ => return None,
-    })
+    };
+    Some((StatusCode::from_u16(status).ok()?, code, message))
 }
 
 #[derive(Serialize)]
@@ -168,9 +142,10 @@ fn torn(answer: &Bytes) -> Response {
         Some((Ok(half), None))
     });
     let mut response = json_bytes(Body::from_stream(body));
+    let length = number(length as u128);
     response
         .headers_mut()
-        .insert(header::CONTENT_LENGTH, number(length as u128));
+        .insert(header::CONTENT_LENGTH, length);
     response
 }
 
@@ -193,12 +168,9 @@ fn huge(data: &impl Serialize, megabytes: u32) -> Response {
     let head = Bytes::from_static(br#"{"code":"success","message":""#);
     let tail = Bytes::from(format!(r#"","data":{data}}}"#));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
-    let chunks = std::iter::once(head)
-        .chain(fill)
-        .chain(std::iter::once(tail));
-    json_bytes(Body::from_stream(stream::iter(
-        chunks.map(Ok::<_, Infallible>),
-    )))
+    let chunks = [head].into_iter().chain(fill).chain([tail]);
+    let chunks = stream::iter(chunks.map(Ok::<_, Infallible>));
+    json_bytes(Body::from_stream(chunks))
 }
 
 /// JSON that breaks off inside an escape.

@@ -3,7 +3,7 @@
 //! This module serves with hyper instead of `axum::serve`, because some faults cut the connection without an answer:
 //! hyper closes a connection whose service returns an error.
 
-use std::{convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -28,14 +28,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub struct Cut;
 
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cut on purpose")
-    }
-}
-
-impl std::error::Error for Cut {}
-
 /// Serves until `stop` changes or its sender is dropped, then lets open requests end for a moment.
 pub async fn serve(
     listener: TcpListener,
@@ -52,7 +44,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                upstream.tally(|tally| tally.counts.connections += 1);
+                upstream.count(|counts| counts.connections += 1);
                 connections.spawn(connection(stream, router.clone(), stop.clone()));
             }
             Err(error) => {
@@ -87,20 +79,11 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     }
 }
 
-async fn answer(mut router: Router, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+async fn answer(mut router: Router, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let response: Result<_, Infallible> = router.call(request.map(Body::new)).await;
     let Ok(response) = response;
     match response.extensions().get::<Cut>() {
-        Some(&cut) => Err(cut),
+        Some(Cut) => Err(io::Error::other("cut on purpose")),
         None => Ok(response),
     }
-}
-
-/// Binds; returns the listener and its address.
-pub async fn bind(
-    address: std::net::SocketAddr,
-) -> io::Result<(TcpListener, std::net::SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

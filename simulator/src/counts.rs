@@ -57,46 +57,13 @@ pub struct Fetches {
     pub most_ids: u64,
 }
 
-/// The counters as they are kept.
-#[derive(Debug)]
-pub struct Tally {
-    pub counts: Counts,
-    faults: [u64; Fault::ALL.len()],
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            counts: Counts::default(),
-            faults: [0; Fault::ALL.len()],
-        }
-    }
-}
-
-impl Tally {
-    /// Counts a fault.
-    pub fn happened(&mut self, fault: Fault) {
-        self.faults[fault.index()] += 1;
+impl Counts {
+    pub(crate) fn happened(&mut self, fault: Fault) {
+        *self.faults.entry(fault.name().to_owned()).or_default() += 1;
     }
 
-    /// Counts an opened request.
-    pub fn opened(&mut self) {
-        self.counts.open += 1;
-        self.counts.most_open = self.counts.most_open.max(self.counts.open);
-    }
-
-    /// All counters except those of tasks and titles, which are kept elsewhere.
-    pub fn read(&self) -> Counts {
-        let happened = Fault::ALL
-            .iter()
-            .zip(self.faults)
-            .filter(|&(_, times)| times > 0);
-        let faults = happened
-            .map(|(fault, times)| (fault.name().to_owned(), times))
-            .collect();
-        Counts {
-            faults,
-            ..self.counts.clone()
-        }
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+        self.most_open = self.most_open.max(self.open);
     }
 }

@@ -85,16 +85,11 @@ pub fn print(fetched: &FetchedTask, secrets: &Secrets, out: &mut Vec<Printed>) {
         _ => to_raw_value(&Task::of(fetched, secrets)),
     };
     // Plain structs always serialize.
-    let times = if fetched.fault == Some(Fault::Twice) {
-        2
-    } else {
-        1
-    };
-    out.extend(
-        printed
-            .into_iter()
-            .flat_map(|task| std::iter::repeat_n(task, times)),
-    );
+    let Ok(printed) = printed else { return };
+    if fetched.fault == Some(Fault::Twice) {
+        out.push(printed.clone());
+    }
+    out.push(printed);
 }
 
 impl<'a> Task<'a> {
@@ -152,25 +147,20 @@ impl<'a> Data<'a> {
             Action::Music => {
                 Self::Clips(Box::new([0, 1].map(|n| Clip::of(id.clip(n), phase, texts))))
             }
-            Action::Lyrics => Self::Lyrics {
-                id: id.clip(0),
-                status: match phase {
-                    Phase::Success => "complete",
-                    Phase::Failure => "error",
-                    _ => "running",
-                },
-                title: if phase == Phase::Success {
-                    "A Song of Sorts"
-                } else {
-                    ""
-                },
-                text: match phase {
-                    Phase::Success => {
-                        format!("[Verse]\n{}\n\n[Chorus]\nAnd so it goes", texts.prompt)
-                    }
-                    _ => String::new(),
-                },
-            },
+            Action::Lyrics => {
+                let written = format!("[Verse]\n{}\n\n[Chorus]\nAnd so it goes", texts.prompt);
+                let (status, title, text) = match phase {
+                    Phase::Success => ("complete", "A Song of Sorts", written),
+                    Phase::Failure => ("error", "", String::new()),
+                    _ => ("running", "", String::new()),
+                };
+                Self::Lyrics {
+                    id: id.clip(0),
+                    status,
+                    title,
+                    text,
+                }
+            }
         }
     }
 }
@@ -178,12 +168,9 @@ impl<'a> Data<'a> {
 impl<'a> Clip<'a> {
     fn of(id: Id, phase: Phase, texts: &'a Texts) -> Self {
         let url_from = |begin: Phase, kind: &str| {
-            let there = phase >= begin && phase != Phase::Failure;
-            if there {
-                format!("https://cdn.suno.example/{id}.{kind}")
-            } else {
-                String::new()
-            }
+            let is_there = phase >= begin && phase != Phase::Failure;
+            let url = is_there.then(|| format!("https://cdn.suno.example/{id}.{kind}"));
+            url.unwrap_or_default()
         };
         let version = texts.model.split('-').nth(1).unwrap_or("v3");
         let failed = phase == Phase::Failure;

@@ -47,7 +47,6 @@ impl Directives {
         Ok(directives)
     }
 
-    /// Whether there are no directives.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -105,11 +104,8 @@ mod tests {
 
     #[test]
     fn a_plain_title_has_no_directives() {
-        assert!(
-            Directives::read("Rain on tin, similar to sim city")
-                .unwrap()
-                .is_empty()
-        );
+        let directives = Directives::read("Rain on tin, similar to sim city");
+        assert!(directives.unwrap().is_empty());
     }
 
     #[test]
@@ -119,32 +115,24 @@ mod tests {
         let submits: Vec<_> = (0..4).map(|n| directives.turn(Kind::Submit, n)).collect();
         let (limited, down) = (Some(Fault::Submit429), Some(Fault::Submit503));
         assert_eq!(submits, [limited, limited, down, down]);
-        let sightings: Vec<_> = (0..3)
-            .map(|n| directives.turn(Kind::FetchedTask, n))
-            .collect();
-        assert_eq!(
-            sightings,
-            [Some(Fault::Missing), Some(Fault::Unknown), None]
-        );
+        let fetched = [0, 1, 2].map(|n| directives.turn(Kind::FetchedTask, n));
+        let expected = [Some(Fault::Missing), Some(Fault::Unknown), None];
+        assert_eq!(fetched, expected);
         assert_eq!(directives.turn(Kind::Fetch, 0), None);
     }
 
     #[test]
     fn a_fault_without_a_count_happens_every_time() {
         let directives = Directives::read("sim:submit-hang-after").unwrap();
-        assert_eq!(
-            directives.turn(Kind::Submit, 99),
-            Some(Fault::SubmitHangAfter)
-        );
+        let fault = directives.turn(Kind::Submit, 99);
+        assert_eq!(fault, Some(Fault::SubmitHangAfter));
     }
 
     #[test]
     fn durations_can_be_ordered() {
         let directives = Directives::read("sim:takes=60s sim:answers=1s..2s sim:fail").unwrap();
-        assert_eq!(
-            directives.takes,
-            Some(Span::exactly(Duration::from_mins(1)))
-        );
+        let minute = Span::exactly(Duration::from_mins(1));
+        assert_eq!(directives.takes, Some(minute));
         assert_eq!(directives.answers, Some("1s..2s".parse().unwrap()));
         assert!(directives.has(Fault::Fail) && !directives.has(Fault::Stuck));
     }

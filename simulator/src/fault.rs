@@ -112,13 +112,6 @@ faults! {
     }
 }
 
-impl Fault {
-    /// The position in [`Fault::ALL`].
-    pub(crate) const fn index(self) -> usize {
-        self as usize
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -172,15 +165,5 @@ mod tests {
     fn the_error_for_an_unknown_name_lists_the_known_ones() {
         let error = "explode".parse::<Fault>().unwrap_err();
         assert!(error.contains("\"explode\"") && error.contains("submit-drop-after"));
-    }
-
-    #[test]
-    fn an_index_is_the_position_in_the_list() {
-        assert!(
-            Fault::ALL
-                .iter()
-                .enumerate()
-                .all(|(n, fault)| fault.index() == n)
-        );
     }
 }

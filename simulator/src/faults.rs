@@ -10,55 +10,36 @@ use crate::{
     rate::Rate,
 };
 
-/// A rate for each [`Fault`]; the default is zero.
+/// The faults of a run whose rate is above zero.
 ///
-/// As text `submit-503=5%,missing=0.1`; as JSON `{"submit-503": "5%", "missing": 0.1}`. A fault without a name there
-/// never happens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Faults {
-    rates: [Rate; Fault::ALL.len()],
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            rates: [Rate::NEVER; Fault::ALL.len()],
-        }
-    }
-}
+/// As text `submit-503=5%,missing=0.1`; as JSON `{"submit-503": "5%", "missing": 0.1}`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults(BTreeMap<Fault, Rate>);
 
 impl Faults {
     /// Sets the rate of a fault.
     #[must_use]
-    pub const fn with(mut self, fault: Fault, rate: Rate) -> Self {
-        self.rates[fault.index()] = rate;
+    pub fn with(mut self, fault: Fault, rate: Rate) -> Self {
+        self.0.insert(fault, rate);
+        self.0.retain(|_, rate| *rate > Rate::NEVER);
         self
     }
 
-    /// The rate of a fault.
-    pub const fn rate(&self, fault: Fault) -> Rate {
-        self.rates[fault.index()]
+    pub(crate) fn rate(&self, fault: Fault) -> Rate {
+        self.0.get(&fault).copied().unwrap_or_default()
     }
 
-    /// The faults whose rate is above zero, in the order of [`Fault::ALL`].
-    pub fn set(&self) -> impl Iterator<Item = (Fault, Rate)> {
-        Fault::ALL
-            .iter()
-            .map(|&fault| (fault, self.rate(fault)))
-            .filter(|&(_, rate)| rate > Rate::NEVER)
-    }
-
-    /// Draws the faults of this kind in order; returns the first that happens.
+    /// Draws the faults of this kind in the order of [`Fault::ALL`]; returns the first that happens.
     pub(crate) fn draw(&self, kind: Kind, rng: &mut impl Rng) -> Option<Fault> {
-        self.set()
-            .find(|&(fault, rate)| fault.kind() == kind && rate.hits(rng))
-            .map(|(fault, _)| fault)
+        let mut rates = self.0.iter();
+        let drawn = rates.find(|(fault, rate)| fault.kind() == kind && rate.hits(rng));
+        drawn.map(|(fault, _)| *fault)
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (fault, rate)) in self.set().enumerate() {
+        for (n, (fault, rate)) in self.0.iter().enumerate() {
             write!(f, "{}{fault}={rate}", if n == 0 { "" } else { "," })?;
         }
         Ok(())
@@ -69,11 +50,9 @@ impl FromStr for Faults {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        parts.into_iter().try_fold(Self::default(), |faults, part| {
+        let parts = text.split(',').map(str::trim);
+        let mut parts = parts.filter(|part| !part.is_empty());
+        parts.try_fold(Self::default(), |faults, part| {
             let (name, rate) = part
                 .split_once('=')
                 .ok_or_else(|| format!("{part:?} is not NAME=RATE"))?;
@@ -89,7 +68,7 @@ impl FromStr for Faults {
 
 impl Serialize for Faults {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.set().map(|(fault, rate)| (fault.name(), rate)))
+        serializer.collect_map(self.0.iter().map(|(fault, rate)| (fault.name(), rate)))
     }
 }
 
@@ -125,12 +104,8 @@ mod tests {
     #[test]
     fn an_error_names_the_mistake() {
         assert!("503".parse::<Faults>().unwrap_err().contains("NAME=RATE"));
-        assert!(
-            "503=often"
-                .parse::<Faults>()
-                .unwrap_err()
-                .contains("submit-503")
-        );
+        let error = "503=often".parse::<Faults>().unwrap_err();
+        assert!(error.contains("submit-503"), "{error}");
         assert!(serde_json::from_str::<Faults>(r#"{"explode":1}"#).is_err());
     }
 

@@ -7,7 +7,6 @@ use rand::{Rng, RngExt};
 /// The phase of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Accepted.
     NotStart,
     /// Passed on to the model.
     Submitted,
@@ -17,9 +16,7 @@ pub enum Phase {
     Composing,
     /// In progress, with audio.
     Streaming,
-    /// Succeeded.
     Success,
-    /// Failed.
     Failure,
 }
 
@@ -51,14 +48,15 @@ pub struct Life {
     started: u32,
     streaming: u32,
     done: u32,
-    fails: bool,
-    stuck: bool,
+    /// Whether the task ends in FAILURE.
+    pub fails: bool,
+    /// Whether the task has no end of its own.
+    pub stuck: bool,
 }
 
 /// A task at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The phase.
     pub phase: Phase,
     /// From 0 to 100; 100 exactly if the task has ended.
     pub percent: u8,
@@ -107,39 +105,16 @@ impl Life {
             _ if reached(self.submitted) && age > 0 => Phase::Submitted,
             _ => Phase::NotStart,
         };
-        let seconds = |mark: u32| (self.born + u64::from(mark)) / 1_000;
+        let seconds = |is_past: bool, mark: u32| {
+            let seconds = (self.born + u64::from(mark)) / 1_000;
+            if is_past { seconds } else { 0 }
+        };
         Moment {
             phase,
             percent: self.percent(phase, age),
             submit_time: self.born / 1_000,
-            start_time: if phase >= Phase::Composing {
-                seconds(self.started)
-            } else {
-                0
-            },
-            finish_time: if phase.is_terminal() {
-                seconds(self.done)
-            } else {
-                0
-            },
-        }
-    }
-
-    /// The same life, ending in FAILURE.
-    #[must_use]
-    pub const fn failing(self) -> Self {
-        Self {
-            fails: true,
-            ..self
-        }
-    }
-
-    /// The same life without an end of its own.
-    #[must_use]
-    pub const fn stuck(self) -> Self {
-        Self {
-            stuck: true,
-            ..self
+            start_time: seconds(phase >= Phase::Composing, self.started),
+            finish_time: seconds(phase.is_terminal(), self.done),
         }
     }
 
@@ -187,6 +162,20 @@ mod tests {
         Life::plan(BORN, Duration::from_secs(100), &mut rng)
     }
 
+    fn failing() -> Life {
+        Life {
+            fails: true,
+            ..life()
+        }
+    }
+
+    fn stuck(life: Life) -> Life {
+        Life {
+            stuck: true,
+            ..life
+        }
+    }
+
     #[test]
     fn a_life_goes_through_its_phases_in_order_and_ends_on_time() {
         let life = life();
@@ -214,12 +203,10 @@ mod tests {
 
     #[test]
     fn times_in_the_future_are_zero() {
-        let life = life().failing();
+        let life = failing();
         let born = life.at(BORN);
-        assert_eq!(
-            (born.submit_time, born.start_time, born.finish_time),
-            (BORN / 1_000, 0, 0)
-        );
+        let times = (born.submit_time, born.start_time, born.finish_time);
+        assert_eq!(times, (BORN / 1_000, 0, 0));
         let ended = life.at(BORN + 200_000);
         assert_eq!((ended.phase, ended.percent), (Phase::Failure, 100));
         assert_eq!(ended.finish_time, (BORN + 100_000) / 1_000);
@@ -228,14 +215,14 @@ mod tests {
 
     #[test]
     fn a_stuck_task_stays_below_a_hundred() {
-        let moment = life().stuck().at(BORN + 10_000_000);
+        let moment = stuck(life()).at(BORN + 10_000_000);
         assert_eq!((moment.phase, moment.percent), (Phase::Streaming, 99));
-        assert_eq!(life().stuck().left(BORN), None);
+        assert_eq!(stuck(life()).left(BORN), None);
     }
 
     #[test]
     fn a_task_can_be_ended_early_and_only_once() {
-        let mut life = life().stuck();
+        let mut life = stuck(life());
         assert!(life.finish(BORN + 10, false));
         let moment = life.at(BORN + 10);
         assert_eq!(moment.phase, Phase::Success);
@@ -246,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_failing_task_fails_when_it_is_ended() {
-        let mut life = life().failing();
+        let mut life = failing();
         life.finish(BORN, false);
         assert_eq!(life.at(BORN).phase, Phase::Failure);
     }
@@ -256,7 +243,7 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(7);
         let life = Life::plan(BORN, Duration::ZERO, &mut rng);
         assert_eq!(life.at(BORN).phase, Phase::Success);
-        let stuck = life.stuck().at(BORN);
+        let stuck = stuck(life).at(BORN);
         assert_eq!((stuck.phase, stuck.percent), (Phase::Streaming, 99));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::directives::Directives;
+use crate::{directives::Directives, random};
 
 /// What a submit asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,11 @@ impl Request {
         marker(self.action, &self.body)
     }
 
+    /// A hash of the marker.
+    pub fn digest(&self) -> u64 {
+        random::digest(self.marker())
+    }
+
     /// The upstream id of the task to continue.
     pub fn continues(&self) -> Option<&str> {
         filled(self.body.task_id.as_deref())
@@ -108,35 +113,22 @@ mod tests {
     #[test]
     fn the_marker_is_the_title_or_its_substitute() {
         use Action::{Lyrics, Music};
-        assert_eq!(
-            marker_of(Music, r#"{"title":"t","prompt":"p"}"#).unwrap(),
-            "t"
-        );
-        assert_eq!(
-            marker_of(
-                Music,
-                r#"{"title":"","gpt_description_prompt":"d","prompt":"p"}"#
-            )
-            .unwrap(),
-            "d"
-        );
-        assert_eq!(marker_of(Music, r#"{"prompt":"p"}"#).unwrap(), "p");
-        assert_eq!(
-            marker_of(Lyrics, r#"{"title":"t","prompt":"p"}"#).unwrap(),
-            "p"
-        );
-        assert_eq!(marker_of(Music, r#"{"continue_clip_id":"c"}"#).unwrap(), "");
+        let described = r#"{"title":"","gpt_description_prompt":"d","prompt":"p"}"#;
+        for (action, json, marker) in [
+            (Music, r#"{"title":"t","prompt":"p"}"#, "t"),
+            (Music, described, "d"),
+            (Music, r#"{"prompt":"p"}"#, "p"),
+            (Lyrics, r#"{"title":"t","prompt":"p"}"#, "p"),
+            (Music, r#"{"continue_clip_id":"c"}"#, ""),
+        ] {
+            assert_eq!(marker_of(action, json).as_deref(), Ok(marker), "{json}");
+        }
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_wrong_types_are_refused() {
-        assert!(
-            marker_of(
-                Action::Music,
-                r#"{"prompt":"p","persona_id":7,"tags":null}"#
-            )
-            .is_ok()
-        );
+        let unknown = r#"{"prompt":"p","persona_id":7,"tags":null}"#;
+        assert!(marker_of(Action::Music, unknown).is_ok());
         for json in [
             "",
             "[]",

@@ -12,7 +12,6 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The secrets in the request's headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name| {
             headers

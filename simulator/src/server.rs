@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     connection,
@@ -16,16 +16,13 @@ use crate::{
 /// Starts a simulator on the caller's runtime. The simulator serves when this returns. Fails if the address cannot be
 /// bound.
 pub async fn start(options: Options) -> io::Result<Simulator> {
-    let (listener, address) = connection::bind(options.bind).await?;
+    let listener = TcpListener::bind(options.bind).await?;
+    let address = listener.local_addr()?;
     let upstream = Arc::new(Upstream::new(options));
     let (stop, stopped) = watch::channel(());
     let router = routes::router(Arc::clone(&upstream));
-    let serving = tokio::spawn(connection::serve(
-        listener,
-        router,
-        Arc::clone(&upstream),
-        stopped,
-    ));
+    let serving = connection::serve(listener, router, Arc::clone(&upstream), stopped);
+    let serving = tokio::spawn(serving);
     Ok(Simulator {
         address,
         upstream,

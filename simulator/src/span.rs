@@ -28,7 +28,6 @@ impl Span {
         }
     }
 
-    /// Draws a duration.
     pub(crate) fn draw(self, rng: &mut impl Rng) -> Duration {
         rng.random_range(self.from..=self.to)
     }
@@ -36,24 +35,19 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Shown(self.from))?;
+        f.write_str(&print(self.from))?;
         if self.to > self.from {
-            write!(f, "..{}", Shown(self.to))?;
+            write!(f, "..{}", print(self.to))?;
         }
         Ok(())
     }
 }
 
 /// Prints a duration as [`duration`] reads it.
-struct Shown(Duration);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_zero() {
-            f.write_str("0s")
-        } else {
-            write!(f, "{:?}", self.0)
-        }
+fn print(duration: Duration) -> String {
+    match duration {
+        Duration::ZERO => "0s".to_owned(),
+        _ => format!("{duration:?}"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 const TEXT_LIMIT: usize = 512;
 
 /// A task as the upstream keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Task {
     /// A number beside the id, as real upstreams have one.
     pub number: u64,
@@ -24,8 +24,9 @@ pub struct Task {
     pub marker: u64,
     /// Whether the `fail_reason` prints secrets.
     pub leaks: bool,
-    directives: Option<Box<Directives>>,
-    asked: u32,
+    pub directives: Option<Box<Directives>>,
+    /// How often the task was fetched.
+    pub asked: u32,
 }
 
 /// The texts of the request that a fetch shows.
@@ -52,47 +53,32 @@ pub struct FetchedTask {
 }
 
 impl Task {
-    pub fn new(request: &Request, number: u64, marker: u64, life: Life, leaks: bool) -> Self {
-        let directives =
-            (!request.directives.is_empty()).then(|| Box::new(request.directives.clone()));
+    pub fn new(request: &Request, number: u64, life: Life, leaks: bool) -> Self {
+        let directives = &request.directives;
         Self {
             number,
             life,
             texts: Arc::new(Texts::of(request)),
-            marker,
+            marker: request.digest(),
             leaks,
-            directives,
-            asked: 0,
-        }
-    }
-
-    /// A new task with the same texts.
-    pub fn alike(&self, number: u64, life: Life) -> Self {
-        Self {
-            number,
-            life,
-            texts: Arc::clone(&self.texts),
-            marker: self.marker,
-            leaks: self.leaks,
-            directives: self.directives.clone(),
+            directives: (!directives.is_empty()).then(|| Box::new(directives.clone())),
             asked: 0,
         }
     }
 
     /// The fault that the directives order for the whole batch of the next fetch.
     pub fn batch_fault(&self) -> Option<Fault> {
-        self.directives
-            .as_ref()?
-            .turn(Kind::Fetch, self.asked.into())
+        self.ordered(Kind::Fetch)
+    }
+
+    fn ordered(&self, kind: Kind) -> Option<Fault> {
+        self.directives.as_ref()?.turn(kind, self.asked.into())
     }
 
     /// Fetches the task. `drawn` is its fault unless the directives order one.
     pub fn fetch(&mut self, id: Id, now: u64, drawn: Option<Fault>) -> FetchedTask {
         let moment = self.life.at(now);
-        let ordered = self
-            .directives
-            .as_ref()
-            .and_then(|directives| directives.turn(Kind::FetchedTask, self.asked.into()));
+        let ordered = self.ordered(Kind::FetchedTask);
         let every_second_time = self.asked % 2 == 1;
         self.asked = self.asked.saturating_add(1);
         let fault = ordered.or(drawn).filter(|fault| match fault {
@@ -108,20 +94,14 @@ impl Task {
 
     /// Shows the task without counting a fetch.
     pub fn show(&self, id: Id, now: u64) -> FetchedTask {
-        let texts = Arc::clone(&self.texts);
         FetchedTask {
             id,
             number: self.number,
             moment: self.life.at(now),
-            texts,
+            texts: Arc::clone(&self.texts),
             leaks: self.leaks,
             fault: None,
         }
-    }
-
-    /// How often the task was fetched.
-    pub const fn asked(&self) -> u32 {
-        self.asked
     }
 }
 
@@ -157,22 +137,19 @@ impl FetchedTask {
 impl Texts {
     fn of(request: &Request) -> Self {
         let body = &request.body;
-        let kept = |text: &Option<String>| Box::from(truncate(text.as_deref().unwrap_or_default()));
+        let kept = |text: &Option<String>| truncate(text.as_deref().unwrap_or_default());
         Self {
             action: request.action,
             title: kept(&body.title),
             tags: kept(&body.tags),
             prompt: kept(&body.prompt),
-            description: body
-                .gpt_description_prompt
-                .as_deref()
-                .map(|text| Box::from(truncate(text))),
-            model: Box::from(truncate(body.mv.as_deref().unwrap_or("chirp-v3-0"))),
+            description: body.gpt_description_prompt.as_deref().map(truncate),
+            model: truncate(body.mv.as_deref().unwrap_or("chirp-v3-0")),
         }
     }
 }
 
 /// The longest prefix within the limit.
-fn truncate(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_LIMIT)]
+fn truncate(text: &str) -> Box<str> {
+    Box::from(&text[..text.floor_char_boundary(TEXT_LIMIT)])
 }

@@ -3,16 +3,15 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Query, State},
-    http::StatusCode,
+    extract::{FromRequest, Query, Request, State},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Shared;
 use crate::{
-    answer,
+    answer::bad_request,
     counts::Counts,
     faults::Faults,
     id::Id,
@@ -26,16 +25,31 @@ pub struct Filter {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Titles {
+pub struct Titles {
     titles: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Finish {
+pub struct Finish {
     title: Option<String>,
     task_ids: Option<Vec<Id>>,
     fail: bool,
+}
+
+/// A JSON body, whatever its media type, so that curl needs no header. An empty body is `{}`.
+pub struct Order<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        let json: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        let order = serde_json::from_slice(json).map(Self);
+        order.map_err(|error| bad_request("invalid_request", &error.to_string()))
+    }
 }
 
 pub async fn counts(State(upstream): Shared) -> Json<Counts> {
@@ -43,45 +57,46 @@ pub async fn counts(State(upstream): Shared) -> Json<Counts> {
 }
 
 /// How often a title was submitted and accepted, and its latest submits with their bodies.
-pub async fn submits(State(upstream): Shared, Query(Filter { title }): Query<Filter>) -> Response {
+pub async fn submits(
+    State(upstream): Shared,
+    Query(Filter { title }): Query<Filter>,
+) -> Json<Value> {
     let latest = upstream.latest_submits(title.as_deref());
-    match title {
-        Some(title) => {
-            let count = upstream.title(&title);
-            Json(json!({"title": title, "asked": count.asked, "accepted": count.accepted, "latest": latest}))
-        }
-        None => Json(json!({"latest": latest})),
-    }
-    .into_response()
+    let Some(title) = title else {
+        return Json(json!({ "latest": latest }));
+    };
+    let count = upstream.title(&title);
+    Json(
+        json!({"title": title, "asked": count.asked, "accepted": count.accepted, "latest": latest}),
+    )
 }
 
 /// How often each of these titles was submitted and accepted, in the order asked.
-pub async fn submits_of(State(upstream): Shared, body: Bytes) -> Response {
-    with_body(&body, |Titles { titles }| {
-        let counts = titles.iter().map(|title| {
-            let count = upstream.title(title);
-            json!({"asked": count.asked, "accepted": count.accepted})
-        });
-        Json(counts.collect::<Vec<_>>()).into_response()
-    })
+pub async fn submits_of(
+    State(upstream): Shared,
+    Order(Titles { titles }): Order<Titles>,
+) -> Json<Vec<Value>> {
+    let counts = titles.iter().map(|title| {
+        let count = upstream.title(title);
+        json!({"asked": count.asked, "accepted": count.accepted})
+    });
+    Json(counts.collect())
 }
 
 pub async fn tasks(
     State(upstream): Shared,
     Query(Filter { title }): Query<Filter>,
 ) -> Json<Vec<Listed>> {
-    Json(upstream.tasks(&Selector {
-        title,
-        task_ids: None,
-    }))
+    let task_ids = None;
+    Json(upstream.tasks(&Selector { title, task_ids }))
 }
 
 /// Makes many tasks at once.
-pub async fn make(State(upstream): Shared, body: Bytes) -> Response {
-    with_body(&body, |order: Series| match upstream.make(&order) {
+pub async fn make(State(upstream): Shared, Order(order): Order<Series>) -> Response {
+    match upstream.make(&order) {
         Ok(born) => Json(json!({ "born": born })).into_response(),
-        Err(why) => answer::error(StatusCode::BAD_REQUEST, "invalid_request", &why),
-    })
+        Err(why) => bad_request("invalid_request", &why),
+    }
 }
 
 pub async fn faults(State(upstream): Shared) -> Json<Faults> {
@@ -89,43 +104,21 @@ pub async fn faults(State(upstream): Shared) -> Json<Faults> {
 }
 
 /// Replaces the run's faults; answers with the new ones.
-pub async fn set_faults(State(upstream): Shared, body: Bytes) -> Response {
-    with_body(&body, |faults: Faults| {
-        upstream.set_faults(faults);
-        Json(upstream.faults()).into_response()
-    })
+pub async fn set_faults(State(upstream): Shared, Order(faults): Order<Faults>) -> Json<Faults> {
+    upstream.set_faults(faults);
+    Json(upstream.faults())
 }
 
-pub async fn finish(State(upstream): Shared, body: Bytes) -> Response {
-    with_body(
-        &body,
-        |Finish {
-             title,
-             task_ids,
-             fail,
-         }| {
-            let finished = upstream.finish(&Selector { title, task_ids }, fail);
-            Json(json!({"finished": finished})).into_response()
-        },
-    )
+pub async fn finish(State(upstream): Shared, Order(order): Order<Finish>) -> Json<Value> {
+    let Finish {
+        title,
+        task_ids,
+        fail,
+    } = order;
+    let finished = upstream.finish(&Selector { title, task_ids }, fail);
+    Json(json!({ "finished": finished }))
 }
 
-pub async fn forget(State(upstream): Shared, body: Bytes) -> Response {
-    with_body(&body, |selector: Selector| {
-        let forgotten = upstream.forget(&selector);
-        Json(json!({"forgotten": forgotten})).into_response()
-    })
-}
-
-/// Reads the body as JSON whatever its media type, so that curl needs no header. An empty body is `{}`.
-fn with_body<T: DeserializeOwned>(body: &[u8], order: impl FnOnce(T) -> Response) -> Response {
-    let json = if body.is_empty() { b"{}" } else { body };
-    match serde_json::from_slice(json) {
-        Ok(read) => order(read),
-        Err(error) => answer::error(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            &error.to_string(),
-        ),
-    }
+pub async fn forget(State(upstream): Shared, Order(selector): Order<Selector>) -> Json<Value> {
+    Json(json!({ "forgotten": upstream.forget(&selector) }))
 }

@@ -1,15 +1,14 @@
 //! `POST /suno/fetch` and `GET /suno/fetch/{id}`.
 
 use axum::{
-    body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 use serde::Deserialize;
 use tracing::debug;
 
-use super::{Shared, invalid_request, unreadable};
+use super::{Payload, Shared, invalid_request, unreadable};
 use crate::{
     answer,
     clock::pause,
@@ -28,11 +27,7 @@ struct Body {
     ids: Vec<String>,
 }
 
-pub async fn many(
-    State(upstream): Shared,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return unreadable(&upstream, &rejection),
@@ -50,13 +45,8 @@ pub async fn many(
     let secrets = Secrets::of(&headers);
     let tasks = print(&batch, &secrets);
     let data = (batch.fault != Some(Fault::FetchNull)).then_some(tasks);
-    answer::spoil(
-        batch.fault,
-        data,
-        batch.leaks.then_some(&secrets),
-        &upstream.options,
-    )
-    .await
+    let leak_to = batch.leaks.then_some(&secrets);
+    answer::spoil(batch.fault, data, leak_to, &upstream.options).await
 }
 
 pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
@@ -65,20 +55,11 @@ pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: Heade
     let secrets = Secrets::of(&headers);
     let task = print(&batch, &secrets).into_iter().next();
     if task.is_none() && batch.fault.is_none() {
-        return answer::error(
-            StatusCode::BAD_REQUEST,
-            "task_not_exist",
-            "the task does not exist",
-        );
+        return answer::bad_request("task_not_exist", "the task does not exist");
     }
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
-    answer::spoil(
-        batch.fault,
-        data,
-        batch.leaks.then_some(&secrets),
-        &upstream.options,
-    )
-    .await
+    let leak_to = batch.leaks.then_some(&secrets);
+    answer::spoil(batch.fault, data, leak_to, &upstream.options).await
 }
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that

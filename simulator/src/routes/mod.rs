@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Request, State, rejection::BytesRejection},
     http::{StatusCode, header},
     middleware::{self, Next},
@@ -15,9 +16,10 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{answer, upstream::Upstream};
+use crate::{answer, counts::Counts, upstream::Upstream};
 
 type Shared = State<Arc<Upstream>>;
+type Payload = Result<Bytes, BytesRejection>;
 
 /// All endpoints of this upstream.
 pub fn router(upstream: Arc<Upstream>) -> Router {
@@ -50,64 +52,43 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
 
 /// Refuses a request without the key, and counts open requests.
 async fn admit(State(upstream): Shared, request: Request, next: Next) -> Response {
-    let sent = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let admitted = upstream
-        .options
-        .key
-        .as_ref()
-        .is_none_or(|key| sent.is_some_and(|sent| key.admits(sent)));
-    if !admitted {
-        upstream.tally(|tally| tally.counts.unauthorized += 1);
-        return answer::error(
-            StatusCode::UNAUTHORIZED,
-            "invalid_token",
-            "the key is wrong",
-        );
+    let sent = request.headers().get(header::AUTHORIZATION);
+    let sent = sent
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let key = upstream.options.key.as_ref();
+    if key.is_some_and(|key| !key.admits(sent)) {
+        upstream.count(|counts| counts.unauthorized += 1);
+        let status = StatusCode::UNAUTHORIZED;
+        return answer::error(status, "invalid_token", "the key is wrong");
     }
-    let _open = Open::count(upstream);
+    upstream.count(Counts::opened);
+    let _open = Open(upstream);
     next.run(request).await
 }
 
-/// Counts an open request until dropped, also if its client disconnects.
+/// A request that is open until this is dropped, also if its client disconnects.
 struct Open(Arc<Upstream>);
-
-impl Open {
-    fn count(upstream: Arc<Upstream>) -> Self {
-        upstream.tally(crate::counts::Tally::opened);
-        Self(upstream)
-    }
-}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.tally(|tally| tally.counts.open -= 1);
+        self.0.count(|counts| counts.open -= 1);
     }
 }
 
 async fn not_found(State(upstream): Shared) -> Response {
-    invalid(
-        &upstream,
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is nothing here",
-    )
+    let status = StatusCode::NOT_FOUND;
+    invalid(&upstream, status, "not_found", "there is nothing here")
 }
 
 async fn wrong_method(State(upstream): Shared) -> Response {
-    invalid(
-        &upstream,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        "not with this method",
-    )
+    let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    invalid(&upstream, status, code, "not with this method")
 }
 
 /// Counts and answers a request that breaks the dialect.
 fn invalid(upstream: &Upstream, status: StatusCode, code: &str, message: &str) -> Response {
-    upstream.tally(|tally| tally.counts.invalid += 1);
+    upstream.count(|counts| counts.invalid += 1);
     answer::error(status, code, message)
 }
 
@@ -117,10 +98,6 @@ fn unreadable(upstream: &Upstream, rejection: &BytesRejection) -> Response {
 }
 
 fn invalid_request(upstream: &Upstream, message: &str) -> Response {
-    invalid(
-        upstream,
-        StatusCode::BAD_REQUEST,
-        "invalid_request",
-        message,
-    )
+    let status = StatusCode::BAD_REQUEST;
+    invalid(upstream, status, "invalid_request", message)
 }

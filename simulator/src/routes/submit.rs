@@ -1,37 +1,24 @@
 //! `POST /suno/submit/music` and `POST /suno/submit/lyrics`.
 
-use axum::{
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde_json::Value;
 use tracing::debug;
 
-use super::{Shared, invalid_request, unreadable};
+use super::{Payload, Shared, invalid_request, unreadable};
 use crate::{
     answer,
     clock::pause,
     fault::Fault,
     request::{Action, Request},
     secrets::Secrets,
-    upstream::{NoSuchTask, Upstream},
+    upstream::Upstream,
 };
 
-pub async fn music(
-    State(upstream): Shared,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     submit(&upstream, Action::Music, &headers, body).await
 }
 
-pub async fn lyrics(
-    State(upstream): Shared,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     submit(&upstream, Action::Lyrics, &headers, body).await
 }
 
@@ -39,7 +26,7 @@ async fn submit(
     upstream: &Upstream,
     action: Action,
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Payload,
 ) -> Response {
     let body = match body {
         Ok(body) => body,
@@ -49,15 +36,9 @@ async fn submit(
         Ok(request) => request,
         Err(message) => return invalid_request(upstream, &message),
     };
-    let decision = match upstream.submit(&request, &body) {
-        Ok(decision) => decision,
-        Err(NoSuchTask) => {
-            return answer::error(
-                StatusCode::BAD_REQUEST,
-                "task_not_exist",
-                "the task to continue does not exist",
-            );
-        }
+    let Some(decision) = upstream.submit(&request, &body) else {
+        let message = "the task to continue does not exist";
+        return answer::bad_request("task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
     pause(decision.latency).await;
@@ -70,11 +51,6 @@ async fn submit(
         None => Value::Null,
     };
     let secrets = Secrets::of(headers);
-    answer::spoil(
-        decision.fault,
-        data,
-        decision.leaks.then_some(&secrets),
-        &upstream.options,
-    )
-    .await
+    let leak_to = decision.leaks.then_some(&secrets);
+    answer::spoil(decision.fault, data, leak_to, &upstream.options).await
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, Upstream, submit::RecordedSubmit, titles::Title};
+use super::{
+    Upstream,
+    submit::{RecordedSubmit, Title},
+};
 use crate::{id::Id, random, task::Task};
 
 /// The most tasks or submits in a list.
@@ -16,7 +19,6 @@ const LISTED: usize = 100;
 pub struct Selector {
     /// The title (lyrics: the prompt).
     pub title: Option<String>,
-    /// The upstream ids.
     pub task_ids: Option<Vec<Id>>,
 }
 
@@ -37,10 +39,13 @@ impl Upstream {
     pub fn finish(&self, selector: &Selector, fail: bool) -> usize {
         let now = self.clock.now();
         let mut state = self.state();
-        let ended = state
-            .select_mut(selector)
-            .filter_map(|task| task.life.finish(now, fail).then_some(()))
-            .count();
+        let marker = selector.marker();
+        let mut ended = 0;
+        for (id, task) in &mut state.tasks {
+            if selector.takes(marker, *id, task) && task.life.finish(now, fail) {
+                ended += 1;
+            }
+        }
         drop(state);
         self.ended.notify_waiters();
         ended
@@ -65,33 +70,31 @@ impl Upstream {
         let now = self.clock.now();
         let marker = selector.marker();
         let state = self.state();
-        let mut found: Vec<_> = state
-            .tasks
-            .iter()
+        let tasks = state.tasks.iter();
+        let mut found: Vec<_> = tasks
             .filter(|&(id, task)| selector.takes(marker, *id, task))
             .collect();
         found.sort_unstable_by_key(|(_, task)| task.number);
-        found
-            .into_iter()
-            .take(LISTED)
-            .map(|(id, task)| Listed::of(*id, task, now))
-            .collect()
+        let found = found.into_iter().take(LISTED);
+        found.map(|(id, task)| Listed::of(*id, task, now)).collect()
     }
 
     /// How often this title was submitted.
     pub fn title(&self, title: &str) -> Title {
-        self.state().titles.of(random::digest(title))
+        let digest = random::digest(title);
+        self.state()
+            .titles
+            .get(&digest)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The latest hundred recorded submits of a title, or of all; the newest first.
     pub fn latest_submits(&self, title: Option<&str>) -> Vec<RecordedSubmit> {
         let marker = title.map(random::digest);
         let state = self.state();
-        let wanted = state
-            .latest
-            .iter()
-            .rev()
-            .filter(|submit| marker.is_none_or(|marker| submit.marker == marker));
+        let latest = state.latest.iter().rev();
+        let wanted = latest.filter(|submit| marker.is_none_or(|marker| submit.marker == marker));
         wanted.take(LISTED).cloned().collect()
     }
 
@@ -111,16 +114,6 @@ impl Upstream {
                 None => notified.await,
             }
         }
-    }
-}
-
-impl State {
-    fn select_mut<'a>(&'a mut self, selector: &'a Selector) -> impl Iterator<Item = &'a mut Task> {
-        let marker = selector.marker();
-        self.tasks
-            .iter_mut()
-            .filter(move |(id, task)| selector.takes(marker, **id, task))
-            .map(|(_, task)| task)
     }
 }
 
@@ -144,7 +137,7 @@ impl Listed {
             action: task.texts.action.name(),
             status: moment.phase.status(),
             progress: format!("{}%", moment.percent),
-            asked: task.asked(),
+            asked: task.asked,
         }
     }
 }

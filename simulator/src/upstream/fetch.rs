@@ -9,7 +9,7 @@ use crate::{
     fault::{Fault, Kind},
     id::Id,
     random,
-    task::FetchedTask,
+    task::{FetchedTask, Task},
 };
 
 /// The answer to a fetch.
@@ -23,7 +23,6 @@ pub struct Batch {
     pub fault: Option<Fault>,
     /// Whether the message prints secrets.
     pub leaks: bool,
-    /// The delay of the answer.
     pub latency: Duration,
 }
 
@@ -32,7 +31,7 @@ impl Upstream {
     pub fn fetch(&self, ids: &[String]) -> Batch {
         let now = self.clock.now();
         let mut state = self.state();
-        let counts = &mut state.tally.counts.fetches;
+        let counts = &mut state.counts.fetches;
         let mut rng = random::rng(self.options.seed, ("fetch", counts.asked));
         counts.asked += 1;
         counts.ids += ids.len() as u64;
@@ -41,28 +40,24 @@ impl Upstream {
 
         let mut known: Vec<Id> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         known.retain(|id| state.tasks.contains_key(id));
-        state.tally.counts.fetches.unknown_ids += (ids.len() - known.len()) as u64;
+        state.counts.fetches.unknown_ids += (ids.len() - known.len()) as u64;
         let mut asked = HashSet::with_capacity(known.len());
         known.retain(|id| asked.insert(*id));
 
-        let ordered = known
-            .iter()
-            .find_map(|id| state.tasks.get(id)?.batch_fault());
+        let mut tasks = known.iter().filter_map(|id| state.tasks.get(id));
+        let ordered = tasks.find_map(Task::batch_fault);
         let mut fault = ordered.or_else(|| state.faults.draw(Kind::Fetch, &mut rng));
         let leaks = state.faults.rate(Fault::Leak).hits(&mut rng);
         let tasks: Vec<_> = known
             .iter()
             .filter_map(|&id| state.fetch(id, now, &mut rng))
             .collect();
-        if fault.is_none()
-            && tasks
-                .iter()
-                .any(|fetched| fetched.fault == Some(Fault::Batch404))
-        {
-            fault = Some(Fault::Batch404);
+        let batch_404 = Some(Fault::Batch404);
+        if tasks.iter().any(|fetched| fetched.fault == batch_404) {
+            fault = fault.or(batch_404);
         }
         if let Some(fault) = fault.filter(|fault| fault.kind() == Kind::Fetch) {
-            state.tally.happened(fault);
+            state.counts.happened(fault);
         }
         let stranger = (fault == Some(Fault::FetchStrangers))
             .then(|| state.stranger(&asked, now))
@@ -82,18 +77,15 @@ impl State {
         let drawn = self.faults.draw(Kind::FetchedTask, rng);
         let fetched = self.tasks.get_mut(&id)?.fetch(id, now, drawn);
         if let Some(fault) = fetched.fault {
-            self.tally.happened(fault);
+            self.counts.happened(fault);
         }
         Some(fetched)
     }
 
     /// A recent task that was not asked for.
     fn stranger(&mut self, asked: &HashSet<Id>, now: u64) -> Option<FetchedTask> {
-        let id = *self
-            .expiry_queue
-            .iter()
-            .rev()
-            .find(|&id| !asked.contains(id) && self.tasks.contains_key(id))?;
-        self.tasks.get(&id).map(|task| task.show(id, now))
+        let mut recent = self.expiry_queue.iter().rev();
+        let id = recent.find(|&id| !asked.contains(id) && self.tasks.contains_key(id))?;
+        self.tasks.get(id).map(|task| task.show(*id, now))
     }
 }

@@ -4,7 +4,6 @@ mod control;
 mod fetch;
 mod series;
 mod submit;
-mod titles;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,21 +12,13 @@ use std::{
 
 use tokio::sync::Notify;
 
+use self::submit::{RecordedSubmit, Title};
 pub use self::{
     control::{Listed, Selector},
     fetch::Batch,
     series::Series,
-    submit::NoSuchTask,
 };
-use self::{submit::RecordedSubmit, titles::Titles};
-use crate::{
-    clock::Clock,
-    counts::{Counts, Tally},
-    faults::Faults,
-    id::Id,
-    options::Options,
-    task::Task,
-};
+use crate::{clock::Clock, counts::Counts, faults::Faults, id::Id, options::Options, task::Task};
 
 /// The upstream behind the endpoints.
 #[derive(Debug)]
@@ -45,14 +36,15 @@ struct State {
     tasks: HashMap<Id, Task>,
     /// The tasks in the order in which their age is checked; some may be forgotten already.
     expiry_queue: VecDeque<Id>,
-    titles: Titles,
-    tally: Tally,
+    /// By the digest of the title.
+    titles: HashMap<u64, Title>,
+    /// All counters but those of tasks.
+    counts: Counts,
     /// The latest submits, the newest last.
     latest: VecDeque<RecordedSubmit>,
 }
 
 impl Upstream {
-    /// A new upstream without tasks.
     pub fn new(options: Options) -> Self {
         let state = State {
             faults: options.faults.clone(),
@@ -66,34 +58,25 @@ impl Upstream {
         }
     }
 
-    /// The counters.
     pub fn counts(&self) -> Counts {
         let now = self.clock.now();
         let state = self.state();
-        let mut counts = state.tally.read();
-        counts.submits.titles = state.titles.different();
-        counts.submits.accepted_twice = state.titles.accepted_twice();
-        counts.max_accepted_per_title = state.titles.max_accepted();
+        let mut counts = state.counts.clone();
         for task in state.tasks.values() {
-            *counts
-                .tasks
-                .entry(task.life.at(now).phase.status().to_owned())
-                .or_default() += 1;
+            let status = task.life.at(now).phase.status();
+            *counts.tasks.entry(status.to_owned()).or_default() += 1;
         }
         counts
     }
 
-    /// Changes the counters.
-    pub fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
-        change(&mut self.state().tally)
+    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.state().counts);
     }
 
-    /// The run's faults.
     pub fn faults(&self) -> Faults {
         self.state().faults.clone()
     }
 
-    /// Replaces the run's faults.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }

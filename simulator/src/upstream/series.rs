@@ -50,14 +50,20 @@ impl Upstream {
         };
         let born = self.clock.now();
         let mut rng = random::rng(self.options.seed, ("series", order.number));
-        let mut draw = || Life::plan(born, time.draw(&mut rng), &mut rng);
-        let marker = random::digest(request.marker());
-        let one = Task::new(&request, 0, marker, draw(), false);
+        let mut draw = || {
+            let mut life = Life::plan(born, time.draw(&mut rng), &mut rng);
+            life.stuck = order.stuck;
+            life
+        };
+        let one = Task::new(&request, 0, draw(), false);
         let mut state = self.state();
         for n in 0..order.count {
-            let life = if order.stuck { draw().stuck() } else { draw() };
-            let id = Id::in_series(order.number, n);
-            state.tasks.insert(id, one.alike(u64::from(n), life));
+            let task = Task {
+                number: u64::from(n),
+                life: draw(),
+                ..one.clone()
+            };
+            state.tasks.insert(Id::in_series(order.number, n), task);
         }
         Ok(born)
     }

@@ -27,17 +27,20 @@ const RECORDED_BODY: usize = 64 * 1024;
 pub struct Decision {
     /// The task that was made, whatever the answer says.
     pub task: Option<Id>,
-    /// The fault.
     pub fault: Option<Fault>,
     /// Whether the message prints secrets.
     pub leaks: bool,
-    /// The delay of the answer.
     pub latency: Duration,
 }
 
-/// The task to continue does not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSuchTask;
+/// How often a title was submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Title {
+    /// Well-formed submits, whatever their outcome.
+    pub asked: u32,
+    /// Accepted submits.
+    pub accepted: u32,
+}
 
 /// A recorded submit.
 #[derive(Clone, Debug, Serialize)]
@@ -46,49 +49,29 @@ pub struct RecordedSubmit {
     pub marker: u64,
     /// `MUSIC` or `LYRICS`.
     action: &'static str,
-    /// The task that was made.
     task_id: Option<Id>,
-    /// The fault.
     fault: Option<&'static str>,
     /// The body as it was sent; `null` if it was too long.
     body: Option<Box<RawValue>>,
 }
 
-/// A well-formed submit.
-struct Attempt<'a> {
-    request: &'a Request,
-    marker: u64,
-    /// How many submits of this marker came before.
-    number: u64,
-    /// Milliseconds since 1970.
-    now: u64,
-}
-
 impl Upstream {
     /// Decides about a submit. If it is accepted, its task exists from now on, whether the client gets an answer or not.
-    pub fn submit(&self, request: &Request, json: &[u8]) -> Result<Decision, NoSuchTask> {
+    /// `None`: the task to continue does not exist.
+    pub fn submit(&self, request: &Request, json: &[u8]) -> Option<Decision> {
         let now = self.clock.now();
-        let marker = random::digest(request.marker());
         let body = (json.len() <= RECORDED_BODY)
             .then(|| serde_json::from_slice(json).ok())
             .flatten();
         let mut state = self.state();
-        let number = state.number(request, marker);
-        let decision = state.submit(
-            &self.options,
-            &Attempt {
-                request,
-                marker,
-                number,
-                now,
-            },
-        );
-        let made = decision.as_ref().ok();
+        let decision = state.submit(&self.options, request, now);
         state.record(RecordedSubmit {
-            marker,
+            marker: request.digest(),
             action: request.action.name(),
-            task_id: made.and_then(|decision| decision.task),
-            fault: made.and_then(|decision| decision.fault).map(Fault::name),
+            task_id: decision.and_then(|decision| decision.task),
+            fault: decision
+                .and_then(|decision| decision.fault)
+                .map(Fault::name),
             body,
         });
         decision
@@ -98,40 +81,38 @@ impl Upstream {
 impl State {
     /// Counts a submit; returns how many of its marker came before. Submits without a marker share one number
     /// sequence, so that each draws its own random numbers.
-    fn number(&mut self, request: &Request, marker: u64) -> u64 {
-        self.tally.counts.submits.asked += 1;
-        match request.marker() {
-            "" => self.tally.counts.submits.asked,
-            _ => self.titles.asked(marker).into(),
+    fn number(&mut self, request: &Request) -> u64 {
+        let submits = &mut self.counts.submits;
+        submits.asked += 1;
+        if request.marker().is_empty() {
+            return submits.asked;
         }
+        let title = self.titles.entry(request.digest()).or_default();
+        title.asked += 1;
+        let before = title.asked - 1;
+        submits.titles = self.titles.len() as u64;
+        before.into()
     }
 
-    fn submit(&mut self, options: &Options, attempt: &Attempt) -> Result<Decision, NoSuchTask> {
-        let Attempt {
-            request,
-            marker,
-            number,
-            ..
-        } = *attempt;
+    fn submit(&mut self, options: &Options, request: &Request, now: u64) -> Option<Decision> {
+        let number = self.number(request);
         if !request.continues().is_none_or(|id| self.knows(id)) {
-            return Err(NoSuchTask);
+            return None;
         }
-        let mut rng = random::rng(options.seed, ("submit", marker, number));
-        let latency = request
-            .directives
-            .answers
-            .unwrap_or(options.submit_latency)
-            .draw(&mut rng);
-        let ordered = request.directives.turn(Kind::Submit, number);
+        let mut rng = random::rng(options.seed, ("submit", request.digest(), number));
+        let directives = &request.directives;
+        let latency = directives.answers.unwrap_or(options.submit_latency);
+        let latency = latency.draw(&mut rng);
+        let ordered = directives.turn(Kind::Submit, number);
         let drawn = self.faults.draw(Kind::Submit, &mut rng);
         let fault = ordered.or(drawn.filter(|&fault| may_befall(fault, request.action)));
         let leaks = self.whole_life(Fault::Leak, request, &mut rng);
         if let Some(fault) = fault {
-            self.tally.happened(fault);
+            self.counts.happened(fault);
         }
         let accepted = fault.is_none_or(accepts);
-        let task = accepted.then(|| self.accept(options, attempt, leaks));
-        Ok(Decision {
+        let task = accepted.then(|| self.accept(options, request, number, now, leaks));
+        Some(Decision {
             task,
             fault,
             leaks,
@@ -139,49 +120,48 @@ impl State {
         })
     }
 
-    fn accept(&mut self, options: &Options, attempt: &Attempt, leaks: bool) -> Id {
-        let Attempt {
-            request,
-            marker,
-            number,
-            now,
-        } = *attempt;
-        let mut rng = random::rng(options.seed, ("life", marker, number));
+    fn accept(
+        &mut self,
+        options: &Options,
+        request: &Request,
+        number: u64,
+        now: u64,
+        leaks: bool,
+    ) -> Id {
+        let mut rng = random::rng(options.seed, ("life", request.digest(), number));
         let time = match request.action {
             Action::Music => options.song_time,
             Action::Lyrics => options.lyrics_time,
         };
         let length = request.directives.takes.unwrap_or(time).draw(&mut rng);
         let mut life = Life::plan(now, length, &mut rng);
-        if self.whole_life(Fault::Fail, request, &mut rng) {
-            life = life.failing();
-        }
-        if self.whole_life(Fault::Stuck, request, &mut rng) {
-            life = life.stuck();
-        }
-        self.tally.counts.submits.accepted += 1;
-        if !request.marker().is_empty() {
-            self.titles.accepted(marker);
-        }
+        life.fails = self.whole_life(Fault::Fail, request, &mut rng);
+        life.stuck = self.whole_life(Fault::Stuck, request, &mut rng);
+        self.count_accepted(request);
         self.forget_old(now, options.keep);
         let id = Id::new();
-        let task = Task::new(
-            request,
-            self.tally.counts.submits.accepted,
-            marker,
-            life,
-            leaks,
-        );
+        let task = Task::new(request, self.counts.submits.accepted, life, leaks);
         self.tasks.insert(id, task);
         self.expiry_queue.push_back(id);
         id
+    }
+
+    fn count_accepted(&mut self, request: &Request) {
+        let counts = &mut self.counts;
+        counts.submits.accepted += 1;
+        if !request.marker().is_empty() {
+            let title = self.titles.entry(request.digest()).or_default();
+            title.accepted += 1;
+            counts.submits.accepted_twice += u64::from(title.accepted == 2);
+            counts.max_accepted_per_title = counts.max_accepted_per_title.max(title.accepted);
+        }
     }
 
     /// Whether this fault, of [`Kind::Task`], happens to the request's task.
     fn whole_life(&mut self, fault: Fault, request: &Request, rng: &mut StdRng) -> bool {
         let holds = request.directives.has(fault) || self.faults.rate(fault).hits(rng);
         if holds {
-            self.tally.happened(fault);
+            self.counts.happened(fault);
         }
         holds
     }
@@ -245,6 +225,27 @@ fn accepts(fault: Fault) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_accepted_twice_is_counted() {
+        let submit = |title| {
+            let json = format!(r#"{{"title":"{title}","prompt":"p"}}"#);
+            Request::read(Action::Music, json.as_bytes()).unwrap()
+        };
+        let [one, two, never] = ["one", "two", "never"].map(submit);
+        let mut state = State::default();
+        let numbers = [&one, &two, &two].map(|request| state.number(request));
+        assert_eq!(numbers, [0, 0, 1]);
+        for request in [&one, &two, &two, &two] {
+            state.count_accepted(request);
+        }
+        let submits = &state.counts.submits;
+        assert_eq!((submits.titles, submits.accepted_twice), (2, 1));
+        assert_eq!(state.counts.max_accepted_per_title, 3);
+        let (asked, accepted) = (2, 3);
+        assert_eq!(state.titles[&two.digest()], Title { asked, accepted });
+        assert_eq!(state.titles.get(&never.digest()), None);
+    }
 
     #[test]
     fn the_list_of_faults_says_which_of_them_accept() {
