@@ -2,7 +2,7 @@
 
 use shared::clock::Millis;
 use shared::store::StoreError;
-use shared::store::turns::{Finished, Waiting};
+use shared::store::turns::{Finished, Polled};
 use shared::task::{AtTurn, End, Status, TaskId};
 
 use crate::context::Context;
@@ -18,21 +18,19 @@ pub struct Ending {
 }
 
 /// Writes the outcome of a batch in one transaction, again and again while the database is away, and
-/// announces each task that ended in it. Returns the tasks that still wait, at their next turns; tasks
-/// at another turn are stale, and are left out.
+/// announces each task that ended in it. Returns the tasks that stay unfinished, at their next turns;
+/// tasks at another turn are stale, and are left out.
 pub async fn settle(
     context: &Context,
     what: &str,
-    waiting: Vec<Waiting>,
+    polled: Vec<Polled>,
     endings: Vec<Ending>,
     now: Millis,
 ) -> Result<Vec<AtTurn>, StoreError> {
     let finished: Vec<Finished> = endings.iter().map(|end| end.finished.clone()).collect();
     let store = &context.store;
     let settled = context
-        .persist(what, || {
-            store.settle(waiting.clone(), finished.clone(), now)
-        })
+        .persist(what, || store.settle(polled.clone(), finished.clone(), now))
         .await?;
     for ending in &endings {
         if settled.finished.contains(&ending.finished.at.row) {

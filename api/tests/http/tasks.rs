@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::clock::{Clock as _, Millis};
-use shared::store::turns::{Accepted, Finished, News, Waiting};
+use shared::store::turns::{Accepted, Finished, Polled, TaskUpdate};
 use shared::task::{AtTurn, ChannelId, End, Progress, RowId, Status, Turn};
 
 use crate::app::TestApp;
@@ -44,12 +44,12 @@ impl TestApp {
     pub async fn progress(&self, task: &str, channel: ChannelId, status: Status, data: &str) {
         let at = self.polled(task, channel).await;
         let now = self.clock.now();
-        let waiting = Waiting {
+        let waiting = Polled {
             at,
             due_at: now,
             polls: 1,
             missing: 0,
-            news: Some(News {
+            update: Some(TaskUpdate {
                 status,
                 progress: Progress::NONE.advance(status, Some(65)),
                 data: Some(data.to_owned()),

@@ -1,9 +1,14 @@
 //! Users, access tokens, API keys, grants.
 
+#![allow(
+    missing_docs,
+    reason = "a field without a comment is what its name says"
+)]
+
 use serde::Serialize;
 
 use super::row::{self, Cells};
-use super::sql::{Database, Row, Tx, sql};
+use super::sql::{Database, Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
@@ -35,11 +40,8 @@ impl Role {
 pub struct User {
     /// The number, as in `New-Api-User`.
     pub id: UserId,
-    /// The unique name.
     pub name: String,
-    /// What they may do.
     pub role: Role,
-    /// Whether they may do anything at all.
     pub enabled: bool,
     /// What is left to spend.
     pub quota: Quota,
@@ -50,9 +52,7 @@ pub struct User {
 /// A user to be created.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// The name; must be new.
     pub name: String,
-    /// What they may do.
     pub role: Role,
     /// What they are granted to begin with.
     pub quota: Quota,
@@ -63,11 +63,9 @@ pub struct NewUser {
 /// An API key. The commands print these fields as JSON, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ApiKey {
-    /// The number.
     pub id: KeyId,
     /// What the operator calls the key.
     pub label: String,
-    /// Whether the key opens anything.
     pub enabled: bool,
     /// What is left of the key's limit; `None` without a limit.
     pub quota: Option<Quota>,
@@ -78,9 +76,7 @@ pub struct ApiKey {
 /// Who calls with an API key.
 #[derive(Debug, Clone)]
 pub struct KeyHolder {
-    /// The key's user.
     pub user: User,
-    /// The key.
     pub key: ApiKey,
 }
 
@@ -89,7 +85,6 @@ pub struct KeyHolder {
 pub enum Granted {
     /// Given; the balance is now this.
     Given(Quota),
-    /// There is no such user.
     NoSuchUser,
     /// `quota + used_quota` would pass [`Quota::MAX`]; nothing was given.
     TooMuch,
@@ -152,10 +147,8 @@ impl Store {
         let select = sql(format!(
             "SELECT {USER} FROM users u WHERE u.token_digest = $1"
         ));
-        let found = self
-            .database
-            .optional(select.bind(token.as_bytes()))
-            .await?;
+        let select = select.bind(token.as_bytes());
+        let found = self.database.optional(select).await?;
         found.as_ref().map(user).transpose()
     }
 
@@ -191,18 +184,14 @@ impl Store {
     /// Enables or disables a user. `false`: there is none of that name.
     pub async fn enable_user(&self, name: &str, enabled: bool) -> Result<bool> {
         let update = sql("UPDATE users SET enabled = $2 WHERE name = $1");
-        let changed = self
-            .database
-            .execute(update.bind(name).bind(enabled))
-            .await?;
-        Ok(changed == 1)
+        self.database.changes(update.bind(name).bind(enabled)).await
     }
 
     /// Replaces a user's access token. `false`: there is none of that name.
     pub async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
         let update = sql("UPDATE users SET token_digest = $2 WHERE name = $1");
         let update = update.bind(name).bind(token.as_bytes());
-        Ok(self.database.execute(update).await? == 1)
+        self.database.changes(update).await
     }
 
     /// Creates an API key, with a limit of its own or without.
@@ -224,11 +213,8 @@ impl Store {
         .bind(key.as_bytes()) // $3 digest
         .bind(limit.map(Quota::get)) // $4 quota_limit
         .bind(now.0); // $5 created_at
-        let created: Row = self
-            .database
-            .write(move |tx| Box::pin(tx.one(insert)))
-            .await?;
-        Ok(KeyId(created.int("id")?))
+        let created = self.database.write(move |tx| Box::pin(tx.one(insert)));
+        Ok(KeyId(created.await?.int("id")?))
     }
 
     /// A user's API keys, by number.
@@ -243,11 +229,9 @@ impl Store {
     /// Enables or disables an API key. `false`: there is none of that number.
     pub async fn enable_key(&self, key: KeyId, enabled: bool) -> Result<bool> {
         let update = sql("UPDATE api_keys SET enabled = $2 WHERE id = $1");
-        let changed = self
-            .database
-            .execute(update.bind(key.0).bind(enabled))
-            .await?;
-        Ok(changed == 1)
+        self.database
+            .changes(update.bind(key.0).bind(enabled))
+            .await
     }
 
     /// Who holds the API key of this digest, both enabled or not.

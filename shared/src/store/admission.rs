@@ -222,18 +222,16 @@ mod tests {
     #[test]
     fn a_refused_submit_takes_nothing_from_user_and_key() {
         let (mut balance, mut key_left) = (300, Some(100));
-        assert!(!take(
-            &mut balance,
-            &mut key_left,
-            price(200).unwrap_or_default()
-        ));
-        assert_eq!((balance, key_left), (300, Some(100)));
-        assert!(take(
-            &mut balance,
-            &mut key_left,
-            price(100).unwrap_or_default()
-        ));
-        assert_eq!((balance, key_left), (200, Some(0)));
+        let mut take = |quota| {
+            let is_taken = take(
+                &mut balance,
+                &mut key_left,
+                price(quota).unwrap_or_default(),
+            );
+            (is_taken, balance, key_left)
+        };
+        assert_eq!(take(200), (false, 300, Some(100)));
+        assert_eq!(take(100), (true, 200, Some(0)));
     }
 
     #[test]
@@ -302,17 +300,13 @@ mod tests {
             ..RICH
         };
         let no_channel = Decision::Answer(Submitted::NoChannel);
-        assert_eq!(
-            decided(&batch[..1], unserved, UsedKeys::new()),
-            [no_channel]
-        );
         let unpriced = Facts {
             price: None,
             ..RICH
         };
-        assert_eq!(
-            decided(&batch[..1], unpriced, UsedKeys::new()),
-            [Decision::NoPrice]
-        );
+        for (facts, decision) in [(unserved, no_channel), (unpriced, Decision::NoPrice)] {
+            let decisions = decided(&batch[..1], facts, UsedKeys::new());
+            assert_eq!(decisions, [decision]);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The audit: what must be true of the money, as statements that find everything that is not.
 
+use serde::Serialize;
+
 use super::row::Cells as _;
 use super::sql::sql;
 use super::{Result, Store};
 
-/// What the audit found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the audit found. The command prints these fields as JSON, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Audit {
     /// How many users there are.
     pub users: i64,

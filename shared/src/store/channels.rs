@@ -1,6 +1,13 @@
 //! Channels, their cool-downs, and prices.
 
+#![allow(
+    missing_docs,
+    reason = "a field without a comment is what its name says"
+)]
+
 use std::time::Duration;
+
+use serde::Serialize;
 
 use super::row::{self, Cells};
 use super::sql::{Tx, sql};
@@ -11,18 +18,17 @@ use crate::task::cool_down::{CoolDown, Cooling};
 use crate::task::platform::default_prices;
 use crate::task::{Action, ChannelId, Platform, Quota};
 
-/// An upstream that we may send tasks to.
-#[derive(Debug, Clone)]
+/// An upstream that we may send tasks to. The commands print these fields as JSON, in this order, but for
+/// those that are skipped.
+#[derive(Debug, Clone, Serialize)]
 pub struct Channel {
-    /// The number.
     pub id: ChannelId,
-    /// The unique name.
     pub name: String,
-    /// The platform that the channel serves.
     pub platform: Platform,
     /// The base URL, without a trailing slash.
     pub base_url: String,
     /// The key that we authenticate with; empty for none.
+    #[serde(skip)]
     pub key: Secret,
     /// Whether new tasks may go to the channel. Tasks that it has are polled all the same.
     pub enabled: bool,
@@ -33,38 +39,48 @@ pub struct Channel {
     /// The sum of the prices of the tasks that the channel accepted and that did not fail.
     pub used_quota: Quota,
     /// Until when no worker calls the channel.
+    #[serde(skip)]
     pub cool_until: Millis,
     /// How many cool-downs in a row.
+    #[serde(skip)]
     pub cool_count: u32,
     /// Whether the channel is the simulator that `task-center` starts while there is no other channel.
+    #[serde(skip)]
     pub builtin: bool,
 }
 
-/// A channel to be created.
+/// A channel to be created; see [`Channel`].
 #[derive(Debug, Clone)]
 pub struct NewChannel {
-    /// The name.
     pub name: String,
-    /// The platform that the channel serves.
     pub platform: Platform,
-    /// The base URL.
     pub base_url: String,
     /// The key that we authenticate with; empty for none.
     pub key: Secret,
-    /// See [`Channel::priority`].
     pub priority: i32,
-    /// See [`Channel::weight`].
     pub weight: u32,
-    /// See [`Channel::builtin`].
     pub builtin: bool,
 }
 
-/// What an action costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl NewChannel {
+    /// A channel of the usual priority and weight that is not built in.
+    pub fn new(name: &str, platform: Platform, base_url: String, key: Secret) -> Self {
+        Self {
+            name: name.to_owned(),
+            platform,
+            base_url,
+            key,
+            priority: 0,
+            weight: 1,
+            builtin: false,
+        }
+    }
+}
+
+/// What an action costs. The commands print these fields as JSON, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Price {
-    /// The platform.
     pub platform: Platform,
-    /// The action.
     pub action: Action,
     /// The price of one task.
     pub quota: Quota,
@@ -154,11 +170,7 @@ impl Store {
     /// Enables or disables a channel. `false`: there is none of that name.
     pub async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
         let update = sql("UPDATE channels SET enabled = $2 WHERE name = $1");
-        let changed = self
-            .database
-            .execute(update.bind(name).bind(enabled))
-            .await?;
-        Ok(changed == 1)
+        self.database.changes(update.bind(name).bind(enabled)).await
     }
 
     /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else

@@ -1,4 +1,4 @@
-//! Runs a unit of work in its own task, so that a dropped request cannot cancel it half-way.
+//! Runs a transaction in its own task, so that a dropped request cannot cancel it half-way.
 
 use std::future::Future;
 

@@ -183,10 +183,8 @@ mod tests {
             ),
         ] {
             let said = error.in_plain_words();
-            assert!(
-                said.starts_with("the database") && said.ends_with(words),
-                "{said}"
-            );
+            let is_said = said.starts_with("the database") && said.ends_with(words);
+            assert!(is_said, "{said}");
         }
     }
 }

@@ -11,23 +11,20 @@ type Source = (i64, &'static str, &'static str);
 
 /// The migrations of a folder.
 macro_rules! sources {
-    ($folder:literal: $(($number:literal, $name:literal, $file:literal)),+) => {
-        &[$((
-            $number,
-            $name,
-            include_str!(concat!("../../../migrations/", $folder, "/", $file)),
-        )),+]
-    };
-    ($folder:literal) => {
-        sources!(
-            $folder:
-            (1, "tables", "0001_tables.sql"),
-            (2, "counts", "0002_counts.sql"),
-            (3, "sweep", "0003_sweep.sql"),
-            (4, "history", "0004_history.sql"),
-            (5, "actions", "0005_actions.sql")
-        )
-    };
+    ($folder:literal) => {{
+        macro_rules! file {
+            ($name:literal) => {
+                include_str!(concat!("../../../migrations/", $folder, "/", $name))
+            };
+        }
+        &[
+            (1, "tables", file!("0001_tables.sql")),
+            (2, "counts", file!("0002_counts.sql")),
+            (3, "sweep", file!("0003_sweep.sql")),
+            (4, "history", file!("0004_history.sql")),
+            (5, "actions", file!("0005_actions.sql")),
+        ]
+    }};
 }
 
 const POSTGRES: &[Source] = sources!("postgres");
@@ -44,20 +41,11 @@ pub(super) fn sqlite() -> Migrator {
 }
 
 fn migrator(sources: &'static [Source]) -> Migrator {
-    let migrations = sources
-        .iter()
-        .map(|&(number, what, sql)| {
-            let sql = sql.into_sql_str();
-            Migration::new(
-                number,
-                Cow::Borrowed(what),
-                MigrationType::Simple,
-                sql,
-                false,
-            )
-        })
-        .collect();
-    Migrator::with_migrations(migrations)
+    let migrations = sources.iter().map(|&(number, what, sql)| {
+        let (what, sql) = (Cow::Borrowed(what), sql.into_sql_str());
+        Migration::new(number, what, MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The Store: every question to the database and every change of it.
 //!
-//! [`Store`] is one struct over two databases. Each file below is one chapter of its methods, and their
-//! doc comments are the contract: `tests/store_contract` runs every sentence of it over both databases.
+//! [`Store`] is one struct over two databases. Each file below holds some of its methods. Their doc
+//! comments are the contract: `tests/store_contract` tests every sentence over both databases.
 //!
 //! | file | its methods |
 //! |---|---|
@@ -14,9 +14,10 @@
 //! | [`story`] | the story of one task; how many are unfinished |
 //! | [`audit`] | the proof that the money is exact |
 //!
-//! A statement is written once for both databases ([`sql`]), but for the hot path: `postgres/` and `sqlite/`
-//! mirror each other name for name. Each unit of work runs to its end in a task of its own ([`detach`]), so
-//! that a dropped request cannot cancel it half-way. Times come in as arguments; the Store has no clock.
+//! Both databases share the text of a statement ([`sql`]). The hot path has its own statements for each:
+//! `postgres/` and `sqlite/` have the same names. Each transaction runs to its end in a task of its own
+//! ([`detach`]), so that a dropped request cannot cancel it half-way. The Store has no clock: callers pass
+//! the time.
 
 pub mod accounts;
 mod admission;

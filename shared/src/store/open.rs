@@ -1,5 +1,6 @@
 //! Opening, migrating, pinging and closing a Store.
 
+use super::either::either;
 use super::options::Plans;
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
@@ -25,26 +26,17 @@ impl Store {
     /// Brings the tables up to date, and adds the default prices that are missing. Safe while other programs
     /// do the same: one does it, the rest wait.
     pub async fn migrate(&self) -> Result<()> {
-        match &self.database {
-            Database::Postgres(store) => store.migrate().await?,
-            Database::Sqlite(store) => store.migrate().await?,
-        }
+        either!(&self.database, store => store.migrate().await?);
         self.add_default_prices().await
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        match &self.database {
-            Database::Postgres(store) => store.ping().await,
-            Database::Sqlite(store) => store.ping().await,
-        }
+        either!(&self.database, store => store.ping().await)
     }
 
     /// Waits for work under way and closes every connection.
     pub async fn close(&self) {
-        match &self.database {
-            Database::Postgres(store) => store.close().await,
-            Database::Sqlite(store) => store.close().await,
-        }
+        either!(&self.database, store => store.close().await);
     }
 }

@@ -83,6 +83,11 @@ impl Database {
         .await
     }
 
+    /// Whether a statement that names one row changed it; see [`Database::execute`].
+    pub(super) async fn changes(&self, statement: Statement) -> Result<bool> {
+        Ok(self.execute(statement).await? == 1)
+    }
+
     /// Runs `work`, which only reads, in a task of its own, on one snapshot of the database. `setting` is
     /// a setting of `PostgreSQL` for this transaction.
     pub(super) async fn snapshot<T, W>(&self, setting: &'static str, work: W) -> Result<T>
@@ -168,6 +173,14 @@ impl Tx {
         })
     }
 
+    /// What a SELECT ends with that leaves rows to others who hold them. `SQLite` has one writer.
+    pub(super) fn skip_locked(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+            Self::Sqlite(_) => "",
+        }
+    }
+
     /// What a SELECT ends with whose row is changed later in the transaction. `SQLite` has one writer, so
     /// what a transaction that writes has read stays true until it ends.
     pub(super) fn for_update(&self) -> &'static str {
@@ -246,58 +259,26 @@ pub(super) enum Value {
     Texts(Vec<String>),
 }
 
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
+macro_rules! into_value {
+    ($($from:ty: $value:ident => $to:expr;)+) => {
+        $(impl From<$from> for Value {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        })+
+    };
 }
 
-impl From<u32> for Value {
-    fn from(value: u32) -> Self {
-        Self::Int(Some(value.into()))
-    }
-}
-
-impl From<Option<i64>> for Value {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<Option<&str>> for Value {
-    fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Flag(value)
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(value: &[u8]) -> Self {
-        Self::Bytes(value.to_vec())
-    }
-}
-
-impl From<&[i64]> for Value {
-    fn from(values: &[i64]) -> Self {
-        Self::Ints(values.to_vec())
-    }
-}
-
-impl From<Vec<String>> for Value {
-    fn from(values: Vec<String>) -> Self {
-        Self::Texts(values)
-    }
+into_value! {
+    i64: value => Self::Int(Some(value));
+    u32: value => Self::Int(Some(value.into()));
+    Option<i64>: value => Self::Int(value);
+    &str: value => Self::Text(Some(value.to_owned()));
+    Option<&str>: value => Self::Text(value.map(str::to_owned));
+    bool: value => Self::Flag(value);
+    &[u8]: value => Self::Bytes(value.to_vec());
+    &[i64]: values => Self::Ints(values.to_vec());
+    Vec<String>: values => Self::Texts(values);
 }
 
 /// A row of either database.
@@ -320,9 +301,10 @@ impl Cells for Row {
 mod tests {
     use std::time::Duration;
 
+    use harness::folder::Folder;
+
     use super::*;
     use crate::config::DatabaseUrl;
-    use crate::random::Random;
     use crate::store::{Plans, Store};
 
     async fn song_price(database: &Database) -> i64 {
@@ -333,9 +315,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_rolls_back_and_a_dropped_caller_cancels_nothing() {
-        let name = Random::from_system().letters_and_digits(16);
-        let folder = std::env::temp_dir().join(format!("task-center-{name}"));
-        let url = DatabaseUrl::Sqlite(folder.join("task-center.db"));
+        let folder = Folder::new();
+        let url = DatabaseUrl::Sqlite(folder.path().join("task-center.db"));
         let store = Store::open(&url, 1, Plans::Kept).await;
         let store = store.expect("the file opens");
         store.migrate().await.expect("the tables are created");
@@ -362,6 +343,5 @@ mod tests {
         assert_eq!(song_price(database).await, 2);
 
         store.close().await;
-        std::fs::remove_dir_all(folder).expect("the folder is removed");
     }
 }

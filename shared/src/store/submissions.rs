@@ -7,6 +7,11 @@
 //!
 //! [`decide`]: super::admission::decide
 
+#![allow(
+    missing_docs,
+    reason = "a field without a comment is what its name says"
+)]
+
 use std::time::Duration;
 
 use super::admission::PendingSubmit;
@@ -30,7 +35,6 @@ const BATCHED_TRIES: u32 = 3;
 /// A client's idempotency key with its request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
-    /// The client's key.
     pub key: String,
     /// The digest of action and body. A repeated request has the same.
     pub request: SecretDigest,
@@ -39,15 +43,11 @@ pub struct Idempotency {
 /// A task to charge and store.
 #[derive(Debug, Clone)]
 pub struct NewTask {
-    /// The task's public name.
     pub task_id: TaskId,
     /// The user who pays.
     pub user: UserId,
-    /// The API key of the request.
     pub key: KeyId,
-    /// The platform.
     pub platform: Platform,
-    /// The action.
     pub action: Action,
     /// The request for the upstream: JSON. A `task_id` in it is the upstream's id.
     pub request: String,
@@ -55,9 +55,7 @@ pub struct NewTask {
     pub input: String,
     /// For a continuation: the only channel that can serve it.
     pub pinned: Option<ChannelId>,
-    /// The idempotency key, if the client gave one.
     pub idempotency: Option<Idempotency>,
-    /// The deadline.
     pub deadline: Millis,
 }
 
@@ -79,11 +77,8 @@ pub enum Submitted {
 /// Whether a task can be continued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Continuation {
-    /// The user has no such task.
     NoTask,
-    /// No upstream ever accepted the task.
     NeverAccepted,
-    /// The task can be continued.
     Possible(Continuable),
 }
 
@@ -92,7 +87,6 @@ pub enum Continuation {
 pub struct Continuable {
     /// The channel that made the task.
     pub channel: ChannelId,
-    /// The upstream's id of the task.
     pub upstream_id: String,
 }
 

@@ -10,22 +10,30 @@ mod records;
 
 use super::detach::detach;
 use super::either::either;
-use super::row::Cells as _;
+use super::row::{self, Cells as _};
 use super::sql::{Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
 use crate::task::history::{self, LATE};
-use crate::task::{AtTurn, ChannelId, RowId, Status, Turn};
+use crate::task::{AtTurn, ChannelId, RowId, Status, Turn, late};
 pub use records::{
-    Accepted, Begun, Finished, Intention, LateTask, News, Overdue, PollJob, Settled, SubmitJob,
-    Waiting,
+    Accepted, Begun, Finished, Intention, LateTask, Overdue, PollJob, Polled, Settled, SubmitJob,
+    TaskUpdate,
 };
+
+/// Calls a method that both databases have under one name, in a task of its own.
+macro_rules! detached {
+    ($self:ident, $store:ident => $call:expr) => {{
+        let database = $self.database.clone();
+        detach(async move { either!(database, $store => $call) }).await
+    }};
+}
 
 impl Store {
     /// Reads the tasks that are still to be submitted.
     pub async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
-        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
-        detach(async move { either!(database, store => store.submit_jobs(&tasks).await) }).await
+        let tasks = in_order(tasks.to_vec(), |at| *at);
+        detached!(self, store => store.submit_jobs(&tasks).await)
     }
 
     /// [`Store::submit_jobs`] for one task.
@@ -43,12 +51,9 @@ impl Store {
         lease_until: Millis,
         now: Millis,
     ) -> Result<Vec<Begun>> {
-        let (database, mut intentions) = (self.database.clone(), intentions.to_vec());
+        let mut intentions = intentions.to_vec();
         intentions.sort_by_key(|intention| intention.at.row);
-        detach(async move {
-            either!(database, store => store.begin_submits(&intentions, lease_until, now).await)
-        })
-        .await
+        detached!(self, store => store.begin_submits(&intentions, lease_until, now).await)
     }
 
     /// [`Store::begin_submits`] for one task.
@@ -67,9 +72,8 @@ impl Store {
 
     /// Postpones unfinished tasks until `due_at`. A task with a recorded intention is not postponed.
     pub async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
-        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
-        detach(async move { either!(database, store => store.postpone(&tasks, due_at).await) })
-            .await
+        let tasks = in_order(tasks.to_vec(), |at| *at);
+        detached!(self, store => store.postpone(&tasks, due_at).await)
     }
 
     /// Records that a submit surely did not arrive: withdraws the intention, counts the attempt if
@@ -83,53 +87,42 @@ impl Store {
         due_at: Millis,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
-        let (database, reason) = (self.database.clone(), reason.to_owned());
-        detach(async move {
-            either!(database, store => store.retry_submit(at, counted, &reason, due_at, now).await)
-        })
-        .await
+        let reason = reason.to_owned();
+        detached!(self, store => store.retry_submit(at, counted, &reason, due_at, now).await)
     }
 
     /// Records that upstreams accepted tasks: the tasks become SUBMITTED, and their prices are added to
     /// `used_quota` of their channels, in one transaction.
     pub async fn accept(&self, tasks: Vec<Accepted>, now: Millis) -> Result<Vec<AtTurn>> {
-        let (database, tasks) = (self.database.clone(), in_order(tasks, |task| task.at));
-        detach(async move { either!(database, store => store.accept(&tasks, now).await) }).await
+        let tasks = in_order(tasks, |task| task.at);
+        detached!(self, store => store.accept(&tasks, now).await)
     }
 
     /// Reads the tasks that `channel` has, for one poll. The turn stays, so two callers with one turn both
     /// get the task and both may ask the upstream; [`Store::settle`] then takes one of the answers.
     pub async fn poll_jobs(&self, channel: ChannelId, tasks: &[AtTurn]) -> Result<Vec<PollJob>> {
-        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
-        detach(async move { either!(database, store => store.poll_jobs(channel, &tasks).await) })
-            .await
+        let tasks = in_order(tasks.to_vec(), |at| *at);
+        detached!(self, store => store.poll_jobs(channel, &tasks).await)
     }
 
     /// Keeps polled tasks from being overdue before `until`, so that the sweep does not publish a task
     /// again whose poll takes long. The turn stays.
     pub async fn renew_poll_leases(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
-        let (database, tasks) = (self.database.clone(), in_order(tasks.to_vec(), |at| *at));
-        detach(
-            async move { either!(database, store => store.renew_poll_leases(&tasks, until).await) },
-        )
-        .await
+        let tasks = in_order(tasks.to_vec(), |at| *at);
+        detached!(self, store => store.renew_poll_leases(&tasks, until).await)
     }
 
     /// Writes the outcome of a poll in one transaction: the tasks that stay unfinished, and those that end.
     /// A failure and its refund are written together.
     pub async fn settle(
         &self,
-        waiting: Vec<Waiting>,
+        polled: Vec<Polled>,
         finished: Vec<Finished>,
         now: Millis,
     ) -> Result<Settled> {
-        let database = self.database.clone();
-        let waiting = in_order(waiting, |task| task.at);
+        let polled = in_order(polled, |task| task.at);
         let finished = in_order(finished, |task| task.at);
-        detach(
-            async move { either!(database, store => store.settle(&waiting, &finished, now).await) },
-        )
-        .await
+        detached!(self, store => store.settle(&polled, &finished, now).await)
     }
 
     /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only.
@@ -142,18 +135,15 @@ impl Store {
         limit: u32,
         now: Millis,
     ) -> Result<Vec<Overdue>> {
-        let database = self.database.clone();
-        detach(async move {
-            either!(database, store => store.sweep(due_before, lease_until, limit, now).await)
-        })
-        .await
+        detached!(self, store => store.sweep(due_before, lease_until, limit, now).await)
     }
 
     /// Takes at most `limit` tasks that were given up at their deadline and are due for a look, each for one
-    /// caller only. When and how often: [`crate::task::late`].
+    /// caller only. When and how often: [`late`].
     pub async fn late_tasks(&self, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
-        let database = self.database.clone();
-        detach(async move { either!(database, store => store.late_tasks(now, limit).await) }).await
+        self.database
+            .write(move |tx| Box::pin(late_tasks(tx, now, limit)))
+            .await
     }
 
     /// Notes in the history of a failed task, once, that its upstream ended it late as `status`. The money
@@ -170,6 +160,35 @@ impl Store {
             .write(move |tx| Box::pin(note_late(tx, row, detail, now)))
             .await
     }
+}
+
+/// See [`Store::late_tasks`].
+async fn late_tasks(tx: &mut Tx, now: Millis, limit: u32) -> Result<Vec<LateTask>> {
+    let skip_locked = tx.skip_locked();
+    let look = sql(format!(
+        "WITH due AS (
+             SELECT id AS due_id FROM late_tasks
+             WHERE due_at <= $1
+             ORDER BY due_at
+             LIMIT $3
+             {skip_locked}
+         )
+         UPDATE late_tasks
+         SET looks = looks + 1, due_at = $2
+         FROM due
+         WHERE id = due_id
+         RETURNING id, channel_id, upstream_id,
+                   (SELECT t.task_id FROM tasks t WHERE t.id = late_tasks.id) AS task_id"
+    ))
+    .bind(now.0) // $1 due_at
+    .bind(late::next_look(now).0) // $2 due_at
+    .bind(limit); // $3 limit
+    let found = tx.all(look).await?;
+    let tasks: Vec<LateTask> = found.iter().map(row::late_task).collect::<Result<_>>()?;
+    // The table holds only tasks of the last half hour that were given up.
+    let forget = sql("DELETE FROM late_tasks WHERE looks >= $1");
+    tx.execute(forget.bind(late::LOOKS)).await?;
+    Ok(tasks)
 }
 
 /// See [`Store::note_late`]. Locks the task: the second of two notes sees the first.

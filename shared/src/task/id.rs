@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::random::Random;
 
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident) => {
+/// Types of numbers.
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(transparent)]
@@ -19,27 +20,22 @@ macro_rules! number {
                 self.0.fmt(f)
             }
         }
-    };
+    )+};
 }
 
-pub(super) use number;
+pub(super) use numbers;
 
-number!(
+numbers! {
     /// A user.
-    UserId
-);
-number!(
+    UserId;
     /// An API key; never its secret.
-    KeyId
-);
-number!(
+    KeyId;
     /// A channel.
-    ChannelId
-);
-number!(
+    ChannelId;
     /// A task's row: `id` in listings and messages.
-    RowId
-);
+    RowId;
+}
+
 /// A task's public id: `task_` and 32 letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

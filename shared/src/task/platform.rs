@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use super::Quota;
 
 /// The longest name, in bytes.
@@ -76,6 +78,12 @@ macro_rules! name {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
     };
@@ -175,10 +183,8 @@ mod tests {
             assert_eq!(platform.as_str().parse(), Ok(*platform));
         }
         let longest = "a-name_of_16-or0";
-        assert_eq!(
-            longest.parse::<Action>().map(|action| action.to_string()),
-            Ok(longest.to_owned())
-        );
+        let read = longest.parse::<Action>().map(|action| action.to_string());
+        assert_eq!(read.as_deref(), Ok(longest));
     }
 
     #[test]

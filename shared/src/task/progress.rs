@@ -60,20 +60,14 @@ mod tests {
 
     #[test]
     fn progress_is_100_exactly_when_the_task_is_terminal() {
-        assert_eq!(
-            Progress::NONE.advance(Status::Failure, None),
-            Progress::DONE
-        );
-        assert_eq!(
-            Progress::NONE.advance(Status::Success, Some(7)),
-            Progress::DONE
-        );
-        assert_eq!(
-            Progress::NONE
-                .advance(Status::InProgress, Some(100))
-                .percent(),
-            99
-        );
+        for (status, reported, percent) in [
+            (Status::Failure, None, 100),
+            (Status::Success, Some(7), 100),
+            (Status::InProgress, Some(100), 99),
+        ] {
+            let progress = Progress::NONE.advance(status, reported);
+            assert_eq!(progress.percent(), percent, "{status}");
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Turns: what makes a message that is delivered twice act once.
 
-use super::RowId;
-use super::id::number;
+use serde::{Deserialize, Serialize};
 
-number!(
+use super::RowId;
+use super::id::numbers;
+
+numbers! {
     /// Counts what was done about an unfinished task. A message carries the turn at which it was sent.
     /// Each action moves the task to its next turn, so the second of two deliveries finds another turn
     /// and does nothing.
-    Turn
-);
+    Turn;
+}
 
 impl Turn {
     /// The turn of a new task.
@@ -16,9 +18,10 @@ impl Turn {
 }
 
 /// An unfinished task at one of its turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AtTurn {
-    /// The task.
+    /// The task. Messages name it `id`.
+    #[serde(rename = "id")]
     pub row: RowId,
     /// The turn.
     pub turn: Turn,

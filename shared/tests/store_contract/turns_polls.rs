@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::store::turns::{Settled, Waiting};
+use shared::store::turns::{Polled, Settled};
 use shared::task::{AtTurn, ChannelId, Progress, RowId, Status, Turn};
 
 use crate::database::{contract, ok};
@@ -28,7 +28,7 @@ contract! {
     a_hundred_tasks_are_polled_and_settled_in_one_go,
 }
 
-async fn settle_one(world: &World, waiting: Waiting, at: u64) -> AtTurn {
+async fn settle_one(world: &World, waiting: Polled, at: u64) -> AtTurn {
     let now = NOW.after(Duration::from_secs(at));
     let settled = ok!(world.store.settle(vec![waiting], vec![], now));
     assert_eq!(settled.finished, []);
@@ -165,7 +165,7 @@ async fn a_poll_without_news_writes_the_narrow_row_only(world: &World) {
     let held = world.polled(&payer, channel).await;
     let before = world.story(&held.task).await;
     let due = NOW.after(Duration::from_secs(12));
-    let wait = Waiting {
+    let wait = Polled {
         due_at: due,
         polls: 3,
         missing: 2,

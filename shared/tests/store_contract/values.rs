@@ -6,7 +6,7 @@ use shared::clock::Millis;
 use shared::secret::Secret;
 use shared::store::channels::NewChannel;
 use shared::store::story::Story;
-use shared::store::turns::{Finished, News, Waiting};
+use shared::store::turns::{Finished, Polled, TaskUpdate};
 use shared::task::{AtTurn, End, Platform, Progress, Quota, RowId, Status, Turn};
 
 /// The moment at which tests start; not a whole second.
@@ -49,20 +49,20 @@ pub fn next(at: AtTurn) -> AtTurn {
 }
 
 /// A poll without news.
-pub fn waiting(at: AtTurn) -> Waiting {
-    Waiting {
+pub fn waiting(at: AtTurn) -> Polled {
+    Polled {
         at,
         due_at: NOW.after(Duration::from_secs(8)),
         polls: 1,
         missing: 0,
-        news: None,
+        update: None,
     }
 }
 
 /// A poll with news.
-pub fn moved(at: AtTurn, status: Status, percent: i64, data: Option<&str>) -> Waiting {
-    Waiting {
-        news: Some(News {
+pub fn moved(at: AtTurn, status: Status, percent: i64, data: Option<&str>) -> Polled {
+    Polled {
+        update: Some(TaskUpdate {
             status,
             progress: Progress::from_percent(percent).expect("it is a percentage"),
             data: data.map(str::to_owned),

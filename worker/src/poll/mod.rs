@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::turns::{Finished, News, PollJob, Waiting};
+use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
@@ -159,7 +159,7 @@ fn groups(jobs: &[PollJob]) -> Vec<Vec<String>> {
 
 /// The outcome of a poll for one task.
 enum Outcome {
-    Waits(Waiting, Rung),
+    Waits(Polled, Rung),
     Ends(Ending),
 }
 
@@ -234,23 +234,23 @@ impl Batch<'_> {
             } => {
                 tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
                     %status, %progress, "the task moved");
-                let news = News {
+                let update = TaskUpdate {
                     status,
                     progress,
                     data: scrubbed(data),
                     digest,
                 };
-                self.waits(job, 0, Some(news))
+                self.waits(job, 0, Some(update))
             }
         }
     }
 
     /// The task was polled, and waits for its next poll.
-    fn waits(&self, job: &PollJob, missing: u32, news: Option<News>) -> Outcome {
+    fn waits(&self, job: &PollJob, missing: u32, update: Option<TaskUpdate>) -> Outcome {
         let polls = job.polls + 1;
         let left = job.deadline.since(self.now);
         let rung = self.context.settings.pace.rung(polls, left, self.chance);
-        self.waits_for(job, rung, polls, missing, news)
+        self.waits_for(job, rung, polls, missing, update)
     }
 
     /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last
@@ -268,16 +268,16 @@ impl Batch<'_> {
         rung: Rung,
         polls: u32,
         missing: u32,
-        news: Option<News>,
+        update: Option<TaskUpdate>,
     ) -> Outcome {
-        let waiting = Waiting {
+        let polled = Polled {
             at: job.at,
             due_at: due_at(self.now, rung),
             polls,
             missing,
-            news,
+            update,
         };
-        Outcome::Waits(waiting, rung)
+        Outcome::Waits(polled, rung)
     }
 
     /// Writes all outcomes in one transaction; returns the next polls.

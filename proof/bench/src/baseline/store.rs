@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use shared::clock::{Clock as _, SystemClock};
 use shared::store::Store;
-use shared::store::turns::{News, PollJob, Waiting};
+use shared::store::turns::{PollJob, Polled, TaskUpdate};
 use shared::task::{AtTurn, ChannelId, Progress, Status};
 use tokio::time::Instant;
 
@@ -41,12 +41,12 @@ pub async fn poll_all(
 /// Writes the outcome of a poll; returns the tasks at their next turns.
 pub async fn settle(store: &Store, jobs: &[PollJob], poll: Poll) -> Vec<AtTurn> {
     let data = format!(r#"[{{"text":"{}"}}]"#, "la".repeat(500));
-    let waiting = jobs.iter().map(|job| Waiting {
+    let waiting = jobs.iter().map(|job| Polled {
         at: job.at,
         due_at: job.due_at,
         polls: job.polls + 1,
         missing: 0,
-        news: (poll == Poll::MovedOn).then(|| News {
+        update: (poll == Poll::MovedOn).then(|| TaskUpdate {
             status: Status::InProgress,
             progress: Progress::NONE.advance(Status::InProgress, Some(99)),
             data: Some(data.clone()),

@@ -10,6 +10,11 @@
 //! Blocks do not tell the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …) apart, as these change too often.
 //! A listing of one of them counts rows, in the few newest blocks.
 
+#![allow(
+    missing_docs,
+    reason = "a field without a comment is what its name says"
+)]
+
 /// A listing looks among so many of the newest tasks before it reads any block: most pages are there.
 const NEWEST: i64 = 512;
 
@@ -21,6 +26,7 @@ mod snapshot;
 mod walk;
 
 use self::snapshot::Snapshot;
+use super::either::either;
 use super::row::{self, Cells as _};
 use super::sql::{Database, Row, sql};
 use super::{Result, Store};
@@ -29,37 +35,26 @@ use crate::task::{Action, ChannelId, Progress, Quota, RowId, Status, TaskId, Use
 /// A task as it is listed. Times are Unix seconds by our own clock; 0 means not yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskView {
-    /// The number.
     pub id: RowId,
-    /// The public name.
     pub task_id: TaskId,
     /// The platform, as stored.
     pub platform: String,
-    /// The user who submitted the task.
     pub user_id: UserId,
     /// The channel that has the task, or had it last; 0 before the first.
     pub channel_id: ChannelId,
-    /// The user's name.
     pub username: String,
     /// What was charged.
     pub quota: Quota,
-    /// The action.
     pub action: Action,
-    /// The status.
     pub status: Status,
     /// Why the task failed; empty unless it did.
     pub fail_reason: String,
-    /// When the task was stored.
     pub created_at: i64,
-    /// When the task changed last.
     pub updated_at: i64,
-    /// When the client submitted the task.
     pub submit_time: i64,
     /// When the task was first seen in progress.
     pub start_time: i64,
-    /// When the task ended.
     pub finish_time: i64,
-    /// The progress.
     pub progress: Progress,
     /// The prompt or description.
     pub input: String,
@@ -70,15 +65,12 @@ pub struct TaskView {
 /// Which tasks are listed. Every `None` lets all through.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Of this user.
     pub user_id: Option<UserId>,
-    /// At this channel.
     pub channel_id: Option<ChannelId>,
     /// Of this platform, exactly.
     pub platform: Option<String>,
     /// Of this public name, exactly.
     pub task_id: Option<String>,
-    /// In this status.
     pub status: Option<Status>,
     /// Of this action. A name that is no action of ours matches nothing: see [`Filter::nothing`].
     pub action: Option<Action>,
@@ -176,10 +168,7 @@ impl Store {
     /// Folds at most `limit` noted changes into the counts, so that listings have less to add up;
     /// returns how many. Safe while others do the same: one does it, the rest return 0.
     pub async fn fold(&self, limit: u32) -> Result<u64> {
-        match &self.database {
-            Database::Postgres(store) => store.fold(limit).await,
-            Database::Sqlite(store) => store.fold(limit).await,
-        }
+        either!(&self.database, store => store.fold(limit).await)
     }
 
     /// Those of `tasks` that are the user's, in no order.

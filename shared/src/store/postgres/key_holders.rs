@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::timeout;
 
@@ -46,29 +47,24 @@ async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<Key
     let found = timeout(LONGEST_LOOKUP, key_holders(&pool, &keys)).await;
     match found.unwrap_or(Err(StoreError::Busy)) {
         Ok(found) => {
-            let of = |key: &SecretDigest| match found.get(key.as_bytes()) {
-                Some(Ok(holder)) => Ok(Some(holder.clone())),
-                Some(Err(error)) => Err(error.alike()),
-                None => Ok(None),
+            // A row that cannot be read does not hold up the others.
+            let holder = |key: &SecretDigest| {
+                let row = found.get(key.as_bytes());
+                row.map(accounts::key_holder).transpose()
             };
-            keys.iter().map(of).collect()
+            keys.iter().map(holder).collect()
         }
         Err(error) => to_each(keys.len(), error),
     }
 }
 
-/// Who holds the keys, by digest. A row that cannot be read does not hold up the others.
-async fn key_holders(
-    pool: &PgPool,
-    keys: &[SecretDigest],
-) -> Result<HashMap<Vec<u8>, Result<KeyHolder>>> {
+/// The rows of those who hold the keys, by digest.
+async fn key_holders(pool: &PgPool, keys: &[SecretDigest]) -> Result<HashMap<Vec<u8>, PgRow>> {
     let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
     let found = sqlx::query(AssertSqlSafe(accounts::key_holders("k.digest = ANY ($1)")))
         .bind(keys)
         .fetch_all(pool)
         .await?;
-    let found = found.iter();
-    found
-        .map(|found| Ok((found.get("digest")?, accounts::key_holder(found))))
-        .collect()
+    let found = found.into_iter();
+    found.map(|row| Ok((row.get("digest")?, row))).collect()
 }

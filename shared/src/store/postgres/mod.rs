@@ -50,9 +50,12 @@ pub(super) struct PostgresStore {
 impl PostgresStore {
     /// Opens a pool of at most `connections` at `url`; the first connection is made at once.
     pub async fn connect(url: &str, connections: u32, plans: Plans) -> Result<Self> {
-        let patient = url
-            .parse::<PgConnectOptions>()?
-            .application_name("task-center");
+        let patient: PgConnectOptions = url.parse()?;
+        let patient = patient.application_name("task-center");
+        let plan_cache_mode = match plans {
+            Plans::Kept => "auto",
+            Plans::Fresh => "force_custom_plan",
+        };
         let options = patient
             .clone()
             // A statement, a wait for a lock and an idle transaction must each end.
@@ -62,7 +65,7 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "30s"),
             ])
             .options([
-                ("plan_cache_mode", plan_cache_mode(plans)),
+                ("plan_cache_mode", plan_cache_mode),
                 // Most pages that are read are in memory, where a random read costs as much as a sequential.
                 ("random_page_cost", "1.1"),
             ]);
@@ -89,16 +92,7 @@ impl PostgresStore {
             folded: Arc::default(),
         })
     }
-}
 
-fn plan_cache_mode(plans: Plans) -> &'static str {
-    match plans {
-        Plans::Kept => "auto",
-        Plans::Fresh => "force_custom_plan",
-    }
-}
-
-impl PostgresStore {
     pub(super) async fn migrate(&self) -> Result<()> {
         let patient = (*self.patient).clone();
         detach(async move {

@@ -7,7 +7,7 @@ use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn, good};
-use crate::store::turns::{PollJob, Waiting};
+use crate::store::turns::{PollJob, Polled};
 use crate::task::history::STATUS;
 use crate::task::{AtTurn, ChannelId, Status};
 
@@ -59,17 +59,17 @@ impl PostgresStore {
 }
 
 /// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
-/// news, and a line of history where the status changed. A poll without news writes the narrow table only
-/// and changes no index.
+/// an update, and a line of history where the status changed. A poll without an update writes the narrow
+/// table only and changes no index.
 ///
 /// `old` reads the status from before the statement. It is right: a wide row changes only together with
 /// the turn, and the narrow row was still at its turn.
-pub(super) async fn wait_on(
+pub(super) async fn write_polled(
     database: impl PgExecutor<'_>,
-    waiting: &[Waiting],
+    polled: &[Polled],
     now: Millis,
 ) -> Result<Vec<AtTurn>> {
-    if waiting.is_empty() {
+    if polled.is_empty() {
         return Ok(Vec::new());
     }
     let rows: Vec<(i64, i64)> = sqlx::query_as(
@@ -100,19 +100,19 @@ pub(super) async fn wait_on(
          )
          SELECT id, turn FROM waits",
     )
-    .bind(column(waiting, |task| task.at.row.0)) // $1 id
-    .bind(column(waiting, |task| task.at.turn.0)) // $2 turn
-    .bind(column(waiting, |task| task.due_at.0)) // $3 due_at
-    .bind(column(waiting, |task| i64::from(task.polls))) // $4 polls
-    .bind(column(waiting, |task| i64::from(task.missing))) // $5 missing
-    .bind(column(waiting, |task| Some(task.news.as_ref()?.digest))) // $6 digest
-    .bind(column(waiting, |task| {
-        Some(task.news.as_ref()?.status.as_str())
+    .bind(column(polled, |task| task.at.row.0)) // $1 id
+    .bind(column(polled, |task| task.at.turn.0)) // $2 turn
+    .bind(column(polled, |task| task.due_at.0)) // $3 due_at
+    .bind(column(polled, |task| i64::from(task.polls))) // $4 polls
+    .bind(column(polled, |task| i64::from(task.missing))) // $5 missing
+    .bind(column(polled, |task| Some(task.update.as_ref()?.digest))) // $6 digest
+    .bind(column(polled, |task| {
+        Some(task.update.as_ref()?.status.as_str())
     })) // $7 status
-    .bind(column(waiting, |task| {
-        Some(i64::from(task.news.as_ref()?.progress.percent()))
+    .bind(column(polled, |task| {
+        Some(i64::from(task.update.as_ref()?.progress.percent()))
     })) // $8 progress
-    .bind(column(waiting, |task| task.news.as_ref()?.data.as_deref())) // $9 data
+    .bind(column(polled, |task| task.update.as_ref()?.data.as_deref())) // $9 data
     .bind(now.seconds()) // $10 updated_at
     .bind(Status::InProgress.as_str()) // $11 the status that sets start_time
     .bind(now.0) // $12 at

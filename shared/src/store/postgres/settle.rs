@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use sqlx::AssertSqlSafe;
+
 use super::column::column;
 use super::{PostgresStore, polls};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, Cells as _, at_turn};
-use crate::store::turns::{Finished, Settled, Waiting};
+use crate::store::turns::{Finished, Polled, Settled};
 use crate::task::history::{self, ENDED, REFUNDED};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, End, KeyId, RowId, Status, UserId, late};
@@ -17,21 +19,21 @@ type Tx = sqlx::PgTransaction<'static>;
 impl PostgresStore {
     pub(in crate::store) async fn settle(
         &self,
-        waiting: &[Waiting],
+        polled: &[Polled],
         finished: &[Finished],
         now: Millis,
     ) -> Result<Settled> {
         if finished.is_empty() {
             // One statement is a transaction by itself.
-            let waiting = polls::wait_on(&self.pool, waiting, now).await?;
+            let waiting = polls::write_polled(&self.pool, polled, now).await?;
             let finished = Vec::new();
             return Ok(Settled { waiting, finished });
         }
         let mut tx = self.pool.begin().await?;
-        if !waiting.is_empty() {
-            lock(&mut tx, waiting, finished).await?;
+        if !polled.is_empty() {
+            lock(&mut tx, polled, finished).await?;
         }
-        let waiting = polls::wait_on(&mut *tx, waiting, now).await?;
+        let waiting = polls::write_polled(&mut *tx, polled, now).await?;
         let finished = finish(&mut tx, finished, now).await?;
         tx.commit().await?;
         Ok(Settled { waiting, finished })
@@ -39,8 +41,8 @@ impl PostgresStore {
 }
 
 /// Locks the narrow rows of a settle by ascending id, before two statements each write a part of them.
-async fn lock(tx: &mut Tx, waiting: &[Waiting], finished: &[Finished]) -> Result<()> {
-    let mut rows = column(waiting, |task| task.at.row.0);
+async fn lock(tx: &mut Tx, polled: &[Polled], finished: &[Finished]) -> Result<()> {
+    let mut rows = column(polled, |task| task.at.row.0);
     rows.extend(finished.iter().map(|task| task.at.row.0));
     sqlx::query("SELECT id FROM unfinished_tasks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
         .bind(rows)
@@ -136,7 +138,7 @@ async fn refund(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Resul
         channels,
     } = Refunds::of(failed.iter().map(|(_, charged)| charged));
     let users: Vec<_> = users.into_iter().collect();
-    lock_by_id(tx, LOCK_USERS, column(&users, |(user, _)| user.0)).await?;
+    lock_by_id(tx, "users", column(&users, |(user, _)| user.0)).await?;
     sqlx::query(
         "UPDATE users u
          SET quota = u.quota + x.amount, used_quota = u.used_quota + x.used
@@ -149,12 +151,10 @@ async fn refund(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Resul
     .execute(&mut **tx)
     .await?;
     let keys: Vec<_> = keys.into_iter().map(|(key, used)| (key.0, used)).collect();
-    add_used(tx, [LOCK_KEYS, ADD_TO_KEYS], &keys).await?;
-    let channels = channels
-        .into_iter()
-        .map(|(channel, used)| (channel.0, used));
-    let channels: Vec<_> = channels.collect();
-    add_used(tx, [LOCK_CHANNELS, ADD_TO_CHANNELS], &channels).await
+    add_used(tx, "api_keys", &keys).await?;
+    let channels = channels.into_iter();
+    let channels: Vec<_> = channels.map(|(channel, used)| (channel.0, used)).collect();
+    add_used(tx, "channels", &channels).await
 }
 
 async fn insert_refunds(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Result<()> {
@@ -188,33 +188,27 @@ async fn insert_refunds(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) 
     Ok(())
 }
 
-const LOCK_USERS: &str = "SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-const LOCK_KEYS: &str = "SELECT id FROM api_keys WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-const LOCK_CHANNELS: &str =
-    "SELECT id FROM channels WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-
-const ADD_TO_KEYS: &str = "UPDATE api_keys k SET used_quota = k.used_quota + x.used
-     FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE k.id = x.id";
-const ADD_TO_CHANNELS: &str = "UPDATE channels c SET used_quota = c.used_quota + x.used
-     FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used) WHERE c.id = x.id";
-
-async fn lock_by_id(tx: &mut Tx, lock: &'static str, ids: Vec<i64>) -> Result<()> {
-    sqlx::query(lock).bind(ids).execute(&mut **tx).await?;
+async fn lock_by_id(tx: &mut Tx, table: &str, ids: Vec<i64>) -> Result<()> {
+    let lock = format!("SELECT id FROM {table} WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE");
+    let lock = sqlx::query(AssertSqlSafe(lock));
+    lock.bind(ids).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Adds to `used_quota` of keys or channels, with a pair of the statements above.
-async fn add_used(
-    tx: &mut Tx,
-    [lock, add]: [&'static str; 2],
-    changes: &[(i64, i64)],
-) -> Result<()> {
+/// Adds to `used_quota` of keys or channels.
+async fn add_used(tx: &mut Tx, table: &str, changes: &[(i64, i64)]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     let ids = column(changes, |(id, _)| *id);
-    lock_by_id(tx, lock, ids.clone()).await?;
-    sqlx::query(add)
+    lock_by_id(tx, table, ids.clone()).await?;
+    let add = format!(
+        "UPDATE {table} t
+         SET used_quota = t.used_quota + x.used
+         FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, used)
+         WHERE t.id = x.id"
+    );
+    sqlx::query(AssertSqlSafe(add))
         .bind(ids) // $1 id
         .bind(column(changes, |(_, used)| *used)) // $2 used
         .execute(&mut **tx)

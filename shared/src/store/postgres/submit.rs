@@ -161,5 +161,3 @@ impl PostgresStore {
         Ok(rows.into_iter().map(at_turn).collect())
     }
 }
-
-impl PostgresStore {}

@@ -1,13 +1,13 @@
-//! Tasks that are overdue, postponed, or given up.
+//! Tasks that are overdue or postponed.
 
 use super::PostgresStore;
 use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{LateTask, Overdue};
+use crate::store::turns::Overdue;
+use crate::task::AtTurn;
 use crate::task::history::SWEPT;
-use crate::task::{AtTurn, late};
 
 impl PostgresStore {
     pub(in crate::store) async fn sweep(
@@ -73,41 +73,5 @@ impl PostgresStore {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(at_turn).collect())
-    }
-
-    pub(in crate::store) async fn late_tasks(
-        &self,
-        now: Millis,
-        limit: u32,
-    ) -> Result<Vec<LateTask>> {
-        let mut tx = self.pool.begin().await?;
-        let rows = sqlx::query(
-            "WITH due AS (
-                 SELECT id FROM late_tasks
-                 WHERE due_at <= $1
-                 ORDER BY due_at
-                 LIMIT $3
-                 FOR UPDATE SKIP LOCKED
-             )
-             UPDATE late_tasks l
-             SET looks = l.looks + 1, due_at = $2
-             FROM due
-             JOIN tasks t ON t.id = due.id
-             WHERE l.id = due.id
-             RETURNING l.id, l.channel_id, l.upstream_id, t.task_id",
-        )
-        .bind(now.0) // $1 due_at
-        .bind(late::next_look(now).0) // $2 due_at
-        .bind(i64::from(limit)) // $3 limit
-        .fetch_all(&mut *tx)
-        .await?;
-        let tasks: Vec<LateTask> = rows.iter().map(row::late_task).collect::<Result<_>>()?;
-        sqlx::query("DELETE FROM late_tasks WHERE id = ANY ($1) AND looks >= $2")
-            .bind(column(&tasks, |task| task.row.0)) // $1 id
-            .bind(i64::from(late::LOOKS)) // $2 looks
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(tasks)
     }
 }

@@ -82,9 +82,7 @@ impl SqliteStore {
     pub(super) async fn begin(&self) -> Result<Tx> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
-}
 
-impl SqliteStore {
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
         detach(async move {
@@ -155,20 +153,20 @@ where
 
 #[cfg(test)]
 mod tests {
+    use harness::folder::Folder;
+
     use super::*;
-    use crate::random::Random;
 
     #[cfg(unix)]
     #[tokio::test]
     async fn the_file_and_its_log_are_for_their_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;
 
-        let name = Random::from_system().letters_and_digits(16);
-        let folder = std::env::temp_dir().join(format!("task-center-{name}"));
-        let file = folder.join("a folder/数据 %41?.db");
+        let folder = Folder::new();
+        let file = folder.path().join("a folder/数据 %41?.db");
         let store = SqliteStore::connect(&file, 1).await.expect("it is made");
         store.migrate().await.expect("the tables are made");
-        let files = std::fs::read_dir(folder.join("a folder")).expect("the folder is made");
+        let files = std::fs::read_dir(folder.path().join("a folder")).expect("the folder is made");
         for file in files {
             let file = file.expect("it reads");
             let mode = file.metadata().expect("it reads").permissions().mode();
@@ -176,7 +174,6 @@ mod tests {
         }
         assert!(file.exists());
         store.close().await;
-        std::fs::remove_dir_all(folder).expect("it goes");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn, good};
-use crate::store::turns::{News, PollJob, Waiting};
+use crate::store::turns::{PollJob, Polled, TaskUpdate};
 use crate::task::history::STATUS;
 use crate::task::{AtTurn, ChannelId, Status};
 
@@ -62,14 +62,14 @@ impl SqliteStore {
 }
 
 /// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
-/// news, and a line of history where the status changed. `waiting` is sorted by task.
-pub(super) async fn wait_on(
+/// an update, and a line of history where the status changed. `polled` is sorted by task.
+pub(super) async fn write_polled(
     connection: &mut SqliteConnection,
-    waiting: &[Waiting],
+    polled: &[Polled],
     now: Millis,
 ) -> Result<Vec<AtTurn>> {
-    let mut written: Vec<AtTurn> = Vec::with_capacity(waiting.len());
-    for task in waiting {
+    let mut written: Vec<AtTurn> = Vec::with_capacity(polled.len());
+    for task in polled {
         // A task that is named at two turns is written once.
         if written.last().is_some_and(|at| at.row == task.at.row) {
             continue;
@@ -86,24 +86,24 @@ pub(super) async fn wait_on(
         .bind(task.due_at.0) // $3 due_at
         .bind(task.polls) // $4 polls
         .bind(task.missing) // $5 missing
-        .bind(task.news.as_ref().map(|news| news.digest)) // $6 digest
+        .bind(task.update.as_ref().map(|update| update.digest)) // $6 digest
         .fetch_optional(&mut *connection)
         .await?;
         let Some(at) = narrow.map(at_turn) else {
             continue;
         };
-        if let Some(news) = &task.news {
-            write_news(connection, at, news, now).await?;
+        if let Some(update) = &task.update {
+            write_update(connection, at, update, now).await?;
         }
         written.push(at);
     }
     Ok(written)
 }
 
-async fn write_news(
+async fn write_update(
     connection: &mut SqliteConnection,
     at: AtTurn,
-    news: &News,
+    update: &TaskUpdate,
     now: Millis,
 ) -> Result<()> {
     let status_before: String = sqlx::query_scalar("SELECT status FROM tasks WHERE id = $1")
@@ -118,15 +118,15 @@ async fn write_news(
          WHERE id = $1",
     )
     .bind(at.row.0) // $1 id
-    .bind(news.status.as_str()) // $2 status
-    .bind(news.progress.percent()) // $3 progress
-    .bind(&news.data) // $4 data
+    .bind(update.status.as_str()) // $2 status
+    .bind(update.progress.percent()) // $3 progress
+    .bind(&update.data) // $4 data
     .bind(now.seconds()) // $5 updated_at
     .bind(Status::InProgress.as_str()) // $6 the status that sets start_time
     .execute(&mut *connection)
     .await?;
-    if status_before != news.status.as_str() {
-        history::note(connection, at, STATUS, &[news.status.as_str()], now).await?;
+    if status_before != update.status.as_str() {
+        history::note(connection, at, STATUS, &[update.status.as_str()], now).await?;
     }
     Ok(())
 }

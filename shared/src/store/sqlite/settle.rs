@@ -6,7 +6,7 @@ use super::{SqliteStore, history, polls};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, Cells as _};
-use crate::store::turns::{Finished, Settled, Waiting};
+use crate::store::turns::{Finished, Polled, Settled};
 use crate::task::history::{ENDED, REFUNDED, ended};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, KeyId, RowId, Status, UserId, late};
@@ -14,12 +14,12 @@ use crate::task::{AtTurn, ChannelId, KeyId, RowId, Status, UserId, late};
 impl SqliteStore {
     pub(in crate::store) async fn settle(
         &self,
-        waiting: &[Waiting],
+        polled: &[Polled],
         finished: &[Finished],
         now: Millis,
     ) -> Result<Settled> {
         let mut tx = self.begin().await?;
-        let waiting = polls::wait_on(&mut tx, waiting, now).await?;
+        let waiting = polls::write_polled(&mut tx, polled, now).await?;
         let finished = finish(&mut tx, finished, now).await?;
         tx.commit().await?;
         Ok(Settled { waiting, finished })

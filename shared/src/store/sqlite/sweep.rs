@@ -1,13 +1,12 @@
-//! Tasks that are overdue, postponed, or given up.
+//! Tasks that are overdue or postponed.
 
 use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{LateTask, Overdue};
+use crate::store::turns::Overdue;
 use crate::task::AtTurn;
 use crate::task::history::SWEPT;
-use crate::task::late::{LOOKS, next_look};
 
 impl SqliteStore {
     pub(in crate::store) async fn sweep(
@@ -71,33 +70,5 @@ impl SqliteStore {
         }
         tx.commit().await?;
         Ok(postponed)
-    }
-
-    pub(in crate::store) async fn late_tasks(
-        &self,
-        now: Millis,
-        limit: u32,
-    ) -> Result<Vec<LateTask>> {
-        let mut tx = self.begin().await?;
-        let rows = sqlx::query(
-            "UPDATE late_tasks
-             SET looks = looks + 1, due_at = $2
-             WHERE id IN (SELECT id FROM late_tasks WHERE due_at <= $1 ORDER BY due_at LIMIT $3)
-             RETURNING id, channel_id, upstream_id,
-                       (SELECT t.task_id FROM tasks t WHERE t.id = late_tasks.id) AS task_id",
-        )
-        .bind(now.0) // $1 due_at
-        .bind(next_look(now).0) // $2 due_at
-        .bind(limit) // $3 limit
-        .fetch_all(&mut *tx)
-        .await?;
-        // The table holds only tasks of the last half hour that were given up.
-        sqlx::query("DELETE FROM late_tasks WHERE looks >= $1")
-            .bind(LOOKS)
-            .execute(&mut *tx)
-            .await?;
-        let tasks = rows.iter().map(row::late_task).collect::<Result<_>>()?;
-        tx.commit().await?;
-        Ok(tasks)
     }
 }

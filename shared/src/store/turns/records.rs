@@ -1,4 +1,10 @@
-//! What workers read from the Store about unfinished tasks, and what they write.
+//! What workers read from the Store about unfinished tasks, and what they write. `at` is a task at its turn;
+//! `due_at` is when its next step is due.
+
+#![allow(
+    missing_docs,
+    reason = "a field without a comment is what its name says"
+)]
 
 use crate::clock::Millis;
 use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Status, TaskId};
@@ -6,13 +12,9 @@ use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Sta
 /// A task to submit.
 #[derive(Debug, Clone)]
 pub struct SubmitJob {
-    /// The task at its turn.
     pub at: AtTurn,
-    /// The task's public name.
     pub task_id: TaskId,
-    /// The platform.
     pub platform: Platform,
-    /// The action.
     pub action: Action,
     /// The request for the upstream: JSON.
     pub request: String,
@@ -20,23 +22,18 @@ pub struct SubmitJob {
     pub pinned: Option<ChannelId>,
     /// How many counted submits surely did not arrive.
     pub attempts: u32,
-    /// The channel of the last submit.
     pub last_channel: Option<ChannelId>,
     /// Whether an intention to submit is recorded without an outcome: a worker died after or just before
     /// it sent the request. The task must not be sent again.
     pub intention: bool,
-    /// When the submit was due.
     pub due_at: Millis,
-    /// The task's deadline.
     pub deadline: Millis,
 }
 
 /// An intention to submit a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Intention {
-    /// The task at its turn.
     pub at: AtTurn,
-    /// The channel that the request goes to.
     pub channel: ChannelId,
     /// A random number. It identifies a caller that lost the answer and calls again.
     pub claim: i64,
@@ -56,26 +53,18 @@ pub struct Begun {
 pub struct Accepted {
     /// The task at the turn of [`Begun`].
     pub at: AtTurn,
-    /// The channel that accepted it.
     pub channel: ChannelId,
-    /// The upstream's id of the task.
     pub upstream_id: String,
-    /// When the first poll is due.
     pub due_at: Millis,
 }
 
 /// A task to poll.
 #[derive(Debug, Clone)]
 pub struct PollJob {
-    /// The task at its turn.
     pub at: AtTurn,
-    /// The task's public name.
     pub task_id: TaskId,
-    /// The upstream's id of the task.
     pub upstream_id: String,
-    /// The status.
     pub status: Status,
-    /// The progress.
     pub progress: Progress,
     /// The digest of the last observation; 0 if there is none.
     pub digest: i64,
@@ -83,46 +72,38 @@ pub struct PollJob {
     pub polls: u32,
     /// How many answers in a row left the task out.
     pub missing: u32,
-    /// When the poll was due.
     pub due_at: Millis,
-    /// The task's deadline.
     pub deadline: Millis,
 }
 
 /// A polled task that stays unfinished.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct Polled {
     /// The task at the turn of its poll.
     pub at: AtTurn,
-    /// When the next poll is due.
     pub due_at: Millis,
     /// See [`PollJob::polls`].
     pub polls: u32,
     /// See [`PollJob::missing`].
     pub missing: u32,
-    /// What the poll changed. Without a change only the narrow table is written.
-    pub news: Option<News>,
+    /// What the poll changed. `None`: only the narrow table is written.
+    pub update: Option<TaskUpdate>,
 }
 
 /// What a poll changed in an unfinished task.
 #[derive(Debug, Clone)]
-pub struct News {
-    /// The new status.
+pub struct TaskUpdate {
     pub status: Status,
-    /// The new progress.
     pub progress: Progress,
     /// The result so far: JSON.
     pub data: Option<String>,
-    /// The digest of the observation.
     pub digest: i64,
 }
 
 /// A task that ends.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// The task at its turn.
     pub at: AtTurn,
-    /// How it ends.
     pub end: End,
     /// The result, or the part of it that there is: JSON.
     pub data: Option<String>,
@@ -133,30 +114,24 @@ pub struct Finished {
 pub struct Settled {
     /// The tasks that stay unfinished, at their next turn, in no order.
     pub waiting: Vec<AtTurn>,
-    /// The tasks that ended.
     pub finished: Vec<RowId>,
 }
 
 /// An overdue task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overdue {
-    /// The task at its turn.
     pub at: AtTurn,
     /// The channel to poll; `None` if the task is to be submitted.
     pub poll_at: Option<ChannelId>,
-    /// When the task was due.
     pub due_at: Millis,
 }
 
 /// A task that was given up while its upstream still had it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateTask {
-    /// The task.
     pub row: RowId,
     /// The channel that has the task.
     pub channel: ChannelId,
-    /// The task's public name.
     pub task_id: TaskId,
-    /// The upstream's id of the task.
     pub upstream_id: String,
 }

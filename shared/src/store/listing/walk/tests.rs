@@ -26,11 +26,10 @@ struct Memory<'a> {
 impl Memory<'_> {
     fn lets_through(&self, task: &Task) -> bool {
         let filter = self.filter;
+        let (start, end) = (filter.start_timestamp, filter.end_timestamp);
         task.wanted
-            && filter
-                .start_timestamp
-                .is_none_or(|start| task.submitted >= start)
-            && filter.end_timestamp.is_none_or(|end| task.submitted <= end)
+            && start.is_none_or(|start| task.submitted >= start)
+            && end.is_none_or(|end| task.submitted <= end)
     }
 
     fn counted(&self, task: &Task) -> bool {
@@ -67,28 +66,17 @@ impl Source for Memory<'_> {
     }
 
     async fn changes(&mut self) -> Result<Vec<(i64, i64)>> {
-        let times = |task: &&Task| {
-            self.lets_through(&Task {
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for task in self.tasks.iter().filter(|task| !task.folded) {
+            let wanted = Task {
                 wanted: true,
-                ..**task
-            })
-        };
-        let new = self
-            .tasks
-            .iter()
-            .filter(|task| !task.folded && self.counted(task));
-        Ok(new
-            .filter(times)
-            .map(|task| (task.position >> 8, 1))
-            .fold(
-                BTreeMap::new(),
-                |mut sums: BTreeMap<i64, i64>, (block, one)| {
-                    *sums.entry(block).or_default() += one;
-                    sums
-                },
-            )
-            .into_iter()
-            .collect())
+                ..*task
+            };
+            if self.counted(task) && self.lets_through(&wanted) {
+                *sums.entry(task.position >> 8).or_default() += 1;
+            }
+        }
+        Ok(sums.into_iter().collect())
     }
 
     async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
@@ -119,15 +107,10 @@ impl Source for Memory<'_> {
     }
 
     async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>> {
-        let here = self
-            .tasks
-            .iter()
-            .rev()
-            .filter(|task| fine.contains(&(task.position >> 8)));
-        let passing: Vec<i64> = here
-            .filter(|task| self.lets_through(task))
-            .map(|task| task.position)
-            .collect();
+        let newest_first = self.tasks.iter().rev();
+        let here = newest_first.filter(|task| fine.contains(&(task.position >> 8)));
+        let passing = here.filter(|task| self.lets_through(task));
+        let passing: Vec<i64> = passing.map(|task| task.position).collect();
         let (skip, limit) = (usize::try_from(skip), usize::try_from(limit));
         let shown = passing.iter().skip(skip.unwrap_or_default());
         self.shown = shown.take(limit.unwrap_or_default()).copied().collect();

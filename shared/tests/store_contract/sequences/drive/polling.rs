@@ -1,6 +1,6 @@
 //! Polls and their outcomes.
 
-use shared::store::turns::{Finished, News, Settled, Waiting};
+use shared::store::turns::{Finished, Polled, Settled, TaskUpdate};
 use shared::task::step::{Known, Observation, Step as Becomes};
 use shared::task::{AtTurn, End, Status, Turn};
 use tokio::join;
@@ -11,7 +11,7 @@ use super::{Drive, LEASE, PACE, at_stage, sorted};
 
 /// The outcome of a settle for one task.
 enum Outcome {
-    Waits(Waiting),
+    Waits(Polled),
     Ends(Finished),
 }
 
@@ -136,12 +136,12 @@ impl Drive<'_> {
         });
         let waits = |missing, news| {
             let due_at = self.oracle.now.after(PACE);
-            Outcome::Waits(Waiting {
+            Outcome::Waits(Polled {
                 at,
                 due_at,
                 polls: polls + 1,
                 missing,
-                news,
+                update: news,
             })
         };
         let fails = |reason: &str, given_up, data| {
@@ -183,7 +183,7 @@ impl Drive<'_> {
                 data,
                 digest,
             } => {
-                let news = News {
+                let news = TaskUpdate {
                     status,
                     progress,
                     data: text(data),
@@ -200,7 +200,7 @@ impl Drive<'_> {
         }
     }
 
-    fn wait_on(&mut self, one: Waiting) -> Option<AtTurn> {
+    fn wait_on(&mut self, one: Polled) -> Option<AtTurn> {
         let seconds = self.oracle.now.seconds();
         let task = self.oracle.at(one.at)?;
         task.turn += 1;
@@ -209,7 +209,7 @@ impl Drive<'_> {
             turn: Turn(task.turn),
             ..one.at
         };
-        if let Some(news) = one.news {
+        if let Some(news) = one.update {
             task.digest = news.digest;
             let number = self.oracle.task(one.at.row);
             let task = &mut self.oracle.tasks[number];
