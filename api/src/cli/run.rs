@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use shared::broker::rabbitmq::{Parking, RabbitMqOptions};
 use shared::clock::SystemClock;
-use shared::config::{BrokerConfig, CommandConfig, Program};
+use shared::config::{BrokerConfig, CommandConfig, Program, from_environment};
 use shared::process::{fail, start, telemetry};
 use shared::random::Random;
 use shared::store::Plans;
@@ -36,7 +36,9 @@ async fn on_store(
     command: StoreCommand,
     flags: Flags,
 ) -> Result<(), CommandError> {
-    let config = CommandConfig::from_environment(program)?;
+    let config = from_environment(program, |program, lookup| {
+        CommandConfig::read(program, lookup)
+    })?;
     telemetry::init(&config.log);
     let store = start::open_store(&config.database_url, CONNECTIONS, Plans::Kept).await?;
     let context = CommandContext {
@@ -55,7 +57,9 @@ async fn on_broker(
     command: ParkedCommand,
     flags: Flags,
 ) -> Result<(), CommandError> {
-    let config = BrokerConfig::from_environment(program)?;
+    let config = from_environment(program, |program, lookup| {
+        BrokerConfig::read(program, lookup)
+    })?;
     telemetry::init(&config.log);
     let Some(url) = config.amqp_url else {
         return Err(CommandError::new(

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::{AtTurn, ChannelId, RowId, Turn};
+use crate::task::{AtTurn, ChannelId};
 
 use super::Queue;
 
@@ -11,7 +11,8 @@ use super::Queue;
 pub const MOST_TASKS: usize = 100;
 
 /// "Look at these tasks now." A message holds ids, never secrets or prompts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Message {
     /// Submit a task: `{"v":1,"submit":{"id":17,"turn":0}}`.
     Submit(AtTurn),
@@ -36,32 +37,20 @@ impl Message {
 
     /// The message as JSON.
     pub fn to_json(&self) -> Vec<u8> {
-        let body = match self {
-            Self::Submit(at) => Body::Submit(Ref::from(*at)),
-            Self::Poll { channel, tasks } => Body::Poll {
-                channel: *channel,
-                tasks: tasks.iter().copied().map(Ref::from).collect(),
-            },
-        };
-        serde_json::to_vec(&Envelope { v: VERSION, body }).unwrap_or_default()
+        let (v, message) = (VERSION, self);
+        serde_json::to_vec(&Envelope { v, message }).unwrap_or_default()
     }
 
     /// The message in `json`.
     pub fn from_json(json: &[u8]) -> Result<Self, NotAMessage> {
-        let envelope: Envelope = serde_json::from_slice(json)
+        let Envelope { v, message } = serde_json::from_slice(json)
             .map_err(|error| NotAMessage::Unreadable(error.to_string()))?;
-        if envelope.v != VERSION {
-            return Err(NotAMessage::Version(envelope.v));
-        }
-        match envelope.body {
-            Body::Submit(task) => Ok(Self::Submit(task.into())),
-            Body::Poll { tasks, .. } if tasks.len() > MOST_TASKS => {
+        match message {
+            _ if v != VERSION => Err(NotAMessage::Version(v)),
+            Self::Poll { tasks, .. } if tasks.len() > MOST_TASKS => {
                 Err(NotAMessage::TooManyTasks(tasks.len()))
             }
-            Body::Poll { channel, tasks } => Ok(Self::Poll {
-                channel,
-                tasks: tasks.into_iter().map(AtTurn::from).collect(),
-            }),
+            message => Ok(message),
         }
     }
 }
@@ -94,46 +83,16 @@ pub enum NotAMessage {
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Envelope {
+struct Envelope<M> {
     v: u32,
     #[serde(flatten)]
-    body: Body,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Body {
-    Submit(Ref),
-    Poll { channel: ChannelId, tasks: Vec<Ref> },
-}
-
-#[derive(Serialize, Deserialize)]
-struct Ref {
-    id: RowId,
-    turn: Turn,
-}
-
-impl From<AtTurn> for Ref {
-    fn from(at: AtTurn) -> Self {
-        Self {
-            id: at.row,
-            turn: at.turn,
-        }
-    }
-}
-
-impl From<Ref> for AtTurn {
-    fn from(task: Ref) -> Self {
-        Self {
-            row: task.id,
-            turn: task.turn,
-        }
-    }
+    message: M,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::{RowId, Turn};
 
     fn at(row: i64, turn: i64) -> AtTurn {
         AtTurn {

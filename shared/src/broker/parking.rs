@@ -1,6 +1,8 @@
 //! Messages that no worker can handle, as an operator sees them. [`super::rabbitmq::Parking`] reads,
 //! requeues and deletes them; queues in process do not offer that.
 
+use serde::Serialize;
+
 use super::{Message, Queue};
 
 /// A message in `<prefix>.parking`.
@@ -31,8 +33,9 @@ pub struct ParkedPage {
     pub messages: Vec<Parked>,
 }
 
-/// What became of parked messages that were to be requeued.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What became of parked messages that were to be requeued. The command prints these fields as JSON, in
+/// this order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Requeued {
     /// How many are in their queue again.
     pub requeued: u64,
@@ -80,11 +83,8 @@ mod tests {
         assert_eq!((parked.queue, parked.problem), (Some(Queue::Submit), None));
         let broken = Parked::read(b"no JSON", "poll");
         assert_eq!(broken.queue, Some(Queue::Poll));
-        assert!(
-            broken
-                .problem
-                .is_some_and(|why| why.contains("does not read"))
-        );
+        let problem = broken.problem.unwrap_or_default();
+        assert!(problem.contains("does not read"), "{problem}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The other origins whose pages may call the API: `CORS_ALLOWED_ORIGINS`.
 
-use std::str::FromStr;
-
 use url::Url;
 
 /// The accepted values of `CORS_ALLOWED_ORIGINS`, for messages.
@@ -20,30 +18,19 @@ pub enum Cors {
     Origins(Vec<String>),
 }
 
-/// The text is not a list of origins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("allowed origins are {TAKES}")]
-pub struct NotOrigins;
-
-impl FromStr for Cors {
-    type Err = NotOrigins;
-
-    fn from_str(text: &str) -> Result<Self, NotOrigins> {
+impl Cors {
+    /// `None`: `text` is not a list of origins.
+    pub fn parse(text: &str) -> Option<Self> {
         if text.trim() == "*" {
-            return Ok(Self::Any);
+            return Some(Self::Any);
         }
-        let listed = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        let origins = listed
-            .map(origin)
-            .collect::<Option<Vec<_>>>()
-            .ok_or(NotOrigins)?;
+        let listed = text.split(',').map(str::trim);
+        let listed = listed.filter(|part| !part.is_empty());
+        let origins: Vec<String> = listed.map(origin).collect::<Option<_>>()?;
         if origins.is_empty() {
-            return Ok(Self::None);
+            return Some(Self::None);
         }
-        Ok(Self::Origins(origins))
+        Some(Self::Origins(origins))
     }
 }
 
@@ -64,19 +51,20 @@ mod tests {
 
     #[test]
     fn origins_are_kept_as_browsers_send_them() {
-        let cors = "https://App.example/, http://localhost:5173,https://b.example:443,".parse();
+        let text = "https://App.example/, http://localhost:5173,https://b.example:443,";
         let origins = [
             "https://app.example",
             "http://localhost:5173",
             "https://b.example",
         ];
-        assert_eq!(cors, Ok(Cors::Origins(origins.map(str::to_owned).into())));
+        let expected = Cors::Origins(origins.map(str::to_owned).into());
+        assert_eq!(Cors::parse(text), Some(expected));
     }
 
     #[test]
     fn a_star_alone_is_any_origin() {
-        assert_eq!("*".parse(), Ok(Cors::Any));
-        assert_eq!("*, https://a.example".parse::<Cors>(), Err(NotOrigins));
+        assert_eq!(Cors::parse("*"), Some(Cors::Any));
+        assert_eq!(Cors::parse("*, https://a.example"), None);
     }
 
     #[test]
@@ -87,7 +75,7 @@ mod tests {
             "null",
             "https://u@a.example",
         ] {
-            assert_eq!(text.parse::<Cors>(), Err(NotOrigins), "{text}");
+            assert_eq!(Cors::parse(text), None, "{text}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// The database's URL. `Debug` prints no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,25 +12,19 @@ pub enum DatabaseUrl {
     Sqlite(PathBuf),
 }
 
-impl FromStr for DatabaseUrl {
-    type Err = NotADatabase;
-
-    fn from_str(text: &str) -> Result<Self, NotADatabase> {
+impl DatabaseUrl {
+    /// `None`: `text` is not a database's URL.
+    pub fn parse(text: &str) -> Option<Self> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            text.parse::<sqlx::postgres::PgConnectOptions>()
-                .map_err(|_| NotADatabase)?;
-            return Ok(Self::Postgres(text.to_owned()));
+            text.parse::<sqlx::postgres::PgConnectOptions>().ok()?;
+            return Some(Self::Postgres(text.to_owned()));
         }
-        let path = text
-            .strip_prefix("sqlite://")
-            .or_else(|| text.strip_prefix("sqlite:"))
-            .unwrap_or_default();
+        let path = text.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
         // Parameters would become part of the file's name, and a database in memory would be a new
         // one for each connection.
-        if path.is_empty() || path.contains('?') || path == ":memory:" {
-            return Err(NotADatabase);
-        }
-        Ok(Self::Sqlite(path.into()))
+        let is_file = !path.is_empty() && !path.contains('?') && path != ":memory:";
+        is_file.then(|| Self::Sqlite(path.into()))
     }
 }
 
@@ -44,28 +37,17 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The text is not a database's URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a database is `postgres://user:password@host:port/name` or the file `sqlite://path` (without parameters)"
-)]
-pub struct NotADatabase;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn both_databases_are_told_apart() {
-        let sqlite = "sqlite://data/task-center.db".parse();
-        assert_eq!(
-            sqlite,
-            Ok(DatabaseUrl::Sqlite("data/task-center.db".into()))
-        );
-        assert!(matches!(
-            "postgres://u:p@h/db".parse(),
-            Ok(DatabaseUrl::Postgres(_))
-        ));
+        let sqlite = DatabaseUrl::parse("sqlite://data/task-center.db");
+        let file = DatabaseUrl::Sqlite("data/task-center.db".into());
+        assert_eq!(sqlite, Some(file));
+        let postgres = DatabaseUrl::parse("postgres://u:p@h/db");
+        assert!(matches!(postgres, Some(DatabaseUrl::Postgres(_))));
     }
 
     #[test]
@@ -78,13 +60,13 @@ mod tests {
             "sqlite::memory:",
             "sqlite://data.db?mode=rwc",
         ] {
-            assert_eq!(text.parse::<DatabaseUrl>(), Err(NotADatabase), "{text}");
+            assert_eq!(DatabaseUrl::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_password_does_not_print() {
-        let url: DatabaseUrl = "postgres://u:hunter2@h/db".parse().expect("it is a URL");
+        let url = DatabaseUrl::parse("postgres://u:hunter2@h/db").expect("it is a URL");
         assert!(!format!("{url:?}").contains("hunter2"));
     }
 }

@@ -9,33 +9,39 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 
-use super::VARIABLES;
 use super::mistake::{Mistake, Mistakes};
+use super::{Program, VARIABLES};
 
 const FILE: &str = ".env";
 
+/// The value of a variable.
+pub type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// The known variables that could be read, and the mistakes in the others.
 #[derive(Debug, Default)]
-pub struct Environment {
+struct Environment {
     values: HashMap<String, String>,
     mistakes: Vec<Mistake>,
 }
 
-/// Reads the environment variables and `.env`.
-pub fn read() -> Environment {
+/// Passes the environment variables, and `.env` in the current folder, to `read_config`, such as
+/// [`super::Config::read`]. The mistakes are those of the environment, then those of `read_config`.
+pub fn from_environment<T>(
+    program: Program,
+    read_config: impl FnOnce(Program, &Lookup) -> Result<T, Mistakes>,
+) -> Result<T, Mistakes> {
     let file = match std::fs::read(FILE) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Mistake::new(FILE, format!("cannot be read: {error}"))),
     };
-    Environment::of(|name| std::env::var_os(name), file)
+    let environment = Environment::of(|name| std::env::var_os(name), file);
+    checked(environment, |lookup| read_config(program, lookup))
 }
 
-/// Passes the variables to `read_config`. The mistakes are those of the environment, then those of
-/// `read_config`.
-pub(super) fn checked<T>(
+fn checked<T>(
     environment: Environment,
-    read_config: impl FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<T, Mistakes>,
+    read_config: impl FnOnce(&Lookup) -> Result<T, Mistakes>,
 ) -> Result<T, Mistakes> {
     let Environment {
         values,
@@ -206,7 +212,7 @@ mod tests {
         let bytes = |name: &str| (name == "AMQP_URL").then(|| OsString::from_vec(vec![0xff]));
         let environment = Environment::of(bytes, Ok(None));
         let read = checked(environment, |lookup| {
-            super::super::Config::read(super::super::Program::Api, lookup)
+            super::super::Config::read(Program::Api, lookup)
         });
         let said = read.expect_err("it has mistakes").to_string();
         assert_eq!(said.matches("AMQP_URL").count(), 1, "{said}");

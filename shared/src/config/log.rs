@@ -16,29 +16,25 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: None,
-        }
+        Self::new("info", None)
     }
 }
 
 impl Log {
+    fn new(filter: &str, format: Option<LogFormat>) -> Self {
+        let filter = filter.to_owned();
+        Self { filter, format }
+    }
+
     /// The default of commands: warnings and errors, for a person. Success shows in the command's
     /// output.
     pub(super) fn for_a_command() -> Self {
-        Self {
-            filter: "warn".to_owned(),
-            format: Some(LogFormat::Pretty),
-        }
+        Self::new("warn", Some(LogFormat::Pretty))
     }
 
     /// Errors only, for a program that draws on the terminal.
     pub fn errors_only() -> Self {
-        Self {
-            filter: "error".to_owned(),
-            format: Some(LogFormat::Pretty),
-        }
+        Self::new("error", Some(LogFormat::Pretty))
     }
 }
 

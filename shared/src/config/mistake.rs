@@ -37,13 +37,10 @@ impl fmt::Display for Mistakes {
         match self.0.as_slice() {
             [one] => write!(f, "the configuration is not right: {one}"),
             many => {
-                write!(
-                    f,
-                    "{} things in the configuration are not right:",
-                    many.len()
-                )?;
-                many.iter()
-                    .try_for_each(|mistake| write!(f, "\n  {mistake}"))
+                let count = many.len();
+                write!(f, "{count} things in the configuration are not right:")?;
+                let mut many = many.iter();
+                many.try_for_each(|mistake| write!(f, "\n  {mistake}"))
             }
         }
     }
@@ -54,17 +51,10 @@ impl std::error::Error for Mistakes {}
 /// `text` for a message: escaped, on one line, at most 80 characters.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
-    let line: String = text
-        .chars()
-        .flat_map(char::escape_debug)
-        .take(MOST)
-        .collect();
-    let more = if text.chars().count() > MOST {
-        "…"
-    } else {
-        ""
-    };
-    format!("`{line}{more}`")
+    let escaped = text.chars().flat_map(char::escape_debug);
+    let line: String = escaped.take(MOST).collect();
+    let is_cut = text.chars().count() > MOST;
+    format!("`{line}{}`", if is_cut { "…" } else { "" })
 }
 
 #[cfg(test)]
@@ -73,15 +63,15 @@ mod tests {
 
     #[test]
     fn one_mistake_is_one_line_and_many_are_a_list() {
-        let one = Mistake::new("A", "is not set");
-        assert_eq!(
-            Mistakes(vec![one.clone()]).to_string(),
-            "the configuration is not right: A is not set"
+        let (a, b) = (
+            Mistake::new("A", "is not set"),
+            Mistake::new("B", "holds `1`"),
         );
-        assert_eq!(
-            Mistakes(vec![one, Mistake::new("B", "holds `1`")]).to_string(),
-            "2 things in the configuration are not right:\n  A is not set\n  B holds `1`"
-        );
+        let one = Mistakes(vec![a.clone()]).to_string();
+        assert_eq!(one, "the configuration is not right: A is not set");
+        let two = Mistakes(vec![a, b]).to_string();
+        let list = "2 things in the configuration are not right:\n  A is not set\n  B holds `1`";
+        assert_eq!(two, list);
     }
 
     #[test]

@@ -26,13 +26,15 @@ mod tests;
 mod values;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use amqp_url::AmqpUrl;
 pub use base_url::BaseUrl;
 pub use cors::Cors;
-pub use database_url::{DatabaseUrl, NotADatabase};
+pub use database_url::DatabaseUrl;
+pub use environment::from_environment;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
 
@@ -159,17 +161,15 @@ pub const VARIABLES: [&str; 19] = [
     "LOG_FORMAT",
 ];
 
-const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// How long a call of an upstream may take. A call holds its message, and RabbitMQ requeues a message that
+/// a consumer holds for 30 minutes. So the longest call is half of that.
+const CALL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(15);
 
 impl Config {
-    /// Reads the environment variables and `.env` in the current folder; the environment overrides
-    /// the file.
-    pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
-        environment::checked(environment::read(), |lookup| Self::read(program, lookup))
-    }
-
     /// Reads the variables with `lookup`. An empty variable counts as not set. The error holds all
     /// mistakes.
     pub fn read(
@@ -187,35 +187,16 @@ impl Config {
             cors: values::cors(reader),
             suno: values::suno(reader),
             poll: values::poll(reader),
-            task_timeout: reader.duration(
-                "TASK_TIMEOUT",
-                30 * MINUTE,
-                SECOND..=7 * 24 * 60 * MINUTE,
-            ),
+            task_timeout: reader.duration("TASK_TIMEOUT", 30 * MINUTE, SECOND..=WEEK),
             submit_attempts: reader.number("SUBMIT_ATTEMPTS", 5, 1..=100),
-            // A call holds its message, and RabbitMQ requeues a message that a consumer holds for
-            // 30 minutes. So the longest call is half of that.
-            upstream_submit_timeout: reader.duration(
-                "UPSTREAM_SUBMIT_TIMEOUT",
-                150 * SECOND,
-                MILLISECOND..=15 * MINUTE,
-            ),
-            upstream_fetch_timeout: reader.duration(
-                "UPSTREAM_FETCH_TIMEOUT",
-                30 * SECOND,
-                MILLISECOND..=15 * MINUTE,
-            ),
+            upstream_submit_timeout: reader.duration("UPSTREAM_SUBMIT_TIMEOUT", 150 * SECOND, CALL),
+            upstream_fetch_timeout: reader.duration("UPSTREAM_FETCH_TIMEOUT", 30 * SECOND, CALL),
             log: values::log(reader, Log::default()),
         })
     }
 }
 
 impl CommandConfig {
-    /// As [`Config::from_environment`].
-    pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
-        environment::checked(environment::read(), |lookup| Self::read(program, lookup))
-    }
-
     /// As [`Config::read`].
     pub fn read(
         program: Program,
@@ -229,11 +210,6 @@ impl CommandConfig {
 }
 
 impl BrokerConfig {
-    /// As [`Config::from_environment`].
-    pub fn from_environment(program: Program) -> Result<Self, Mistakes> {
-        environment::checked(environment::read(), |lookup| Self::read(program, lookup))
-    }
-
     /// As [`Config::read`].
     pub fn read(
         program: Program,

@@ -57,12 +57,9 @@ impl<'a> Reader<'a> {
         takes: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let held = self.text(name)?;
-        let value = parse(&held);
-        if value.is_none() {
-            self.mistake(name, format!("holds {}; it takes {takes}", shown(&held)));
-        }
-        value
+        self.checked(name, parse, |held| {
+            format!("holds {}; it takes {takes}", shown(held))
+        })
     }
 
     /// As [`Reader::parsed`], for a value that may hold a secret: the message does not show it.
@@ -72,13 +69,23 @@ impl<'a> Reader<'a> {
         takes: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
+        self.checked(name, parse, |_| {
+            format!(
+                "holds a value that is not valid (not shown: it may be a secret); it takes {takes}"
+            )
+        })
+    }
+
+    fn checked<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        mistake: impl FnOnce(&str) -> String,
+    ) -> Option<T> {
         let held = self.text(name)?;
         let value = parse(&held);
         if value.is_none() {
-            let why = format!(
-                "holds a value that is not valid (not shown: it may be a secret); it takes {takes}"
-            );
-            self.mistake(name, why);
+            self.mistake(name, mistake(&held));
         }
         value
     }

@@ -15,20 +15,22 @@ pub(super) fn database_url(reader: &mut Reader<'_>, program: Program) -> Databas
     const NAME: &str = "DATABASE_URL";
     let default = DatabaseUrl::Sqlite(PathBuf::from("data/task-center.db"));
     let takes = "`postgres://user:password@host:5432/name` or `sqlite://path/to/file.db`";
-    if program != Program::TaskCenter && reader.text(NAME).is_none() {
-        reader.mistake(NAME, format!("is not set; it takes {takes}"));
+    required(reader, program, NAME, takes);
+    let url = reader.hidden(NAME, takes, DatabaseUrl::parse);
+    url.unwrap_or(default)
+}
+
+/// The task center needs no variable; the other programs need this one.
+fn required(reader: &mut Reader<'_>, program: Program, name: &str, takes: &str) {
+    if program != Program::TaskCenter && reader.text(name).is_none() {
+        reader.mistake(name, format!("is not set; it takes {takes}"));
     }
-    reader
-        .hidden(NAME, takes, |text| text.parse().ok())
-        .unwrap_or(default)
 }
 
 pub(super) fn amqp_url(reader: &mut Reader<'_>, program: Program) -> Option<AmqpUrl> {
     const NAME: &str = "AMQP_URL";
-    if program != Program::TaskCenter && reader.text(NAME).is_none() {
-        reader.mistake(NAME, format!("is not set; it takes {}", amqp_url::TAKES));
-    }
-    reader.hidden(NAME, amqp_url::TAKES, |text| text.parse().ok())
+    required(reader, program, NAME, amqp_url::TAKES);
+    reader.hidden(NAME, amqp_url::TAKES, AmqpUrl::parse)
 }
 
 pub(super) fn queue_prefix(reader: &mut Reader<'_>) -> String {
@@ -38,11 +40,10 @@ pub(super) fn queue_prefix(reader: &mut Reader<'_>) -> String {
         let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         text.len() <= 64 && text.bytes().all(known) && !text.starts_with("amq.")
     };
-    reader
-        .parsed("QUEUE_PREFIX", takes, |text| {
-            valid(text).then(|| text.to_owned())
-        })
-        .unwrap_or_else(|| "task".to_owned())
+    let prefix = reader.parsed("QUEUE_PREFIX", takes, |text| {
+        valid(text).then(|| text.to_owned())
+    });
+    prefix.unwrap_or_else(|| "task".to_owned())
 }
 
 /// Both files, or neither.
@@ -67,11 +68,8 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
 }
 
 pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {
-    reader
-        .parsed("CORS_ALLOWED_ORIGINS", cors::TAKES, |text| {
-            text.parse().ok()
-        })
-        .unwrap_or_default()
+    let origins = reader.parsed("CORS_ALLOWED_ORIGINS", cors::TAKES, Cors::parse);
+    origins.unwrap_or_default()
 }
 
 /// The key is optional; a key without a URL is a mistake.
@@ -82,10 +80,8 @@ pub(super) fn suno(reader: &mut Reader<'_>) -> Option<Suno> {
     let takes = "the upstream's API key: printable ASCII characters without spaces";
     let key = reader.hidden("SUNO_API_KEY", takes, Secret::upstream_key);
     if key.is_some() && reader.text("SUNO_BASE_URL").is_none() {
-        let why = format!(
-            "is not set, but SUNO_API_KEY is; it takes {}",
-            base_url::TAKES
-        );
+        let takes = base_url::TAKES;
+        let why = format!("is not set, but SUNO_API_KEY is; it takes {takes}");
         reader.mistake("SUNO_BASE_URL", why);
     }
     Some(Suno {

@@ -14,7 +14,7 @@ use super::start::{open_broker, open_store, put_environment_channel};
 use super::telemetry::{self, Figures};
 use crate::broker::SharedBroker;
 use crate::clock::{Clock as _, SharedClock, SystemClock};
-use crate::config::{Config, Program};
+use crate::config::{Config, Program, from_environment};
 use crate::random::Random;
 use crate::store::{Plans, Store};
 
@@ -27,7 +27,7 @@ pub async fn main(
     program: Program,
     serve: impl AsyncFnOnce(Config) -> Result<(), Failed>,
 ) -> ExitCode {
-    let config = match Config::from_environment(program) {
+    let config = match from_environment(program, |program, lookup| Config::read(program, lookup)) {
         Ok(config) => config,
         Err(mistakes) => return fail(&mistakes),
     };

@@ -65,12 +65,9 @@ const PAUSE_FACTOR: u32 = 20;
 const OVERDUE_AFTER: Duration = Duration::from_secs(10);
 
 /// The sources of the gauges.
-pub struct Gauges {
-    /// The database.
+pub(super) struct Gauges {
     pub store: Store,
-    /// The broker.
     pub broker: SharedBroker,
-    /// The time.
     pub clock: SharedClock,
 }
 
@@ -202,8 +199,9 @@ fn number(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::sync::Arc;
+
+    use harness::folder::Folder;
 
     use super::*;
     use crate::broker::in_process::InProcess;
@@ -211,21 +209,11 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::DatabaseUrl;
     use crate::process::telemetry::Figures;
-    use crate::random::Random;
     use crate::store::Plans;
     use crate::task::{AtTurn, RowId, Turn};
 
-    /// A folder that is removed when the test ends.
-    struct Folder(PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
     async fn gauges(broker: &Arc<InProcess>, folder: &Folder) -> Gauges {
-        let file = folder.0.join("gauges.db");
+        let file = folder.path().join("gauges.db");
         let store = Store::open(&DatabaseUrl::Sqlite(file), 2, Plans::Kept).await;
         let store = store.expect("the database opens");
         store.migrate().await.expect("the tables are made");
@@ -252,8 +240,7 @@ mod tests {
             delay: None,
         };
         broker.publish(&[submit]).await.expect("it takes it");
-        let name = Random::from_system().letters_and_digits(12);
-        let folder = Folder(std::env::temp_dir().join(format!("task-center-gauges-{name}")));
+        let folder = Folder::new();
         let gauges = gauges(&broker, &folder).await;
         let reading = gauges.read(Source::Database).await.expect("it answers");
         show(reading);

@@ -17,8 +17,9 @@ use crate::store::channels::NewChannel;
 use crate::store::{Plans, Store, StoreError};
 use crate::task::Platform;
 
-/// Why a program could not start.
+/// Why a program could not start. `variable` is the variable to look at.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum StartError {
     /// The database could not be opened or migrated.
     #[error("DATABASE_URL: {}", .0.in_plain_words())]
@@ -33,21 +34,13 @@ pub enum StartError {
     /// An address could not be bound.
     #[error("{variable}: cannot listen on {address}: {why}")]
     Bind {
-        /// The variable with the address.
         variable: &'static str,
-        /// The address.
         address: SocketAddr,
-        /// Why.
         why: io::Error,
     },
     /// HTTPS cannot be served with the files of `TLS_CERT` and `TLS_KEY`.
     #[error("{variable}: {why}")]
-    Tls {
-        /// The variable, or both.
-        variable: &'static str,
-        /// Why.
-        why: String,
-    },
+    Tls { variable: &'static str, why: String },
 }
 
 /// Opens the store and migrates it.
@@ -99,19 +92,10 @@ pub async fn put_environment_channel(
     suno: &Suno,
     now: Millis,
 ) -> Result<(), StartError> {
-    let channel = NewChannel {
-        name: "default".to_owned(),
-        platform: Platform::SUNO,
-        base_url: suno.base_url.to_string(),
-        key: suno.key.clone(),
-        priority: 0,
-        weight: 1,
-        builtin: false,
-    };
-    let id = store
-        .put_channel(channel, now)
-        .await
-        .map_err(StartError::Database)?;
+    let (url, key) = (suno.base_url.to_string(), suno.key.clone());
+    let channel = NewChannel::new("default", Platform::SUNO, url, key);
+    let id = store.put_channel(channel, now).await;
+    let id = id.map_err(StartError::Database)?;
     tracing::info!(%id, base_url = %suno.base_url, "SUNO_BASE_URL is the channel `default`");
     Ok(())
 }

@@ -51,16 +51,9 @@ impl Connector {
 
     /// The address, without credentials.
     pub(super) fn target(&self) -> String {
-        let AMQPUri {
-            scheme,
-            authority,
-            vhost,
-            ..
-        } = &self.uri;
-        format!(
-            "{scheme}://{}:{} (virtual host {vhost:?})",
-            authority.host, authority.port
-        )
+        let (scheme, vhost) = (&self.uri.scheme, &self.uri.vhost);
+        let (host, port) = (&self.uri.authority.host, self.uri.authority.port);
+        format!("{scheme}://{host}:{port} (virtual host {vhost:?})")
     }
 
     /// Opens a connection.
@@ -176,10 +169,8 @@ mod tests {
     #[test]
     fn an_ipv6_address_is_a_host() {
         let target = |url| connector(url).map(|c| c.target()).unwrap_or_default();
-        assert_eq!(
-            target("amqp://u:p@[2001:db8::1]:5673/v"),
-            "amqp://2001:db8::1:5673 (virtual host \"v\")"
-        );
+        let expected = "amqp://2001:db8::1:5673 (virtual host \"v\")";
+        assert_eq!(target("amqp://u:p@[2001:db8::1]:5673/v"), expected);
     }
 
     #[test]
@@ -192,9 +183,7 @@ mod tests {
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         let debugged = connector("amqps://user:hunter2@broker/v").map(|c| format!("{c:?}"));
-        assert_eq!(
-            debugged.unwrap_or_default(),
-            "amqps://broker:5671 (virtual host \"v\")"
-        );
+        let expected = "amqps://broker:5671 (virtual host \"v\")";
+        assert_eq!(debugged.unwrap_or_default(), expected);
     }
 }

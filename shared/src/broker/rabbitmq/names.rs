@@ -47,12 +47,10 @@ impl Names {
 
     /// All queues.
     pub(super) fn queues(&self) -> Vec<String> {
-        let work = [Queue::Submit, Queue::Poll].map(|queue| self.queue(queue));
-        let waiting = Rung::LADDER.map(|rung| self.delay(rung));
-        work.into_iter()
-            .chain(waiting)
-            .chain([self.parking()])
-            .collect()
+        let mut names = Queue::ALL.map(|queue| self.queue(queue)).to_vec();
+        names.extend(Rung::LADDER.map(|rung| self.delay(rung)));
+        names.push(self.parking());
+        names
     }
 }
 
@@ -92,10 +90,8 @@ impl Process {
 
     /// `task-center/<api|worker>/<host>/<pid>/<publish|consume>`.
     pub(super) fn connection(&self, role: Role) -> String {
-        format!(
-            "task-center/{}/{}/{}/{role}",
-            self.program, self.host, self.pid
-        )
+        let Self { program, host, pid } = self;
+        format!("task-center/{program}/{host}/{pid}/{role}")
     }
 
     /// `<queue>-<host>-<pid>`; from the second consumer of a queue on with `-<number>` after it.
@@ -140,10 +136,8 @@ mod tests {
             host: "box".to_owned(),
             pid: 7,
         };
-        assert_eq!(
-            process.connection(Role::Consume),
-            "task-center/worker/box/7/consume"
-        );
+        let connection = process.connection(Role::Consume);
+        assert_eq!(connection, "task-center/worker/box/7/consume");
         assert_eq!(process.consumer("task.poll", 1), "task.poll-box-7");
         assert_eq!(process.consumer("task.poll", 2), "task.poll-box-7-2");
     }

@@ -16,8 +16,8 @@ use crate::broker::{BrokerError, Result, Verdict};
 const FLUSH_DELAY: Duration = Duration::from_millis(5);
 
 /// A consumer that received nothing for this long is subscribed again. If its queue was deleted and
-/// declared again within milliseconds, `RabbitMQ` 3.10 moves the consumer to the new queue without a
-/// word, sends it messages, and drops them on the way; a consumer cannot notice that.
+/// declared again within milliseconds, `RabbitMQ` 3.10 moves the consumer to the new queue, sends it
+/// messages, and drops them on the way. The consumer gets no sign of that.
 const QUIET: Duration = Duration::from_secs(20);
 
 /// A verdict: the epoch of the session, the delivery tag, and how the delivery is settled.

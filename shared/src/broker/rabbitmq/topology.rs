@@ -20,16 +20,12 @@ pub(super) async fn declare(connection: &Connection, names: &Names) -> Result<Ve
     let channel = channel::open(connection).await?;
     let declaring = Declaring { channel, names };
 
-    declaring
-        .exchange(&names.work(), ExchangeKind::Direct)
-        .await?;
-    declaring
-        .exchange(&names.dead(), ExchangeKind::Fanout)
-        .await?;
+    let (direct, fanout) = (ExchangeKind::Direct, ExchangeKind::Fanout);
+    declaring.exchange(&names.work(), direct).await?;
+    declaring.exchange(&names.dead(), fanout.clone()).await?;
     for rung in Rung::LADDER {
-        declaring
-            .exchange(&names.delay(rung), ExchangeKind::Fanout)
-            .await?;
+        let name = names.delay(rung);
+        declaring.exchange(&name, fanout.clone()).await?;
     }
 
     let parking = names.parking();
@@ -42,11 +38,8 @@ pub(super) async fn declare(connection: &Connection, names: &Names) -> Result<Ve
     }
     for rung in Rung::LADDER {
         let name = names.delay(rung);
-        depths.push(
-            declaring
-                .queue(&name, waiting_arguments(names, rung))
-                .await?,
-        );
+        let arguments = waiting_arguments(names, rung);
+        depths.push(declaring.queue(&name, arguments).await?);
         declaring.bind(&name, &name, "").await?;
     }
     channel::close(&declaring.channel).await;

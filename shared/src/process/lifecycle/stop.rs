@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A request that the process stops. Clones share the request. It cannot be withdrawn.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
     /// Not requested yet.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+        Self::default()
     }
 
     /// Requests the stop.
@@ -28,12 +28,6 @@ impl Stop {
     pub async fn requested(&self) {
         // Cannot fail: `self` holds the sender.
         let _ = self.0.subscribe().wait_for(|requested| *requested).await;
-    }
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Figures: the counters, gauges and histograms of `GET /metrics`.
 //!
-//! Code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`). A
+//! All code counts with the macros of the `metrics` crate (`counter!`, `gauge!`, `histogram!`). A
 //! program calls [`Figures::install`], and [`Figures::describe`] with the tables of its figures.
 
 use std::sync::OnceLock;
