@@ -131,21 +131,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_a_certificate_and_its_key_it_is_https() {
-        let folder = Folder::new();
-        let (cert, key) = pair();
-        let (cert, key) = (file(&folder, "c.pem", &cert), file(&folder, "k.pem", &key));
-        let url = bound(&cert, &key).await.expect("they belong together");
-        assert!(url.starts_with("https://127.0.0.1:"), "{url}");
-    }
-
-    #[tokio::test]
-    async fn files_of_no_use_are_named_by_their_variable() {
+    async fn a_certificate_with_its_key_serves_https_and_files_of_no_use_are_named_by_their_variable()
+     {
         let folder = Folder::new();
         let ((cert, key), (_, other)) = (pair(), pair());
         let cert = file(&folder, "c.pem", &cert);
         let key = file(&folder, "k.pem", &key);
         let other = file(&folder, "other.pem", &other);
+        let url = bound(&cert, &key).await.expect("they belong together");
+        assert!(url.starts_with("https://127.0.0.1:"), "{url}");
         let missing = folder.path().join("missing.pem");
         for (cert, key, variable) in [
             (&missing, &key, "TLS_CERT: "),
@@ -169,9 +163,7 @@ mod tests {
         });
         let failed = bind(&config.expect("it is valid")).await;
         let why = failed.expect_err("it is taken").to_string();
-        assert!(
-            why.starts_with(&format!("API_BIND: cannot listen on {address}: ")),
-            "{why}"
-        );
+        let start = format!("API_BIND: cannot listen on {address}: ");
+        assert!(why.starts_with(&start), "{why}");
     }
 }

@@ -9,10 +9,8 @@ use super::{CommandContext, CommandError, Output};
 #[derive(Serialize)]
 struct AuditJson<'a> {
     balanced: bool,
-    users: i64,
-    tasks: i64,
-    entries: i64,
-    breaks: &'a [String],
+    #[serde(flatten)]
+    audit: &'a Audit,
 }
 
 pub(super) async fn run(context: CommandContext<'_>) -> Result<Output, CommandError> {
@@ -21,13 +19,7 @@ pub(super) async fn run(context: CommandContext<'_>) -> Result<Output, CommandEr
 
 fn output(audit: &Audit) -> Result<Output, CommandError> {
     let balanced = audit.breaks.is_empty();
-    let json = AuditJson {
-        balanced,
-        users: audit.users,
-        tasks: audit.tasks,
-        entries: audit.entries,
-        breaks: &audit.breaks,
-    };
+    let json = AuditJson { balanced, audit };
     let counts = format!(
         "users: {}, tasks: {}, ledger entries: {}",
         audit.users, audit.tasks, audit.entries
@@ -35,14 +27,9 @@ fn output(audit: &Audit) -> Result<Output, CommandError> {
     if balanced {
         return Output::new(format!("The books balance ({counts})."), &json);
     }
-    let breaks = audit
-        .breaks
-        .iter()
-        .map(|found| format!("  {}\n", printable(found)));
-    let human = format!(
-        "The books do not balance ({counts}):\n{}",
-        breaks.collect::<String>()
-    );
+    let breaks: Vec<String> = audit.breaks.iter().map(|found| printable(found)).collect();
+    let breaks = breaks.join("\n  ");
+    let human = format!("The books do not balance ({counts}):\n  {breaks}\n");
     let reason = match audit.breaks.len() {
         1 => "the books do not balance: 1 break".to_owned(),
         many => format!("the books do not balance: {many} breaks"),
@@ -52,6 +39,7 @@ fn output(audit: &Audit) -> Result<Output, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::output;
     use super::*;
 
     fn printed(breaks: &[&str], json: bool) -> (String, Result<(), CommandError>) {
@@ -61,10 +49,7 @@ mod tests {
             entries: 5,
             breaks: breaks.iter().map(|&text| text.to_owned()).collect(),
         };
-        let mut out = Vec::new();
-        let output = output(&audit).expect("it prints");
-        let ended = output.print(json, &mut out);
-        (String::from_utf8_lossy(&out).into_owned(), ended)
+        output::printed(&super::output(&audit).expect("it prints"), json)
     }
 
     #[test]

@@ -5,9 +5,9 @@ use serde::Serialize;
 use shared::config::BaseUrl;
 use shared::secret::Secret;
 use shared::store::channels::{Channel, NewChannel};
-use shared::task::{ChannelId, Platform, Quota};
+use shared::task::{ChannelId, Platform};
 
-use super::{CommandContext, CommandError, Output, name, state};
+use super::{CommandContext, CommandError, Output, is_enabled, name, state};
 
 /// The commands on channels.
 #[derive(Debug, Subcommand)]
@@ -63,24 +63,6 @@ struct CreatedChannel<'a> {
     name: &'a str,
 }
 
-#[derive(Serialize)]
-struct ChannelJson<'a> {
-    id: ChannelId,
-    name: &'a str,
-    platform: &'a str,
-    base_url: &'a str,
-    enabled: bool,
-    priority: i32,
-    weight: u32,
-    used_quota: Quota,
-}
-
-#[derive(Serialize)]
-struct ChannelState<'a> {
-    name: &'a str,
-    enabled: bool,
-}
-
 impl ChannelCommand {
     pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
@@ -111,10 +93,8 @@ async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Outpu
     let id = made
         .ok_or_else(|| CommandError::new(format!("there is a channel named `{name}` already")))?;
     let mut human = format!("Made the channel `{name}` (id {id}) at {}.", new.base_url);
-    if before
-        .iter()
-        .any(|channel| channel.builtin && channel.enabled)
-    {
+    let mut before = before.iter();
+    if before.any(|channel| channel.builtin && channel.enabled) {
         human.push_str("\nThe built-in simulator gets no new tasks any more.");
     }
     Output::new(human, &CreatedChannel { id, name: &name })
@@ -122,26 +102,11 @@ async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Outpu
 
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let channels = context.store.channels().await?;
-    let rows: Vec<_> = channels.iter().map(row).collect();
-    let json: Vec<_> = channels.iter().map(json).collect();
     let none = "There are no channels yet; `channel create --name NAME --base-url URL` makes one.";
     let titles = [
         "ID", "NAME", "PLATFORM", "STATE", "PRIORITY", "WEIGHT", "USED", "BASE URL",
     ];
-    Output::list(none, titles, &rows, &json)
-}
-
-fn json(channel: &Channel) -> ChannelJson<'_> {
-    ChannelJson {
-        id: channel.id,
-        name: &channel.name,
-        platform: channel.platform.as_str(),
-        base_url: &channel.base_url,
-        enabled: channel.enabled,
-        priority: channel.priority,
-        weight: channel.weight,
-        used_quota: channel.used_quota,
-    }
+    Output::list(none, titles, &channels, row)
 }
 
 fn row(channel: &Channel) -> [String; 8] {
@@ -167,6 +132,5 @@ async fn enable(
             "there is no channel named `{name}`; `channel list` shows all"
         )));
     }
-    let human = format!("The channel `{name}` is {}.", state(enabled));
-    Output::new(human, &ChannelState { name, enabled })
+    is_enabled("channel", name, enabled)
 }

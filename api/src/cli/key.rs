@@ -93,11 +93,10 @@ async fn create(context: CommandContext<'_>, new: CreateKey) -> Result<Output, C
 async fn list(context: CommandContext<'_>, name: &str) -> Result<Output, CommandError> {
     let user = owner(context, name).await?;
     let keys = context.store.keys(user.id).await?;
-    let rows: Vec<_> = keys.iter().map(row).collect();
     let none =
         format!("`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one.");
     let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED"];
-    Output::list(&none, titles, &rows, &keys)
+    Output::list(&none, titles, &keys, row)
 }
 
 async fn owner(context: CommandContext<'_>, name: &str) -> Result<User, CommandError> {

@@ -29,6 +29,7 @@ pub mod user;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 use shared::clock::Clock;
 use shared::random::Random;
 use shared::store::Store;
@@ -131,10 +132,10 @@ impl StoreCommand {
     pub async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
             // The tables are brought up to date before every command.
-            Self::Migrate => Output::new(
-                "The tables are up to date.",
-                &serde_json::json!({ "migrated": true }),
-            ),
+            Self::Migrate => {
+                let json = serde_json::json!({ "migrated": true });
+                Output::new("The tables are up to date.", &json)
+            }
             Self::User(command) => command.run(context).await,
             Self::Key(command) => command.run(context).await,
             Self::Channel(command) => command.run(context).await,
@@ -143,6 +144,17 @@ impl StoreCommand {
             Self::Audit => audit::run(context).await,
         }
     }
+}
+
+/// The output of a command that enabled or disabled a user or a channel.
+fn is_enabled(kind: &str, name: &str, enabled: bool) -> Result<Output, CommandError> {
+    #[derive(Serialize)]
+    struct State<'a> {
+        name: &'a str,
+        enabled: bool,
+    }
+    let human = format!("The {kind} `{name}` is {}.", state(enabled));
+    Output::new(human, &State { name, enabled })
 }
 
 /// How people read whether a user, a key or a channel is enabled.

@@ -34,17 +34,17 @@ impl Output {
         })
     }
 
-    /// A list: a table for people, or `none` if it has no rows; an array for machines.
-    pub(super) fn list<const N: usize>(
+    /// A list: a table for people, or `none` if it has no items; an array for machines.
+    pub(super) fn list<const N: usize, T: Serialize>(
         none: &str,
         titles: [&str; N],
-        rows: &[[String; N]],
-        json: &[impl Serialize],
+        items: &[T],
+        row: impl Fn(&T) -> [String; N],
     ) -> Result<Self, CommandError> {
-        if rows.is_empty() {
-            return Self::new(none, json);
+        if items.is_empty() {
+            return Self::new(none, items);
         }
-        Self::new(table(titles, rows), json)
+        Self::new(table(titles, items.iter().map(row)), items)
     }
 
     /// The output holds a secret that cannot be shown again, so that a failure to print is an
@@ -110,6 +110,14 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// What a command prints, and how it ends.
+#[cfg(test)]
+pub(super) fn printed(output: &Output, json: bool) -> (String, Result<(), CommandError>) {
+    let mut out = Vec::new();
+    let ended = output.clone().print(json, &mut out);
+    (String::from_utf8_lossy(&out).into_owned(), ended)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,20 +152,16 @@ mod tests {
     fn output_is_text_or_json_and_ends_its_line() {
         let output = Output::new("one", &[1]).expect("it prints");
         for (json, printed) in [(false, "one\n"), (true, "[1]\n")] {
-            let mut out = Vec::new();
-            assert_eq!(output.clone().print(json, &mut out), Ok(()));
-            assert_eq!(String::from_utf8_lossy(&out), printed);
+            assert_eq!(super::printed(&output, json), (printed.to_owned(), Ok(())));
         }
     }
 
     #[test]
     fn output_with_an_error_is_printed_and_fails() {
-        let mut out = Vec::new();
-        let output = Output::new("2 breaks", &[2])
-            .expect("it prints")
-            .with_error("no");
-        assert_eq!(output.print(false, &mut out), Err(CommandError::new("no")));
-        assert_eq!(out, b"2 breaks\n");
+        let output = Output::new("2 breaks", &[2]).expect("it prints");
+        let (text, ended) = printed(&output.with_error("no"), false);
+        assert_eq!(ended, Err(CommandError::new("no")));
+        assert_eq!(text, "2 breaks\n");
     }
 
     #[test]

@@ -95,13 +95,6 @@ struct MessageJson<'a> {
     body: &'a str,
 }
 
-#[derive(Serialize)]
-struct RequeuedMessages {
-    requeued: u64,
-    unknown: u64,
-    left: u64,
-}
-
 impl ParkedCommand {
     pub(super) async fn run(self, parking: &Parking) -> Result<Output, CommandError> {
         match self {
@@ -136,15 +129,8 @@ fn requeued(done: Requeued) -> Result<Output, CommandError> {
         unknown,
         left,
     } = done;
-    let json = RequeuedMessages {
-        requeued,
-        unknown,
-        left,
-    };
-    let output = Output::new(
-        format!("Put back: {requeued}. Parked still: {left}."),
-        &json,
-    )?;
+    let human = format!("Put back: {requeued}. Parked still: {left}.");
+    let output = Output::new(human, &done)?;
     if unknown == 0 {
         return Ok(output);
     }
@@ -177,9 +163,8 @@ fn rows(messages: &[Parked]) -> String {
     if messages.is_empty() {
         return String::new();
     }
-    let rows: Vec<[String; 5]> = messages.iter().map(row).collect();
     let titles = ["PARKED AT", "FROM", "TIMES", "WHY", "MESSAGE"];
-    format!("\n{}", table(titles, &rows))
+    format!("\n{}", table(titles, messages.iter().map(row)))
 }
 
 fn row(message: &Parked) -> [String; 5] {
@@ -211,6 +196,7 @@ fn why(message: &Parked) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::output::printed;
     use super::*;
 
     fn parked() -> Parked {
@@ -224,12 +210,6 @@ mod tests {
         }
     }
 
-    fn printed(output: Output, json: bool) -> (String, Result<(), CommandError>) {
-        let mut out = Vec::new();
-        let ended = output.print(json, &mut out);
-        (String::from_utf8_lossy(&out).into_owned(), ended)
-    }
-
     #[test]
     fn a_list_shows_queue_reason_times_and_moment() {
         let page = ParkedPage {
@@ -237,14 +217,14 @@ mod tests {
             messages: vec![parked()],
         };
         let output = listed(&page).expect("it prints");
-        let (human, _) = printed(output.clone(), false);
+        let (human, _) = printed(&output, false);
         assert_eq!(
             human,
             "Parked: 7. The oldest 1:\n\n\
              PARKED AT                 FROM    TIMES  WHY                                    MESSAGE\n\
              2026-07-28T12:34:56.000Z  submit  2      a worker refused it: it does not read  x y\n"
         );
-        let (json, _) = printed(output, true);
+        let (json, _) = printed(&output, true);
         assert_eq!(
             json,
             "{\"parked\":7,\"messages\":[{\"parked_at\":1785242096000,\"queue\":\"submit\",\
@@ -260,7 +240,7 @@ mod tests {
             unknown: 1,
             left: 4,
         };
-        let (human, ended) = printed(requeued(done).expect("it prints"), false);
+        let (human, ended) = printed(&requeued(done).expect("it prints"), false);
         assert_eq!(human, "Put back: 2. Parked still: 4.\n");
         let error = ended.expect_err("one is left").to_string();
         assert!(error.starts_with("1 could not be put back"), "{error}");

@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde::Serialize;
 use shared::store::channels::Price;
 use shared::task::{Action, Platform, Quota};
 
@@ -32,13 +31,6 @@ fn action() -> impl TypedValueParser<Value = Action> {
         .try_map(|text| text.parse::<Action>())
 }
 
-#[derive(Serialize)]
-struct PriceJson<'a> {
-    platform: &'a str,
-    action: &'a str,
-    quota: Quota,
-}
-
 impl PriceCommand {
     pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
@@ -54,7 +46,7 @@ impl PriceCommand {
                 };
                 context.store.set_price(price).await?;
                 let human = format!("A {platform} {action} task costs {quota} from now on.");
-                Output::new(human, &json(&price))
+                Output::new(human, &price)
             }
             Self::List => list(context).await,
         }
@@ -63,22 +55,8 @@ impl PriceCommand {
 
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let prices = context.store.prices().await?;
-    let rows: Vec<_> = prices.iter().map(row).collect();
-    let json: Vec<_> = prices.iter().map(json).collect();
-    Output::list(
-        "There are no prices.",
-        ["PLATFORM", "ACTION", "QUOTA"],
-        &rows,
-        &json,
-    )
-}
-
-fn json(price: &Price) -> PriceJson<'_> {
-    PriceJson {
-        platform: price.platform.as_str(),
-        action: price.action.as_str(),
-        quota: price.quota,
-    }
+    let titles = ["PLATFORM", "ACTION", "QUOTA"];
+    Output::list("There are no prices.", titles, &prices, row)
 }
 
 fn row(price: &Price) -> [String; 3] {

@@ -3,21 +3,20 @@
 use super::output::printable;
 
 /// A line of titles, then the rows. Each column is as wide as its widest cell.
-pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned))
-        .chain(
-            rows.iter()
-                .map(|row| row.clone().map(|cell| printable(&cell))),
-        )
-        .collect();
+pub(super) fn table<const N: usize>(
+    titles: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut lines = vec![titles.map(str::to_owned)];
+    lines.extend(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
     let mut widths = [0; N];
-    for row in &rows {
+    for row in &lines {
         for (widest, cell) in widths.iter_mut().zip(row) {
             *widest = (*widest).max(width(cell));
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in &lines {
         let mut line = String::new();
         for (cell, widest) in row.iter().zip(widths) {
             line.push_str(cell);
@@ -55,7 +54,7 @@ mod tests {
     #[test]
     fn columns_line_up_in_chinese_too() {
         let rows = [["1", "阿里", "10"], ["22", "bob", ""]].map(|row| row.map(str::to_owned));
-        let text = table(["ID", "NAME", "QUOTA"], &rows);
+        let text = table(["ID", "NAME", "QUOTA"], rows);
         assert_eq!(text, "ID  NAME  QUOTA\n1   阿里  10\n22  bob\n");
     }
 }

@@ -2,14 +2,14 @@
 
 use clap::Subcommand;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::story::{Entry, Event, LateLooks, Story, Unfinished};
-use shared::task::{ChannelId, KeyId, Quota, RowId, TaskId, UserId};
+use shared::task::{KeyId, TaskId};
 
 use super::output::fields;
 use super::table::table;
 use super::{CommandContext, CommandError, Output};
+use crate::routes::task::page::{Columns, StoredJson, TaskItem};
 
 /// The commands on tasks.
 #[derive(Debug, Subcommand)]
@@ -25,47 +25,17 @@ pub enum TaskCommand {
 /// Unix milliseconds, all other times Unix seconds.
 #[derive(Serialize)]
 struct TaskJson<'a> {
-    id: RowId,
-    created_at: i64,
-    updated_at: i64,
-    task_id: &'a TaskId,
-    platform: &'a str,
-    user_id: UserId,
-    username: &'a str,
-    channel_id: ChannelId,
-    quota: Quota,
-    action: &'a str,
-    status: &'static str,
-    fail_reason: &'a str,
-    submit_time: i64,
-    start_time: i64,
-    finish_time: i64,
-    progress: String,
-    properties: Properties<'a>,
-    data: Data<'a>,
+    #[serde(flatten)]
+    listed: TaskItem<'a>,
     upstream_id: Option<&'a str>,
     channel: Option<&'a str>,
     key_id: KeyId,
     key: &'a str,
-    request: Data<'a>,
+    request: StoredJson<'a>,
     unfinished: Option<&'a Unfinished>,
     late: Option<LateLooks>,
     ledger: &'a [Entry],
     history: &'a [Event],
-}
-
-#[derive(Serialize)]
-struct Properties<'a> {
-    input: &'a str,
-}
-
-/// The stored result of the upstream: `{}` if there is none, a string if it is not JSON.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Data<'a> {
-    Json(&'a RawValue),
-    Broken(&'a str),
-    None {},
 }
 
 impl TaskCommand {
@@ -79,26 +49,10 @@ impl TaskCommand {
 }
 
 fn task_json(story: &Story) -> TaskJson<'_> {
-    let task = &story.task;
+    let data = story.task.data.as_deref();
+    let data = data.map_or(StoredJson::None {}, json);
     TaskJson {
-        id: task.id,
-        created_at: task.created_at,
-        updated_at: task.updated_at,
-        task_id: &task.task_id,
-        platform: &task.platform,
-        user_id: task.user_id,
-        username: &task.username,
-        channel_id: task.channel_id,
-        quota: task.quota,
-        action: task.action.as_str(),
-        status: task.status.as_str(),
-        fail_reason: &task.fail_reason,
-        submit_time: task.submit_time,
-        start_time: task.start_time,
-        finish_time: task.finish_time,
-        progress: task.progress.to_string(),
-        properties: Properties { input: &task.input },
-        data: task.data.as_deref().map_or(Data::None {}, json),
+        listed: TaskItem::new(&story.task, Columns::All, data),
         upstream_id: story.upstream_id.as_deref(),
         channel: story.channel.as_deref(),
         key_id: story.key,
@@ -111,8 +65,8 @@ fn task_json(story: &Story) -> TaskJson<'_> {
     }
 }
 
-fn json(text: &str) -> Data<'_> {
-    serde_json::from_str(text).map_or(Data::Broken(text), Data::Json)
+fn json(text: &str) -> StoredJson<'_> {
+    serde_json::from_str(text).map_or(StoredJson::Broken(text), StoredJson::Json)
 }
 
 fn in_words(story: &Story) -> String {
@@ -121,6 +75,8 @@ fn in_words(story: &Story) -> String {
         || "none yet".to_owned(),
         |name| format!("{name} (id {})", task.channel_id),
     );
+    let upstream_id = story.upstream_id.as_deref().unwrap_or("none yet");
+    let data = task.data.as_deref().unwrap_or("none yet");
     let row = fields(&[
         ("task", task.task_id.as_str()),
         ("id", &task.id.to_string()),
@@ -131,10 +87,7 @@ fn in_words(story: &Story) -> String {
         ("price", &task.quota.to_string()),
         ("key", &format!("{} (id {})", story.key_label, story.key)),
         ("channel", &channel),
-        (
-            "upstream id",
-            story.upstream_id.as_deref().unwrap_or("none yet"),
-        ),
+        ("upstream id", upstream_id),
         ("submitted", &moment(task.submit_time)),
         ("started", &moment(task.start_time)),
         ("finished", &moment(task.finish_time)),
@@ -143,18 +96,13 @@ fn in_words(story: &Story) -> String {
         ("deadline", &deadline(story)),
         ("so far", &so_far(story)),
         ("input", &beginning(&task.input)),
-        (
-            "data",
-            &beginning(task.data.as_deref().unwrap_or("none yet")),
-        ),
+        ("data", &beginning(data)),
     ]);
-    let ledger: Vec<[String; 3]> = story.entries.iter().map(ledger_row).collect();
-    let history: Vec<[String; 4]> = story.events.iter().map(history_row).collect();
-    format!(
-        "{row}\nLedger\n{}\nHistory\n{}",
-        table(["TIME", "KIND", "AMOUNT"], &ledger),
-        table(["TIME", "TURN", "WHAT", "DETAIL"], &history),
-    )
+    let ledger = story.entries.iter().map(ledger_row);
+    let ledger = table(["TIME", "KIND", "AMOUNT"], ledger);
+    let history = story.events.iter().map(history_row);
+    let history = table(["TIME", "TURN", "WHAT", "DETAIL"], history);
+    format!("{row}\nLedger\n{ledger}\nHistory\n{history}")
 }
 
 /// The next step, and when it is due.
@@ -163,11 +111,8 @@ fn next(story: &Story) -> String {
         return story.late.map_or_else(
             || "nothing: it is finished".to_owned(),
             |late| {
-                let at = Millis(late.due_at).utc();
-                format!(
-                    "one more look at its upstream, {at}; looks so far: {}",
-                    late.looks
-                )
+                let (at, looks) = (Millis(late.due_at).utc(), late.looks);
+                format!("one more look at its upstream, {at}; looks so far: {looks}")
             },
         );
     };

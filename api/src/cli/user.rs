@@ -7,7 +7,7 @@ use shared::store::accounts::{Granted, NewUser, Role, User};
 use shared::task::{Quota, UserId};
 
 use super::output::fields;
-use super::{CommandContext, CommandError, Output, name, state};
+use super::{CommandContext, CommandError, Output, is_enabled, name, state};
 
 /// The commands on users.
 #[derive(Debug, Subcommand)]
@@ -78,12 +78,6 @@ struct UserToken<'a> {
 }
 
 #[derive(Serialize)]
-struct UserState<'a> {
-    name: &'a str,
-    enabled: bool,
-}
-
-#[derive(Serialize)]
 struct Balance<'a> {
     name: &'a str,
     quota: Quota,
@@ -115,11 +109,8 @@ async fn create(context: CommandContext<'_>, user: CreateUser) -> Result<Output,
     let made = context.store.create_user(new, context.clock.now()).await?;
     let id =
         made.ok_or_else(|| CommandError::new(format!("there is a user named `{name}` already")))?;
-    let title = format!(
-        "Made the {} `{name}` with a quota of {}.\n",
-        role.as_str(),
-        user.quota
-    );
+    let (role, quota) = (role.as_str(), user.quota);
+    let title = format!("Made the {role} `{name}` with a quota of {quota}.\n");
     with_token(&title, id, name, &token)
 }
 
@@ -147,10 +138,9 @@ fn with_token(title: &str, id: UserId, name: &str, token: &Secret) -> Result<Out
 
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let users = context.store.users().await?;
-    let rows: Vec<_> = users.iter().map(row).collect();
     let none = "There are no users yet; `user create --name NAME` makes one.";
     let titles = ["ID", "NAME", "ROLE", "STATE", "QUOTA", "USED"];
-    Output::list(none, titles, &rows, &users)
+    Output::list(none, titles, &users, row)
 }
 
 fn row(user: &User) -> [String; 6] {
@@ -169,18 +159,12 @@ async fn grant(
     name: &str,
     quota: Quota,
 ) -> Result<Output, CommandError> {
-    match context
-        .store
-        .grant(name, quota, context.clock.now())
-        .await?
-    {
+    let now = context.clock.now();
+    match context.store.grant(name, quota, now).await? {
         Granted::Given(balance) => {
             let human = format!("Granted {quota} to `{name}`, whose quota is {balance} now.");
-            let json = Balance {
-                name,
-                quota: balance,
-            };
-            Output::new(human, &json)
+            let quota = balance;
+            Output::new(human, &Balance { name, quota })
         }
         Granted::NoSuchUser => Err(CommandError::no_user(name)),
         Granted::TooMuch => Err(CommandError::new(format!(
@@ -198,6 +182,5 @@ async fn enable(
     if !context.store.enable_user(name, enabled).await? {
         return Err(CommandError::no_user(name));
     }
-    let human = format!("The user `{name}` is {}.", state(enabled));
-    Output::new(human, &UserState { name, enabled })
+    is_enabled("user", name, enabled)
 }

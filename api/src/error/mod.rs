@@ -148,18 +148,16 @@ impl IntoResponse for ApiError {
     /// body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        match self {
+        let header = match self {
             Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => {
-                let scheme = HeaderValue::from_static("Bearer");
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, scheme);
+                Some((header::WWW_AUTHENTICATE, "Bearer"))
             }
-            Self::Busy => {
-                let seconds = HeaderValue::from_static("1");
-                response.headers_mut().insert(header::RETRY_AFTER, seconds);
-            }
-            _ => {}
+            Self::Busy => Some((header::RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(self);
         response

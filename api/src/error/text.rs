@@ -10,9 +10,25 @@ use crate::limits::{BODY_BYTES, BODY_TIME, FETCH_IDS};
 
 impl ApiError {
     /// The text for the client, in both languages.
+    #[allow(clippy::too_many_lines, reason = "one text for each error")]
     pub fn text(&self) -> Text {
         match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => self.credential(),
+            Self::TokenMissing => plain(
+                "缺少认证信息，请在请求头 Authorization 中提供 Bearer 令牌或密钥",
+                "no credential: send `Authorization: Bearer <access token or API key>`",
+            ),
+            Self::UserHeader(UserHeader::NotANumber) => plain(
+                "请求头 New-Api-User 缺失或不是数字，应为令牌所属用户的 ID",
+                "the header New-Api-User must be the number of the token's user",
+            ),
+            Self::UserHeader(UserHeader::NotTheirs) => plain(
+                "请求头 New-Api-User 与令牌所属用户不符",
+                "the header New-Api-User is not the number of the token's user",
+            ),
+            Self::TokenUnknown => plain(
+                "令牌或密钥无效，请检查请求头 Authorization",
+                "the credential in the header Authorization is not valid",
+            ),
             Self::UserDisabled => plain(
                 "该用户已被禁用，请联系管理员",
                 "this user is disabled; ask an administrator",
@@ -39,58 +55,6 @@ impl ApiError {
             ),
             Self::Parameter(name, wanted) => wanted.of("参数", "parameter", name),
             Self::Field(name, wanted) => wanted.of("字段", "field", name),
-            Self::MediaType
-            | Self::TooLarge
-            | Self::TooSlow
-            | Self::BrokenJson { .. }
-            | Self::NotAnObject
-            | Self::BadRequest => self.body(),
-            Self::TooManyIds(_)
-            | Self::LyricsWithoutPrompt
-            | Self::SongWithoutPrompt
-            | Self::IdempotencyKey
-            | Self::InvalidAction
-            | Self::TaskNotExist
-            | Self::NothingToContinue
-            | Self::QuotaNotEnough
-            | Self::IdempotencyKeyReused
-            | Self::NoAvailableChannel => self.music(),
-            Self::Busy => plain(
-                "服务繁忙，请稍后重试",
-                "the service is busy; try again in a moment",
-            ),
-            Self::Internal => plain(
-                "服务器内部错误，请稍后重试",
-                "something went wrong on our side; try again later",
-            ),
-        }
-    }
-
-    /// The text of an error of the credentials.
-    fn credential(&self) -> Text {
-        match self {
-            Self::TokenMissing => plain(
-                "缺少认证信息，请在请求头 Authorization 中提供 Bearer 令牌或密钥",
-                "no credential: send `Authorization: Bearer <access token or API key>`",
-            ),
-            Self::UserHeader(UserHeader::NotANumber) => plain(
-                "请求头 New-Api-User 缺失或不是数字，应为令牌所属用户的 ID",
-                "the header New-Api-User must be the number of the token's user",
-            ),
-            Self::UserHeader(UserHeader::NotTheirs) => plain(
-                "请求头 New-Api-User 与令牌所属用户不符",
-                "the header New-Api-User is not the number of the token's user",
-            ),
-            _ => plain(
-                "令牌或密钥无效，请检查请求头 Authorization",
-                "the credential in the header Authorization is not valid",
-            ),
-        }
-    }
-
-    /// The text of an error of the body.
-    fn body(&self) -> Text {
-        match self {
             Self::MediaType => plain(
                 "请求体的类型应为 JSON，请设置请求头 Content-Type: application/json",
                 "the body must be JSON: send `Content-Type: application/json`",
@@ -117,13 +81,7 @@ impl ApiError {
                 "请求体应为 JSON 对象，即 {…}",
                 "the body must be a JSON object, {…}",
             ),
-            _ => plain("请求无法解析", "the request cannot be read"),
-        }
-    }
-
-    /// The text of an error of a submit or a fetch.
-    fn music(&self) -> Text {
-        match self {
+            Self::BadRequest => plain("请求无法解析", "the request cannot be read"),
             Self::TooManyIds(count) => built(
                 format!("字段 ids 最多包含 {FETCH_IDS} 个任务 ID，当前为 {count} 个"),
                 format!("field `ids` holds {count} ids; the most is {FETCH_IDS}"),
@@ -160,9 +118,17 @@ impl ApiError {
                 "该 Idempotency-Key 已用于内容不同的请求，请换用新的值",
                 "this Idempotency-Key was used for a different request; use a new one",
             ),
-            _ => plain(
+            Self::NoAvailableChannel => plain(
                 "当前没有可用的渠道，本次未扣费，请稍后重试",
                 "no channel is available now; nothing was taken; try again later",
+            ),
+            Self::Busy => plain(
+                "服务繁忙，请稍后重试",
+                "the service is busy; try again in a moment",
+            ),
+            Self::Internal => plain(
+                "服务器内部错误，请稍后重试",
+                "something went wrong on our side; try again later",
             ),
         }
     }
@@ -186,10 +152,9 @@ impl Wanted {
             ),
             Self::Status => {
                 let names = Status::ALL.map(Status::as_str);
-                (
-                    format!("应为 {} 之一", names.join("、")).into(),
-                    format!("must be one of {}", names.join(", ")).into(),
-                )
+                let chinese = format!("应为 {} 之一", names.join("、"));
+                let english = format!("must be one of {}", names.join(", "));
+                (chinese.into(), english.into())
             }
         };
         built(

@@ -53,18 +53,17 @@ impl Surface {
 
     fn body(self, error: &ApiError, language: Language) -> Response {
         let message = &*self.text(error).into(language);
+        let (success, code, data) = (false, error.code(), ());
         match self {
-            Self::Api => Json(ApiShape {
-                success: false,
-                message,
-            })
-            .into_response(),
-            Self::Suno => Json(SunoShape {
-                code: error.code(),
-                message,
-                data: (),
-            })
-            .into_response(),
+            Self::Api => Json(ApiShape { success, message }).into_response(),
+            Self::Suno => {
+                let body = SunoShape {
+                    code,
+                    message,
+                    data,
+                };
+                Json(body).into_response()
+            }
         }
     }
 
@@ -92,15 +91,13 @@ pub async fn write(request: Request, next: Next) -> Response {
     };
     let (mut parts, _) = response.into_parts();
     let (written, body) = surface.body(&error, language).into_parts();
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.extend(written.headers);
-    parts.headers.insert(
-        header::CONTENT_LANGUAGE,
-        HeaderValue::from_static(language.tag()),
-    );
-    parts
-        .headers
-        .append(header::VARY, HeaderValue::from_static("accept-language"));
+    let headers = &mut parts.headers;
+    headers.remove(header::CONTENT_LENGTH);
+    headers.extend(written.headers);
+    let tag = HeaderValue::from_static(language.tag());
+    headers.insert(header::CONTENT_LANGUAGE, tag);
+    let vary = HeaderValue::from_static("accept-language");
+    headers.append(header::VARY, vary);
     Response::from_parts(parts, body)
 }
 
@@ -109,10 +106,9 @@ fn error_of(response: &Response) -> Option<ApiError> {
         return Some(error.clone());
     }
     let status = response.status();
-    let is_json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_json =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let is_error = status.is_client_error() || status.is_server_error();
     (is_error && !is_json).then(|| ApiError::of_status(status))
 }
@@ -173,18 +169,14 @@ mod tests {
         let rejection = (StatusCode::UNPROCESSABLE_ENTITY, "Failed to deserialize");
         let written = answered("/api/x", rejection).await;
         assert_eq!(written.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(
-            text(written).await,
-            r#"{"success":false,"message":"请求无法解析"}"#
-        );
+        let expected = r#"{"success":false,"message":"请求无法解析"}"#;
+        assert_eq!(text(written).await, expected);
     }
 
     #[tokio::test]
     async fn a_json_error_stays_as_it_is() {
         let unready = (StatusCode::SERVICE_UNAVAILABLE, Json("as it is"));
-        assert_eq!(
-            text(answered("/readyz", unready).await).await,
-            r#""as it is""#
-        );
+        let written = answered("/readyz", unready).await;
+        assert_eq!(text(written).await, r#""as it is""#);
     }
 }

@@ -15,7 +15,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required, Schema};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required};
 
 use crate::http::auth::NEW_API_USER;
 use crate::http::request_id::X_REQUEST_ID;
@@ -36,23 +36,15 @@ pub(crate) fn frame() -> OpenApi {
             "Makes songs and lyrics through an upstream. Each task is charged once, and refunded once if \
              it fails. Errors are Chinese by default, and English if `Accept-Language` prefers it.",
         ));
-    let tag = |name, what| TagBuilder::new().name(name).description(Some(what)).build();
+    let listings = "Lists tasks, for web clients. Needs an access token and its user's id.";
+    let music =
+        "Submits and fetches tasks in the upstream's format, for programs. Needs an API key.";
+    let operators = "Health, figures and this description. Needs no credential.";
+    let tags = [(LISTINGS, listings), (MUSIC, music), (OPERATORS, operators)]
+        .map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
     let mut frame = OpenApiBuilder::new()
         .info(info.build())
-        .tags(Some([
-            tag(
-                LISTINGS,
-                "Lists tasks, for web clients. Needs an access token and its user's id.",
-            ),
-            tag(
-                MUSIC,
-                "Submits and fetches tasks in the upstream's format, for programs. Needs an API key.",
-            ),
-            tag(
-                OPERATORS,
-                "Health, figures and this description. Needs no credential.",
-            ),
-        ]))
+        .tags(Some(tags))
         .build();
     let components = frame.components.get_or_insert_default();
     let bearer = |what| {
@@ -83,14 +75,12 @@ pub(crate) fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             let parameters = operation.parameters.get_or_insert_default();
-            parameters.extend([request_id(), language()].map(RefOr::T));
+            parameters.extend(headers().map(RefOr::T));
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
-                    let header = HeaderBuilder::new()
-                        .schema(Some(schemas::text()))
-                        .description(Some(
-                            "The request's id. Every log line of the request has it.",
-                        ));
+                    let what = "The request's id. Every log line of the request has it.";
+                    let header = HeaderBuilder::new().schema(Some(schemas::text()));
+                    let header = header.description(Some(what));
                     let name = X_REQUEST_ID.as_str().to_owned();
                     response.headers.insert(name, RefOr::T(header.build()));
                 }
@@ -105,10 +95,8 @@ pub(crate) fn also_at(document: &mut OpenApi, path: &str, alias: &str) {
         return;
     };
     for operation in operations(&mut item) {
-        operation.operation_id = operation
-            .operation_id
-            .as_ref()
-            .map(|id| format!("{id}_alias"));
+        let id = operation.operation_id.as_ref();
+        operation.operation_id = id.map(|id| format!("{id}_alias"));
         operation.summary = Some(format!("The same as {path}"));
     }
     document.paths.paths.insert(alias.to_owned(), item);
@@ -118,29 +106,22 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
 }
 
-fn request_id() -> Parameter {
-    in_header(
-        X_REQUEST_ID.as_str(),
-        "The request's id. An id of 1 to 128 letters, digits, dots, underscores and hyphens is kept; \
-         any other is replaced.",
-        schemas::text(),
-    )
-}
-
-fn language() -> Parameter {
-    in_header(
-        "accept-language",
-        "The language of messages: English if it is preferred, else Chinese.",
-        schemas::text(),
-    )
-}
-
-fn in_header(name: &str, what: &str, schema: Schema) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(what))
-        .schema(Some(schema))
-        .build()
+/// The headers that every request may have.
+fn headers() -> [Parameter; 2] {
+    let request_id = "The request's id. An id of 1 to 128 letters, digits, dots, underscores and hyphens \
+                      is kept; any other is replaced.";
+    let language = "The language of messages: English if it is preferred, else Chinese.";
+    [
+        (X_REQUEST_ID.as_str(), request_id),
+        ("accept-language", language),
+    ]
+    .map(|(name, what)| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(what))
+            .schema(Some(schemas::text()))
+            .build()
+    })
 }

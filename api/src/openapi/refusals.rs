@@ -87,10 +87,7 @@ fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Respon
 
 /// Adds the schemas of both error formats.
 pub(super) fn add_shapes(components: &mut Components) {
-    components
-        .schemas
-        .insert(API.to_owned(), ApiShape::schema());
-    components
-        .schemas
-        .insert(SUNO.to_owned(), SunoShape::schema());
+    let schemas = &mut components.schemas;
+    schemas.insert(API.to_owned(), ApiShape::schema());
+    schemas.insert(SUNO.to_owned(), SunoShape::schema());
 }

@@ -96,11 +96,8 @@ mod tests {
     fn malformed_and_repeated_ids_are_left_out() {
         let (a, b) = ("a".repeat(32), "b".repeat(32));
         let body = format!(r#"{{"ids":["task_{b}","","task_{a}","x","task_{b}"],"more":1}}"#);
-        let parsed: Vec<String> = ids(body.as_bytes())
-            .expect("it reads")
-            .iter()
-            .map(TaskId::to_string)
-            .collect();
+        let parsed = ids(body.as_bytes()).expect("it reads");
+        let parsed: Vec<String> = parsed.iter().map(TaskId::to_string).collect();
         assert_eq!(parsed, [format!("task_{b}"), format!("task_{a}")]);
     }
 
@@ -121,12 +118,8 @@ mod tests {
             r#"{"ids":["x",7]}"#,
             r#"{"ids":[null]}"#,
         ] {
-            let refused = ids(body.as_bytes());
-            assert_eq!(
-                refused,
-                Err(ApiError::Field("ids", Wanted::Strings)),
-                "{body}"
-            );
+            let expected = Err(ApiError::Field("ids", Wanted::Strings));
+            assert_eq!(ids(body.as_bytes()), expected, "{body}");
         }
     }
 }

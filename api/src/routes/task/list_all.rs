@@ -1,13 +1,12 @@
 //! `GET /api/task/`: every user's tasks, newest first, for administrators.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use shared::task::{ChannelId, UserId};
 
 use utoipa::{IntoParams, IntoResponses};
 
-use super::page::{Columns, ListingBody};
+use super::page::{self, Columns, ListingBody};
 use super::parameters::{self, ListParameters, ListRequest};
 use super::query::Query;
 use crate::error::{ApiError, Result};
@@ -33,11 +32,8 @@ pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        refusals::of_api(
-            parameters::refusals()
-                .into_iter()
-                .chain([ApiError::NotAdmin]),
-        )
+        let errors = parameters::refusals();
+        refusals::of_api(errors.into_iter().chain([ApiError::NotAdmin]))
     }
 }
 
@@ -50,17 +46,9 @@ impl IntoResponses for Refusals {
     responses((status = 200, description = "A page", body = ListingBody), Refusals),
     security(("accessToken" = [], "userNumber" = [])),
 )]
-pub(crate) async fn list_all(
-    State(app): State<App>,
-    _admin: Admin,
-    query: Query,
-) -> Result<Response> {
+pub(crate) async fn list_all(State(app): State<App>, _: Admin, query: Query) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;
     request.filter.channel_id = query.number("channel_id")?.map(ChannelId);
     request.filter.user_id = query.number("user_id")?.map(UserId);
-    let page = app
-        .store
-        .list(request.filter.clone(), request.offset(), request.page_size)
-        .await?;
-    Ok(Json(ListingBody::new(&page, &request, Columns::All)).into_response())
+    page::respond(&app, request, Columns::All).await
 }

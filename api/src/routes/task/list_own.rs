@@ -1,12 +1,11 @@
 //! `GET /api/task/self`: the caller's tasks, newest first.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
 use utoipa::IntoResponses;
 
-use super::page::{Columns, ListingBody};
+use super::page::{self, Columns, ListingBody};
 use super::parameters::{self, ListParameters, ListRequest};
 use super::query::Query;
 use crate::error::Result;
@@ -41,9 +40,5 @@ pub(crate) async fn list_own(
 ) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;
     request.filter.user_id = Some(user.id);
-    let page = app
-        .store
-        .list(request.filter.clone(), request.offset(), request.page_size)
-        .await?;
-    Ok(Json(ListingBody::new(&page, &request, Columns::Own)).into_response())
+    page::respond(&app, request, Columns::Own).await
 }

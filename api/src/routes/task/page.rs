@@ -1,13 +1,17 @@
 //! The response of both listings: the fields of `docs/task-center-api.zh.md`, in its order.
 
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::store::listing::{Page, TaskView};
+use shared::store::listing::TaskView;
 use shared::task::{ChannelId, Quota, RowId, TaskId, UserId};
 use utoipa::ToSchema;
 
 use super::parameters::ListRequest;
+use crate::error::Result;
 use crate::openapi::schemas;
+use crate::state::App;
 
 /// The fields of a listed task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +46,10 @@ struct PageJson<'a> {
     page_size: i64,
 }
 
+/// A task as `/api/task/` and `task show` print it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ListedTask)]
-struct TaskItem<'a> {
+pub(crate) struct TaskItem<'a> {
     #[schema(schema_with = schemas::count)]
     id: RowId,
     #[schema(schema_with = schemas::time)]
@@ -85,7 +90,7 @@ struct TaskItem<'a> {
     properties: Properties<'a>,
     /// The upstream's result: an array of clips or a lyrics object; `{}` if there is none.
     #[schema(schema_with = schemas::result)]
-    data: ResultJson<'a>,
+    data: StoredJson<'a>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,33 +99,40 @@ struct Properties<'a> {
     input: &'a str,
 }
 
-/// The upstream's result, unchanged; `{}` if there is none.
+/// JSON as it is stored.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum ResultJson<'a> {
-    Some(&'a RawValue),
+pub(crate) enum StoredJson<'a> {
+    Json(&'a RawValue),
+    /// What is stored is not JSON.
+    Broken(&'a str),
+    /// Nothing is stored: `{}`.
     None {},
 }
 
-impl<'a> ListingBody<'a> {
-    /// The body of the requested page.
-    pub fn new(page: &'a Page, request: &ListRequest, columns: Columns) -> Self {
-        let items = page.items.iter().map(|task| TaskItem::new(task, columns));
-        Self {
-            success: true,
-            message: "",
-            data: PageJson {
-                items: items.collect(),
-                total: page.total,
-                page: request.page,
-                page_size: request.page_size,
-            },
-        }
-    }
+/// Reads the requested page.
+pub(crate) async fn respond(app: &App, request: ListRequest, columns: Columns) -> Result<Response> {
+    let (page, page_size, offset) = (request.page, request.page_size, request.offset());
+    let found = app.store.list(request.filter, offset, page_size).await?;
+    let item = |task| {
+        let data = result(task).map_or(StoredJson::None {}, StoredJson::Json);
+        TaskItem::new(task, columns, data)
+    };
+    let body = ListingBody {
+        success: true,
+        message: "",
+        data: PageJson {
+            items: found.items.iter().map(item).collect(),
+            total: found.total,
+            page,
+            page_size,
+        },
+    };
+    Ok(Json(body).into_response())
 }
 
 impl<'a> TaskItem<'a> {
-    fn new(task: &'a TaskView, columns: Columns) -> Self {
+    pub(crate) fn new(task: &'a TaskView, columns: Columns, data: StoredJson<'a>) -> Self {
         let is_all = columns == Columns::All;
         Self {
             id: task.id,
@@ -140,7 +152,7 @@ impl<'a> TaskItem<'a> {
             finish_time: task.finish_time,
             progress: task.progress.to_string(),
             properties: Properties { input: &task.input },
-            data: result(task).map_or(ResultJson::None {}, ResultJson::Some),
+            data,
         }
     }
 }

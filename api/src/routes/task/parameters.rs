@@ -71,16 +71,11 @@ impl ListRequest {
         };
         let action = query.text("action")?;
         let known_action = action.and_then(Action::from_client);
+        let status = query.text("status")?.map(str::parse).transpose();
         let filter = Filter {
             platform: query.text("platform")?.map(str::to_owned),
             task_id: query.text("task_id")?.map(str::to_owned),
-            status: match query.text("status")? {
-                None => None,
-                Some(name) => Some(
-                    name.parse()
-                        .map_err(|_| ApiError::Parameter("status", Wanted::Status))?,
-                ),
-            },
+            status: status.map_err(|_| ApiError::Parameter("status", Wanted::Status))?,
             action: known_action,
             // An unknown action is no error: no task has it, so the listing is empty.
             nothing: action.is_some() && known_action.is_none(),
