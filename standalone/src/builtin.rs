@@ -11,19 +11,12 @@ use shared::store::channels::NewChannel;
 use shared::task::Platform;
 use suno_simulator::{Options, Simulator};
 
-/// The name of the simulator's channel.
-const NAME: &str = "builtin-simulator";
-
 /// Starts the simulator and writes its channel, unless there is another channel. Creating the first
 /// real channel disables this one in the same transaction, so that no paid task goes to a
 /// simulator.
 pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simulator>, Failed> {
-    if store
-        .channels()
-        .await?
-        .iter()
-        .any(|channel| !channel.builtin)
-    {
+    let channels = store.channels().await?;
+    if channels.iter().any(|channel| !channel.builtin) {
         return Ok(None);
     }
     let simulator = suno_simulator::start(Options {
@@ -31,14 +24,10 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
         ..Options::default()
     })
     .await?;
+    let (url, key) = (simulator.base_url(), Secret::new(""));
     let channel = NewChannel {
-        name: NAME.to_owned(),
-        platform: Platform::SUNO,
-        base_url: simulator.base_url(),
-        key: Secret::new(""),
-        priority: 0,
-        weight: 1,
         builtin: true,
+        ..NewChannel::new("builtin-simulator", Platform::SUNO, url, key)
     };
     store.put_channel(channel, now).await?;
     Ok(Some(simulator))

@@ -5,9 +5,7 @@ use api::http::server::Server;
 use shared::process::Process;
 use shared::process::lifecycle::ComponentDied;
 
-/// A started task center.
 pub struct Center {
-    /// The URL for clients.
     pub url: String,
     process: Process,
     publisher: SubmitPublisher,
@@ -24,7 +22,7 @@ impl Center {
     ) -> Result<Self, reqwest::Error> {
         let url = server.url();
         let publisher = api::start::spawn(&mut process, server, api);
-        worker::start::spawn(&mut process, worker, || {})?;
+        worker::run::spawn(&mut process, worker, || {})?;
         Ok(Self {
             url,
             process,

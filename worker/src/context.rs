@@ -10,7 +10,7 @@ use shared::config::Config;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::Channel;
-use shared::store::{Store, StoreError};
+use shared::store::{Result, Store};
 use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
 use shared::task::wait::PollPace;
@@ -78,15 +78,11 @@ impl Context {
         random: Arc<Random>,
         settings: Settings,
         stop: Stop,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> std::result::Result<Self, reqwest::Error> {
         Ok(Self {
             batches: Batches::new(&store, &clock, settings.submit_timeout),
             channels: ChannelCache::new(store.clone(), clock.clone()),
-            upstreams: Upstreams::new(
-                settings.submit_timeout,
-                settings.fetch_timeout,
-                clock.clone(),
-            )?,
+            upstreams: Upstreams::new(&settings, clock.clone())?,
             store,
             broker,
             clock,
@@ -104,39 +100,30 @@ impl Context {
     /// Calls the Store, again and again while the database is away, until a stop is requested: another
     /// worker can do what was only read or claimed here. `Err`, too, if another try would fail in the
     /// same way.
-    pub(crate) async fn ask_store<T, F>(
+    pub(crate) async fn ask_store<T, F: Future<Output = Result<T>>>(
         &self,
         what: &str,
         work: impl Fn() -> F,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
+    ) -> Result<T> {
         self.retry(what, work, || self.stop.is_requested()).await
     }
 
     /// Writes the outcome of an upstream call, again and again while the database is away, also during
     /// a stop: nobody else knows the outcome. `Err` if another try would fail in the same way.
-    pub(crate) async fn persist<T, F>(
+    pub(crate) async fn persist<T, F: Future<Output = Result<T>>>(
         &self,
         what: &str,
         work: impl Fn() -> F,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
+    ) -> Result<T> {
         self.retry(what, work, || false).await
     }
 
-    async fn retry<T, F>(
+    async fn retry<T, F: Future<Output = Result<T>>>(
         &self,
         what: &str,
         work: impl Fn() -> F,
         give_up: impl Fn() -> bool,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
+    ) -> Result<T> {
         let mut failures = 0;
         loop {
             let error = match work().await {

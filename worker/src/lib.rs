@@ -7,8 +7,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`run`](mod@run) | starts and stops the parts of a worker |
-//! | [`start`] | starts a worker as a component of a process |
+//! | [`run`] | starts a worker as a component of a process, and stops its parts |
 //! | [`context`] | what these parts share |
 //! | [`submit`] | submits one task for one message |
 //! | [`poll`] | merges messages into batches, and polls one batch |
@@ -29,10 +28,8 @@ pub mod maintenance;
 pub mod poll;
 pub mod run;
 pub mod schedule;
-pub mod start;
 pub mod submit;
 pub mod upstream;
 
 pub use context::Settings;
 pub use figures::FIGURES;
-pub use run::Worker;

@@ -6,7 +6,7 @@ use clap::Parser;
 use shared::config::{Config, Program};
 use shared::process::start::announce;
 use shared::process::{self, Failed, Process};
-use worker::{Settings, health, run, start};
+use worker::{Settings, health, run};
 
 /// The command line of `worker`, which has no arguments.
 #[derive(Parser)]
@@ -32,7 +32,7 @@ async fn work(config: Config) -> Result<(), Failed> {
     let listener = health::bind(config.worker_bind).await?;
     let address = listener.local_addr()?;
     let settings = Settings::of(&config);
-    start::spawn(&mut process, settings, move || {
+    run::spawn(&mut process, settings, move || {
         announce(&format!("http://{address}"));
     })?;
     health::spawn(&mut process, listener);

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue, SharedBroker};
-use shared::clock::SharedClock;
-use shared::process::lifecycle::{Stop, rethrow};
-use shared::random::Random;
-use shared::store::Store;
+use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue};
+use shared::process::Process;
+use shared::process::lifecycle::rethrow;
 use shared::task::AtTurn;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::context::{Context, Settings};
-use crate::figures::start_at_zero;
+use crate::figures::{FIGURES, start_at_zero};
 use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
 use crate::schedule::{PendingAcks, Schedule, schedule};
@@ -26,61 +24,55 @@ const SUBMIT_PREFETCH: u16 = 500;
 /// The most poll messages that a worker holds, each of up to a hundred tasks.
 const POLL_PREFETCH: u16 = 300;
 
-/// A worker.
-pub struct Worker {
-    context: Arc<Context>,
+/// Adds a worker to the components of `process`: for `worker` and for `task-center`. Calls `started` once
+/// both queues are consumed. `Err`: no HTTP client could be made.
+pub fn spawn(
+    process: &mut Process,
+    settings: Settings,
+    started: impl FnOnce() + Send + 'static,
+) -> Result<(), reqwest::Error> {
+    process.figures.describe(FIGURES);
+    let context = Context::new(
+        process.store.clone(),
+        process.broker.clone(),
+        process.clock.clone(),
+        process.random.clone(),
+        settings,
+        process.stop.clone(),
+    )?;
+    process.spawn("worker", run(Arc::new(context), started));
+    Ok(())
 }
 
-impl Worker {
-    /// A worker on this database and this broker. `Err`: no HTTP client could be made.
-    pub fn new(
-        store: Store,
-        broker: SharedBroker,
-        clock: SharedClock,
-        random: Arc<Random>,
-        settings: Settings,
-        stop: Stop,
-    ) -> Result<Self, reqwest::Error> {
-        let context = Context::new(store, broker, clock, random, settings, stop)?;
-        Ok(Self {
-            context: Arc::new(context),
-        })
+/// Works until a stop is requested, then finishes what it has begun. It waits for upstreams to answer
+/// submits, because a submit without an answer is never sent again. `Err`: a part of the worker ended early.
+async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), BrokerError> {
+    start_at_zero();
+    let broker = &context.broker;
+    let submits = broker.consume(Queue::Submit, SUBMIT_PREFETCH).await?;
+    let polls = broker.consume(Queue::Poll, POLL_PREFETCH).await?;
+    let (schedule, scheduled) = schedule();
+    let mut parts = JoinSet::new();
+    // Ends when the other parts, which hand in follow-ups, have ended.
+    parts.spawn(scheduled.run(context.clone()));
+    parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
+    parts.spawn(batching::run(context.clone(), polls, schedule));
+    parts.spawn(sweep::run(context.clone()));
+    parts.spawn(late_results::run(context.clone()));
+    started();
+    // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
+    let mut died = None;
+    let mut early = false;
+    while let Some(part) = parts.join_next().await {
+        early |= !context.stop.is_requested();
+        died = died.or(part.err());
+        context.stop.request();
     }
-
-    /// Works until a stop is requested, then finishes what it has begun. It waits for upstreams to answer
-    /// submits, because a submit without an answer is never sent again. Calls `started` once both queues
-    /// are consumed. `Err`: a part of the worker ended early.
-    pub async fn run(self, started: impl FnOnce()) -> Result<(), BrokerError> {
-        let Self { context } = self;
-        start_at_zero();
-        let submits = context
-            .broker
-            .consume(Queue::Submit, SUBMIT_PREFETCH)
-            .await?;
-        let polls = context.broker.consume(Queue::Poll, POLL_PREFETCH).await?;
-        let (schedule, scheduled) = schedule();
-        let mut parts = JoinSet::new();
-        // Ends when the other parts, which hand in follow-ups, have ended.
-        parts.spawn(scheduled.run(context.clone()));
-        parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
-        parts.spawn(batching::run(context.clone(), polls, schedule));
-        parts.spawn(sweep::run(context.clone()));
-        parts.spawn(late_results::run(context.clone()));
-        started();
-        // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
-        let mut died = None;
-        let mut early = false;
-        while let Some(part) = parts.join_next().await {
-            early |= !context.stop.is_requested();
-            died = died.or(part.err());
-            context.stop.request();
-        }
-        rethrow(died);
-        if early {
-            return Err(BrokerError::Closed);
-        }
-        Ok(())
+    rethrow(died);
+    if early {
+        return Err(BrokerError::Closed);
     }
+    Ok(())
 }
 
 async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {

@@ -10,19 +10,15 @@ use super::script::Scene;
 /// A task of `/suno/fetch`.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 pub struct SeenTask {
-    /// Its id.
     pub task_id: String,
-    /// Its status.
     pub status: String,
     /// Its progress, such as `45%`.
     pub progress: String,
-    /// Why it failed.
     pub fail_reason: String,
 }
 
 /// A client with an API key and an access token.
 pub struct Client {
-    /// The API's URL.
     pub url: String,
     /// The API key, for `/suno/*`.
     pub key: String,
@@ -30,7 +26,6 @@ pub struct Client {
     pub token: String,
     /// The id of the token's user.
     pub user: i64,
-    /// The HTTP client.
     pub http: reqwest::Client,
 }
 
@@ -47,7 +42,6 @@ impl Client {
         Ok(id.to_owned())
     }
 
-    /// Fetches the tasks with these ids.
     pub async fn fetch(&self, ids: &[String]) -> Result<Vec<SeenTask>, Failed> {
         let url = format!("{}/suno/fetch", self.url);
         let request = self
@@ -59,7 +53,6 @@ impl Client {
         Ok(serde_json::from_value(answer["data"].take())?)
     }
 
-    /// Lists the user's tasks.
     pub async fn list(&self) -> Result<Value, Failed> {
         let request = self
             .http

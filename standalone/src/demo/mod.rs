@@ -8,7 +8,7 @@ mod screen;
 mod script;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,12 +60,8 @@ async fn demo() -> Result<bool, Failed> {
     let random = Arc::new(Random::from_system());
     let folder = Folder::make(&random)?;
     let upstream = simulator().await?;
-    let store = Store::open(
-        &DatabaseUrl::Sqlite(folder.0.join("demo.db")),
-        10,
-        Plans::Kept,
-    )
-    .await?;
+    let database = DatabaseUrl::Sqlite(folder.0.join("demo.db"));
+    let store = Store::open(&database, 10, Plans::Kept).await?;
     store.migrate().await?;
     let stop = Stop::new();
     let broker = Arc::new(InProcess::new());
@@ -76,10 +72,8 @@ async fn demo() -> Result<bool, Failed> {
     let client = make_user(&store, &random, center.url.clone()).await?;
     println!("task-center demo: everything runs in this process, on a throw-away database.");
     println!("  API      {}", center.url);
-    println!(
-        "  upstream {} (a simulator; no music is made)\n",
-        upstream.base_url()
-    );
+    let simulated = upstream.base_url();
+    println!("  upstream {simulated} (a simulator; no music is made)\n");
     let running = tokio::spawn(center.run());
 
     let scenes = scenes();
@@ -108,13 +102,9 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path) {
-        eprintln!("{} could not be removed: {error}", path.display());
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} could not be removed: {error}", self.0.display());
+        }
     }
 }
 
@@ -153,15 +143,8 @@ fn worker_settings() -> worker::Settings {
 }
 
 async fn add_channel(store: &Store, upstream: &Simulator) -> Result<(), Failed> {
-    let channel = NewChannel {
-        name: "demo-upstream".to_owned(),
-        platform: Platform::SUNO,
-        base_url: upstream.base_url(),
-        key: Secret::new("demo-upstream-key"),
-        priority: 0,
-        weight: 1,
-        builtin: false,
-    };
+    let (url, key) = (upstream.base_url(), Secret::new("demo-upstream-key"));
+    let channel = NewChannel::new("demo-upstream", Platform::SUNO, url, key);
     store.put_channel(channel, SystemClock.now()).await?;
     Ok(())
 }
@@ -268,21 +251,18 @@ async fn print_books(store: &Store, user: i64) -> Result<bool, Failed> {
     let audit = store.audit().await?;
     println!("\nThe books");
     println!("  granted      {GRANTED:>9}");
-    println!(
-        "  used         {:>9}  (what failed was given back)",
-        user.used_quota.get()
-    );
-    println!("  left         {:>9}", user.quota.get());
-    let adds_up = user.quota.get() + user.used_quota.get() == GRANTED;
+    let (spent, left) = (user.used_quota.get(), user.quota.get());
+    println!("  used         {spent:>9}  (what failed was given back)");
+    println!("  left         {left:>9}");
+    let adds_up = left + spent == GRANTED;
     if audit.breaks.is_empty() && adds_up {
         let (entries, tasks) = (audit.entries, audit.tasks);
         println!("  audit: balanced ({tasks} tasks, {entries} ledger entries)");
         return Ok(true);
     }
     println!("  audit: THE BOOKS DO NOT BALANCE");
-    audit
-        .breaks
-        .iter()
-        .for_each(|found| println!("    {found}"));
+    for found in &audit.breaks {
+        println!("    {found}");
+    }
     Ok(false)
 }

@@ -8,7 +8,6 @@ use super::script::Scene;
 
 const BAR: usize = 24;
 
-/// The demo's screen.
 pub struct Screen {
     live: bool,
     colour: bool,
@@ -17,7 +16,6 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// A screen on stdout.
     pub fn new(tasks: usize) -> Self {
         let live = io::stdout().is_terminal();
         let colour = live && std::env::var_os("NO_COLOR").is_none();

@@ -40,10 +40,8 @@ pub fn choose(
         .filter(|channel| channel.cool_until <= now)
         // Sorted by -ln(chance)/weight, the channels are a draw by weight without replacement.
         .map(|channel| {
-            (
-                channel,
-                -chance().max(f64::MIN_POSITIVE).ln() / f64::from(channel.weight),
-            )
+            let draw = -chance().max(f64::MIN_POSITIVE).ln() / f64::from(channel.weight);
+            (channel, draw)
         })
         .collect();
     if free.is_empty() {
@@ -112,9 +110,8 @@ mod tests {
         let random = Random::seeded(9);
         let firsts = (0..4000)
             .filter(|_| {
-                let choice = choose(&channels, Platform::SUNO, None, None, Millis(1), || {
-                    random.unit()
-                });
+                let chance = || random.unit();
+                let choice = choose(&channels, Platform::SUNO, None, None, Millis(1), chance);
                 matches!(choice, Choice::Take(order) if order[0] == ChannelId(1))
             })
             .count();
@@ -127,15 +124,11 @@ mod tests {
     #[test]
     fn a_continuation_goes_to_its_channel_or_waits_for_it() {
         let mut channels = [channel(1, 9, 1), channel(2, 0, 1)];
-        assert_eq!(
-            chosen(&channels, Some(2), None),
-            Choice::Take(vec![ChannelId(2)])
-        );
+        let its_own = Choice::Take(vec![ChannelId(2)]);
+        assert_eq!(chosen(&channels, Some(2), None), its_own);
         channels[1].cool_until = Millis(5000);
-        assert_eq!(
-            chosen(&channels, Some(2), None),
-            Choice::Cooling(Millis(5000))
-        );
+        let cooling = Choice::Cooling(Millis(5000));
+        assert_eq!(chosen(&channels, Some(2), None), cooling);
         channels[1].enabled = false;
         assert_eq!(chosen(&channels, Some(2), None), Choice::Nobody);
     }

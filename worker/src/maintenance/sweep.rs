@@ -168,11 +168,8 @@ fn next(overdue: Overdue) -> FollowUp {
 
 async fn delete_old_keys(context: &Context) {
     let before = context.now().before(IDEMPOTENCY_KEPT);
-    if let Err(error) = context
-        .store
-        .forget_idempotency(before, FORGET_AT_ONCE)
-        .await
-    {
+    let deleted = context.store.forget_idempotency(before, FORGET_AT_ONCE);
+    if let Err(error) = deleted.await {
         tracing::warn!(%error, "old idempotency keys could not be removed; they will be");
     }
 }

@@ -36,40 +36,43 @@ impl Batches {
         let (reading, beginning, accepting) = (store.clone(), store.clone(), store.clone());
         let (begin_clock, accept_clock) = (clock.clone(), clock.clone());
         Self {
-            read: Batcher::new(POLICY, move |tasks: Vec<AtTurn>| {
+            read: batcher(move |tasks: Vec<AtTurn>| {
                 let store = reading.clone();
-                all_or_each(tasks, move |tasks| {
-                    let store = store.clone();
-                    async move {
-                        let jobs = store.submit_jobs(&tasks).await?;
-                        Ok(in_order(&tasks, jobs, |at, job| job.at == *at))
-                    }
-                })
+                async move {
+                    let jobs = store.submit_jobs(&tasks).await?;
+                    Ok(in_order(&tasks, jobs, |at, job| job.at == *at))
+                }
             }),
-            begin: Batcher::new(POLICY, move |intentions: Vec<Intention>| {
-                let (store, clock) = (beginning.clone(), begin_clock.clone());
-                all_or_each(intentions, move |intentions| {
-                    let (store, now) = (store.clone(), clock.now());
-                    async move {
-                        let begun = store.begin_submits(&intentions, now.after(lease), now);
-                        Ok(in_order(&intentions, begun.await?, |one, begun| {
-                            begun.at.row == one.at.row && begun.claim == one.claim
-                        }))
-                    }
-                })
+            begin: batcher(move |intentions: Vec<Intention>| {
+                let (store, now) = (beginning.clone(), begin_clock.now());
+                async move {
+                    let begun = store.begin_submits(&intentions, now.after(lease), now);
+                    Ok(in_order(&intentions, begun.await?, |one, begun| {
+                        begun.at.row == one.at.row && begun.claim == one.claim
+                    }))
+                }
             }),
-            accept: Batcher::new(POLICY, move |tasks: Vec<Accepted>| {
-                let (store, clock) = (accepting.clone(), accept_clock.clone());
-                all_or_each(tasks, move |tasks| {
-                    let (store, now) = (store.clone(), clock.now());
-                    async move {
-                        let accepted = store.accept(tasks.clone(), now).await?;
-                        Ok(in_order(&tasks, accepted, |one, at| at.row == one.at.row))
-                    }
-                })
+            accept: batcher(move |tasks: Vec<Accepted>| {
+                let (store, now) = (accepting.clone(), accept_clock.now());
+                async move {
+                    let accepted = store.accept(tasks.clone(), now).await?;
+                    Ok(in_order(&tasks, accepted, |one, at| at.row == one.at.row))
+                }
             }),
         }
     }
+}
+
+/// A batcher whose items fail alone if their batch fails.
+fn batcher<Item, Outcome, Done>(
+    work: impl Fn(Vec<Item>) -> Done + Clone + Send + Sync + 'static,
+) -> Batcher<Item, Option<Outcome>>
+where
+    Item: Clone + Send + 'static,
+    Outcome: Send + 'static,
+    Done: Future<Output = shared::store::Result<Vec<Option<Outcome>>>> + Send + 'static,
+{
+    Batcher::new(POLICY, move |items| all_or_each(items, work.clone()))
 }
 
 /// The outcome of each item, in the order of the items; `None` for an item without one.

@@ -123,21 +123,17 @@ impl Sent<'_> {
         let rung = rung.min(Rung::at_least(job.deadline.since(now)));
         let due_at = due_at(now, rung);
         let what = self.scrub().reason(&trouble.what);
-        let reason = format!(
-            "channel {}: {what}; again in {} s",
-            channel.name,
-            rung.seconds()
-        );
+        let (name, seconds) = (&channel.name, rung.seconds());
+        let reason = format!("channel {name}: {what}; again in {seconds} s");
+        let store = &context.store;
         let again = context
             .persist("put a submit off", || {
-                context
-                    .store
-                    .retry_submit(*at, counted, &reason, due_at, now)
+                store.retry_submit(*at, counted, &reason, due_at, now)
             })
             .await?;
         if let Some(again) = again {
             tracing::info!(task = %job.task_id, turn = again.turn.0, channel = %channel.name, what,
-                attempts, seconds = rung.seconds(), "a submit did not arrive; it is tried again");
+                attempts, seconds, "a submit did not arrive; it is tried again");
         }
         Ok(again.map(|at| FollowUp::Submit {
             at,
@@ -192,13 +188,7 @@ pub(super) async fn fail(
             data: None,
         },
     };
-    settle(
-        context,
-        "end a task",
-        Vec::new(),
-        vec![ending],
-        context.now(),
-    )
-    .await?;
+    let now = context.now();
+    settle(context, "end a task", Vec::new(), vec![ending], now).await?;
     Ok(None)
 }

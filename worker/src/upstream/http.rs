@@ -52,9 +52,10 @@ pub enum Reply {
 /// The HTTP clients that all drivers share.
 #[derive(Clone)]
 pub struct Http {
-    submits: reqwest::Client,
-    fetches: reqwest::Client,
-    clock: SharedClock,
+    /// For submits.
+    pub submits: Client,
+    /// For fetches.
+    pub fetches: Client,
 }
 
 impl Http {
@@ -70,42 +71,20 @@ impl Http {
         let submits = builder().pool_max_idle_per_host(0);
         let fetches = builder().pool_idle_timeout(Duration::from_mins(1));
         Ok(Self {
-            submits: build(submits, submit_timeout)?,
-            fetches: build(fetches, fetch_timeout)?,
-            clock,
+            submits: Client(build(submits, submit_timeout)?, clock.clone()),
+            fetches: Client(build(fetches, fetch_timeout)?, clock),
         })
     }
+}
 
-    /// Posts a submit, JSON, to the channel, and reads at most `largest` bytes of the answer.
-    pub async fn submit(
-        &self,
-        channel: &Channel,
-        path: &str,
-        body: String,
-        largest: usize,
-    ) -> Reply {
-        self.post(&self.submits, channel, path, body, largest).await
-    }
+/// An HTTP client, and the clock by which `Retry-After` dates are read.
+#[derive(Clone)]
+pub struct Client(reqwest::Client, SharedClock);
 
-    /// Posts a fetch, JSON, to the channel, and reads at most `largest` bytes of the answer.
-    pub async fn fetch(
-        &self,
-        channel: &Channel,
-        path: &str,
-        body: String,
-        largest: usize,
-    ) -> Reply {
-        self.post(&self.fetches, channel, path, body, largest).await
-    }
-
-    async fn post(
-        &self,
-        client: &reqwest::Client,
-        channel: &Channel,
-        path: &str,
-        body: String,
-        largest: usize,
-    ) -> Reply {
+impl Client {
+    /// Posts JSON to the channel, and reads at most `largest` bytes of the answer.
+    pub async fn post(&self, channel: &Channel, path: &str, body: String, largest: usize) -> Reply {
+        let Self(client, clock) = self;
         let sent = client
             .post(format!("{}{path}", channel.base_url))
             .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
@@ -121,11 +100,10 @@ impl Http {
             Err(error) => return Reply::NoAnswer(causes(&error)),
         };
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| retry_after(value, self.clock.now()));
+            .and_then(|value| self::retry_after(value, clock.now()));
         let body = read(response, largest).await;
         Reply::Answer {
             status,

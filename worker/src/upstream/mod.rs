@@ -21,6 +21,7 @@ use shared::task::cool_down::CoolDown;
 use shared::task::step::Observation;
 use shared::task::{Action, Platform};
 
+use crate::context::Settings;
 use http::Http;
 
 /// The driver of each platform. Another platform is one line here.
@@ -107,13 +108,13 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// All drivers, with these bounds on a whole call.
-    pub fn new(
-        submit_timeout: Duration,
-        fetch_timeout: Duration,
-        clock: SharedClock,
-    ) -> Result<Self, reqwest::Error> {
-        let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
+    /// All drivers. `Err`: no HTTP client could be made.
+    pub fn new(settings: &Settings, clock: SharedClock) -> Result<Self, reqwest::Error> {
+        let http = Http::new(
+            settings.submit_timeout,
+            settings.fetch_timeout,
+            clock.clone(),
+        )?;
         let drivers = drivers(http)
             .into_iter()
             .map(|driver| (driver.platform(), driver));

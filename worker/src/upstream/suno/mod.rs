@@ -47,17 +47,15 @@ impl Upstream for Suno {
             other => return SubmitOutcome::Refused(format!("suno makes no {other}")),
         };
         let request = request.to_owned();
-        let submit = self
-            .http
-            .submit(channel, path, request, LARGEST_SUBMIT_ANSWER);
+        let client = &self.http.submits;
+        let submit = client.post(channel, path, request, LARGEST_SUBMIT_ANSWER);
         outcome::of_submit(submit.await)
     }
 
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
         let request = json!({ "ids": upstream_ids }).to_string();
-        let fetch = self
-            .http
-            .fetch(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
+        let client = &self.http.fetches;
+        let fetch = client.post(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
         outcome::of_fetch(fetch.await, upstream_ids)
     }
 
