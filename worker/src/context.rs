@@ -61,8 +61,8 @@ pub struct Context {
 /// database is slow.
 pub const LEASE_SLACK: Duration = Duration::from_secs(15);
 
-/// An upstream that asks for a shorter rest than this gets ours.
-const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// A shorter `Retry-After` than this is ignored: our own cool-down applies.
+const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The first pause between two tries of a database call.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest of these pauses: a worker writes an outcome at most this long, give or take a third,
@@ -152,7 +152,9 @@ impl Context {
         metrics::counter!("task_center_cool_downs_total",
             "channel" => channel.name.clone(), "kind" => kind)
         .increment(1);
-        let asked = trouble.retry_after.filter(|asked| *asked >= SHORTEST_REST);
+        let asked = trouble
+            .retry_after
+            .filter(|asked| *asked >= SHORTEST_RETRY_AFTER);
         let until = self
             .ask_store("cool a channel down", || {
                 self.store.cool_down(channel.id, trouble.kind, asked, now)

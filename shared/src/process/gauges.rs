@@ -1,4 +1,4 @@
-//! The gauges of `GET /metrics` in every program: unfinished tasks, queue lengths, resting
+//! The gauges of `GET /metrics` in every program: unfinished tasks, queue lengths, cool-downs of
 //! channels, whether database and broker answer.
 //!
 //! They are read in the background and not by the scrape, so that `/metrics` answers at once even

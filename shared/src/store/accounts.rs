@@ -1,9 +1,6 @@
 //! Users, access tokens, API keys, grants.
 
-#![allow(
-    missing_docs,
-    reason = "a field without a comment is what its name says"
-)]
+#![allow(missing_docs, reason = "names explain the rest")]
 
 use serde::Serialize;
 

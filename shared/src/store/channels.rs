@@ -1,9 +1,6 @@
 //! Channels, their cool-downs, and prices.
 
-#![allow(
-    missing_docs,
-    reason = "a field without a comment is what its name says"
-)]
+#![allow(missing_docs, reason = "names explain the rest")]
 
 use std::time::Duration;
 

@@ -7,10 +7,7 @@
 //!
 //! [`decide`]: super::admission::decide
 
-#![allow(
-    missing_docs,
-    reason = "a field without a comment is what its name says"
-)]
+#![allow(missing_docs, reason = "names explain the rest")]
 
 use std::time::Duration;
 

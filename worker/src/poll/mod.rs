@@ -29,11 +29,11 @@ use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
 use crate::upstream::Driver;
 use fetch::{Answer, fetch};
 
-/// How long a fetch may run before its tasks are held: well below the grace of the sweep.
-const HOLD_AFTER: Duration = Duration::from_secs(5);
-/// How long after its last rest a fetch alone shows that a channel is well again.
+/// How long a fetch may run before the leases of its tasks are renewed: well below the grace of the sweep.
+const RENEW_AFTER: Duration = Duration::from_secs(5);
+/// How long after its last cool-down a fetch alone shows that a channel is well again.
 const WELL_AFTER: Duration = Duration::from_mins(1);
-/// The rest of tasks whose platform this worker has no driver for: another worker may take them then.
+/// The wait of tasks whose platform this worker has no driver for: another worker may take them then.
 const NO_DRIVER: Duration = Duration::from_secs(30);
 /// The most polls in a row without an answer that a task gets at its deadline, so that one 429, or an
 /// upstream that restarts, does not decide.
@@ -74,20 +74,20 @@ pub async fn poll(
     }
     let driver = context.upstreams.driver(channel.platform);
     let cooling = channel.cool_until > read_at;
-    // At its deadline a task gets its last poll, even if the channel rests.
-    let (asked, resting): (Vec<PollJob>, Vec<PollJob>) = jobs
+    // At its deadline a task gets its last poll, even if the channel cools down.
+    let (asked, cooling_jobs): (Vec<PollJob>, Vec<PollJob>) = jobs
         .into_iter()
         .partition(|job| driver.is_some() && (!cooling || job.deadline <= read_at));
     let answer = match driver {
-        Some(driver) => fetch_and_hold(context, driver, channel, &asked).await,
+        Some(driver) => fetch_with_leases(context, driver, channel, &asked).await,
         None => Answer::default(),
     };
-    // A fetch does not show how a submit would do, so it ends a row of rests only long after.
+    // A fetch does not show how a submit would do, so it ends a row of cool-downs only long after.
     let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
     if answer.trouble.is_none() && !asked.is_empty() && long_well {
         context.warm_up(channel).await;
     }
-    let rest_until = match (&answer.trouble, driver) {
+    let cool_until = match (&answer.trouble, driver) {
         (Some(trouble), _) => context.cool_down(channel, trouble).await,
         (None, Some(_)) => channel.cool_until,
         (None, None) => {
@@ -103,19 +103,20 @@ pub async fn poll(
         context,
         channel,
         now: context.now(),
-        rest_until,
+        cool_until,
         chance: context.random.unit(),
     };
-    let outcomes = asked
-        .iter()
-        .map(|job| batch.outcome(&answer, job))
-        .chain(resting.iter().map(|job| batch.rest(job, 0)));
+    let outcomes = asked.iter().map(|job| batch.outcome(&answer, job)).chain(
+        cooling_jobs
+            .iter()
+            .map(|job| batch.wait_for_channel(job, 0)),
+    );
     batch.settle(outcomes.collect()).await
 }
 
-/// Fetches. Most answers come in a moment, and nothing is written before. While an answer is late, its
-/// tasks are held, so that the sweep leaves them alone for as long as the fetch may take.
-async fn fetch_and_hold(
+/// Fetches. If the answer takes longer than [`RENEW_AFTER`], renews the leases of the tasks, so that the
+/// sweep leaves them alone for as long as the fetch may take.
+async fn fetch_with_leases(
     context: &Context,
     driver: Driver<'_>,
     channel: &Channel,
@@ -126,17 +127,17 @@ async fn fetch_and_hold(
     tokio::pin!(fetching);
     tokio::select! {
         answer = &mut fetching => return answer,
-        () = tokio::time::sleep(HOLD_AFTER) => {}
+        () = tokio::time::sleep(RENEW_AFTER) => {}
     }
-    let hold = async {
+    let renew = async {
         let tasks: Vec<AtTurn> = jobs.iter().map(|job| job.at).collect();
         let longest = context.settings.fetch_timeout * 2 + LEASE_SLACK;
         let until = context.now().after(longest);
         if let Err(error) = context.store.renew_poll_leases(&tasks, until).await {
-            tracing::warn!(%error, "tasks could not be held; they may be polled twice");
+            tracing::warn!(%error, "leases could not be renewed; the tasks may be polled twice");
         }
     };
-    tokio::join!(fetching, hold).0
+    tokio::join!(fetching, renew).0
 }
 
 /// Records how late these polls are, but not of tasks that the sweep found: the sweep measured those.
@@ -167,7 +168,7 @@ struct Batch<'a> {
     context: &'a Context,
     channel: &'a Channel,
     now: Millis,
-    rest_until: Millis,
+    cool_until: Millis,
     /// One draw for the whole batch, so that its tasks stay together.
     chance: f64,
 }
@@ -192,7 +193,7 @@ impl Batch<'_> {
                 "the upstream did not answer before the task's deadline",
             );
         }
-        self.rest(job, u32::from(at_deadline))
+        self.wait_for_channel(job, u32::from(at_deadline))
     }
 
     /// The outcome for a task that the upstream said something about.
@@ -255,10 +256,10 @@ impl Batch<'_> {
 
     /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last
     /// tries are.
-    fn rest(&self, job: &PollJob, missed: u32) -> Outcome {
+    fn wait_for_channel(&self, job: &PollJob, missed: u32) -> Outcome {
         let left = job.deadline.since(self.now);
-        let rest = self.rest_until.since(self.now).max(Duration::from_secs(1));
-        let rung = Rung::at_least(rest).min(Rung::at_least(left));
+        let wait = self.cool_until.since(self.now).max(Duration::from_secs(1));
+        let rung = Rung::at_least(wait).min(Rung::at_least(left));
         self.waits_for(job, rung, job.polls, job.missing + missed, None)
     }
 

@@ -10,10 +10,7 @@
 //! Blocks do not tell the unfinished statuses (`QUEUED`, `IN_PROGRESS`, …) apart, as these change too often.
 //! A listing of one of them counts rows, in the few newest blocks.
 
-#![allow(
-    missing_docs,
-    reason = "a field without a comment is what its name says"
-)]
+#![allow(missing_docs, reason = "names explain the rest")]
 
 /// A listing looks among so many of the newest tasks before it reads any block: most pages are there.
 const NEWEST: i64 = 512;
@@ -97,11 +94,10 @@ impl Filter {
         })
     }
 
-    /// The level of `task_counts` whose rows add up to all tasks that the filter lets through; `None`: no
-    /// level does.
+    /// The level of `task_counts` whose rows add up to the number of matching tasks; `None`: no level does.
     fn adds_up_at(&self) -> Option<i64> {
         let whenever = self.start_timestamp.is_none() && self.end_timestamp.is_none();
-        match (self.is_told_by_blocks(), self.user_id) {
+        match (self.is_counted_in_blocks(), self.user_id) {
             _ if !whenever => None,
             (true, _) => Some(self.scope().coarsest().number()),
             (false, None) => Some(EVERYWHERE),
@@ -109,8 +105,8 @@ impl Filter {
         }
     }
 
-    /// Whether blocks tell the tasks that the filter lets through from others, but for their submit times.
-    fn is_told_by_blocks(&self) -> bool {
+    /// Whether the counts of blocks tell how many tasks match, apart from the filter's times.
+    fn is_counted_in_blocks(&self) -> bool {
         self.status.is_none_or(Status::is_terminal)
     }
 }

@@ -14,9 +14,9 @@ pub(super) struct Snapshot<'a> {
     pub(super) filter: &'a Filter,
 }
 
-/// The condition that the filter, but for its times and its user, lets `row` through, whichever rows have
-/// a channel, a status and so on. Its values are $1 to $4.
-fn lets_through(row: &str) -> String {
+/// The condition that `row` has the filter's channel, platform, action and status: $1 to $4. NULL matches
+/// every row.
+fn matches(row: &str) -> String {
     format!(
         "($1 IS NULL OR {row}.channel_id = $1)
          AND ($2 IS NULL OR {row}.platform = $2)
@@ -25,12 +25,12 @@ fn lets_through(row: &str) -> String {
     )
 }
 
-/// The same for a task `t`, with the times: $5 and $6.
-fn lets_task_through() -> String {
+/// The same for a task `t`, with the filter's times: $5 and $6.
+fn task_matches() -> String {
     format!(
         "{} AND ($5 IS NULL OR t.submit_time >= $5)
             AND ($6 IS NULL OR t.submit_time <= $6)",
-        lets_through("t")
+        matches("t")
     )
 }
 
@@ -46,14 +46,14 @@ const CHANGED: &str = "(
     WHERE new_status IS NOT NULL
 )";
 
-/// The statement that finds the task that the filter names, if the filter lets it through.
+/// The statement that finds the task that the filter names, if the task matches the filter.
 pub(super) fn one(filter: &Filter) -> Statement {
     let text = format!(
         "SELECT {TASK_COLUMNS}
          FROM tasks t
          JOIN users u ON u.id = t.user_id
          WHERE t.task_id = $8 AND ($7 IS NULL OR t.user_id = $7) AND {}",
-        lets_task_through()
+        task_matches()
     );
     of_user(filter, text, status(filter)).bind(filter.task_id.as_deref()) // $8 task_id
 }
@@ -155,9 +155,9 @@ impl Snapshot<'_> {
                  JOIN users u ON u.id = t.user_id
              ) AS found ON TRUE
              ORDER BY found.id DESC",
-            lets_through("c"),
-            lets_through("t"),
-            lets_task_through()
+            matches("c"),
+            matches("t"),
+            task_matches()
         );
         let select = of_user(self.filter, text, status(self.filter))
             .bind(self.filter.scope().number()) // $8 scope
@@ -213,7 +213,7 @@ impl Source for Snapshot<'_> {
                AND ($5 IS NULL OR c.last_submit >= $5)
                AND ($6 IS NULL OR c.first_submit <= $6)
              GROUP BY c.block",
-            lets_through("c")
+            matches("c")
         );
         let mut select = with_times(self.filter, text, self.filter.state())
             .bind(self.filter.scope().number()) // $7 scope
@@ -241,14 +241,14 @@ impl Source for Snapshot<'_> {
                                ELSE 'UNFINISHED' END AS status, tasks FROM {CHANGED} AS changed) AS t
              WHERE t.id IS NOT NULL AND {of_scope} AND {}
              GROUP BY 1",
-            lets_task_through()
+            task_matches()
         );
         let select = of_user(self.filter, text, self.filter.state());
         self.tx.all(select).await?.iter().map(block).collect()
     }
 
     async fn everywhere(&mut self) -> Result<Option<Everywhere>> {
-        if self.filter.is_told_by_blocks() || self.filter.user_id.is_some() {
+        if self.filter.is_counted_in_blocks() || self.filter.user_id.is_some() {
             return Ok(None);
         }
         let text = format!(
@@ -263,7 +263,7 @@ impl Source for Snapshot<'_> {
                    FROM {CHANGED} AS t
                    WHERE t.status NOT IN ('SUCCESS', 'FAILURE')) AS t
              WHERE {}",
-            lets_through("t")
+            matches("t")
         );
         let select = without_times(self.filter, text, None).bind(status(self.filter)); // $5 status
         let found = self.tx.one(select).await?;
@@ -280,7 +280,7 @@ impl Source for Snapshot<'_> {
              WHERE {}
              GROUP BY fine.value",
             self.tasks_of_blocks(),
-            lets_task_through()
+            task_matches()
         );
         let select = of_user(self.filter, text, status(self.filter)).bind(fine); // $8 blocks
         self.tx.all(select).await?.iter().map(block).collect()
@@ -301,7 +301,7 @@ impl Source for Snapshot<'_> {
              JOIN users u ON u.id = t.user_id
              ORDER BY t.id DESC",
             self.tasks_of_blocks(),
-            lets_task_through()
+            task_matches()
         );
         let select = of_user(self.filter, text, status(self.filter))
             .bind(fine) // $8 blocks

@@ -84,7 +84,7 @@ pub async fn page(
     }
     let level = filter.scope().coarsest();
     let mut walk = Walk {
-        told_by_blocks: filter.is_told_by_blocks(),
+        counted_in_blocks: filter.is_counted_in_blocks(),
         changes: source.changes().await?.into_iter().collect(),
         nodes: Vec::new(),
         source,
@@ -117,7 +117,7 @@ fn nothing(total: i64) -> Page {
 
 struct Walk<'a, S> {
     source: &'a mut S,
-    told_by_blocks: bool,
+    counted_in_blocks: bool,
     /// By how much fine blocks changed since the last fold.
     changes: BTreeMap<i64, i64>,
     /// Newest first; they do not overlap.
@@ -221,7 +221,7 @@ impl<S: Source> Walk<'_, S> {
             level,
             block,
             tasks: 0,
-            is_exact: self.told_by_blocks,
+            is_exact: self.counted_in_blocks,
         };
         for counted in counted {
             let node = found

@@ -1,10 +1,7 @@
 //! What workers read from the Store about unfinished tasks, and what they write. `at` is a task at its turn;
 //! `due_at` is when its next step is due.
 
-#![allow(
-    missing_docs,
-    reason = "a field without a comment is what its name says"
-)]
+#![allow(missing_docs, reason = "names explain the rest")]
 
 use crate::clock::Millis;
 use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Status, TaskId};

@@ -33,7 +33,7 @@ impl Memory<'_> {
     }
 
     fn counted(&self, task: &Task) -> bool {
-        task.wanted || !self.filter.is_told_by_blocks()
+        task.wanted || !self.filter.is_counted_in_blocks()
     }
 }
 
@@ -84,7 +84,7 @@ impl Source for Memory<'_> {
         let wanted = self.tasks.iter().filter(|task| task.wanted).count();
         let count = |tasks| i64::try_from(tasks).unwrap_or_default();
         Ok(
-            (!users && !self.filter.is_told_by_blocks()).then(|| Everywhere {
+            (!users && !self.filter.is_counted_in_blocks()).then(|| Everywhere {
                 in_status: count(wanted),
                 unfinished: count(self.tasks.len()),
             }),
