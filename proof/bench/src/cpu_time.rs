@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use harness::cluster::Cluster;
 use harness::proc::Usage;
 
-use crate::cluster::Cluster;
 use crate::report::Cell;
 
 /// The processes of each part, by id. The servers are known.
@@ -56,8 +56,8 @@ impl CpuTime {
             of(&processes.workers),
             of(&processes.upstreams),
         );
-        let postgres = family(cluster.servers.postgres.lock().await.pid());
-        let rabbitmq = family(cluster.servers.rabbitmq.lock().await.pid());
+        let postgres = family(cluster.servers().postgres.lock().await.pid());
+        let rabbitmq = family(cluster.servers().rabbitmq.lock().await.pid());
         let all = family(Some(std::process::id()));
         Self {
             api,

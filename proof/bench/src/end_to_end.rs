@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use harness::cluster::Cluster;
 use harness::process::Process;
+use harness::programs::Program;
 use harness::servers::Servers;
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::sleep;
 
-use crate::cluster::Cluster;
+use crate::cluster::{QUOTA, audit, cluster};
 use crate::cpu_time::{CpuTime, Processes};
 use crate::figure::Build;
 
@@ -62,25 +64,27 @@ const COUNTERS_AGE: Duration = Duration::from_secs(6);
 
 /// Submits the tasks in a new database and waits for all of them to end.
 pub async fn run(servers: &Arc<Servers>, build: &Build, layout: Layout) -> TaskCost {
-    let cluster = Cluster::on(servers, build, ENV).await;
     let with = ["--song-time", layout.song];
-    let upstream = cluster.channel("upstream", &with).await.upstream;
+    let cluster = cluster(servers, build, ENV, &[("upstream", &with)]).await;
+    let upstream = cluster.upstream();
     let (mut apis, mut workers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
     for nth in 0..layout.apis {
-        let (api, url) = cluster.api(&format!("api-{nth}")).await;
+        let (api, url) = cluster.process(Program::Api, &format!("api-{nth}")).await;
         apis.push(api);
-        clients.push(cluster.user(&format!("client-{nth}"), "user", &url).await);
+        let client = cluster.user(&format!("client-{nth}"), QUOTA).await;
+        clients.push(client.at(&url));
     }
     for nth in 0..layout.workers {
-        workers.push(cluster.worker(&format!("worker-{nth}")).await);
+        let name = format!("worker-{nth}");
+        workers.push(cluster.process(Program::Worker, &name).await.0);
     }
     let processes = Processes {
         apis: apis.iter().map(Process::pid).collect(),
         workers: workers.iter().map(Process::pid).collect(),
         upstreams: vec![upstream.pid()],
     };
-    cluster.database.execute("CHECKPOINT").await;
-    let mut connection = cluster.database.connect().await;
+    cluster.execute("CHECKPOINT").await;
+    let mut connection = cluster.connect().await;
     let messages = published(&cluster).await;
     let wal = Wal::so_far(&mut connection).await;
     let cpu = CpuTime::so_far(&cluster, &processes).await;
@@ -113,7 +117,7 @@ pub async fn run(servers: &Arc<Servers>, build: &Build, layout: Layout) -> TaskC
         wal_flushes: wal(|wal| wal.flushes),
         cpu,
     };
-    cluster.audit().await;
+    audit(&cluster).await;
     cost
 }
 
@@ -132,7 +136,7 @@ async fn wait_for_all(connection: &mut PgConnection) {
 
 /// How many messages our exchanges have received.
 async fn published(cluster: &Cluster) -> f64 {
-    let exchanges = cluster.rabbitmq.exchanges().await;
+    let exchanges = cluster.rabbitmq().exchanges().await;
     let count = |exchange: &Value| {
         let count = &exchange["message_stats"]["publish_in"];
         count.as_f64().unwrap_or_default()

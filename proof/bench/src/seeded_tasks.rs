@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::client::{Client, SONG};
+use harness::cluster::{Channel, Cluster};
 use serde_json::json;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
@@ -12,8 +13,6 @@ use shared::random::Random;
 use shared::secret::Secret;
 use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use tokio::time::{Instant, sleep, sleep_until};
-
-use crate::cluster::{Channel, Cluster};
 
 /// Series `n` takes the ids from `n` times this on. The ids of submitted tasks count from 1.
 const IDS_A_SERIES: i64 = 1_000_000;
@@ -50,7 +49,7 @@ impl SeededTasks {
             count,
             made_at: channel.upstream.make(order).await,
         };
-        cluster.database.execute(&tasks.sql(owner)).await;
+        cluster.execute(&tasks.sql(owner)).await;
         tasks
     }
 
@@ -117,7 +116,7 @@ impl SeededTasks {
         )
         .bind(self.first_row())
         .bind(self.end_row())
-        .fetch_all(&mut cluster.database.connect().await)
+        .fetch_all(&mut cluster.connect().await)
         .await
         .expect("PostgreSQL answers");
         let at = |(row, turn)| AtTurn {
@@ -170,7 +169,7 @@ impl SeededTasks {
             self.first_row(),
             self.end_row()
         );
-        let mut connection = cluster.database.connect().await;
+        let mut connection = cluster.connect().await;
         let started = Instant::now();
         loop {
             let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
@@ -201,9 +200,10 @@ fn next_count(waited: Duration, left: i64, of: u32) -> Duration {
 
 /// Connects to the cluster's queues as our programs do.
 pub async fn broker(cluster: &Cluster) -> RabbitMq {
+    let urls = cluster.servers().urls().await;
     let options = RabbitMqOptions {
-        url: Secret::new(cluster.amqp_url.as_str()),
-        prefix: cluster.database.name().to_owned(),
+        url: Secret::new(urls.amqp.as_str()),
+        prefix: cluster.prefix().to_owned(),
         program: "bench",
         random: Arc::new(Random::from_system()),
     };

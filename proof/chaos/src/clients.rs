@@ -1,6 +1,5 @@
 //! Clients that repeat a submit until its outcome is certain, and log every answer.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -87,10 +86,7 @@ impl PatientClient {
     /// A new user that [`Self::submit_until_certain`] sends to every API in turn.
     pub async fn at_every_api(cluster: &Cluster, name: &str) -> Self {
         let mut client = Self::new(cluster, name).await;
-        let at = |url: &str| Client {
-            base: Arc::new(Mutex::new(url.to_owned())),
-            ..client.client.clone()
-        };
+        let at = |url: &str| client.client.at(url);
         client.at_apis = cluster.apis.iter().map(|api| at(&api.url)).collect();
         client
     }

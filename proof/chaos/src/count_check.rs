@@ -1,42 +1,80 @@
 //! Checks the counts that listings are made from against the tasks, one by one.
 
-use std::collections::{BTreeMap, HashSet};
-use std::ops::RangeInclusive;
-
 use crate::ledger_check::Database;
 
-/// Channel (0 without one), platform, action, status.
-type Kind = (i64, String, String, String);
-/// Scope, level and block of a count, and the kind of its tasks.
-type Counted = (i64, i64, i64, Kind);
+/// Where tasks are counted: each task; the folded counts; and each change since, before and after.
+///
+/// Scope 0 holds everybody's tasks in blocks of three sizes by their id, a user's scope in blocks of the
+/// two smaller sizes by their number. There all unfinished statuses are one. Level 3 of scope 0 counts
+/// unfinished tasks by their exact status, in one block. A change between two unfinished statuses names
+/// no task, and concerns level 3 only.
+const PLACES: &str = "
+    WITH sizes (level, size) AS (VALUES (0, 256), (1, 8192), (2, 262144)),
+    facts AS (
+        SELECT id, user_id, user_seq, coalesce(channel_id, 0) AS channel, platform, action, status,
+               submit_time, 1 AS there, 0 AS counted
+        FROM tasks
+        UNION ALL
+        SELECT task, user_id, user_seq, old_channel, platform, action, old_status, NULL, 0, -tasks
+        FROM task_changes WHERE old_channel IS NOT NULL
+        UNION ALL
+        SELECT task, user_id, user_seq, new_channel, platform, action, new_status, NULL, 0, tasks
+        FROM task_changes WHERE new_channel IS NOT NULL
+    ),
+    states AS (
+        SELECT facts.*,
+               CASE WHEN status IN ('SUCCESS', 'FAILURE') THEN status ELSE 'UNFINISHED' END AS state
+        FROM facts
+    ),
+    places AS (
+        SELECT 0 AS scope, level, id / size AS block, channel, platform, action, state, id,
+               submit_time, there, counted
+        FROM states, sizes WHERE id IS NOT NULL
+        UNION ALL
+        SELECT user_id, level, user_seq / size, channel, platform, action, state, id,
+               submit_time, there, counted
+        FROM states, sizes WHERE id IS NOT NULL AND level < 2
+        UNION ALL
+        SELECT 0, 3, 0, channel, platform, action, status, id, NULL, there, counted
+        FROM states WHERE state = 'UNFINISHED'
+        UNION ALL
+        SELECT scope, level, block, channel_id, platform, action, status, NULL, NULL, 0, tasks
+        FROM task_counts
+    )";
 
-/// Tasks in a block of each level of scope 0. A user's scope has the first two levels.
-const BLOCKS: [i64; 3] = [256, 8_192, 262_144];
-/// The level that counts unfinished tasks by their exact status, in one block.
-const STATUSES: i64 = 3;
+/// A count that is not the number of its tasks.
+const WRONG_COUNTS: &str = "
+    SELECT 'scope ' || scope || ', level ' || level || ', block ' || block || ', channel ' || channel
+           || ', ' || platform || ', ' || action || ', ' || state || ': there are ' || sum(there)
+           || ' tasks, ' || sum(counted) || ' are counted'
+    FROM places
+    GROUP BY scope, level, block, channel, platform, action, state
+    HAVING sum(there) <> sum(counted)";
 
-/// A row of `task_changes`: task, user, number, platform, action, channel and status before and after,
-/// how many tasks.
-type Change = (
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    String,
-    String,
-    Option<i64>,
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    i64,
-);
+/// A task that was not submitted between the times that the counts of its blocks name. A task with a
+/// change is not in those counts yet.
+const WRONG_TIMES: &str = "
+    SELECT 'task ' || p.id || ' is not of ' || c.first_submit || ' to ' || c.last_submit
+           || ', as scope ' || p.scope || ', level ' || p.level || ', block ' || p.block || ' says'
+    FROM places p
+    JOIN task_counts c ON (c.scope, c.level, c.block, c.channel_id, c.platform, c.action, c.status)
+                        = (p.scope, p.level, p.block, p.channel, p.platform, p.action, p.state)
+    WHERE p.submit_time NOT BETWEEN c.first_submit AND c.last_submit
+      AND p.id NOT IN (SELECT task FROM task_changes WHERE task IS NOT NULL)";
 
-struct Task {
-    id: i64,
-    user: i64,
-    seq: i64,
-    kind: Kind,
-    submitted: i64,
-}
+/// A user's tasks are numbered from 1 without gaps.
+const WRONG_NUMBERS: &str = "
+    SELECT 'task ' || id || ' is number ' || nth || ' of its user, and has number ' || user_seq
+    FROM (SELECT id, user_seq, row_number() OVER (PARTITION BY user_id ORDER BY id) AS nth
+          FROM tasks) AS numbered
+    WHERE user_seq <> nth";
+
+/// A user's total is the number of the user's tasks.
+const WRONG_TOTALS: &str = "
+    SELECT 'user ' || id || ' has ' || there || ' tasks, ' || counted || ' are counted'
+    FROM (SELECT u.id, u.tasks AS counted, count(t.id) AS there
+          FROM users u LEFT JOIN tasks t ON t.user_id = u.id GROUP BY u.id) AS of_user
+    WHERE counted <> there";
 
 /// The counts that are wrong.
 pub async fn violations(database: &mut Database) -> Vec<String> {
@@ -47,148 +85,11 @@ pub async fn violations(database: &mut Database) -> Vec<String> {
             Database::Sqlite(_) => "BEGIN",
         })
         .await;
-    let mut found = Vec::new();
-    let tasks = tasks(database, &mut found).await;
-    let counted = counted(database, &tasks, &mut found).await;
+    let mut found = database.texts(WRONG_NUMBERS).await;
+    found.extend(database.texts(WRONG_TOTALS).await);
+    for wrong in [WRONG_COUNTS, WRONG_TIMES] {
+        found.extend(database.texts(&format!("{PLACES} {wrong}")).await);
+    }
     database.execute("COMMIT").await;
-    let mut expected = BTreeMap::new();
-    for task in &tasks {
-        for counted in task.counted() {
-            *expected.entry(counted).or_default() += 1;
-        }
-    }
-    let count = |counts: &BTreeMap<Counted, i64>, of| counts.get(of).copied().unwrap_or_default();
-    for of in expected.keys().chain(counted.keys()) {
-        let (there, said) = (count(&expected, of), count(&counted, of));
-        if there != said {
-            found.push(format!(
-                "{of:?}: there are {there} tasks, {said} are counted"
-            ));
-        }
-    }
-    found.dedup();
     found
-}
-
-/// Reads the tasks. Each user's tasks are numbered from 1 without gaps, and the user's total is right.
-async fn tasks(database: &mut Database, found: &mut Vec<String>) -> Vec<Task> {
-    let rows = database
-        .rows(
-            "SELECT id, user_id, user_seq, coalesce(channel_id, 0), platform, action, status,
-                    submit_time FROM tasks ORDER BY id",
-        )
-        .await;
-    let task = |row: (i64, i64, i64, i64, String, String, String, i64)| {
-        let (id, user, seq, channel, platform, action, status, submitted) = row;
-        let kind = (channel, platform, action, status);
-        Task {
-            id,
-            user,
-            seq,
-            kind,
-            submitted,
-        }
-    };
-    let tasks: Vec<Task> = rows.into_iter().map(task).collect();
-    let mut totals = BTreeMap::<i64, i64>::new();
-    for task in &tasks {
-        let total = totals.entry(task.user).or_default();
-        *total += 1;
-        if task.seq != *total {
-            found.push(format!(
-                "task {} is number {total} of its user, and has number {}",
-                task.id, task.seq
-            ));
-        }
-    }
-    let users: Vec<(i64, i64)> = database.rows("SELECT id, tasks FROM users").await;
-    for (user, said) in users {
-        let there = totals.get(&user).copied().unwrap_or_default();
-        if there != said {
-            found.push(format!("user {user} has {there} tasks, {said} are counted"));
-        }
-    }
-    tasks
-}
-
-/// The folded counts plus the changes since. The tasks of a block were submitted between the times
-/// that the block's count names.
-async fn counted(
-    database: &mut Database,
-    tasks: &[Task],
-    found: &mut Vec<String>,
-) -> BTreeMap<Counted, i64> {
-    let (mut counts, mut times) = (BTreeMap::new(), BTreeMap::<_, RangeInclusive<i64>>::new());
-    let rows = database
-        .rows(
-            "SELECT scope, CAST(level AS BIGINT), block, channel_id, platform, action, status, tasks,
-                    first_submit, last_submit FROM task_counts",
-        )
-        .await;
-    for row in rows {
-        let (scope, level, block, channel, platform, action, status, count, first, last) = row;
-        let of: Counted = (scope, level, block, (channel, platform, action, status));
-        times.insert(of.clone(), first..=last);
-        counts.insert(of, count);
-    }
-    let changes: Vec<Change> = database
-        .rows(
-            "SELECT task, user_id, user_seq, platform, action, old_channel, old_status, new_channel,
-                    new_status, tasks FROM task_changes",
-        )
-        .await;
-    let mut unfolded = HashSet::new();
-    for (task, user, seq, platform, action, old, old_status, new, new_status, count) in changes {
-        let of_user = || user.zip(seq).expect("a change of a task names its user");
-        let task = task.map(|task| (task, of_user().0, of_user().1));
-        unfolded.extend(task.map(|(task, ..)| task));
-        for (channel, status, sign) in [(old, old_status, -1), (new, new_status, 1)] {
-            let Some(channel) = channel else { continue };
-            let status = status.unwrap_or_default();
-            let kind = (channel, platform.clone(), action.clone(), status);
-            for of in counted_in(task, &kind) {
-                *counts.entry(of).or_default() += sign * count;
-            }
-        }
-    }
-    for task in tasks.iter().filter(|task| !unfolded.contains(&task.id)) {
-        for of in task.counted() {
-            let between = times.get(&of);
-            if of.1 < STATUSES && between.is_some_and(|times| !times.contains(&task.submitted)) {
-                found.push(format!(
-                    "{of:?} is of {between:?}, and has task {}",
-                    task.id
-                ));
-            }
-        }
-    }
-    counts
-}
-
-impl Task {
-    fn counted(&self) -> Vec<Counted> {
-        counted_in(Some((self.id, self.user, self.seq)), &self.kind)
-    }
-}
-
-/// Where a task is counted, given its id, user and number. A change between two unfinished statuses
-/// names no task, and concerns one level only.
-fn counted_in(task: Option<(i64, i64, i64)>, kind: &Kind) -> Vec<Counted> {
-    let (channel, platform, action, status) = kind.clone();
-    let ended = status == "SUCCESS" || status == "FAILURE";
-    let state = if ended { &status } else { "UNFINISHED" };
-    let by_state = (channel, platform, action, state.to_owned());
-    let mut all = Vec::new();
-    if let Some((id, user, seq)) = task {
-        let places = [(0, id, &BLOCKS[..]), (user, seq, &BLOCKS[..2])];
-        for (scope, position, blocks) in places {
-            for (level, block) in (0..).zip(blocks) {
-                all.push((scope, level, position / block, by_state.clone()));
-            }
-        }
-    }
-    if !ended {
-        all.push((0, STATUSES, 0, kind.clone()));
-    }
-    all
 }

@@ -1,12 +1,12 @@
-//! Checks balances and tasks against the ledger, row by row, and against what clients were told. It
-//! reads the tables and does not ask the product.
+//! Checks balances and tasks against the ledger, and against what clients were told. It reads the
+//! tables and does not ask the product.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
-use sqlx::FromRow;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use crate::check::Expected;
 use crate::submits::SubmitAnswer;
@@ -20,19 +20,26 @@ pub enum Database {
 
 impl Database {
     /// All rows of a query.
-    pub(crate) async fn rows<T>(&mut self, sql: &'static str) -> Vec<T>
+    pub async fn rows<T>(&mut self, sql: &str) -> Vec<T>
     where
         T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
+        let query = AssertSqlSafe(sql.to_owned());
         let rows = match self {
-            Self::Postgres(connection) => sqlx::query_as(sql).fetch_all(connection).await,
-            Self::Sqlite(connection) => sqlx::query_as(sql).fetch_all(connection).await,
+            Self::Postgres(connection) => sqlx::query_as(query).fetch_all(connection).await,
+            Self::Sqlite(connection) => sqlx::query_as(query).fetch_all(connection).await,
         };
         rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// The rows of a query with one column, which holds texts.
+    pub async fn texts(&mut self, sql: &str) -> Vec<String> {
+        let rows: Vec<(String,)> = self.rows(sql).await;
+        rows.into_iter().map(|(text,)| text).collect()
+    }
+
     /// Executes a statement that has no rows.
-    pub(crate) async fn execute(&mut self, sql: &'static str) {
+    pub async fn execute(&mut self, sql: &'static str) {
         let done = match self {
             Self::Postgres(connection) => sqlx::query(sql).execute(connection).await.map(drop),
             Self::Sqlite(connection) => sqlx::query(sql).execute(connection).await.map(drop),
@@ -41,19 +48,57 @@ impl Database {
     }
 }
 
-/// The rows that have to do with money.
-#[derive(Debug, Default)]
+/// What does not hold once all tasks have ended, a sentence a row.
+const VIOLATIONS: [&str; 6] = [
+    // A user's balance is the sum of the user's ledger, and never negative.
+    "SELECT 'user ' || name || ' has ' || quota || ' and used ' || used_quota
+            || '; the ledger says ' || balance || ' and ' || spent
+     FROM (SELECT name, quota, used_quota, coalesce(sum(amount), 0) AS balance,
+                  -coalesce(sum(amount) FILTER (WHERE kind <> 'grant'), 0) AS spent
+           FROM users LEFT JOIN ledger ON user_id = users.id GROUP BY users.id) AS of_user
+     WHERE quota <> balance OR used_quota <> spent OR quota < 0",
+    // So for an API key, which stays within its limit.
+    "SELECT 'API key ' || id || ' used ' || used_quota || ' of '
+            || coalesce(CAST(quota_limit AS TEXT), 'any') || '; the ledger says ' || spent
+     FROM (SELECT k.id, used_quota, quota_limit, -coalesce(sum(amount), 0) AS spent
+           FROM api_keys k LEFT JOIN ledger ON key_id = k.id AND kind <> 'grant'
+           GROUP BY k.id) AS of_key
+     WHERE used_quota <> spent OR used_quota > quota_limit",
+    // So for a channel, over the tasks that it accepted.
+    "SELECT 'channel ' || id || ' used ' || used_quota || '; the ledger says ' || spent
+     FROM (SELECT c.id, used_quota, -coalesce(sum(amount), 0) AS spent
+           FROM channels c
+           LEFT JOIN tasks t ON t.channel_id = c.id AND t.upstream_id IS NOT NULL
+           LEFT JOIN ledger l ON l.task_id = t.id
+           GROUP BY c.id) AS of_channel
+     WHERE used_quota <> spent",
+    // A task was charged once, refunded once if it failed, and there is nothing else.
+    "SELECT 'task ' || task_id || ' is ' || status || ' and costs ' || price
+            || '; its entries are ' || coalesce(entries, 'none')
+     FROM (SELECT t.task_id, status, t.quota AS price,
+                  string_agg(kind || ' ' || amount || ' of user ' || l.user_id || ' and API key '
+                             || coalesce(l.key_id, 0), ', ') AS entries,
+                  count(*) FILTER (WHERE kind = 'charge') AS charges,
+                  count(*) FILTER (WHERE kind <> 'charge') AS refunds,
+                  count(*) FILTER (WHERE l.user_id = t.user_id AND l.key_id = t.key_id
+                      AND amount = CASE kind WHEN 'charge' THEN -t.quota ELSE t.quota END) AS fitting
+           FROM tasks t LEFT JOIN ledger l ON l.task_id = t.id GROUP BY t.id) AS of_task
+     WHERE charges <> 1 OR refunds <> CASE status WHEN 'FAILURE' THEN 1 ELSE 0 END
+        OR fitting <> charges + refunds",
+    "SELECT 'task ' || task_id || ' stays ' || status
+     FROM tasks WHERE status NOT IN ('SUCCESS', 'FAILURE')",
+    "SELECT 'task ' || task_id || ' is still in unfinished_tasks'
+     FROM tasks JOIN unfinished_tasks USING (id)",
+];
+
+/// What the tables hold.
+#[derive(Debug)]
 pub struct Tables {
-    /// Id, name, quota, used quota.
-    users: Vec<(i64, String, i64, i64)>,
-    /// Id, limit, used quota.
-    keys: Vec<(i64, Option<i64>, i64)>,
-    /// Id, used quota.
-    channels: Vec<(i64, i64)>,
-    /// The tasks by their row's id.
-    pub tasks: HashMap<i64, Task>,
-    entries: Vec<Entry>,
-    unfinished: HashSet<i64>,
+    pub tasks: Vec<Task>,
+    pub sums: Sums,
+    /// What each user has and used, by the user's name.
+    had: HashMap<String, i64>,
+    violations: Vec<String>,
 }
 
 /// A row of `tasks`.
@@ -63,31 +108,16 @@ pub struct Task {
     /// The title; the prompt of lyrics.
     pub title: String,
     user: i64,
-    key: i64,
-    /// The channel that accepted the task.
-    accepted_by: Option<i64>,
     pub status: String,
-    price: i64,
-    fail_reason: String,
-}
-
-/// A row of `ledger`.
-#[derive(Debug)]
-struct Entry {
-    user: i64,
-    key: Option<i64>,
-    task: Option<i64>,
-    kind: String,
-    amount: i64,
 }
 
 /// Counts and sums for the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
-    users: usize,
-    keys: usize,
-    channels: usize,
-    entries: usize,
+    users: i64,
+    keys: i64,
+    channels: i64,
+    entries: i64,
     granted: i64,
     pub charged: i64,
     pub refunded: i64,
@@ -107,168 +137,85 @@ impl Sums {
             .collect();
         assert_eq!(self.tasks, expected, "{self:?}");
     }
-}
 
-impl Tables {
-    /// Reads all of them.
-    pub async fn read(from: &mut Database) -> Self {
-        let tasks = "SELECT id, task_id, user_id, key_id,
-                            CASE WHEN upstream_id IS NOT NULL THEN channel_id END,
-                            status, quota, fail_reason, request FROM tasks";
-        let entries = "SELECT user_id, key_id, task_id, kind, amount FROM ledger";
-        let unfinished = from.rows("SELECT id FROM unfinished_tasks").await;
-        let (tasks, entries) = (from.rows(tasks).await, from.rows(entries).await);
+    /// All but what is summed over tasks.
+    async fn read(from: &mut Database) -> Self {
+        let counts = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM api_keys),
+                             (SELECT count(*) FROM channels), (SELECT count(*) FROM ledger)";
+        let (users, keys, channels, entries) = from.rows(counts).await[0];
+        let sums = "SELECT kind, CAST(sum(amount) AS BIGINT) FROM ledger GROUP BY kind";
+        let sums: Vec<(String, i64)> = from.rows(sums).await;
+        let sum = |kind: &str| sums.iter().find(|sum| sum.0 == kind).map_or(0, |sum| sum.1);
         Self {
-            users: from
-                .rows("SELECT id, name, quota, used_quota FROM users")
-                .await,
-            keys: from
-                .rows("SELECT id, quota_limit, used_quota FROM api_keys")
-                .await,
-            channels: from.rows("SELECT id, used_quota FROM channels").await,
-            tasks: tasks.into_iter().map(task).collect(),
-            entries: entries.into_iter().map(entry).collect(),
-            unfinished: unfinished.into_iter().map(|(id,)| id).collect(),
-        }
-    }
-
-    /// The sums.
-    pub fn sums(&self) -> Sums {
-        let sum = |kind: &str| -> i64 {
-            let of_kind = self.entries.iter().filter(|entry| entry.kind == kind);
-            of_kind.map(|entry| entry.amount).sum()
-        };
-        let (mut tasks, mut reasons) = (BTreeMap::new(), BTreeMap::new());
-        for task in self.tasks.values() {
-            *tasks.entry(task.status.clone()).or_default() += 1;
-            if task.status == "FAILURE" {
-                let words: Vec<&str> = task.fail_reason.split_whitespace().take(8).collect();
-                *reasons.entry(words.join(" ")).or_default() += 1;
-            }
-        }
-        Sums {
-            users: self.users.len(),
-            keys: self.keys.len(),
-            channels: self.channels.len(),
-            entries: self.entries.len(),
+            users,
+            keys,
+            channels,
+            entries,
             granted: sum("grant"),
             charged: -sum("charge"),
             refunded: sum("refund"),
+            ..Self::default()
+        }
+    }
+}
+
+impl Tables {
+    /// Reads and checks all of them.
+    pub async fn read(from: &mut Database) -> Self {
+        let mut violations = Vec::new();
+        for violation in VIOLATIONS {
+            violations.extend(from.texts(violation).await);
+        }
+        let had = from.rows("SELECT name, quota + used_quota FROM users");
+        let had = had.await.into_iter().collect();
+        let mut sums = Sums::read(from).await;
+        let tasks = "SELECT task_id, user_id, status, fail_reason, request FROM tasks";
+        let rows: Vec<(String, i64, String, String, String)> = from.rows(tasks).await;
+        let mut tasks = Vec::new();
+        for (public_id, user, status, fail_reason, request) in rows {
+            *sums.tasks.entry(status.clone()).or_default() += 1;
+            if status == "FAILURE" {
+                let words: Vec<&str> = fail_reason.split_whitespace().take(8).collect();
+                *sums.reasons.entry(words.join(" ")).or_default() += 1;
+            }
+            let request: serde_json::Value = serde_json::from_str(&request).unwrap_or_default();
+            // Lyrics may have no title; the simulator identifies them by their prompt, too.
+            let title = request["title"].as_str().or(request["prompt"].as_str());
+            tasks.push(Task {
+                public_id,
+                title: title.unwrap_or_default().to_owned(),
+                user,
+                status,
+            });
+        }
+        Self {
             tasks,
-            reasons,
+            sums,
+            had,
+            violations,
         }
     }
 
     /// What does not hold, once all tasks have ended.
     pub fn violations(&self, expected: &Expected) -> Vec<String> {
-        let mut found = Vec::new();
-        self.balances(&mut found);
-        self.each_task(&mut found);
-        self.grants(&expected.granted, &mut found);
+        let mut found = self.violations.clone();
+        for (name, granted) in &expected.granted {
+            // What a user has and used is what the user was granted.
+            if let Some(had) = self.had.get(name).filter(|had| *had != granted) {
+                found.push(format!(
+                    "user {name} was granted {granted}, and has and used {had}"
+                ));
+            }
+        }
         self.each_submit(expected, &mut found);
         found
-    }
-
-    /// Each balance is the sum of its ledger entries.
-    fn balances(&self, found: &mut Vec<String>) {
-        let (mut balance, mut used) = (HashMap::new(), HashMap::new());
-        let (mut by_key, mut by_channel) = (HashMap::new(), HashMap::new());
-        for entry in &self.entries {
-            *balance.entry(entry.user).or_default() += entry.amount;
-            if entry.kind == "grant" {
-                continue;
-            }
-            *used.entry(entry.user).or_default() -= entry.amount;
-            *by_key.entry(entry.key.unwrap_or_default()).or_default() -= entry.amount;
-            let task = entry.task.and_then(|task| self.tasks.get(&task));
-            if let Some(channel) = task.and_then(|task| task.accepted_by) {
-                *by_channel.entry(channel).or_default() -= entry.amount;
-            }
-        }
-        let sum = |sums: &HashMap<i64, i64>, id| sums.get(&id).copied().unwrap_or_default();
-        for &(id, ref name, quota, used_quota) in &self.users {
-            let (left, spent) = (sum(&balance, id), sum(&used, id));
-            if quota != left || used_quota != spent || quota < 0 {
-                found.push(format!(
-                    "user {name} has {quota} and used {used_quota}; the ledger says {left} and {spent}"
-                ));
-            }
-        }
-        for &(id, limit, used) in &self.keys {
-            let spent = sum(&by_key, id);
-            if used != spent || limit.is_some_and(|limit| used > limit) {
-                found.push(format!(
-                    "API key {id} used {used} of {limit:?}; the ledger says {spent}"
-                ));
-            }
-        }
-        for &(id, used) in &self.channels {
-            let spent = sum(&by_channel, id);
-            if used != spent {
-                found.push(format!("channel {id} used {used}; the ledger says {spent}"));
-            }
-        }
-    }
-
-    /// Each task has ended, was charged once, and was refunded once if it failed.
-    fn each_task(&self, found: &mut Vec<String>) {
-        let (mut charges_of, mut refunds_of) = (HashMap::new(), HashMap::new());
-        for entry in &self.entries {
-            let Some(task) = entry.task else { continue };
-            let kind = match entry.kind.as_str() {
-                "charge" => &mut charges_of,
-                _ => &mut refunds_of,
-            };
-            kind.entry(task).or_insert_with(Vec::new).push(entry);
-        }
-        for (id, task) in &self.tasks {
-            let (name, price, status) = (&task.public_id, task.price, &task.status);
-            let fits = |entry: &Entry, amount: i64| {
-                entry.amount == amount && entry.user == task.user && entry.key == Some(task.key)
-            };
-            let charges = charges_of.get(id).map_or(&[][..], Vec::as_slice);
-            if charges.len() != 1 || !fits(charges[0], -price) {
-                found.push(format!(
-                    "task {name} costs {price}; its charges are {charges:?}"
-                ));
-            }
-            let refunds = refunds_of.get(id).map_or(&[][..], Vec::as_slice);
-            let failed = status == "FAILURE";
-            if refunds.len() != usize::from(failed)
-                || refunds.iter().any(|entry| !fits(entry, price))
-            {
-                found.push(format!(
-                    "task {name} is {status}; its refunds are {refunds:?}"
-                ));
-            }
-            if !failed && status != "SUCCESS" {
-                found.push(format!("task {name} stays {status}"));
-            }
-            if self.unfinished.contains(id) {
-                found.push(format!("task {name} is still in unfinished_tasks"));
-            }
-        }
-    }
-
-    /// What a user has and used is what the user was granted.
-    fn grants(&self, granted: &HashMap<String, i64>, found: &mut Vec<String>) {
-        for (_, name, quota, used) in &self.users {
-            if let Some(granted) = granted
-                .get(name)
-                .filter(|granted| quota + used != **granted)
-            {
-                found.push(format!(
-                    "user {name} was granted {granted}, has {quota} and used {used}"
-                ));
-            }
-        }
     }
 
     /// Each submit is at most one task of its user, the task that every answer named; a submit that
     /// was only refused is no task.
     fn each_submit(&self, expected: &Expected, found: &mut Vec<String>) {
         let mut by_title = HashMap::<&str, Vec<&Task>>::new();
-        for task in self.tasks.values() {
+        for task in &self.tasks {
             by_title.entry(&task.title).or_default().push(task);
         }
         for submit in &expected.submits {
@@ -292,46 +239,5 @@ impl Tables {
                 found.push(format!("{title:?} was refused and is stored"));
             }
         }
-    }
-}
-
-type TaskRow = (
-    i64,
-    String,
-    i64,
-    i64,
-    Option<i64>,
-    String,
-    i64,
-    String,
-    String,
-);
-
-fn task(row: TaskRow) -> (i64, Task) {
-    let (id, public_id, user, key, accepted_by, status, price, fail_reason, request) = row;
-    let request: serde_json::Value = serde_json::from_str(&request).unwrap_or_default();
-    // Lyrics may have no title; the simulator identifies them by their prompt, too.
-    let title = request["title"].as_str().or(request["prompt"].as_str());
-    let task = Task {
-        public_id,
-        title: title.unwrap_or_default().to_owned(),
-        user,
-        key,
-        accepted_by,
-        status,
-        price,
-        fail_reason,
-    };
-    (id, task)
-}
-
-fn entry(row: (i64, Option<i64>, Option<i64>, String, i64)) -> Entry {
-    let (user, key, task, kind, amount) = row;
-    Entry {
-        user,
-        key,
-        task,
-        kind,
-        amount,
     }
 }

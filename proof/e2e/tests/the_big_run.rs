@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use e2e::{Kind, kill_a_worker, on, setup};
-use harness::client::{Client, SONG, http};
+use harness::client::{Client, SONG};
 use harness::cluster::Cluster;
+use harness::metrics::Metrics;
 use harness::rabbitmq::RabbitMq;
 use harness::suite::run_at_once;
 use harness::wait::{eventually, in_time};
@@ -325,26 +326,14 @@ struct Figures {
 
 impl Figures {
     async fn of(cluster: &Cluster, counts: &Value) -> Self {
-        let mut text = String::new();
-        for worker in &cluster.workers {
-            let url = format!("{}/metrics", worker.url);
-            let answer = http().get(url).send().await.expect("the worker answers");
-            text.push_str(&answer.text().await.expect("figures are a text"));
-        }
-        let sum = |name: &str, labels: &[&str]| -> u64 {
-            text.lines()
-                .filter(|line| line.starts_with(name))
-                .filter(|line| labels.iter().all(|label| line.contains(label)))
-                .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-                .sum()
-        };
-        let polls = |turn: &str| sum("task_center_turns_total", &["work=\"poll\"", turn]);
+        let metrics = Metrics::read(&cluster.workers).await;
+        let polls = |turn: &str| metrics.sum("task_center_turns_total", &["work=\"poll\"", turn]);
         let fetches = &counts["fetches"];
         let number = |name: &str| fetches[name].as_f64().expect("a count is a number");
         Self {
             claimed: polls("turn=\"claimed\""),
             stale: polls("turn=\"stale\""),
-            swept: sum("task_center_swept_tasks_total", &[]),
+            swept: metrics.sum("task_center_swept_tasks_total", &[]),
             ids_per_call: number("ids") / number("asked").max(1.0),
         }
     }

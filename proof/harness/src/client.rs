@@ -18,8 +18,6 @@ pub const LYRICS: i64 = 5_000;
 
 /// The headers and bodies of all answers to the clients that share this.
 pub type Answers = Arc<Mutex<Vec<String>>>;
-/// An address that can change.
-pub type Base = Arc<Mutex<String>>;
 
 /// A client of HTTP that uses no proxy of the environment.
 pub fn http() -> reqwest::Client {
@@ -40,10 +38,10 @@ pub struct Client {
     pub token: String,
     /// For `/suno/*`.
     pub key: String,
-    /// Where the API is, `http://host:port`: it may move when it starts again.
-    pub base: Base,
+    /// Where the API is, `http://host:port`.
+    pub url: String,
     /// What was answered.
-    pub heard: Answers,
+    pub answers: Answers,
     /// What sends the requests.
     pub http: reqwest::Client,
 }
@@ -60,6 +58,28 @@ pub struct Answer {
 }
 
 impl Client {
+    /// A user of the API at `url`.
+    pub fn new(name: &str, id: i64, token: &str, key: &str, url: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            id,
+            token: token.to_owned(),
+            key: key.to_owned(),
+            url: url.to_owned(),
+            answers: Answers::default(),
+            http: http(),
+        }
+    }
+
+    /// The same user at the API at `url`.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// `POST /suno/submit/{action}`.
     pub async fn submit(&self, action: &str, body: &Value) -> Answer {
         self.submit_once(action, body, None).await
@@ -118,7 +138,7 @@ impl Client {
 
     /// `GET` with the access token.
     pub async fn get_by_token(&self, path: &str) -> Answer {
-        let request = self.http.get(self.at(path)).bearer_auth(&self.token);
+        let request = self.http.get(self.full(path)).bearer_auth(&self.token);
         self.send(request.header("New-Api-User", self.id)).await
     }
 
@@ -177,7 +197,7 @@ impl Client {
 
     /// A POST with the API key.
     pub fn post(&self, path: &str) -> RequestBuilder {
-        self.http.post(self.at(path)).bearer_auth(&self.key)
+        self.http.post(self.full(path)).bearer_auth(&self.key)
     }
 
     /// Sends it, and notes the answer.
@@ -190,7 +210,7 @@ impl Client {
         let status = response.status().as_u16();
         let headers = format!("{:?}", response.headers());
         let text = response.text().await.expect("the API answers with a text");
-        let mut answers = self.heard.lock().expect("nobody panicked");
+        let mut answers = self.answers.lock().expect("nobody panicked");
         answers.extend([headers, text.clone()]);
         Answer {
             status,
@@ -200,11 +220,11 @@ impl Client {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(self.at(path)).bearer_auth(&self.key)
+        self.http.get(self.full(path)).bearer_auth(&self.key)
     }
 
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.base.lock().expect("nobody panicked"))
+    fn full(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 }
 

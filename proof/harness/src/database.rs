@@ -31,11 +31,6 @@ impl Database {
         Self { server, name }
     }
 
-    /// The name of the database.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// How to connect to it.
     pub fn options(&self) -> PgConnectOptions {
         self.server.clone().database(&self.name)

@@ -13,6 +13,7 @@
 //! | [`upstream`] | the simulated upstream, what it counted and what it can be told |
 //! | [`operator`] | the command line |
 //! | [`client`] | a user with an access token and an API key, over HTTP |
+//! | [`metrics`] | the Prometheus metrics of APIs and workers |
 //! | [`suite`] | scenarios as tests: run side by side, each within a time |
 //! | [`spread`] | counters, durations and percentiles |
 //! | [`folder`], [`wait`] | a folder that is removed when dropped; waiting for a condition |
@@ -25,6 +26,7 @@ pub mod client;
 pub mod cluster;
 pub mod database;
 pub mod folder;
+pub mod metrics;
 pub mod operator;
 pub mod proc;
 pub mod process;

@@ -169,11 +169,6 @@ async fn listen(stdout: ChildStdout, output: PathBuf, url: watch::Sender<Option<
 }
 
 impl Process {
-    /// The name it was started with.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -1,7 +1,7 @@
 //! What an operator sees in `RabbitMQ`'s management API.
 
 use futures_util::future::join_all;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -78,9 +78,7 @@ impl RabbitMq {
     pub async fn messages(&self, queue: &str, most: usize) -> Vec<Value> {
         let path = format!("queues/{}/{}{queue}/get", self.virtual_host, self.prefix);
         let order = json!({"count": most, "ackmode": "ack_requeue_true", "encoding": "auto"});
-        let request = self.request(Method::POST, &path).json(&order);
-        let answer = request.send().await.expect("the management API answers");
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let answer = self.call(Method::POST, &path, Some(&order)).await;
         answer.json().await.expect("it answers with a list")
     }
 
@@ -93,9 +91,7 @@ impl RabbitMq {
         );
         let order = json!({"properties": {"delivery_mode": 2}, "routing_key": key,
                            "payload": payload, "payload_encoding": encoding});
-        let request = self.request(Method::POST, &path).json(&order);
-        let answer = request.send().await.expect("the management API answers");
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let answer = self.call(Method::POST, &path, Some(&order)).await;
         let answer: Value = answer.json().await.expect("it answers with JSON");
         assert_eq!(answer["routed"], true, "{payload} came into no queue");
     }
@@ -126,9 +122,7 @@ impl RabbitMq {
             ..
         } = self;
         let path = format!("bindings/{virtual_host}/e/{prefix}{exchange}/q/{prefix}{queue}/{key}");
-        let answer = self.request(Method::DELETE, &path).send().await;
-        let status = answer.expect("the management API answers").status();
-        assert!(status.is_success(), "{path}: {status}");
+        self.call(Method::DELETE, &path, None).await;
     }
 
     /// Deletes all queues and exchanges.
@@ -140,6 +134,7 @@ impl RabbitMq {
         }
     }
 
+    /// Deletes something, unless it is gone.
     async fn delete(&self, kind: &str, name: &str) {
         let path = format!("{kind}/{}/{name}", self.virtual_host);
         let answer = self.request(Method::DELETE, &path).send().await;
@@ -158,10 +153,19 @@ impl RabbitMq {
     }
 
     async fn list(&self, path: &str) -> Vec<Value> {
-        let answer = self.request(Method::GET, path).send().await;
-        let answer = answer.expect("the management API answers");
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let answer = self.call(Method::GET, path, None).await;
         answer.json().await.expect("it answers with a list")
+    }
+
+    /// Asks the API, which must succeed.
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Response {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.expect("the management API answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 /// Counters by name.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<BTreeMap<String, u64>>);
+pub struct Counters(Mutex<BTreeMap<String, u64>>);
 
-impl Tally {
+impl Counters {
     /// Adds one to a counter.
     pub fn count(&self, name: impl Into<String>) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +26,7 @@ impl Tally {
 
 /// Durations.
 #[derive(Debug, Default)]
-pub struct Times(Mutex<Vec<Duration>>);
+pub struct Durations(Mutex<Vec<Duration>>);
 
 /// Percentiles of durations, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -39,9 +39,9 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Times {
+impl Durations {
     /// Adds a duration.
-    pub fn note(&self, took: Duration) {
+    pub fn add(&self, took: Duration) {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         times.push(took);
     }

@@ -55,6 +55,12 @@ async fn hear(client: &mut TcpStream, words: &str) {
     assert_eq!(String::from_utf8_lossy(&heard), words);
 }
 
+/// It says something and hears it back.
+async fn echoed(client: &mut TcpStream, words: &str) {
+    say(client, words).await;
+    hear(client, words).await;
+}
+
 /// Nothing comes.
 async fn silence(client: &mut TcpStream) {
     let mut byte = [0];
@@ -76,8 +82,7 @@ async fn end(client: &mut TcpStream) -> Result<(), ErrorKind> {
 async fn it_carries_both_ways_and_an_end_of_one_way_is_not_the_end_of_the_other() {
     let (proxy, _told) = echo().await;
     let mut client = connect(&proxy).await;
-    say(&mut client, "one").await;
-    hear(&mut client, "one").await;
+    echoed(&mut client, "one").await;
     say(&mut client, "two").await;
     client.shutdown().await.expect("it is open");
     hear(&mut client, "two").await;
@@ -91,27 +96,23 @@ async fn a_delay_holds_each_piece_that_long() {
     let mut client = connect(&proxy).await;
     proxy.delay(Duration::from_millis(150));
     let started = Instant::now();
-    say(&mut client, "slow").await;
-    hear(&mut client, "slow").await;
+    echoed(&mut client, "slow").await;
     assert!(started.elapsed() >= Duration::from_millis(300));
     proxy.mend();
-    say(&mut client, "quick").await;
-    hear(&mut client, "quick").await;
+    echoed(&mut client, "quick").await;
 }
 
 #[tokio::test]
 async fn a_cut_ends_old_and_new_connections_in_order_until_it_is_mended() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    say(&mut client, "before").await;
-    hear(&mut client, "before").await;
+    echoed(&mut client, "before").await;
     proxy.cut();
     assert_eq!(end(&mut client).await, Ok(()));
     assert_eq!(end(&mut connect(&proxy).await).await, Ok(()));
     proxy.mend();
     let mut client = connect(&proxy).await;
-    say(&mut client, "after").await;
-    hear(&mut client, "after").await;
+    echoed(&mut client, "after").await;
     assert_eq!(told.recv().await.as_deref(), Some("before"));
     assert_eq!(told.recv().await.as_deref(), Some("after"));
 }
@@ -120,24 +121,21 @@ async fn a_cut_ends_old_and_new_connections_in_order_until_it_is_mended() {
 async fn a_reset_is_an_error_to_old_and_new_connections_until_it_is_mended() {
     let (proxy, _told) = echo().await;
     let mut client = connect(&proxy).await;
-    say(&mut client, "before").await;
-    hear(&mut client, "before").await;
+    echoed(&mut client, "before").await;
     proxy.reset();
     let reset = Err(ErrorKind::ConnectionReset);
     assert_eq!(end(&mut client).await, reset);
     assert_eq!(end(&mut connect(&proxy).await).await, reset);
     proxy.mend();
     let mut client = connect(&proxy).await;
-    say(&mut client, "after").await;
-    hear(&mut client, "after").await;
+    echoed(&mut client, "after").await;
 }
 
 #[tokio::test]
 async fn a_black_hole_swallows_nothing_for_good() {
     let (proxy, mut told) = echo().await;
     let mut old = connect(&proxy).await;
-    say(&mut old, "one ").await;
-    hear(&mut old, "one ").await;
+    echoed(&mut old, "one ").await;
     assert_eq!(told.recv().await.as_deref(), Some("one "));
     proxy.black_hole();
     let mut new = connect(&proxy).await;
@@ -156,8 +154,7 @@ async fn a_black_hole_swallows_nothing_for_good() {
 async fn what_is_in_a_black_hole_when_the_wire_is_cut_never_arrives() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
-    say(&mut client, "one").await;
-    hear(&mut client, "one").await;
+    echoed(&mut client, "one").await;
     proxy.black_hole();
     say(&mut client, "two").await;
     silence(&mut client).await;
@@ -182,15 +179,12 @@ async fn a_gate_holds_the_connection_on_which_its_words_pass_and_no_other() {
     let (proxy, mut told) = echo().await;
     let (mut held, mut other) = (connect(&proxy).await, connect(&proxy).await);
     let mut gate = proxy.hold(&[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")]);
-    say(&mut other, "COMMIT").await;
-    hear(&mut other, "COMMIT").await;
-    say(&mut held, "BEGIN").await;
-    hear(&mut held, "BEGIN").await;
+    echoed(&mut other, "COMMIT").await;
+    echoed(&mut held, "BEGIN").await;
     say(&mut held, "COMMIT").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     silence(&mut held).await;
-    say(&mut other, "more").await;
-    hear(&mut other, "more").await;
+    echoed(&mut other, "more").await;
     gate.release();
     hear(&mut held, "COMMIT").await;
     let mut all = Vec::new();
@@ -218,15 +212,13 @@ async fn what_a_gate_resets_never_arrives_and_the_next_connection_is_carried() {
     let (proxy, mut told) = echo().await;
     let mut client = connect(&proxy).await;
     let mut gate = proxy.hold(&[Pattern::to_server(b"two")]);
-    say(&mut client, "one").await;
-    hear(&mut client, "one").await;
+    echoed(&mut client, "one").await;
     say(&mut client, "two").await;
     timeout(LONG, gate.reached()).await.expect("they passed");
     gate.reset();
     assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
     let mut client = connect(&proxy).await;
-    say(&mut client, "two").await;
-    hear(&mut client, "two").await;
+    echoed(&mut client, "two").await;
     assert_eq!(told.recv().await.as_deref(), Some("one"));
     assert_eq!(told.recv().await.as_deref(), Some("two"));
 }
@@ -255,6 +247,5 @@ async fn a_gate_that_nobody_waits_for_any_more_lets_go() {
     drop(gate);
     hear(&mut client, "COMMIT").await;
     drop(proxy.hold(&[Pattern::to_server(b"never waited for")]));
-    say(&mut client, "never waited for").await;
-    hear(&mut client, "never waited for").await;
+    echoed(&mut client, "never waited for").await;
 }

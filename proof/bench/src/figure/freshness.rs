@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::programs::Program;
 use harness::servers::Servers;
 use harness::spread::percentile;
 use shared::clock::{Clock as _, SystemClock};
 use tokio::time::sleep;
 
 use super::{Build, Plan};
-use crate::cluster::Cluster;
+use crate::cluster::{QUOTA, cluster, wait_for_fold};
 use crate::report::Table;
 use crate::seeded_tasks::{SeededTasks, broker};
 
@@ -66,14 +67,14 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
 
 /// The time between the upstream's finish and our SUCCESS for each task that ended, s; sorted.
 async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duration) -> Vec<f64> {
-    let cluster = Cluster::on(servers, &Build::default(), plan.size(ENV, SHORT_ENV)).await;
-    let good = cluster.channel("good", &[]).await;
-    let bad = cluster
-        .channel("bad", &["--faults", "fetch-hang=100%"])
-        .await;
-    let owner = cluster.user("bench", "user", "").await;
+    let env = plan.size(ENV, SHORT_ENV);
+    let hangs = ["--faults", "fetch-hang=100%"];
+    let upstreams: [(_, &[_]); 2] = [("good", &[]), ("bad", &hangs)];
+    let cluster = cluster(servers, &Build::default(), env, &upstreams).await;
+    let (good, bad) = (&cluster.channels[0], &cluster.channels[1]);
+    let owner = cluster.user("bench", QUOTA).await;
     let broker = broker(&cluster).await;
-    let _worker = cluster.worker("worker").await;
+    let _worker = cluster.process(Program::Worker, "worker").await;
     let seed =
         async |channel, of, after| SeededTasks::seed(&cluster, &owner, channel, of, after).await;
 
@@ -85,13 +86,13 @@ async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duratio
     let first = interval.mul_f64(1.2);
     for nth in 0..GROUPS {
         let after = first + interval.mul_f64(2.0 * f64::from(nth) / f64::from(GROUPS));
-        let group = seed(&good, (100 + nth, each), Some(after)).await;
+        let group = seed(good, (100 + nth, each), Some(after)).await;
         let finished_at = group.made_at + i64::try_from(after.as_millis()).unwrap_or(0);
         groups.push((group, finished_at));
     }
-    let others = seed(&good, (1, count.saturating_sub(ending).max(1)), None).await;
-    let hanging = seed(&bad, (2, (count / 10).max(1)), None).await;
-    cluster.wait_for_fold().await;
+    let others = seed(good, (1, count.saturating_sub(ending).max(1)), None).await;
+    let hanging = seed(bad, (2, (count / 10).max(1)), None).await;
+    wait_for_fold(&cluster).await;
 
     // The polls of real tasks are spread over the interval too.
     let staggered = async {
@@ -108,7 +109,7 @@ async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duratio
     for (group, _) in &groups {
         group.wait_for_end(&cluster).await;
     }
-    let mut connection = cluster.database.connect().await;
+    let mut connection = cluster.connect().await;
     let mut lags = Vec::new();
     for (group, finished_at) in groups {
         let ended: Vec<i64> = sqlx::query_scalar(

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::proc::Usage;
+use harness::programs::Program;
 use harness::servers::Servers;
 use tokio::time::{Instant, sleep};
 
 use super::{Build, Plan};
-use crate::cluster::Cluster;
+use crate::cluster::{QUOTA, cluster, wait_for_fold};
 use crate::report::Table;
 use crate::seeded_tasks::{SeededTasks, broker};
 
@@ -43,14 +44,15 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
 
 /// What a worker and an API use.
 async fn used(plan: &Plan, servers: &Arc<Servers>, count: u32) -> (Usage, Usage) {
-    let cluster = Cluster::on(servers, &Build::default(), plan.size(ENV, SHORT_ENV)).await;
-    let channel = cluster.channel("upstream", &[]).await;
-    let (api, url) = cluster.api("api").await;
-    let worker = cluster.worker("worker").await;
-    let owner = cluster.user("bench", "user", &url).await;
+    let env = plan.size(ENV, SHORT_ENV);
+    let cluster = cluster(servers, &Build::default(), env, &[("upstream", &[])]).await;
+    let channel = &cluster.channels[0];
+    let (api, url) = cluster.process(Program::Api, "api").await;
+    let (worker, _) = cluster.process(Program::Worker, "worker").await;
+    let owner = cluster.user("bench", QUOTA).await.at(&url);
     let broker = broker(&cluster).await;
-    let tasks = SeededTasks::seed(&cluster, &owner, &channel, (1, count), None).await;
-    cluster.wait_for_fold().await;
+    let tasks = SeededTasks::seed(&cluster, &owner, channel, (1, count), None).await;
+    wait_for_fold(&cluster).await;
     let interval = plan.size(Duration::from_secs(20), Duration::from_secs(2));
     let started = Instant::now();
     let polling = async {

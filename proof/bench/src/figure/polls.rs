@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::client::Client;
+use harness::cluster::{Channel, Cluster};
+use harness::programs::Program;
 use harness::servers::Servers;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::RabbitMq;
@@ -16,7 +18,7 @@ use tokio::time::Instant;
 use super::Plan;
 use crate::baseline;
 use crate::baseline::store::Poll;
-use crate::cluster::{Channel, Cluster};
+use crate::cluster::{QUOTA, audit, cluster, wait_for_fold};
 use crate::cpu_time::{CpuTime, Processes};
 use crate::report::{Cell, Spread, Table, comparison};
 use crate::seeded_tasks::{SeededTasks, broker};
@@ -55,7 +57,8 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let count = plan.size(100_000, 300);
     let mut benches = Vec::new();
     for build in &plan.builds {
-        let cluster = Cluster::on(servers, build, ENV).await;
+        let upstream = ("upstream", &["--fetch-latency", "5ms..50ms"][..]);
+        let cluster = cluster(servers, build, ENV, &[upstream]).await;
         benches.push(Bench::new(cluster, count).await);
     }
     let mut baselines = Vec::new();
@@ -71,14 +74,13 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
         .await;
     let tables = tables(count, &measured, &baselines);
     for bench in &benches {
-        bench.cluster.audit().await;
+        audit(&bench.cluster).await;
     }
     tables
 }
 
 struct Bench {
     cluster: Cluster,
-    channel: Channel,
     owner: Client,
     broker: Arc<RabbitMq>,
     store: Store,
@@ -87,44 +89,39 @@ struct Bench {
 
 impl Bench {
     async fn new(cluster: Cluster, count: u32) -> Self {
-        let channel = cluster
-            .channel("upstream", &["--fetch-latency", "5ms..50ms"])
-            .await;
-        let owner = cluster.user("bench", "user", "").await;
-        let url = DatabaseUrl::Postgres(cluster.database_url.clone());
+        let owner = cluster.user("bench", QUOTA).await;
+        let url = DatabaseUrl::Postgres(cluster.database().url());
         let store = Store::open(&url, 10, Plans::Fresh).await;
         Self {
             broker: Arc::new(broker(&cluster).await),
             store: store.expect("PostgreSQL answers"),
             cluster,
-            channel,
             owner,
             count,
         }
     }
 
     async fn round(&self, series: u16) -> Round {
-        let worker = self.cluster.worker(&format!("worker-{series}")).await;
+        let name = format!("worker-{series}");
+        let (worker, _) = self.cluster.process(Program::Worker, &name).await;
         let tasks = self.seed(series + 1, self.count).await;
-        self.cluster.wait_for_fold().await;
+        wait_for_fold(&self.cluster).await;
         let pid = worker.pid();
         let moved = self.poll(tasks, 1, pid).await;
         let same = self.poll(tasks, 2, pid).await;
-        self.channel.upstream.finish(serde_json::json!({})).await;
+        self.cluster.upstream().finish(serde_json::json!({})).await;
         let ended = self.poll(tasks, 3, pid).await;
         worker.stop(Duration::from_secs(30)).await;
         Round { moved, same, ended }
     }
 
     async fn seed(&self, series: u16, count: u32) -> SeededTasks {
-        SeededTasks::seed(
-            &self.cluster,
-            &self.owner,
-            &self.channel,
-            (series, count),
-            None,
-        )
-        .await
+        let (cluster, of) = (&self.cluster, (series, count));
+        SeededTasks::seed(cluster, &self.owner, self.channel(), of, None).await
+    }
+
+    fn channel(&self) -> &Channel {
+        &self.cluster.channels[0]
     }
 
     /// Has the worker poll all tasks once more, after which each has had `polls` polls. The time until all
@@ -132,11 +129,11 @@ impl Bench {
     async fn poll(&self, tasks: SeededTasks, polls: u32, worker: u32) -> Polls {
         let processes = Processes {
             workers: vec![worker],
-            upstreams: vec![self.channel.upstream.pid()],
+            upstreams: vec![self.cluster.upstream().pid()],
             ..Processes::default()
         };
         // Messages that an earlier poll has published for later would be stale.
-        self.cluster.rabbitmq.purge("delay.300s").await;
+        self.cluster.rabbitmq().purge("delay.300s").await;
         let cpu = CpuTime::so_far(&self.cluster, &processes).await;
         let started = Instant::now();
         tasks
@@ -173,7 +170,7 @@ impl Bench {
         let took = baseline::one_by_one::poll_all(
             &self.store,
             &broker,
-            &self.channel.upstream,
+            self.cluster.upstream(),
             unfinished.len(),
         )
         .await;
@@ -188,18 +185,19 @@ impl Bench {
             turn: Turn(4),
         });
         let message = Message::Poll {
-            channel: ChannelId(self.channel.id),
+            channel: ChannelId(self.channel().id),
             tasks: tasks.collect(),
         };
         let messages = vec![message.to_json(); self.count as usize / MOST_TASKS];
-        let took = baseline::broker::move_messages(&self.cluster.amqp_url, &messages).await;
+        let urls = self.cluster.servers().urls().await;
+        let took = baseline::broker::move_messages(urls.amqp.as_str(), &messages).await;
         f64::from(self.count) / took.as_secs_f64()
     }
 
     async fn postgres(&self, series: u16) -> f64 {
         let tasks = self.seed(series, (self.count / 2).max(100)).await;
         let unfinished = tasks.unfinished(&self.cluster).await;
-        let channel = ChannelId(self.channel.id);
+        let channel = ChannelId(self.channel().id);
         let moved = Poll::MovedOn;
         let took =
             baseline::store::poll_all(&self.store, channel, &unfinished, AT_ONCE, moved).await;
@@ -213,7 +211,7 @@ impl Bench {
         let sql = format!(
             "UPDATE unfinished_tasks SET due_at = due_at + 3600000 WHERE id >= {from} AND id < {to}"
         );
-        self.cluster.database.execute(&sql).await;
+        self.cluster.execute(&sql).await;
     }
 }
 

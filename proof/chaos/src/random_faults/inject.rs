@@ -6,12 +6,12 @@ use std::time::Duration;
 use harness::process::Signal;
 use harness::proxy::Proxy;
 use harness::proxy::gate::Pattern;
-use harness::servers::postgres::Postgres;
-use harness::servers::rabbitmq::RabbitMqServer;
-use harness::spread::Tally;
+use harness::servers::server::{Kind, Server};
+use harness::spread::Counters;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use sqlx::postgres::PgConnection;
+use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::fault::{Break, Fault, Stop};
@@ -26,7 +26,7 @@ pub(super) async fn inject(
     cluster: &Cluster,
     (fault, name): (Fault, &'static str),
     mut random: StdRng,
-    counters: &Tally,
+    counters: &Counters,
 ) {
     let random = &mut random;
     let happened = match fault {
@@ -42,14 +42,15 @@ pub(super) async fn inject(
         Fault::Api(stop) => {
             stop_process(stop, one_of(&cluster.apis, random), 200..6_000, random).await
         }
-        Fault::Postgres(stop) => match cluster.servers().postgres.try_lock() {
-            Ok(mut server) => stop_postgres(stop, &mut server, random).await,
-            Err(_) => false,
-        },
-        Fault::RabbitMq(stop) => match cluster.servers().rabbitmq.try_lock() {
-            Ok(mut server) => stop_rabbitmq(stop, &mut server, random).await,
-            Err(_) => false,
-        },
+        Fault::Postgres(stop) => {
+            let server = &cluster.servers().postgres;
+            stop_server(stop, server, 200..8_000, 0..6_000, random).await
+        }
+        Fault::RabbitMq(stop) => {
+            let server = &cluster.servers().rabbitmq;
+            // Sometimes it is frozen longer than the heartbeats of the connections allow.
+            stop_server(stop, server, 200..25_000, 0..10_000, random).await
+        }
         Fault::Terminate => terminate_connections(cluster).await,
         Fault::Wire(fault) => break_a_wire(fault, any_node(cluster, random), random).await,
         Fault::Upstream(fault) => {
@@ -89,35 +90,28 @@ async fn stop_process(stop: Stop, node: &Node, frozen: Range<u64>, random: &mut 
     true
 }
 
-async fn stop_postgres(stop: Stop, server: &mut Postgres, random: &mut StdRng) -> bool {
+/// `frozen`, `down`: for how many milliseconds.
+async fn stop_server<K: Kind>(
+    stop: Stop,
+    server: &Mutex<Server<K>>,
+    frozen: Range<u64>,
+    down: Range<u64>,
+    random: &mut StdRng,
+) -> bool {
+    let Ok(mut server) = server.try_lock() else {
+        return false;
+    };
     match stop {
         Stop::Freeze => {
             server.signal(Signal::Freeze).await;
-            pause(random, 200..8_000).await;
+            pause(random, frozen).await;
             server.signal(Signal::Thaw).await;
             return true;
         }
         Stop::Restart => server.stop().await,
         Stop::Kill => server.kill().await,
     }
-    pause(random, 0..6_000).await;
-    server.run().await;
-    true
-}
-
-async fn stop_rabbitmq(stop: Stop, server: &mut RabbitMqServer, random: &mut StdRng) -> bool {
-    match stop {
-        Stop::Freeze => {
-            server.signal(Signal::Freeze).await;
-            // Sometimes longer than the heartbeats of the connections allow.
-            pause(random, 200..25_000).await;
-            server.signal(Signal::Thaw).await;
-            return true;
-        }
-        Stop::Restart => server.stop().await,
-        Stop::Kill => server.kill().await,
-    }
-    pause(random, 0..10_000).await;
+    pause(random, down).await;
     server.run().await;
     true
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harness::spread::Tally;
+use harness::spread::Counters;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 3;
 
 /// Injects faults until then, and waits until the last of them is over. Servers and processes may
 /// still be starting when it returns.
-pub async fn inject(cluster: &Cluster, seed: u64, until: Instant, counters: &Tally) {
+pub async fn inject(cluster: &Cluster, seed: u64, until: Instant, counters: &Counters) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut active = FuturesUnordered::new();
     while Instant::now() < until {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use harness::spread::{Tally, Times};
+use harness::spread::{Counters, Durations};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
@@ -32,9 +32,9 @@ pub struct Load {
     /// All submits and their answers.
     pub submits: SubmitLog,
     /// What clients did, and which answers they got.
-    pub counters: Tally,
+    pub counters: Counters,
     /// How long submits took that were answered with a task.
-    pub latency: Times,
+    pub latency: Durations,
     seen: reads::Seen,
     stop: watch::Sender<bool>,
 }
@@ -45,8 +45,8 @@ impl Load {
         Self {
             users: users::create(cluster, users).await,
             submits: SubmitLog::default(),
-            counters: Tally::default(),
-            latency: Times::default(),
+            counters: Counters::default(),
+            latency: Durations::default(),
             seen: reads::Seen::default(),
             stop: watch::Sender::new(false),
         }

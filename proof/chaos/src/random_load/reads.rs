@@ -83,15 +83,15 @@ impl Load {
     /// Reads a user's latest tasks by a fetch or in the listing. A fetch must return them all.
     pub(super) async fn read(&self, user: &User, random: &mut StdRng) {
         let client = &user.client;
-        let base = lock(&client.base).clone();
+        let url = &client.url;
         let known = self.seen.latest(client.id);
         let fetch = random.random_bool(0.5);
         let request = if fetch {
-            let request = client.http.post(format!("{base}/suno/fetch"));
+            let request = client.http.post(format!("{url}/suno/fetch"));
             let request = request.bearer_auth(&user.keys[0]);
             request.json(&json!({ "ids": known }))
         } else {
-            let url = format!("{base}/api/task/self?page_size=100");
+            let url = format!("{url}/api/task/self?page_size=100");
             let request = client.http.get(url).bearer_auth(&client.token);
             request.header("New-Api-User", client.id)
         };

@@ -110,7 +110,7 @@ impl Load {
             None => "no answer".to_owned(),
         });
         if matches!(answer, SubmitAnswer::Task(_)) {
-            self.latency.note(started.elapsed());
+            self.latency.add(started.elapsed());
         }
         answer
     }
@@ -132,7 +132,6 @@ impl Request {
     /// A song, or sometimes lyrics, by one of the user's keys.
     fn random(user: &User, title: &str, random: &mut StdRng) -> Self {
         let key = &user.keys[random.random_range(0..user.keys.len())];
-        let base = crate::lock(&user.client.base).clone();
         let (action, body) = match random.random_range(0..5) {
             0 => ("lyrics", json!({ "prompt": title })),
             _ => (
@@ -142,7 +141,7 @@ impl Request {
         };
         Self {
             http: user.client.http.clone(),
-            url: format!("{base}/suno/submit/{action}"),
+            url: format!("{}/suno/submit/{action}", user.client.url),
             key: key.clone(),
             body,
         }

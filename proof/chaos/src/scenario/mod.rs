@@ -7,12 +7,14 @@
 //! | `one_process` | `task-center` on `SQLite` |
 //! | `money` | everything, at random |
 //! | `observe` | what scenarios read, and what operators do |
+//! | `prelude` | what nearly every scenario uses |
 
 mod crash_points;
 mod database;
 mod money;
 mod observe;
 mod one_process;
+mod prelude;
 mod queues;
 mod upstream;
 

@@ -1,17 +1,11 @@
 //! Random load, random faults, and the ledger after them.
 
+use harness::spread::Counters;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use harness::spread::Tally;
-use tokio::time::Instant;
-
-use crate::check::{Expected, check};
 use crate::random_faults;
 use crate::random_load::Load;
-use crate::run::{Run, Scenario};
-use harness::cluster::{Cluster, Node, Setup};
+use crate::scenario::prelude::*;
 
 const USERS: usize = 9;
 const CLIENTS: u64 = 16;
@@ -59,7 +53,7 @@ async fn money(run: &Run) {
         .env("TASK_TIMEOUT", "3m");
     run.on_cluster(&setup, async |cluster| {
         let load = Arc::new(Load::on(cluster, USERS).await);
-        let faults = Tally::default();
+        let faults = Counters::default();
         let until = Instant::now() + run.duration;
         let inject = async {
             random_faults::inject(cluster, run.seed, until, &faults).await;
@@ -88,11 +82,11 @@ async fn money(run: &Run) {
     .await;
 }
 
-async fn report(run: &Run, cluster: &Cluster, load: &Load, faults: &Tally) {
+async fn report(run: &Run, cluster: &Cluster, load: &Load, faults: &Counters) {
     run.fact("clients", load.counters.all());
     run.fact("submits_answered_s", load.latency.spread());
     run.fact("faults", faults.all());
-    let ended = Tally::default();
+    let ended = Counters::default();
     for node in cluster.nodes() {
         for _ in 0..node.take().await.ended_by_itself {
             ended.count(&node.name);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use harness::wait::eventually;
 
-use crate::metrics::Metrics;
 use harness::cluster::{Cluster, Node};
+use harness::metrics::Metrics;
 
 /// The limit for what takes seconds on an idle machine.
 pub const SOON: Duration = Duration::from_secs(90);

@@ -1,18 +1,14 @@
 //! `task-center`, everything in one process on `SQLite`, is killed again and again.
 
-use std::time::Duration;
-
-use harness::cluster::{Backend, Node, Setup};
+use harness::cluster::Backend;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use tokio::time::{Instant, sleep};
 
 use crate::check::{all_end, check_tables};
-use crate::clients::PatientClient;
 use crate::ledger_check::Database;
-use crate::run::{Run, Scenario};
+use crate::scenario::prelude::*;
 
 /// The fewest kills of a run.
 const KILLS: u32 = 10;

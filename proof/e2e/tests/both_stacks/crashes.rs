@@ -27,7 +27,7 @@ pub fn scenarios() -> Vec<Trial> {
         workers: 1,
         ..e2e::setup().env("UPSTREAM_SUBMIT_TIMEOUT", "2m")
     };
-    let mut scenarios: Vec<Trial> = [
+    let mut scenarios = vec![
         on_both(
             "a worker that is killed under load costs no task and no money",
             &setup,
@@ -49,9 +49,7 @@ pub fn scenarios() -> Vec<Trial> {
             second_signal,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect();
+    .into_flattened();
     scenarios.push(on(
         Kind::Separate,
         "a worker that stood still past its leases comes back and spoils nothing",

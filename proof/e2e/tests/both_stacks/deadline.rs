@@ -14,7 +14,7 @@ use crate::{SOON, failure};
 pub fn scenarios() -> Vec<Trial> {
     // The first look at a task that was given up comes a minute after.
     let late_limit = Duration::from_secs(150);
-    [
+    vec![
         on_both(
             "a song that is made after its deadline changes nothing about the money",
             &setup().env("TASK_TIMEOUT", "4s").limit(late_limit),
@@ -26,9 +26,7 @@ pub fn scenarios() -> Vec<Trial> {
             unknown_statuses,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_flattened()
 }
 
 async fn late(cluster: &Cluster) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
-    [
+    vec![
         on_both(
             "the same idempotency key makes one task and charges once",
             &setup(),
@@ -27,9 +27,7 @@ pub fn scenarios() -> Vec<Trial> {
             limited_key,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_flattened()
 }
 
 async fn idempotency(cluster: &Cluster) {

@@ -12,7 +12,7 @@ use crate::{fields, success};
 
 pub fn scenarios() -> Vec<Trial> {
     let two = setup().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
-    [
+    vec![
         on_both(
             "a song succeeds with its clips and is listed as documented",
             &setup(),
@@ -25,9 +25,7 @@ pub fn scenarios() -> Vec<Trial> {
             continuation,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_flattened()
 }
 
 async fn song(cluster: &Cluster) {

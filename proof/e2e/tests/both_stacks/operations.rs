@@ -14,7 +14,7 @@ pub fn scenarios() -> Vec<Trial> {
         workers: 1,
         ..setup()
     };
-    let mut scenarios: Vec<Trial> = [
+    let mut scenarios = vec![
         on_both("the figures tell what happened", &one, figures),
         on_both(
             "a task's story and its log lines tell its whole way",
@@ -27,9 +27,7 @@ pub fn scenarios() -> Vec<Trial> {
             no_durable_parking,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect();
+    .into_flattened();
     scenarios.push(on(
         Kind::Separate,
         "a message that nobody can read is parked, seen, put back and dropped",

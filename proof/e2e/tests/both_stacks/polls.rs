@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{SOON, failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
-    [
+    vec![
         on_both(
             "an id that is left out, or spoils a whole batch, hurts nobody else",
             &setup().env("TASK_TIMEOUT", "25s"),
@@ -34,9 +34,7 @@ pub fn scenarios() -> Vec<Trial> {
             fails_upstream,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_flattened()
 }
 
 async fn missing_ids(cluster: &Cluster) {

@@ -10,7 +10,7 @@ use crate::{failure, success};
 pub fn scenarios() -> Vec<Trial> {
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
     let two = setup().upstreams(&[("locked", &locked), ("open", &QUICK)]);
-    [
+    vec![
         on_both(
             "a submit whose answer is lost fails, is refunded, and is never sent again",
             &setup(),
@@ -42,9 +42,7 @@ pub fn scenarios() -> Vec<Trial> {
             leaks,
         ),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
+    .into_flattened()
 }
 
 async fn lost_answers(cluster: &Cluster) {

@@ -1,9 +1,8 @@
 //! `task-center` with nothing configured.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use harness::client::{Client, http};
+use harness::client::Client;
 use harness::folder::Folder;
 use harness::operator::Operator;
 use harness::process::{Launch, Process};
@@ -54,33 +53,20 @@ async fn introduction(process: &mut Process, last: &str) -> String {
 }
 
 /// The word after `label` in the first line that holds both `line` and `label`.
-fn word_after(words: &str, line: &str, label: &str) -> String {
+fn word_after<'a>(words: &'a str, line: &str, label: &str) -> &'a str {
     let found = words
         .lines()
         .find(|text| text.contains(line) && text.contains(label));
     let found = found.unwrap_or_else(|| panic!("{line} {label} stands nowhere in:\n{words}"));
-    let rest = found
-        .split_once(label)
-        .map(|(_, rest)| rest)
-        .unwrap_or_default();
-    rest.split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let (_, rest) = found.split_once(label).unwrap_or_default();
+    rest.split_whitespace().next().unwrap_or_default()
 }
 
 fn client(words: &str, name: &str, url: &str) -> Client {
-    Client {
-        name: name.to_owned(),
-        id: word_after(words, name, "New-Api-User:")
-            .parse()
-            .expect("an id is a number"),
-        token: word_after(words, name, "access token:"),
-        key: word_after(words, "API key", "API key:"),
-        base: Arc::new(url.to_owned().into()),
-        heard: Arc::default(),
-        http: http(),
-    }
+    let id = word_after(words, name, "New-Api-User:").parse();
+    let token = word_after(words, name, "access token:");
+    let key = word_after(words, "API key", "API key:");
+    Client::new(name, id.expect("an id is a number"), token, key, url)
 }
 
 async fn twice() {
@@ -111,7 +97,7 @@ async fn twice() {
         !words.contains("access token"),
         "secrets are shown once: {words}"
     );
-    *demo.base.lock().expect("nobody panicked") = second.url().await;
+    let demo = demo.at(&second.url().await);
     assert_eq!(demo.page("/api/task/self").await["total"], 1);
     let operator = Operator(launch(&folder));
     let users = operator.json(&["user", "list"]).await;
@@ -149,23 +135,13 @@ async fn first_channel() {
     let mut process = launch(&folder).start("center");
     introduction(&mut process, "simulator").await;
     let operator = Operator(launch(&folder));
-    let channel = [
-        "channel",
-        "create",
-        "--name",
-        "real",
-        "--base-url",
-        "http://127.0.0.1:1",
-    ];
-    operator.json(&channel).await;
+    let create = "channel create --name real --base-url http://127.0.0.1:1";
+    let create: Vec<&str> = create.split(' ').collect();
+    operator.json(&create).await;
     let channels = operator.json(&["channel", "list"]).await;
-    let enabled: Vec<_> = channels
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter(|c| c["enabled"] == true)
-        .collect();
-    assert_eq!(enabled.len(), 1, "{channels}");
+    let channels = channels.as_array().expect("a list").iter();
+    let enabled: Vec<_> = channels.filter(|one| one["enabled"] == true).collect();
+    assert_eq!(enabled.len(), 1, "{enabled:?}");
     assert_eq!(enabled[0]["name"], json!("real"));
     process.stop(SOON).await;
 
@@ -173,14 +149,8 @@ async fn first_channel() {
     again.url().await;
     again.stop(SOON).await;
     let channels = operator.json(&["channel", "list"]).await;
-    let simulator = channels
-        .as_array()
-        .expect("a list")
-        .iter()
-        .find(|c| c["name"] != "real");
-    assert_eq!(
-        simulator.expect("it is kept")["enabled"],
-        false,
-        "{channels}"
-    );
+    let mut listed = channels.as_array().expect("a list").iter();
+    let simulator = listed.find(|one| one["name"] != "real");
+    let simulator = simulator.expect("it is kept");
+    assert_eq!(simulator["enabled"], false, "{channels}");
 }

@@ -5,17 +5,19 @@
 //! |---|---|
 //! | `setup` | what a cluster is made of, and what it stands on |
 //! | [`node`] | one API or worker: started, killed, started again at the same address |
+//! | `users` | the users, and what they were granted, spent and answered |
 
 mod node;
 mod setup;
+mod users;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
-use crate::client::{Answers, Client};
+use crate::client::Answers;
 use crate::database::Database;
 use crate::folder::{Folder, unique};
 use crate::operator::Operator;
@@ -26,7 +28,6 @@ use crate::rabbitmq::RabbitMq;
 use crate::servers::Servers;
 use crate::servers::ports::free_port;
 use crate::upstream::Upstream;
-use crate::wait::eventually;
 pub use node::Node;
 use node::Proxies;
 pub use setup::{Backend, QUICK, Setup};
@@ -90,6 +91,7 @@ impl Cluster {
             _ => Program::Api,
         };
         let mut launch = Launch::new(program, folder.path()).env("QUEUE_PREFIX", &prefix);
+        launch.programs.clone_from(&setup.programs);
         for (name, value) in &setup.env {
             launch = launch.env(name, value);
         }
@@ -123,7 +125,7 @@ impl Cluster {
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
         for upstream in join_all(starting).await {
-            cluster.add(upstream).await;
+            cluster.add_channel(upstream).await;
         }
         for number in 1..=setup.apis {
             let api = cluster.node(program, "API_BIND", format!("api-{number}"));
@@ -139,13 +141,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts an upstream, and makes it a channel.
-    pub async fn add_channel(&mut self, name: &str, with: &[&str]) -> &Channel {
-        let upstream = Upstream::start(name, self.folder.path(), with).await;
-        self.add(upstream).await
-    }
-
-    async fn add(&mut self, upstream: Upstream) -> &Channel {
+    async fn add_channel(&mut self, upstream: Upstream) {
         let proxy = if self.proxies {
             Some(Proxy::to(upstream.url.replace("http://", "")).await)
         } else {
@@ -163,7 +159,6 @@ impl Cluster {
             id,
             proxy,
         });
-        self.channels.last().expect("it has just been added")
     }
 
     async fn node(&self, program: Program, bind: &str, name: String) -> Node {
@@ -256,94 +251,6 @@ impl Cluster {
             drop(servers.postgres.lock().await);
         }
         self.database()
-    }
-
-    /// A new user with this quota and a key without a limit, who asks the first API.
-    pub async fn user(&self, name: &str, quota: i64) -> Client {
-        self.person(name, "user", quota, None).await
-    }
-
-    /// A new user whose key may spend no more than `limit`.
-    pub async fn user_with_limit(&self, name: &str, quota: i64, limit: i64) -> Client {
-        self.person(name, "user", quota, Some(limit)).await
-    }
-
-    /// A new administrator.
-    pub async fn admin(&self, name: &str) -> Client {
-        self.person(name, "admin", 0, None).await
-    }
-
-    async fn person(&self, name: &str, role: &str, quota: i64, limit: Option<i64>) -> Client {
-        let granted = quota.to_string();
-        let create = ["user", "create", "--name", name, "--role", role];
-        let create = [&create[..], &["--quota", &granted]].concat();
-        let user = self.operator().json(&create).await;
-        let key = self.key(name, limit).await;
-        self.granted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((name.to_owned(), quota));
-        let token = user["access_token"].as_str();
-        let url = self.apis.first().map(|api| api.url.clone());
-        Client {
-            name: name.to_owned(),
-            id: user["id"].as_i64().expect("an id is a number"),
-            token: token.expect("a secret is a text").to_owned(),
-            key,
-            base: Arc::new(Mutex::new(url.unwrap_or_default())),
-            heard: Arc::clone(&self.answers),
-            http: crate::client::http(),
-        }
-    }
-
-    /// One more key of a user.
-    pub async fn key(&self, user: &str, limit: Option<i64>) -> String {
-        let limit = limit.map(|limit| limit.to_string());
-        let mut create = vec!["key", "create", "--user", user, "--label", "harness"];
-        if let Some(limit) = &limit {
-            create.extend(["--quota", limit]);
-        }
-        let key = self.operator().json(&create).await;
-        key["key"].as_str().expect("a key is a text").to_owned()
-    }
-
-    /// What was granted to the users, by name.
-    pub fn granted(&self) -> Vec<(String, i64)> {
-        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        granted.clone()
-    }
-
-    /// Everything that the API answered to the users.
-    pub fn answers(&self) -> Vec<String> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.clone()
-    }
-
-    /// What a user has left, and what the user spent.
-    pub async fn quota(&self, name: &str) -> (i64, i64) {
-        let users = self.operator().json(&["user", "list"]).await;
-        let users = users.as_array().expect("users are a list");
-        let user = users.iter().find(|user| user["name"] == name);
-        let user = user.unwrap_or_else(|| panic!("there is no user {name}"));
-        let number = |field: &str| user[field].as_i64().expect("quota is a number");
-        (number("quota"), number("used_quota"))
-    }
-
-    /// How many tasks are unfinished.
-    pub async fn unfinished(&self) -> i64 {
-        let counted = sqlx::query_scalar("SELECT count(*) FROM unfinished_tasks");
-        let counted = counted.fetch_one(&mut self.connect().await).await;
-        counted.expect("the database counts")
-    }
-
-    /// Waits until no task is unfinished; returns how long that took.
-    pub async fn settled(&self, within: Duration) -> Duration {
-        let started = tokio::time::Instant::now();
-        eventually(within, "no task to be unfinished", async || {
-            (self.unfinished().await == 0).then_some(())
-        })
-        .await;
-        started.elapsed()
     }
 
     /// Starts the nodes that do not run, and waits until all of them serve.

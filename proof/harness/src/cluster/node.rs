@@ -81,20 +81,16 @@ impl Node {
 
     /// The proxy to the database. Panics if the setup has no proxies.
     pub fn postgres(&self) -> &Proxy {
-        &self
-            .proxies
-            .as_ref()
-            .expect("the setup has proxies")
-            .postgres
+        &self.proxies().postgres
     }
 
     /// The proxy to the broker. Panics if the setup has no proxies.
     pub fn rabbitmq(&self) -> &Proxy {
-        &self
-            .proxies
-            .as_ref()
-            .expect("the setup has proxies")
-            .rabbitmq
+        &self.proxies().rabbitmq
+    }
+
+    fn proxies(&self) -> &Proxies {
+        self.proxies.as_ref().expect("the setup has proxies")
     }
 
     /// Makes its proxies forward.

@@ -1,6 +1,7 @@
 //! What a cluster is made of, and what it stands on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ impl Backend {
 pub struct Setup {
     /// The first part of the names of its database and queues: who made it.
     pub name: &'static str,
+    /// The folder of API and worker; `None` for the folder of the running program.
+    pub programs: Option<PathBuf>,
     /// Variables of API and workers, beside those that the cluster sets.
     pub env: BTreeMap<&'static str, String>,
     /// The upstreams, each a channel: its name, and the arguments of its simulator.
@@ -70,6 +73,7 @@ impl Default for Setup {
         ];
         Self {
             name: "test",
+            programs: None,
             env: env.map(|(name, value)| (name, value.to_owned())).into(),
             upstreams: vec![("first", QUICK.to_vec())],
             apis: 1,

@@ -267,10 +267,21 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Direction::{FromServer, ToServer};
 
-    /// Whether a gate holds this piece.
-    fn holds(connection: &mut Matcher, to: Direction, piece: &[u8], gates: &Gates) -> bool {
-        connection.see(to, piece, gates).is_some()
+    /// Pieces of one connection in their order, and whether a gate holds each.
+    fn assert_held(gates: &Gates, connection: &mut Matcher, pieces: &[(Direction, &str, bool)]) {
+        for (at, &(direction, piece, held)) in pieces.iter().enumerate() {
+            let seen = connection.see(direction, piece.as_bytes(), gates);
+            assert_eq!(seen.is_some(), held, "piece {at}, {piece:?}");
+        }
+    }
+
+    /// The same with one gate for these patterns.
+    fn assert_gate(patterns: &[Pattern], pieces: &[(Direction, &str, bool)]) {
+        let gates = Gates::default();
+        let _gate = gates.add(patterns);
+        assert_held(&gates, &mut Matcher::default(), pieces);
     }
 
     #[test]
@@ -281,111 +292,66 @@ mod tests {
             Pattern::to_server(b"COMMIT"),
             Pattern::from_server(b"done"),
         ]);
-        let mut connection = Matcher::default();
-        let mut other = Matcher::default();
-        let mut see = |direction, piece: &str| {
-            connection
-                .see(direction, piece.as_bytes(), &gates)
-                .is_some()
-        };
-        assert!(!see(Direction::ToServer, "COMMIT cl"));
-        assert!(!see(Direction::ToServer, "aim"));
-        assert!(!see(Direction::FromServer, "done"));
-        assert!(!see(Direction::ToServer, "... COM"));
-        assert!(!see(Direction::ToServer, "MIT"));
-        assert!(!holds(&mut other, Direction::FromServer, b"done", &gates));
-        assert!(see(Direction::FromServer, "done"));
-        assert!(!see(Direction::FromServer, "done"), "it is held once");
+        let (mut connection, mut other) = (Matcher::default(), Matcher::default());
+        let before = [
+            (ToServer, "COMMIT cl", false),
+            (ToServer, "aim", false),
+            (FromServer, "done", false),
+            (ToServer, "... COM", false),
+            (ToServer, "MIT", false),
+        ];
+        assert_held(&gates, &mut connection, &before);
+        assert_held(&gates, &mut other, &[(FromServer, "done", false)]);
+        let once = [(FromServer, "done", true), (FromServer, "done", false)];
+        assert_held(&gates, &mut connection, &once);
     }
 
     #[test]
     fn two_patterns_in_one_piece_both_match() {
-        let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")]);
-        let mut connection = Matcher::default();
-        assert!(!holds(
-            &mut connection,
-            Direction::ToServer,
-            b"COMMIT",
-            &gates
-        ));
-        assert!(holds(
-            &mut connection,
-            Direction::ToServer,
-            b"BEGIN; COMMIT",
-            &gates
-        ));
+        assert_gate(
+            &[Pattern::to_server(b"BEGIN"), Pattern::to_server(b"COMMIT")],
+            &[
+                (ToServer, "COMMIT", false),
+                (ToServer, "BEGIN; COMMIT", true),
+            ],
+        );
     }
 
     #[test]
     fn a_pattern_that_is_given_twice_must_pass_twice() {
-        let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::to_server(b"COMMIT")]);
-        let mut connection = Matcher::default();
-        assert!(!holds(
-            &mut connection,
-            Direction::ToServer,
-            b"COMMIT",
-            &gates
-        ));
-        assert!(!holds(&mut connection, Direction::ToServer, b"x", &gates));
-        assert!(holds(
-            &mut connection,
-            Direction::ToServer,
-            b"COMMIT",
-            &gates
-        ));
+        assert_gate(
+            &[Pattern::to_server(b"COMMIT"), Pattern::to_server(b"COMMIT")],
+            &[
+                (ToServer, "COMMIT", false),
+                (ToServer, "x", false),
+                (ToServer, "COMMIT", true),
+            ],
+        );
     }
 
     #[test]
     fn a_later_gate_starts_from_nothing_on_the_same_connection() {
-        let gates = Gates::default();
+        let (gates, mut connection) = (Gates::default(), Matcher::default());
         let _first = gates.add(&[Pattern::to_server(b"claim"), Pattern::to_server(b"COMMIT")]);
-        let mut connection = Matcher::default();
-        assert!(holds(
-            &mut connection,
-            Direction::ToServer,
-            b"claim COMMIT",
-            &gates
-        ));
+        assert_held(&gates, &mut connection, &[(ToServer, "claim COMMIT", true)]);
         let _second = gates.add(&[Pattern::to_server(b"settle"), Pattern::to_server(b"COMMIT")]);
-        assert!(!holds(
-            &mut connection,
-            Direction::ToServer,
-            b"COMMIT",
-            &gates
-        ));
-        assert!(holds(
-            &mut connection,
-            Direction::ToServer,
-            b"settle COMMIT",
-            &gates
-        ));
+        let second = [
+            (ToServer, "COMMIT", false),
+            (ToServer, "settle COMMIT", true),
+        ];
+        assert_held(&gates, &mut connection, &second);
     }
 
     #[test]
     fn an_answer_from_before_the_question_does_not_match() {
-        let gates = Gates::default();
-        let _gate = gates.add(&[Pattern::to_server(b"COMMIT"), Pattern::from_server(b"done")]);
-        let mut connection = Matcher::default();
-        assert!(!holds(
-            &mut connection,
-            Direction::FromServer,
-            b"done",
-            &gates
-        ));
-        assert!(!holds(
-            &mut connection,
-            Direction::ToServer,
-            b"COMMIT",
-            &gates
-        ));
-        assert!(!holds(&mut connection, Direction::FromServer, b"?", &gates));
-        assert!(holds(
-            &mut connection,
-            Direction::FromServer,
-            b"done",
-            &gates
-        ));
+        assert_gate(
+            &[Pattern::to_server(b"COMMIT"), Pattern::from_server(b"done")],
+            &[
+                (FromServer, "done", false),
+                (ToServer, "COMMIT", false),
+                (FromServer, "?", false),
+                (FromServer, "done", true),
+            ],
+        );
     }
 }

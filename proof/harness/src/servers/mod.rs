@@ -2,7 +2,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`postgres`], [`rabbitmq`] | one private server each: started, killed, frozen, started again |
+//! | [`server`] | a private server: started, killed, frozen, started again |
+//! | [`postgres`], [`rabbitmq`] | the two kinds of servers |
 //! | [`daemon`] | the process of a server with all processes below it |
 //! | [`ports`] | ports that a server keeps over a restart |
 //! | `urls` | the addresses of both servers |
@@ -11,23 +12,25 @@ pub mod daemon;
 pub mod ports;
 pub mod postgres;
 pub mod rabbitmq;
+pub mod server;
 mod urls;
 
 use tokio::sync::Mutex;
 
 use crate::folder::Folder;
 use postgres::Postgres;
-use rabbitmq::RabbitMqServer;
+use rabbitmq::RabbitMq;
+use server::Server;
 pub use urls::{ServerUrls, amqp_of_environment, postgres_of_environment};
 
 /// Both servers, in a folder that is removed with them. Whoever breaks one holds its lock meanwhile.
 #[derive(Debug)]
 pub struct Servers {
     /// The database server.
-    pub postgres: Mutex<Postgres>,
+    pub postgres: Mutex<Server<Postgres>>,
     /// The broker.
-    pub rabbitmq: Mutex<RabbitMqServer>,
-    folder: Folder,
+    pub rabbitmq: Mutex<Server<RabbitMq>>,
+    _folder: Folder,
 }
 
 impl Servers {
@@ -37,16 +40,16 @@ impl Servers {
     }
 
     /// Starts both, `PostgreSQL` with these settings, each `name=value`.
-    pub async fn with(postgres: &'static [&'static str]) -> Self {
+    pub async fn with(settings: &'static [&'static str]) -> Self {
         let folder = folder();
         let (postgres, rabbitmq) = tokio::join!(
-            Postgres::start(folder.path(), postgres),
-            RabbitMqServer::start(folder.path())
+            postgres::start(folder.path(), settings),
+            rabbitmq::start(folder.path())
         );
         Self {
             postgres: Mutex::new(postgres),
             rabbitmq: Mutex::new(rabbitmq),
-            folder,
+            _folder: folder,
         }
     }
 
@@ -54,17 +57,11 @@ impl Servers {
     pub async fn urls(&self) -> ServerUrls {
         let postgres = self.postgres.lock().await.options("postgres");
         let rabbitmq = self.rabbitmq.lock().await;
-        let amqp = rabbitmq.url(&rabbitmq.address());
         ServerUrls {
             postgres,
-            amqp: amqp.parse().expect("it reads as a URL"),
+            amqp: rabbitmq.url().parse().expect("it reads as a URL"),
             management: rabbitmq.management(),
         }
-    }
-
-    /// The folder of their logs.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// Ends both, whatever state they are in.
@@ -75,15 +72,8 @@ impl Servers {
 
     /// Starts the servers that do not run.
     pub async fn mend(&self) {
-        // Everybody who needs both locks takes them in this order.
-        let mut postgres = self.postgres.lock().await;
-        let mut rabbitmq = self.rabbitmq.lock().await;
-        if !postgres.is_up() {
-            postgres.run().await;
-        }
-        if !rabbitmq.is_up() {
-            rabbitmq.run().await;
-        }
+        self.postgres.lock().await.run().await;
+        self.rabbitmq.lock().await.run().await;
     }
 }
 

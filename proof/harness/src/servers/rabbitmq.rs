@@ -1,39 +1,33 @@
-//! A private `RabbitMQ` server with its management API, which can be killed, frozen and started again.
+//! `RabbitMQ` with its management API: its folder, its settings, and how it starts.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::daemon::{Daemon, Launch, find, tail};
+use super::daemon::{Daemon, Launch, find};
 use super::ports::free_port;
+use super::server::{Kind, Server};
 use crate::client::http;
 use crate::process::Signal;
-
-/// How long the server may take to answer after a start; with many messages it reads for a while.
-const START: Duration = Duration::from_mins(3);
-/// How often a start is tried. The port mapper forgets a killed node after a moment.
-const STARTS: u32 = 5;
 
 /// The program that Debian's `/usr/sbin/rabbitmq-server` wraps; the wrapper insists on the user
 /// rabbitmq.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-/// A server in a folder of its own.
+/// A `RabbitMQ` in a folder of its own.
 #[derive(Debug)]
-pub struct RabbitMqServer {
+pub struct RabbitMq {
     server: PathBuf,
     folder: PathBuf,
     ports: Ports,
     /// Erlang's port mapper, one for each server: a shared one would outlive the server.
     mapper: Option<Daemon>,
-    running: Option<Daemon>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Ports {
     amqp: u16,
     management: u16,
@@ -41,113 +35,36 @@ struct Ports {
     mapper: u16,
 }
 
-impl Ports {
-    fn free() -> Self {
-        Self {
-            amqp: free_port(),
-            management: free_port(),
-            distribution: free_port(),
-            mapper: free_port(),
-        }
-    }
+/// Makes a server below `folder` and starts it. Panics with the end of its log if it does not start.
+pub async fn start(folder: &Path) -> Server<RabbitMq> {
+    let path = || Some(PathBuf::from(SERVER)).filter(|path| path.is_file());
+    let server = find(path, "rabbitmq-server").await;
+    let folder = folder.join("rabbitmq");
+    std::fs::create_dir(&folder).expect("the folder takes a folder");
+    Server::start(RabbitMq {
+        server,
+        folder,
+        ports: Ports::default(),
+        mapper: None,
+    })
+    .await
 }
 
-impl RabbitMqServer {
-    /// Makes a server below `folder` and starts it. Panics with the end of its log if it does not
-    /// start.
-    pub async fn start(folder: &Path) -> Self {
-        let path = || Some(PathBuf::from(SERVER)).filter(|path| path.is_file());
-        let server = find(path, "rabbitmq-server").await;
-        let folder = folder.join("rabbitmq");
-        std::fs::create_dir(&folder).expect("the folder takes a folder");
-        let mut server = Self {
-            server,
-            folder,
-            ports: Ports::free(),
-            mapper: None,
-            running: None,
-        };
-        server.bring_up(true).await;
-        server
-    }
-
+impl RabbitMq {
     /// `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.ports.amqp)
     }
 
-    /// Its `AMQP_URL` by way of `address`: its own, or a proxy's.
-    pub fn url(&self, address: &str) -> String {
-        format!("amqp://guest:guest@{address}/%2f")
+    /// Its `AMQP_URL`.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@{}/%2f", self.address())
     }
 
     /// Its management API, with the credentials in it.
     pub fn management(&self) -> Url {
         let url = format!("http://guest:guest@127.0.0.1:{}", self.ports.management);
         url.parse().expect("it reads as a URL")
-    }
-
-    /// The first process of the server, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(Daemon::pid)
-    }
-
-    /// Whether it was started, and neither killed nor stopped since.
-    pub fn is_up(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// The end of its log, if it ended although nobody stopped it.
-    pub fn crashed(&mut self) -> Option<String> {
-        let daemon = self.running.as_mut()?;
-        (!daemon.runs()).then(|| tail(&self.log()))
-    }
-
-    /// Kills it with SIGKILL.
-    pub async fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill().await;
-        }
-    }
-
-    /// Stops it in order.
-    pub async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.end_with(Signal::Terminate).await;
-        }
-    }
-
-    /// Signals all its processes.
-    pub async fn signal(&self, signal: Signal) {
-        if let Some(running) = &self.running {
-            running.signal(signal).await;
-        }
-    }
-
-    /// Starts it again, on the same data and ports, and waits until it answers.
-    pub async fn run(&mut self) {
-        self.bring_up(false).await;
-    }
-
-    async fn bring_up(&mut self, new_ports: bool) {
-        for _ in 0..STARTS {
-            if new_ports {
-                self.ports = Ports::free();
-                self.configure();
-            }
-            let mut daemon = self.spawn();
-            let started = Instant::now();
-            while daemon.runs() && started.elapsed() < START {
-                if self.overview().await.is_some() {
-                    self.running = Some(daemon);
-                    return;
-                }
-                sleep(Duration::from_millis(200)).await;
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
-        let log = tail(&self.log());
-        panic!("RabbitMQ does not start; the end of its log:\n{log}");
     }
 
     /// Writes its files, and starts its port mapper.
@@ -180,6 +97,44 @@ impl RabbitMqServer {
             log: &self.folder.join("epmd.log"),
             death_signal: Signal::Kill,
         }));
+    }
+
+    fn node(&self) -> String {
+        format!("task-center-{}@localhost", self.ports.amqp)
+    }
+
+    /// What its management API says of the server, once it takes connections. `None` as long as it
+    /// does not answer, or as long as another server answers on its ports.
+    pub async fn overview(&self) -> Option<Value> {
+        let url = format!("http://127.0.0.1:{}/api/overview", self.ports.management);
+        let request = http().get(url).basic_auth("guest", Some("guest"));
+        let answer = request.timeout(Duration::from_secs(5)).send().await.ok()?;
+        let overview: Value = answer.json().await.ok()?;
+        TcpStream::connect(self.address()).await.ok()?;
+        (overview["node"] == self.node()).then_some(overview)
+    }
+}
+
+impl Kind for RabbitMq {
+    const NAME: &'static str = "RabbitMQ";
+    const STOP: Signal = Signal::Terminate;
+    /// With many messages it reads for a while.
+    const START: Duration = Duration::from_mins(3);
+    /// The port mapper forgets a killed node after a moment.
+    const STARTS: u32 = 5;
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn take_ports(&mut self) {
+        self.ports = Ports {
+            amqp: free_port(),
+            management: free_port(),
+            distribution: free_port(),
+            mapper: free_port(),
+        };
+        self.configure();
     }
 
     fn spawn(&self) -> Daemon {
@@ -221,22 +176,7 @@ impl RabbitMqServer {
         })
     }
 
-    fn node(&self) -> String {
-        format!("task-center-{}@localhost", self.ports.amqp)
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.with_extension("log")
-    }
-
-    /// What its management API says of the server, once it takes connections. `None` as long as it
-    /// does not answer, or as long as another server answers on its ports.
-    pub async fn overview(&self) -> Option<Value> {
-        let url = format!("http://127.0.0.1:{}/api/overview", self.ports.management);
-        let request = http().get(url).basic_auth("guest", Some("guest"));
-        let answer = request.timeout(Duration::from_secs(5)).send().await.ok()?;
-        let overview: Value = answer.json().await.ok()?;
-        TcpStream::connect(self.address()).await.ok()?;
-        (overview["node"] == self.node()).then_some(overview)
+    async fn answers(&self) -> bool {
+        self.overview().await.is_some()
     }
 }

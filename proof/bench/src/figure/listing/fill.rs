@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::Cluster;
+use harness::cluster::Cluster;
 
 /// The statements by which our migration counts the tasks of an old database.
 fn count_statements() -> &'static str {
@@ -36,7 +36,6 @@ pub fn submitted_at(task: i64) -> i64 {
 /// Writes the other users, a key for every user, and four channels; the last channel gets few tasks.
 pub async fn users_and_channels(cluster: &Cluster) {
     cluster
-        .database
         .execute(&format!(
             "INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
          SELECT 'other-' || n, 'user', 0, 0, sha256(n::text::bytea), 0
@@ -89,19 +88,17 @@ pub async fn tasks(cluster: &Cluster, heavy: i64, count: i64, unfinished: i64) {
          WHERE counted.user_id = u.id;",
         statements = count_statements()
     );
-    cluster.database.execute(&filling).await;
-    // The rows lie on disk as if they had been written one after the other.
-    cluster
-        .database
-        .execute("CLUSTER task_counts USING task_counts_pkey")
-        .await;
-    cluster.database.execute("VACUUM (ANALYZE) tasks").await;
-    cluster
-        .database
-        .execute("VACUUM (ANALYZE) task_counts")
-        .await;
-    cluster.database.execute("CHECKPOINT").await;
-    let mut connection = cluster.database.connect().await;
+    cluster.execute(&filling).await;
+    for statement in [
+        // The rows lie on disk as if they had been written one after the other.
+        "CLUSTER task_counts USING task_counts_pkey",
+        "VACUUM (ANALYZE) tasks",
+        "VACUUM (ANALYZE) task_counts",
+        "CHECKPOINT",
+    ] {
+        cluster.execute(statement).await;
+    }
+    let mut connection = cluster.connect().await;
     let vacuuming = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                     WHERE backend_type = 'autovacuum worker')";
     while sqlx::query_scalar(vacuuming)

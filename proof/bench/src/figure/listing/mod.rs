@@ -6,6 +6,7 @@ mod target;
 
 use std::sync::Arc;
 
+use harness::cluster::Cluster;
 use harness::proc::Usage;
 use harness::servers::Servers;
 use harness::spread::percentile;
@@ -15,7 +16,6 @@ use tokio::time::Instant;
 use self::queries::Query;
 use self::target::{Target, Times};
 use super::Plan;
-use crate::cluster::Cluster;
 use crate::report::{Cell, Spread, Table};
 
 /// How many clients ask at once.
@@ -125,7 +125,7 @@ fn row(name: &str, by_size: &[Vec<Times>], plain: Cell) -> Vec<Cell> {
 
 /// The median time of the plain statement, ms.
 async fn plain_median(cluster: &Cluster, query: &Query, plan: &Plan) -> f64 {
-    let mut connection = cluster.database.connect().await;
+    let mut connection = cluster.connect().await;
     let sql = format!(
         "WITH total AS (SELECT count(*) AS total FROM tasks t WHERE {plain}),
               page AS (SELECT t.*, u.name FROM tasks t JOIN users u ON u.id = t.user_id

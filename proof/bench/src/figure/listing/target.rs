@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::client::Client;
+use harness::cluster::Cluster;
 use harness::process::Process;
+use harness::programs::Program;
 use harness::servers::Servers;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 
 use super::queries::{self, Query};
 use super::{CLIENTS, fill};
-use crate::cluster::Cluster;
+use crate::cluster::cluster;
 use crate::figure::{Build, Plan};
 use crate::load::{self, Load};
 
@@ -51,10 +53,10 @@ impl Target {
     /// Fills a database with `count` tasks and starts its API.
     pub async fn prepare(servers: &Arc<Servers>, count: i64) -> Self {
         let started = Instant::now();
-        let cluster = Cluster::on(servers, &Build::default(), &[]).await;
-        let (api, url) = cluster.api("api").await;
-        let admin = cluster.user("admin", "admin", &url).await;
-        let heavy = cluster.user("heavy", "user", &url).await;
+        let cluster = cluster(servers, &Build::default(), &[], &[]).await;
+        let (api, url) = cluster.process(Program::Api, "api").await;
+        let admin = cluster.admin("admin").await.at(&url);
+        let heavy = cluster.user("heavy", 0).await.at(&url);
         let unfinished = (count / 10).min(100_000);
         fill::users_and_channels(&cluster).await;
         fill::tasks(&cluster, heavy.id, count, unfinished).await;
@@ -103,7 +105,7 @@ impl Target {
         plan: &Plan,
     ) -> Vec<(&'a str, Times)> {
         let stop = Arc::new(Notify::new());
-        let connection = self.cluster.database.connect().await;
+        let connection = self.cluster.connect().await;
         let writer = write(connection, self.count, self.unfinished, stop.clone());
         let writer = tokio::spawn(writer);
         tokio::time::sleep(Duration::from_secs(plan.size(2, 1))).await;

@@ -14,13 +14,15 @@ pub(super) mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::cluster::Cluster;
 use harness::process::Process;
+use harness::programs::Program;
 use harness::servers::Servers;
 use harness::spread::percentile;
 
 use self::statements::SUBMITS;
 use super::Plan;
-use crate::cluster::Cluster;
+use crate::cluster::{audit, cluster};
 use crate::cpu_time::{CpuTime, Processes};
 use crate::load::Load;
 use crate::report::{Spread, Table, Value, comparison};
@@ -62,7 +64,7 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let mut benches = Vec::new();
     for build in &plan.builds {
         // The default: a log line for every request.
-        let cluster = Cluster::on(servers, build, &[("RUST_LOG", "info")]).await;
+        let cluster = cluster(servers, build, &[("RUST_LOG", "info")], &[]).await;
         benches.push(Bench::start(cluster, plan).await);
     }
     benches[0].check_script().await;
@@ -81,7 +83,7 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
         .await;
     // The audit finds no break, so what pgbench wrote is what our API writes.
     for bench in &benches {
-        bench.cluster.audit().await;
+        audit(&bench.cluster).await;
     }
     let table = table(
         &measured[0],
@@ -106,11 +108,10 @@ impl Bench {
     async fn start(cluster: Cluster, plan: &Plan) -> Self {
         users::create(&cluster).await;
         // A submit needs a channel. Nothing is sent to this one, as no worker runs.
-        cluster
-            .operator
-            .create_channel("none", "http://127.0.0.1:9", "none", &[])
-            .await;
-        let (api, url) = cluster.api("api").await;
+        let operator = cluster.operator();
+        let nowhere = "http://127.0.0.1:9";
+        operator.create_channel("none", nowhere, "none", &[]).await;
+        let (api, url) = cluster.process(Program::Api, "api").await;
         // Prepares the statements on every connection to the database.
         let warm_up = users::submits(&url, Duration::from_secs(1));
         warm_up.run().await;
@@ -152,7 +153,7 @@ impl Bench {
         let stored = self.stored().await - stored;
         assert_eq!(usize::try_from(stored).ok(), Some(answers.count()));
         // No worker takes the messages; the next round starts with an empty queue too.
-        self.cluster.rabbitmq.purge("submit").await;
+        self.cluster.rabbitmq().purge("submit").await;
         #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
         let submits = answers.count() as f64;
         Round {
@@ -189,7 +190,7 @@ impl Bench {
     /// How many tasks the database holds.
     async fn stored(&self) -> i64 {
         let stored = sqlx::query_scalar("SELECT count(*) FROM tasks")
-            .fetch_one(&mut self.cluster.database.connect().await)
+            .fetch_one(&mut self.cluster.connect().await)
             .await;
         stored.expect("PostgreSQL answers")
     }

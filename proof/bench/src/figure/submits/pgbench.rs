@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use harness::cluster::Cluster;
 use tokio::process::Command;
 
 use super::users::{FIRST_KEY, FIRST_USER, USERS};
-use crate::cluster::Cluster;
 
 /// What a run of `pgbench` reached.
 #[derive(Debug)]
@@ -24,10 +24,7 @@ pub async fn run(cluster: &Cluster, script: &str, clients: usize, limit: &str) -
     let folder = cluster.folder.path().join("pgbench");
     std::fs::create_dir_all(&folder).expect("the folder can be created");
     std::fs::write(folder.join("submit.sql"), script).expect("the file can be written");
-    let program = {
-        let postgres = cluster.servers.postgres.lock().await;
-        postgres.program("pgbench")
-    };
+    let program = cluster.servers().postgres.lock().await.program("pgbench");
     let done = Command::new(program)
         .current_dir(&folder)
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
@@ -39,7 +36,7 @@ pub async fn run(cluster: &Cluster, script: &str, clients: usize, limit: &str) -
         .arg(format!("--define=first_key={FIRST_KEY}"))
         .arg(format!("--define=last={}", USERS - 1))
         .arg("--file=submit.sql")
-        .arg(&cluster.database_url)
+        .arg(cluster.database().url())
         .env("LC_ALL", "C.UTF-8")
         .output()
         .await

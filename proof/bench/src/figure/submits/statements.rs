@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::Cluster;
+use harness::cluster::Cluster;
 
 /// How often each side submits. Our programs' own statements, such as the folds of every second, run less often.
 pub const SUBMITS: u32 = 20;
@@ -25,10 +25,7 @@ pub async fn assert_same(
 /// The statements that ran for every submit of `work`. Of a prepared `BEGIN` or `COMMIT` the server counts the
 /// first execution only.
 async fn ran(cluster: &Cluster, work: impl AsyncFnOnce()) -> BTreeSet<String> {
-    cluster
-        .database
-        .execute("SELECT pg_stat_statements_reset()")
-        .await;
+    cluster.execute("SELECT pg_stat_statements_reset()").await;
     work().await;
     let found: Vec<String> = sqlx::query_scalar(
         "SELECT query FROM pg_stat_statements
@@ -36,7 +33,7 @@ async fn ran(cluster: &Cluster, work: impl AsyncFnOnce()) -> BTreeSet<String> {
            AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .bind(i64::from(SUBMITS))
-    .fetch_all(&mut cluster.database.connect().await)
+    .fetch_all(&mut cluster.connect().await)
     .await
     .expect("PostgreSQL answers");
     found.iter().map(|sql| without_values(sql)).collect()

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use harness::cluster::Cluster;
+
 use super::{CLIENTS, SONG};
-use crate::cluster::Cluster;
 use crate::load::{self, Load};
 
 /// How many users there are.
@@ -34,7 +35,8 @@ pub fn submits(url: &str, lasts: Duration) -> Load {
 /// Writes the users.
 pub async fn create(cluster: &Cluster) {
     let last = USERS - 1;
-    cluster.database.execute(&format!(
+    cluster
+        .execute(&format!(
             "INSERT INTO users (id, name, role, quota, used_quota, token_digest, created_at)
              OVERRIDING SYSTEM VALUE
              SELECT {FIRST_USER} + n, 'user-' || n, 'user', 1e15, 0, sha256(('token-' || n)::bytea), 0

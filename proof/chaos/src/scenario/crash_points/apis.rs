@@ -1,15 +1,8 @@
 //! An API is killed in a submit. Repeated under its idempotency key, the submit is one task; without
 //! a key it is one task or none.
 
-use harness::proxy::Proxy;
-use harness::proxy::gate::Pattern;
-
 use super::{ends, setup};
-use crate::clients::PatientClient;
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::{stored, submits_of};
-use crate::submits::SubmitAnswer;
-use crate::wire_patterns::{COMMIT, COMMITTED, OK, STORE, SUBMIT};
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -39,9 +32,9 @@ pub fn scenarios() -> Vec<Scenario> {
 /// `committed`: how many tasks a killed submit leaves.
 async fn crash(run: &Run, to_client: bool, patterns: &[Pattern], committed: usize) {
     run.on_cluster(&setup(), async |cluster| {
-        let (ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
+        let (mut ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
         let front = Proxy::to(api.url.replace("http://", "")).await;
-        *crate::lock(&ann.client.base) = format!("http://{}", front.address());
+        ann.client.url = format!("http://{}", front.address());
         let wire = if to_client { &front } else { api.postgres() };
         let mut answers = Vec::new();
         for (title, key) in [("Without a key", None), ("With a key", Some("once"))] {

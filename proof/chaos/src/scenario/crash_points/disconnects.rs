@@ -5,20 +5,14 @@
 //! submit must go on without its client. With one free connection, the next submits use the same
 //! connection and show what became of it.
 
-use harness::proxy::gate::Pattern;
-use std::time::Duration;
-
 use harness::client::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{ends, setup};
-use crate::clients::{PatientClient, raw_submit, song};
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::{stored, submits_of};
-use crate::submits::SubmitAnswer;
-use crate::wire_patterns::{BEGIN, BEGUN, COMMIT, COMMITTED};
+use crate::clients::raw_submit;
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
@@ -87,7 +81,7 @@ async fn disconnects(run: &Run) {
 
 /// Sends a submit, with its title as idempotency key, and does not read the answer.
 async fn send(client: &Client, title: &str) -> TcpStream {
-    let url = format!("{}/suno/submit/music", crate::lock(&client.base));
+    let url = format!("{}/suno/submit/music", client.url);
     let (address, request) = raw_submit(&url, &client.key, Some(title), &song(title));
     let mut stream = TcpStream::connect(address).await.expect("the API listens");
     let sent = stream.write_all(request.as_bytes()).await;

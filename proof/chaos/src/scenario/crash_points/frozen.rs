@@ -1,17 +1,8 @@
 //! A worker is frozen until its lease is over and another worker has ended its task, and then goes on.
 
-use harness::process::Signal;
-use harness::proxy::Proxy;
-use harness::proxy::gate::{Gate, Pattern};
-use serde_json::{Value, json};
-
 use super::{LEASE, ends, setup};
 use crate::check::settled;
-use crate::clients::PatientClient;
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::{TOO_LATE, history, logs, submits_of};
-use crate::wire_patterns::{ACCEPT, END, OK, SUBMIT};
-use harness::cluster::{Cluster, Setup};
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {

@@ -15,15 +15,7 @@ mod frozen;
 mod resets;
 mod workers;
 
-use std::time::Duration;
-
-use harness::client::SONG;
-
-use crate::check::check;
-use crate::clients::PatientClient;
-use crate::ledger_check::Sums;
-use crate::run::{Run, Scenario};
-use harness::cluster::{Cluster, Setup};
+use crate::scenario::prelude::*;
 
 /// Longest lease, the sweep's grace and its interval, on a busy machine.
 const LEASE: Duration = Duration::from_mins(2);
@@ -56,11 +48,10 @@ async fn ends(
     ann: &PatientClient,
     successes: usize,
     failures: usize,
-) -> Sums {
+) {
     let sums = check(run, cluster, LEASE, &ann.expected()).await;
     sums.assert_ended(successes, failures);
     let price = |tasks: usize| SONG * i64::try_from(tasks).unwrap_or(i64::MAX);
     let paid = (price(successes + failures), price(failures));
     assert_eq!((sums.charged, sums.refunded), paid);
-    sums
 }

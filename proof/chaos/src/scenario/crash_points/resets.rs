@@ -1,14 +1,7 @@
 //! A connection to the database is reset at a write.
 
 use super::{ends, setup};
-use crate::clients::{PatientClient, song};
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::{TOO_LATE, history, logs, stored, submits_of};
-use crate::submits::SubmitAnswer;
-use crate::wire_patterns::{
-    ACCEPT, CLAIM, COMMIT, COMMITTED, END, EXECUTE, ONE_ROW, PARSED, STORE,
-};
-use harness::proxy::gate::Pattern;
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {

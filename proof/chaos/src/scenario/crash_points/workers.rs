@@ -2,14 +2,8 @@
 //! so the song succeeds; a submit may not.
 
 use super::{ends, setup};
-use crate::clients::PatientClient;
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::{gets_stale, submits_of};
-use crate::wire_patterns::{
-    ACCEPT, ACKNOWLEDGE, COMMIT, COMMITTED, CONFIRMED, END, EXECUTE, FETCH, OK, ONE_ROW, PARSED,
-    POLL_DELIVERED, POLL_PUBLISHED, SUBMIT, SUBMIT_DELIVERED,
-};
-use harness::proxy::gate::Pattern;
+use crate::scenario::prelude::*;
+use Wire::{Broker, Database, Upstream};
 
 /// The worker's connection to this system.
 #[derive(Clone, Copy)]
@@ -18,8 +12,6 @@ enum Wire {
     Database,
     Broker,
 }
-
-use Wire::{Broker, Database, Upstream};
 
 /// A step, and what must come of a crash in it.
 struct CrashPoint {

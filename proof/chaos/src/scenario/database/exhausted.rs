@@ -1,20 +1,9 @@
 //! All connections of an API to its database are in use.
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
-use harness::proxy::gate::Gate;
-use harness::wait::eventually;
 use sqlx::Connection as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use crate::check::{Expected, check};
-use crate::clients::{PLENTY, PatientClient, song};
-use crate::run::Run;
-use crate::scenario::observe::number;
-use crate::submits::{Submit, SubmitAnswer};
-use crate::wire_patterns::{BEGIN, COMMIT};
-use harness::cluster::{Cluster, Setup};
+use crate::scenario::prelude::*;
 
 /// Longest wait for a 503 because the pool is exhausted: 5 s, on a busy machine.
 const REFUSED: Duration = Duration::from_secs(15);

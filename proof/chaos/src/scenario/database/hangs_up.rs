@@ -1,13 +1,6 @@
 //! Every new connection to the database is closed before its first byte.
 
-use std::time::Duration;
-
-use tokio::time::sleep;
-
-use crate::check::check;
-use crate::clients::{PatientClient, patient, titles};
-use crate::run::Run;
-use crate::wire_patterns::{OK, SUBMIT};
+use crate::scenario::prelude::*;
 
 /// How long the outage lasts.
 const OUTAGE: Duration = Duration::from_secs(4);

@@ -10,7 +10,7 @@ mod exhausted;
 mod hangs_up;
 mod under_load;
 
-use crate::run::Scenario;
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {

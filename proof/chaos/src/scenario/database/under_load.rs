@@ -1,15 +1,7 @@
 //! The database restarts or terminates connections while clients submit at two APIs all the time.
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
-
-use crate::check::check;
-use crate::clients::PatientClient;
 use crate::random_faults::terminate_others;
-use crate::run::Run;
-use harness::cluster::{Cluster, Node, Setup};
+use crate::scenario::prelude::*;
 
 /// How many songs are submitted at the same time.
 const AT_ONCE: usize = 4;

@@ -1,17 +1,10 @@
 //! Queues, exchanges and bindings are deleted while they are used.
 
-use std::time::Duration;
-
 use futures_util::future::select;
 use harness::rabbitmq::RabbitMq;
-use harness::wait::eventually;
-use serde_json::Value;
-use tokio::time::sleep;
 
-use crate::check::{Expected, check};
-use crate::clients::{PatientClient, patient};
-use crate::run::Run;
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
+use Deleted::{Bindings, Everything, Exchange, Queue, WaitingExchanges, WaitingQueues};
 
 /// The limit until everything is declared and consumed again.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -34,8 +27,6 @@ enum Deleted {
     WaitingExchanges,
     Everything,
 }
-
-use Deleted::{Bindings, Everything, Exchange, Queue, WaitingExchanges, WaitingQueues};
 
 /// `work-queues-deleted`.
 pub async fn work_queues(run: &Run) {

@@ -1,20 +1,11 @@
 //! Messages that come twice, too late, too early, in any order, or to the wrong queue.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use serde_json::{Value, json};
-use tokio::time::sleep;
 
-use crate::check::check;
-use crate::clients::{PatientClient, patient, titles};
-use crate::metrics::Metrics;
-use crate::run::Run;
-use crate::scenario::observe::submits_of;
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// The limit for all songs.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -47,11 +38,8 @@ pub async fn doubled(run: &Run) {
         for song in &songs {
             assert_eq!(submits_of(cluster, song).await, (1, 1), "{song}");
         }
-        let mut stale = 0;
-        for worker in &cluster.workers {
-            let metrics = Metrics::read(worker).await;
-            stale += metrics.sum("task_center_turns_total", &["turn=\"stale\""]);
-        }
+        let metrics = Metrics::read(&cluster.workers).await;
+        let stale = metrics.sum("task_center_turns_total", &["turn=\"stale\""]);
         run.fact("stale_turns", stale);
         assert!(stale >= SONGS as u64, "only {stale} messages were stale");
         let sums = check(run, cluster, LIMIT, &ann.expected()).await;

@@ -14,7 +14,7 @@ mod poison;
 mod purged;
 mod unavailable;
 
-use crate::run::Scenario;
+use crate::scenario::prelude::*;
 
 /// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {

@@ -1,15 +1,6 @@
 //! Messages that no worker can read, published by hand.
 
-use std::time::Duration;
-
-use harness::wait::eventually;
-use serde_json::json;
-
-use crate::check::{Expected, check};
-use crate::clients::{PatientClient, patient, titles};
-use crate::metrics::Metrics;
-use crate::run::Run;
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// The limit for each step.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -57,7 +48,7 @@ async fn all_parked(cluster: &Cluster, published: &[String], times: u64) {
     published.sort();
     let expected = published.len() as u64 / 2 * times;
     eventually(LIMIT, "everything unreadable to be parked", async || {
-        let metrics = Metrics::read(&cluster.workers[0]).await;
+        let metrics = Metrics::read(&cluster.workers).await;
         let counted = ["submit", "poll"].map(|queue| {
             let labels = [&*format!("queue=\"{queue}\""), "reason=\"unreadable\""];
             metrics.sum("task_center_parked_messages_total", &labels)

@@ -1,16 +1,6 @@
 //! Queues are purged while tasks wait in them.
 
-use std::time::Duration;
-
-use harness::wait::eventually;
-use serde_json::json;
-
-use crate::check::check;
-use crate::clients::{PatientClient, patient, titles};
-use crate::metrics::Metrics;
-use crate::run::Run;
-use crate::scenario::observe::number;
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// How many tasks wait for a poll, and how many for a submit.
 const EACH: usize = 40;
@@ -47,9 +37,8 @@ pub async fn purged(run: &Run) {
         wait_for_polls(cluster, 2 * EACH).await;
         cluster.channels[0].upstream.finish(json!({})).await;
         ann.all_succeed(&tasks, SWEPT).await;
-        let swept = Metrics::read(worker)
-            .await
-            .sum("task_center_swept_tasks_total", &[]);
+        let metrics = Metrics::read([worker]).await;
+        let swept = metrics.sum("task_center_swept_tasks_total", &[]);
         run.fact("swept_tasks", swept);
         assert!(
             swept >= 2 * EACH as u64,

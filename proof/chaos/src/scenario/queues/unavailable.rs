@@ -1,19 +1,11 @@
 //! The broker is killed, stopped, or does not answer.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use harness::client::http;
-use harness::wait::eventually;
-use serde_json::json;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::interval;
 
-use crate::check::check;
-use crate::clients::{PatientClient, patient, titles};
-use crate::run::Run;
-use crate::submits::SubmitAnswer;
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// The interval of submits.
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -1,16 +1,9 @@
 //! Answers of 64 MB, and answers of a byte a second.
 
-use std::time::Duration;
-
 use harness::proc::Usage;
-use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use super::with_ann;
-use crate::clients::{PatientClient, patient, titles};
-use crate::run::Run;
-use crate::scenario::observe::{SOON, submits_of};
-use harness::cluster::Node;
+use crate::scenario::prelude::*;
 
 /// How many songs of each kind there are.
 const EACH: usize = 4;

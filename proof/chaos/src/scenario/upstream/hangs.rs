@@ -1,18 +1,9 @@
 //! A channel that never answers, beside one that works. Both clusters are measured at the same time,
 //! so that a busy machine slows both.
 
-use std::time::Duration;
-
 use harness::spread::percentile;
-use harness::wait::eventually;
-use serde_json::json;
-use tokio::time::sleep;
 
-use crate::check::check;
-use crate::clients::{PatientClient, patient, titles};
-use crate::run::Run;
-use crate::scenario::observe::{SOON, switch};
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// How many tasks of the hanging channel wait for polls.
 const HUNG: usize = 120;

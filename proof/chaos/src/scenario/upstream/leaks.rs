@@ -1,14 +1,9 @@
 //! An upstream that prints our key, its address and its ids wherever it can.
 
-use harness::client::{LYRICS, SONG};
-use serde_json::Value;
+use harness::client::LYRICS;
 
-use super::{QUICK, with_ann};
-use crate::clients::{PatientClient, patient};
-use crate::metrics::Metrics;
-use crate::run::Run;
-use crate::scenario::observe::{SOON, refunded};
-use harness::cluster::Cluster;
+use super::with_ann;
+use crate::scenario::prelude::*;
 
 /// `upstream-leaks`.
 pub async fn leaks(run: &Run) {
@@ -56,8 +51,8 @@ async fn assert_hidden(cluster: &Cluster, clients: [&PatientClient; 2], shown: &
     assert!(!ids.is_empty(), "the upstream accepted nothing");
     let both = [&secrets[..], &ids].concat();
     for client in clients {
-        let heard = crate::lock(&client.client.heard).clone();
-        for text in heard {
+        let answers = crate::lock(&client.client.answers).clone();
+        for text in answers {
             hides("an answer", &text, &both);
         }
     }
@@ -67,7 +62,7 @@ async fn assert_hidden(cluster: &Cluster, clients: [&PatientClient; 2], shown: &
     }
     for node in cluster.nodes() {
         hides("a log", &node.log(), &both);
-        hides("the metrics", &Metrics::read(node).await.0, &both);
+        hides("the metrics", &Metrics::read([node]).await.0, &both);
     }
 }
 

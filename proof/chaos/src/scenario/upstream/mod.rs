@@ -1,29 +1,14 @@
 //! Each row of the table in `docs/upstreams/suno.md`, "How upstreams misbehave", and what the row must
 //! never cause.
 
-mod answer_lost;
-mod busy;
-mod contradicts;
-mod down;
 mod floods;
-mod forgets;
 mod hangs;
-mod late;
 mod leaks;
-mod our_key;
-mod refuses;
-mod strangers;
-mod unknown;
+mod polls;
+mod submits;
 mod unreachable;
 
-use crate::check::check;
-use crate::clients::PatientClient;
-use crate::run::{Run, Scenario};
-use crate::scenario::observe::SOON;
-use harness::cluster::{Cluster, Setup};
-
-/// Songs take a second or so.
-const QUICK: [&str; 2] = ["--song-time", "500ms..1500ms"];
+use crate::scenario::prelude::*;
 
 /// The scenarios. Above each: what must not happen.
 pub fn scenarios() -> Vec<Scenario> {
@@ -33,7 +18,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "upstream-busy",
             "An upstream answers 429, with Retry-After and without, to submits and fetches. A task has \
              one attempt, and no task fails; Retry-After is respected; another channel goes on.",
-            busy::busy,
+            submits::busy,
         ),
         // No task fails, or waits for the channel that is down.
         Scenario::new(
@@ -41,9 +26,9 @@ pub fn scenarios() -> Vec<Scenario> {
             "An upstream answers every call with 500, 502 or 503: its tasks go to another. Then all \
              upstreams do, until the second attempts have failed, too: no task fails, and all succeed \
              once the upstreams are well.",
-            down::down,
+            submits::down,
         )
-        .lasts(down::SHORTEST.as_secs()),
+        .lasts(submits::SHORTEST_OUTAGE.as_secs()),
         // No task fails.
         Scenario::new(
             "upstream-unreachable",
@@ -58,14 +43,14 @@ pub fn scenarios() -> Vec<Scenario> {
             "Of four channels one answers 401, one 402 and one 403 to everything, and the fourth is \
              well. A task has one attempt, all succeed at the fourth, and the log tells an operator \
              about the others.",
-            our_key::our_key,
+            submits::our_key,
         ),
         // No retry.
         Scenario::new(
             "upstream-refuses-the-request",
             "An upstream answers submits with 400, 404 or 422. Each task fails at once with the \
              upstream's reason, is refunded, and is not tried again, not even at another channel.",
-            refuses::refuses,
+            submits::refuses,
         ),
         // No second submit.
         Scenario::new(
@@ -74,7 +59,7 @@ pub fn scenarios() -> Vec<Scenario> {
              answers with nonsense; and the connection is reset before the request arrives, and before \
              the answer arrives. Each such task fails, refunded, and is never sent again, although \
              another channel is well.",
-            answer_lost::answer_lost,
+            submits::answer_lost,
         ),
         // No other task fails or waits.
         Scenario::new(
@@ -82,14 +67,14 @@ pub fn scenarios() -> Vec<Scenario> {
             "An upstream leaves some ids out of its answers, answers a batch with 404 once, and one id \
              makes every batch with it fail. The other tasks succeed while that one is unfinished; it \
              alone fails, at its deadline.",
-            forgets::forgets,
+            polls::forgets,
         ),
         // No task gets another's data, and nothing crashes.
         Scenario::new(
             "upstream-answers-about-strangers",
             "Every answer holds tasks that nobody asked for, some tasks stand in an answer twice, and \
              some are malformed once. Every task ends with its own song, and there are no others.",
-            strangers::strangers,
+            polls::strangers,
         ),
         // No failure before our deadline.
         Scenario::new(
@@ -97,21 +82,21 @@ pub fn scenarios() -> Vec<Scenario> {
             "An upstream whose clock is two hours ahead reports UNKNOWN, a status never seen before, or \
              an empty one. The tasks are unfinished until our own deadline by our own clock; those that \
              get a known status in time succeed.",
-            unknown::unknown,
+            polls::unknown,
         ),
         // No progress goes backwards, and nothing is refunded.
         Scenario::new(
             "upstream-contradicts-itself",
             "An upstream reports states that go backwards, and a fail_reason beside a status that is no \
              failure. No client sees a task go backwards or a reason, and nothing is refunded.",
-            contradicts::contradicts,
+            polls::contradicts,
         ),
         // No second refund, and no charge taken back.
         Scenario::new(
             "upstream-finishes-late",
             "An upstream makes one song, and fails another, after their deadline, when both are \
              refunded. Both results go into the history; the money and what the client sees stay.",
-            late::late,
+            polls::late,
         ),
         // No secret in what a client sees, or in a log.
         Scenario::new(

@@ -1,16 +1,9 @@
 //! Upstreams that nobody can connect to, and connections that break during polls.
 
-use std::time::Duration;
-
 use harness::servers::ports::free_port;
-use harness::wait::eventually;
-use tokio::time::sleep;
 
 use super::with_ann;
-use crate::clients::{PatientClient, patient, titles};
-use crate::run::Run;
-use crate::scenario::observe::{SOON, accepted, switch};
-use harness::cluster::Cluster;
+use crate::scenario::prelude::*;
 
 /// How many songs each half has.
 const SONGS: usize = 8;

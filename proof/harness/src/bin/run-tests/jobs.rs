@@ -8,8 +8,9 @@ use serde_json::Value;
 use tokio::process::Command;
 
 /// Jobs that take longest, in the order in which they start. All others follow.
-const LONGEST: [&str; 6] = [
+const LONGEST: [&str; 7] = [
     "short_runs",
+    "exclusive_runs",
     "store_contract",
     "both_stacks",
     "short_run",

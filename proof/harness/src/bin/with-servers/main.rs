@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use harness::database::Database;
 use harness::folder::Folder;
-use harness::servers::postgres::Postgres;
-use harness::servers::rabbitmq::RabbitMqServer;
+use harness::servers::postgres::{self, Postgres};
+use harness::servers::rabbitmq::{self, RabbitMq};
+use harness::servers::server::Server;
 use harness::suite::caught;
 
 use command::Signals;
@@ -39,8 +40,8 @@ const POSTGRES: &[&str] = &["fsync=off"];
 /// The servers that we started.
 #[derive(Default)]
 struct Servers {
-    postgres: Option<Postgres>,
-    rabbitmq: Option<RabbitMqServer>,
+    postgres: Option<Server<Postgres>>,
+    rabbitmq: Option<Server<RabbitMq>>,
 }
 
 // One thread: the servers die with the thread that starts them.
@@ -98,12 +99,12 @@ async fn run(command: &[String]) -> Result<ExitCode, String> {
 }
 
 impl Servers {
-    async fn start(folder: &Folder, postgres: bool, rabbitmq: bool) -> Self {
+    async fn start(folder: &Folder, needs_postgres: bool, needs_rabbitmq: bool) -> Self {
         let postgres = async {
-            if !postgres {
+            if !needs_postgres {
                 return None;
             }
-            let server = Postgres::start(folder.path(), POSTGRES).await;
+            let server = postgres::start(folder.path(), POSTGRES).await;
             let options = server.options("postgres");
             let database = Database::named(&options, "task_center".to_owned()).await;
             let version = sqlx::query_scalar::<_, String>("SHOW server_version");
@@ -113,10 +114,10 @@ impl Servers {
             Some(server)
         };
         let rabbitmq = async {
-            if !rabbitmq {
+            if !needs_rabbitmq {
                 return None;
             }
-            let server = RabbitMqServer::start(folder.path()).await;
+            let server = rabbitmq::start(folder.path()).await;
             let overview = server.overview().await.unwrap_or_default();
             let version = overview["rabbitmq_version"].as_str().unwrap_or_default();
             say(&format!(
@@ -137,7 +138,7 @@ impl Servers {
             env.push(("DATABASE_URL", server.url("task_center")));
         }
         if let Some(server) = &self.rabbitmq {
-            env.push(("AMQP_URL", server.url(&server.address())));
+            env.push(("AMQP_URL", server.url()));
             let management = server.management().to_string();
             let management = management.trim_end_matches('/').to_owned();
             env.push(("RABBITMQ_MANAGEMENT_URL", management));
@@ -147,8 +148,8 @@ impl Servers {
 
     /// Says which server ended before the command did.
     fn tell_crashes(&mut self) {
-        let postgres = self.postgres.as_mut().and_then(Postgres::crashed);
-        let rabbitmq = self.rabbitmq.as_mut().and_then(RabbitMqServer::crashed);
+        let postgres = self.postgres.as_mut().and_then(Server::crashed);
+        let rabbitmq = self.rabbitmq.as_mut().and_then(Server::crashed);
         for (name, log) in [("PostgreSQL", postgres), ("RabbitMQ", rabbitmq)] {
             if let Some(log) = log {
                 say(&format!(

@@ -1,11 +1,10 @@
-//! Reads the Prometheus metrics of an API or a worker.
+//! The Prometheus metrics of APIs and workers.
 
-use harness::client::http;
-
-use harness::cluster::Node;
+use crate::client::http;
+use crate::cluster::Node;
 
 /// The text of `/metrics` at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Metrics(pub String);
 
 impl Metrics {
@@ -15,10 +14,15 @@ impl Metrics {
         answer.ok()?.text().await.ok().map(Self)
     }
 
-    /// Reads the metrics of a process that must answer.
-    pub async fn read(node: &Node) -> Self {
-        let metrics = Self::try_read(node).await;
-        metrics.unwrap_or_else(|| panic!("{} serves no metrics", node.name))
+    /// Reads the metrics of processes that must answer.
+    pub async fn read(nodes: impl IntoIterator<Item = &Node>) -> Self {
+        let mut all = Self::default();
+        for node in nodes {
+            let metrics = Self::try_read(node).await;
+            let metrics = metrics.unwrap_or_else(|| panic!("{} serves no metrics", node.name));
+            all.0.push_str(&metrics.0);
+        }
+        all
     }
 
     /// The sum of a counter over all series that have these labels, written as `queue="submit"`.
