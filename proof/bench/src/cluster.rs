@@ -20,7 +20,6 @@ const POSTGRES: &[&str] = &[
 /// More quota than any run spends.
 pub const QUOTA: i64 = 1_000_000_000_000_000;
 
-/// Starts both servers.
 pub async fn servers() -> Arc<Servers> {
     Arc::new(Servers::with(POSTGRES).await)
 }
@@ -52,7 +51,6 @@ pub async fn cluster(
     cluster
 }
 
-/// Checks that the ledger and all balances agree.
 pub async fn audit(cluster: &Cluster) {
     let audit = cluster.operator().run(&["audit"]).await;
     assert_eq!(audit.code, 0, "{}{}", audit.stdout, audit.stderr);

@@ -20,24 +20,19 @@ use crate::figure::Build;
 /// The programs that take part, and the tasks they are given.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
-    /// How many APIs run.
     pub apis: u32,
-    /// How many workers run.
     pub workers: u32,
     /// How many submits are under way at once.
     pub clients: usize,
-    /// How many tasks are submitted.
     pub tasks: u32,
     /// How long the upstream takes for a song, as its command line takes it.
     pub song: &'static str,
 }
 
-/// The cost of one task.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskCost {
     /// How often an upstream was asked about the task.
     pub polls: f64,
-    /// Submit calls.
     pub submit_calls: f64,
     /// Fetch calls; one call asks about many tasks.
     pub fetch_calls: f64,
@@ -47,13 +42,11 @@ pub struct TaskCost {
     pub transactions: f64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: f64,
-    /// Records of the log.
     pub wal_records: f64,
     /// Whole pages in the log.
     pub wal_pages: f64,
     /// Flushes of the log to disk.
     pub wal_flushes: f64,
-    /// Processor time.
     pub cpu: CpuTime,
 }
 

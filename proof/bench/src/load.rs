@@ -14,13 +14,11 @@ use tokio::time::Instant;
 /// Requests, and how they are sent.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Where the requests go.
     pub address: SocketAddr,
     /// The requests as they go over the wire; a client sends any of them next.
     pub requests: Arc<[Vec<u8>]>,
     /// How many clients send at once, each on its own kept connection.
     pub clients: usize,
-    /// How long the clients send.
     pub lasts: Duration,
 }
 
@@ -34,12 +32,10 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// How many answers there are.
     pub fn count(&self) -> usize {
         self.milliseconds.len()
     }
 
-    /// Answers a second.
     pub fn a_second(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "it is below 2^52")]
         let count = self.count() as f64;
@@ -50,16 +46,6 @@ impl Answers {
     pub fn percentile(&self, share: f64) -> f64 {
         percentile(&self.milliseconds, share)
     }
-}
-
-/// A POST with an API key and a JSON body.
-pub fn post(path: &str, key: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
 }
 
 /// A GET with a user's access token.
@@ -171,7 +157,7 @@ mod tests {
         tokio::spawn(serve(listener));
         let load = Load {
             address,
-            requests: Arc::new([post("/", "key", "{}")]),
+            requests: Arc::new([b"GET / HTTP/1.1\r\n\r\n".to_vec()]),
             clients: 3,
             lasts: Duration::from_millis(50),
         };

@@ -20,11 +20,9 @@ const IDS_A_SERIES: i64 = 1_000_000;
 /// Tasks of one series at one channel.
 #[derive(Debug, Clone, Copy)]
 pub struct SeededTasks {
-    /// The channel's id.
     pub channel: i64,
     /// The series; the upstream makes its ids from it.
     pub series: u16,
-    /// How many tasks there are.
     pub count: u32,
     /// When the upstream made them, ms since 1970.
     pub made_at: i64,
@@ -158,7 +156,6 @@ impl SeededTasks {
             .await;
     }
 
-    /// Waits until all tasks have ended.
     pub async fn wait_for_end(self, cluster: &Cluster) {
         self.wait_for_none(cluster, "true").await;
     }

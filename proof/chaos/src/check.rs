@@ -16,7 +16,6 @@ use harness::cluster::Cluster;
 /// What the tables must agree with.
 #[derive(Debug, Default)]
 pub struct Expected {
-    /// The submits of all clients.
     pub submits: Vec<Submit>,
     /// The quota that was granted, by the user's name.
     pub granted: HashMap<String, i64>,

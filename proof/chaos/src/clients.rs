@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use harness::client::{Answer, Client};
+use harness::client::{Answer, Client, raw_post};
 use harness::wait::eventually;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ use harness::cluster::{Cluster, Setup};
 const ACCEPTED: Duration = Duration::from_mins(2);
 /// The limit for a submit to become certain while the API may be down.
 const CERTAIN: Duration = Duration::from_mins(3);
-/// How long a client waits for one answer.
 const ANSWER: Duration = Duration::from_mins(1);
 /// How many submits of a list are open at once.
 const AT_ONCE: usize = 8;
@@ -38,7 +37,6 @@ pub fn titles(word: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The body of a request for a song.
 pub fn song(title: &str) -> Value {
     json!({"title": title, "prompt": "la"})
 }
@@ -52,20 +50,14 @@ pub fn raw_submit(
 ) -> (String, String) {
     let url = url.trim_start_matches("http://");
     let (address, path) = url.split_once('/').unwrap_or((url, ""));
-    let idempotency = idempotency_key.map(|key| format!("Idempotency-Key: {key}\r\n"));
-    let (idempotency, body) = (idempotency.unwrap_or_default(), body.to_string());
-    let length = body.len();
-    let text = format!(
-        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n{idempotency}\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
+    let body = body.to_string();
+    let text = raw_post(&format!("/{path}"), key, idempotency_key, &body);
     (address.to_owned(), text)
 }
 
 /// A user, and the log of its submits.
 #[derive(Debug)]
 pub struct PatientClient {
-    /// The user.
     pub client: Client,
     /// The same user at each API, for submits that change the API after each answer.
     at_apis: Vec<Client>,
@@ -175,19 +167,16 @@ impl PatientClient {
         submit
     }
 
-    /// All submits so far.
     pub fn submits(&self) -> Vec<Submit> {
         self.submits.all()
     }
 
-    /// The task, which must end in SUCCESS.
     pub async fn succeeds(&self, id: &str, within: Duration) -> Value {
         let task = self.client.end_of(id, within).await;
         assert_eq!(task["status"], "SUCCESS", "{task}");
         task
     }
 
-    /// The tasks must all end in SUCCESS.
     pub async fn all_succeed(&self, ids: &[String], within: Duration) {
         for task in self.client.ends_of(ids, within).await {
             assert_eq!(task["status"], "SUCCESS", "{task}");

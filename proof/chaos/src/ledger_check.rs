@@ -19,7 +19,6 @@ pub enum Database {
 }
 
 impl Database {
-    /// All rows of a query.
     pub async fn rows<T>(&mut self, sql: &str) -> Vec<T>
     where
         T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
@@ -101,7 +100,6 @@ pub struct Tables {
     violations: Vec<String>,
 }
 
-/// A row of `tasks`.
 #[derive(Debug)]
 pub struct Task {
     public_id: String,
@@ -121,7 +119,6 @@ pub struct Sums {
     granted: i64,
     pub charged: i64,
     pub refunded: i64,
-    /// Tasks by status.
     pub tasks: BTreeMap<String, usize>,
     /// Failed tasks by the first eight words of the reason.
     pub reasons: BTreeMap<String, usize>,

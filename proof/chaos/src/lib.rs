@@ -11,8 +11,6 @@
 //! | `random_load`, `random_faults` | load and faults for `money` |
 //! | `check`, `ledger_check`, `count_check` | what must hold once all tasks have ended |
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 mod check;
 mod clients;
 mod count_check;
@@ -25,8 +23,3 @@ pub mod scenario;
 pub mod short_runs;
 mod submits;
 mod wire_patterns;
-
-/// Locks a mutex also after another holder panicked: the run reports that panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use harness::lock;
 use harness::suite::caught;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::lock;
 use harness::cluster::{Backend, Cluster, Setup};
 use harness::servers::Servers;
 

@@ -3,14 +3,13 @@
 use serde_json::Value;
 use std::sync::Mutex;
 
-use crate::lock;
+use harness::lock;
 
 /// One song or lyrics that a client wants: submitted once, or repeated under an idempotency key.
 #[derive(Debug, Clone)]
 pub struct Submit {
     /// No other submit of the run has this title.
     pub title: String,
-    /// The user's id.
     pub user: i64,
     /// One entry per request.
     pub answers: Vec<SubmitAnswer>,
@@ -54,7 +53,6 @@ impl Submit {
     }
 }
 
-/// All submits of a run.
 #[derive(Debug, Default)]
 pub struct SubmitLog(Mutex<Vec<Submit>>);
 
@@ -64,7 +62,6 @@ impl SubmitLog {
         lock(&self.0).push(submit);
     }
 
-    /// A copy of the log.
     pub fn all(&self) -> Vec<Submit> {
         lock(&self.0).clone()
     }

@@ -21,11 +21,9 @@ pub const ACCEPT: Pattern = statement("SET turn = u.turn + 1, stage = 'poll'");
 /// A worker ends tasks: `WITH taken AS (DELETE FROM unfinished_tasks …) … UPDATE tasks …`.
 pub const END: Pattern = statement("DELETE FROM unfinished_tasks u");
 
-/// A transaction begins.
 pub const BEGIN: Pattern = Pattern::to_server(b"BEGIN\0");
 /// `PostgreSQL` answers that the transaction has begun.
 pub const BEGUN: Pattern = Pattern::from_server(b"BEGIN\0");
-/// A transaction is to be committed.
 pub const COMMIT: Pattern = Pattern::to_server(b"COMMIT\0");
 /// `PostgreSQL` answers that the transaction is committed.
 pub const COMMITTED: Pattern = Pattern::from_server(b"COMMIT\0");
@@ -38,16 +36,11 @@ pub const ONE_ROW: Pattern = Pattern::from_server(b"SELECT 1\0");
 
 /// A submit, from a worker to an upstream or from a client to an API.
 pub const SUBMIT: Pattern = Pattern::to_server(b"/suno/submit/");
-/// A poll, from a worker to an upstream.
 pub const FETCH: Pattern = Pattern::to_server(b"/suno/fetch");
-/// An upstream or an API answers 200.
 pub const OK: Pattern = Pattern::from_server(b"HTTP/1.1 200");
 
-/// The broker delivers a submit message.
 pub const SUBMIT_DELIVERED: Pattern = Pattern::from_server(br#""submit":{"#);
-/// The broker delivers a poll message.
 pub const POLL_DELIVERED: Pattern = Pattern::from_server(br#""poll":{"#);
-/// A worker publishes a poll message.
 pub const POLL_PUBLISHED: Pattern = Pattern::to_server(br#""poll":{"#);
 /// The broker confirms a publish (`basic.ack`).
 pub const CONFIRMED: Pattern = Pattern::from_server(&[0, 60, 0, 80]);

@@ -25,12 +25,7 @@ impl Folder {
         let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         files.retain(|path| path.extension().is_some_and(|end| end == "log"));
         files.sort();
-        let end = |path: &PathBuf| {
-            let log = std::fs::read_to_string(path).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            let end = &lines[lines.len().saturating_sub(40)..];
-            format!("--- {}\n{}", path.display(), end.join("\n"))
-        };
+        let end = |path: &PathBuf| format!("--- {}\n{}", path.display(), tail(path));
         files.iter().map(end).collect::<Vec<_>>().join("\n")
     }
 
@@ -55,6 +50,13 @@ impl Drop for Folder {
             eprintln!("{} could not be removed: {error}", self.0.display());
         }
     }
+}
+
+/// The last 40 lines of a log.
+pub fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 /// A word that nothing else on this machine is named by: lower case letters, digits and `_`.

@@ -38,3 +38,10 @@ pub mod spread;
 pub mod suite;
 pub mod upstream;
 pub mod wait;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex also after another holder panicked: that panic fails the test.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::folder::tail;
 use crate::programs::Program;
 
 /// How long a process may take to serve.
@@ -180,8 +181,13 @@ impl Process {
         let Ok(found) = found.map(|found| found.ok().and_then(|url| url.clone())) else {
             panic!("{} did not listen in time", self.name);
         };
-        found
-            .unwrap_or_else(|| panic!("{} ended before it listened:\n{}", self.name, self.tail(20)))
+        found.unwrap_or_else(|| {
+            panic!(
+                "{} ended before it listened:\n{}",
+                self.name,
+                tail(&self.log)
+            )
+        })
     }
 
     /// The URL that it has printed, if it listens by now.
@@ -235,12 +241,5 @@ impl Process {
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The last lines of its log.
-    pub fn tail(&self, lines: usize) -> String {
-        let log = self.log();
-        let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
     }
 }

@@ -1,10 +1,12 @@
 //! Counters, durations and percentiles, collected from many tasks at once.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::lock;
 
 /// Counters by name.
 #[derive(Debug, Default)]
@@ -13,14 +15,12 @@ pub struct Counters(Mutex<BTreeMap<String, u64>>);
 impl Counters {
     /// Adds one to a counter.
     pub fn count(&self, name: impl Into<String>) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(name.into()).or_default() += 1;
+        *lock(&self.0).entry(name.into()).or_default() += 1;
     }
 
     /// All counters.
     pub fn all(&self) -> BTreeMap<String, u64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.clone()
+        lock(&self.0).clone()
     }
 }
 
@@ -42,14 +42,12 @@ pub struct Spread {
 impl Durations {
     /// Adds a duration.
     pub fn add(&self, took: Duration) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        times.push(took);
+        lock(&self.0).push(took);
     }
 
     /// Their percentiles; zeros if there is no duration.
     pub fn spread(&self) -> Spread {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+        let mut seconds: Vec<f64> = lock(&self.0).iter().map(Duration::as_secs_f64).collect();
         if seconds.is_empty() {
             return Spread::default();
         }

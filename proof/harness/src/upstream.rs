@@ -54,9 +54,7 @@ impl Upstream {
 
     /// The numbers of submits and of accepted submits with a title.
     pub async fn asked_and_accepted(&self, title: &str) -> (u64, u64) {
-        let submits = self.submits(title).await;
-        let number = |name: &str| submits[name].as_u64().expect("a count is a number");
-        (number("asked"), number("accepted"))
+        self.all_asked_and_accepted(&[title.to_owned()]).await[0]
     }
 
     /// The same for many titles, in their order.

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 pub enum Poll {
     /// Another status, and a result.
     MovedOn,
-    /// Nothing new.
     NothingNew,
 }
 

@@ -8,7 +8,6 @@ use crate::end_to_end::{self, Layout, TaskCost};
 use crate::report::{Cell, Spread, Table, Value, comparison};
 use harness::servers::Servers;
 
-/// Each cost by its name.
 const COSTS: [Value<TaskCost>; 10] = [
     ("polls", |cost| cost.polls),
     ("upstream calls, submit", |cost| cost.submit_calls),
@@ -22,7 +21,6 @@ const COSTS: [Value<TaskCost>; 10] = [
     ("WAL, flushes", |cost| cost.wal_flushes),
 ];
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let layout = Layout {
         apis: 1,

@@ -24,7 +24,6 @@ const SHORT_ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DE
 /// The tasks that end form this many groups. Each group ends at its own moment, spread over two intervals.
 const GROUPS: u16 = 40;
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let interval = plan.size(INTERVAL, SHORT_INTERVAL);
     let many = plan.size(100_000, 400);

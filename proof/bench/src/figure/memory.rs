@@ -16,7 +16,6 @@ use crate::seeded_tasks::{SeededTasks, broker};
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "20s"), ("POLL_MAX_DELAY", "20s")];
 const SHORT_ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", "2s")];
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let about = "Memory (resident, MiB) of a worker and of an API after everything in flight was polled \
                  at least twice, and the most it had by then; the API answers pages of twenty meanwhile, \

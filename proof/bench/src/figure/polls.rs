@@ -19,7 +19,7 @@ use super::Plan;
 use crate::baseline;
 use crate::baseline::store::Poll;
 use crate::cluster::{QUOTA, audit, cluster, wait_for_fold};
-use crate::cpu_time::{CpuTime, Processes};
+use crate::cpu_time::{CpuTime, Part, Processes};
 use crate::report::{Cell, Spread, Table, comparison};
 use crate::seeded_tasks::{SeededTasks, broker};
 
@@ -29,11 +29,9 @@ const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "300s"), ("POLL_MAX_DELAY"
 /// How many batches Postgres alone gets at once: as many as a worker has at one channel.
 const AT_ONCE: usize = 8;
 
-/// A round of one build.
 struct Round {
     /// Status and result are written.
     moved: Polls,
-    /// Nothing is new.
     same: Polls,
     /// SUCCESS and the result are written.
     ended: Polls,
@@ -52,7 +50,6 @@ struct Baselines {
     postgres: f64,
 }
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let count = plan.size(100_000, 300);
     let mut benches = Vec::new();
@@ -267,8 +264,12 @@ fn tables(count: u32, measured: &[Vec<Round>], baselines: &[Baselines]) -> Vec<T
             ("moved on, a second", |round| round.moved.a_second),
             ("nothing new, a second", |round| round.same.a_second),
             ("ended, a second", |round| round.ended.a_second),
-            ("moved on, worker µs", |round| round.moved.cpu.worker),
-            ("moved on, Postgres µs", |round| round.moved.cpu.postgres),
+            ("moved on, worker µs", |round| {
+                round.moved.cpu.of(Part::Worker)
+            }),
+            ("moved on, Postgres µs", |round| {
+                round.moved.cpu.of(Part::Postgres)
+            }),
         ],
     );
     [table, cpu].into_iter().chain(compared).collect()

@@ -11,7 +11,6 @@ use harness::servers::Servers;
 /// How many run of each: APIs, workers.
 const LAYOUTS: [(u32, u32); 4] = [(1, 1), (1, 2), (1, 4), (2, 2)];
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let tasks = plan.size(6_000, 30);
     let clients = plan.size(64, 8);

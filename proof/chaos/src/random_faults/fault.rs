@@ -31,7 +31,6 @@ pub(super) enum Stop {
     Restart,
 }
 
-/// How a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
     Cut,

@@ -18,10 +18,8 @@ use super::fault::{Break, Fault, Stop};
 use crate::wire_patterns::{COMMIT, COMMITTED};
 use harness::cluster::{Cluster, Node};
 
-/// The limit for a commit to pass.
 const COMMIT_PASSES: Duration = Duration::from_secs(3);
 
-/// Injects a fault and ends it.
 pub(super) async fn inject(
     cluster: &Cluster,
     (fault, name): (Fault, &'static str),

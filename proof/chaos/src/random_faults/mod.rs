@@ -21,7 +21,6 @@ use tokio::time::{Instant, sleep};
 
 use harness::cluster::Cluster;
 
-/// The most faults at the same time.
 const AT_ONCE: usize = 3;
 
 /// Injects faults until then, and waits until the last of them is over. Servers and processes may

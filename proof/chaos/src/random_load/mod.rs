@@ -25,7 +25,6 @@ use crate::submits::SubmitLog;
 use harness::cluster::Cluster;
 use users::User;
 
-/// Load on a cluster.
 #[derive(Debug)]
 pub struct Load {
     users: Vec<User>,
@@ -40,7 +39,6 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates the users.
     pub async fn on(cluster: &Cluster, users: usize) -> Self {
         Self {
             users: users::create(cluster, users).await,
@@ -77,7 +75,6 @@ impl Load {
         }
     }
 
-    /// Stops all clients.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Load;
 use super::users::User;
-use crate::lock;
+use harness::lock;
 
 /// The most tasks in one fetch: a user's latest.
 const MOST: usize = 200;

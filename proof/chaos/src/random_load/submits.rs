@@ -15,9 +15,7 @@ use super::users::User;
 use crate::clients::{raw_submit, send_submit};
 use crate::submits::{Submit, SubmitAnswer};
 
-/// How long a client waits for an answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// The pause before a submit is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often a submit is repeated once the load stops: by then everything works.
 const LAST_TRIES: usize = 60;

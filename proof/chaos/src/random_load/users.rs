@@ -8,10 +8,8 @@ use harness::cluster::Cluster;
 const RICH: i64 = 100_000 * SONG;
 /// Soon spent. Refunds come back and are spent again.
 const POOR: i64 = 6 * SONG;
-/// The limit of a limited key.
 const LIMIT: i64 = 9 * SONG;
 
-/// A user with its keys.
 #[derive(Debug)]
 pub(super) struct User {
     pub client: Client,

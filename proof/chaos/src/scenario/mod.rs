@@ -20,14 +20,15 @@ mod upstream;
 
 use crate::run::Scenario;
 
-/// All scenarios, in the order in which they run.
+/// All scenarios, in the order in which they run: those that take longest first, because many run at
+/// the same time in a test.
 pub fn all() -> Vec<Scenario> {
     [
-        crash_points::scenarios(),
-        queues::scenarios(),
-        upstream::scenarios(),
-        database::scenarios(),
         one_process::scenarios(),
+        upstream::scenarios(),
+        queues::scenarios(),
+        database::scenarios(),
+        crash_points::scenarios(),
         money::scenarios(),
     ]
     .concat()

@@ -30,7 +30,6 @@ const SECOND: [&str; 6] = [
     "fail=3%,submit-429-retry-after=1%,submit-drop-before=1%,unknown=2%,backwards=5%,fetch-429=2%",
 ];
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

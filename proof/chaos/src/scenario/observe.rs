@@ -17,7 +17,6 @@ const MOMENT: Duration = Duration::from_secs(30);
 /// The log line of a worker whose "accepted" came after another turn of the task.
 pub const TOO_LATE: &str = "accepted a task that is at another turn by now";
 
-/// The number that a query returns.
 pub async fn number(cluster: &Cluster, sql: &'static str) -> i64 {
     let mut database = cluster.connect().await;
     let number = sqlx::query_scalar(sql).fetch_one(&mut database).await;
@@ -32,7 +31,6 @@ pub async fn stored(cluster: &Cluster, title: &str) -> i64 {
     count.expect("the database answers")
 }
 
-/// The quota refunded so far.
 pub async fn refunded(cluster: &Cluster) -> i64 {
     let sum = "SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger WHERE kind = 'refund'";
     number(cluster, sum).await
@@ -60,7 +58,6 @@ pub async fn submits_of(cluster: &Cluster, title: &str) -> (u64, u64) {
     sum
 }
 
-/// How many submits one upstream accepted.
 pub async fn accepted(cluster: &Cluster, channel: usize) -> u64 {
     let counts = cluster.channels[channel].upstream.counts().await;
     let accepted = counts["submits"]["accepted"].as_u64();

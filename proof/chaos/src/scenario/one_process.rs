@@ -10,14 +10,11 @@ use crate::check::{all_end, check_tables};
 use crate::ledger_check::Database;
 use crate::scenario::prelude::*;
 
-/// The fewest kills of a run.
 const KILLS: u32 = 10;
-/// How many songs are submitted at the same time.
 const AT_ONCE: usize = 4;
 /// The lease of a submit at the last kill, the sweep's grace and interval, on a busy machine.
 const SETTLED: Duration = Duration::from_mins(2);
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

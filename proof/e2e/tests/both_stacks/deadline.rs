@@ -40,18 +40,15 @@ async fn late(cluster: &Cluster) {
 
     cluster.upstream().finish(json!({ "title": title })).await;
     let operator = cluster.operator();
-    eventually(
-        Duration::from_secs(90),
-        "the late result in the history",
-        async || {
-            let shown = operator.json(&["task", "show", &id]).await;
-            let history = shown["history"].as_array().expect("a history is a list");
-            let late = history.iter().find(|event| event["kind"] == "late")?;
-            let detail = late["detail"].as_str().expect("a detail is a text");
-            assert!(detail.starts_with("SUCCESS"), "{detail}");
-            Some(())
-        },
-    )
+    let within = Duration::from_secs(90);
+    eventually(within, "the late result in the history", async || {
+        let shown = operator.json(&["task", "show", &id]).await;
+        let history = shown["history"].as_array().expect("a history is a list");
+        let late = history.iter().find(|event| event["kind"] == "late")?;
+        let detail = late["detail"].as_str().expect("a detail is a text");
+        assert!(detail.starts_with("SUCCESS"), "{detail}");
+        Some(())
+    })
     .await;
     assert_eq!(
         user.listed(&id).await,

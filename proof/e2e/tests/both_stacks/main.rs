@@ -64,10 +64,10 @@ async fn failure(client: &Client, id: &str) -> String {
     reason.to_owned()
 }
 
-/// The names of an object's fields, in order of the alphabet.
-fn fields(object: &Value) -> Vec<&str> {
+/// The names of an object's fields, in order of the alphabet, with spaces between.
+fn fields(object: &Value) -> String {
     let object = object.as_object().expect("it is an object");
     let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
     names.sort_unstable();
-    names
+    names.join(" ")
 }

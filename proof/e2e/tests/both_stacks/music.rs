@@ -40,17 +40,7 @@ async fn song(cluster: &Cluster) {
 
     assert_eq!(
         fields(&fetched),
-        [
-            "action",
-            "data",
-            "fail_reason",
-            "finish_time",
-            "progress",
-            "start_time",
-            "status",
-            "submit_time",
-            "task_id"
-        ]
+        "action data fail_reason finish_time progress start_time status submit_time task_id"
     );
     assert_eq!(fetched["action"], "MUSIC");
     assert_eq!(
@@ -69,13 +59,7 @@ async fn song(cluster: &Cluster) {
 
     let listed = listed_as_documented(&user, &id).await;
     assert_eq!(listed["data"], fetched["data"]);
-    for time in [
-        "created_at",
-        "updated_at",
-        "submit_time",
-        "start_time",
-        "finish_time",
-    ] {
+    for time in "created_at updated_at submit_time start_time finish_time".split(' ') {
         let moment = listed[time].as_i64().expect("a time is a number");
         assert!(
             times.contains(&moment),
@@ -98,30 +82,14 @@ async fn listed_as_documented(user: &Client, id: &str) -> Value {
     let page = user
         .page("/api/task/self?p=1&page_size=20&status=&action=")
         .await;
-    assert_eq!(fields(&page), ["items", "page", "page_size", "total"]);
+    assert_eq!(fields(&page), "items page page_size total");
     let numbers = [&page["total"], &page["page"], &page["page_size"]];
     assert_eq!(numbers, [1, 1, 20]);
     let item = &page["items"][0];
     assert_eq!(
         fields(item),
-        [
-            "action",
-            "created_at",
-            "data",
-            "fail_reason",
-            "finish_time",
-            "id",
-            "platform",
-            "progress",
-            "properties",
-            "quota",
-            "start_time",
-            "status",
-            "submit_time",
-            "task_id",
-            "updated_at",
-            "user_id"
-        ]
+        "action created_at data fail_reason finish_time id platform progress properties quota \
+         start_time status submit_time task_id updated_at user_id"
     );
     assert!(item["id"].is_i64());
     for (field, expected) in [

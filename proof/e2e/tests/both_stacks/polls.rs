@@ -59,21 +59,15 @@ async fn missing_ids(cluster: &Cluster) {
 async fn broken_polls(cluster: &Cluster) {
     let user = cluster.user("ann", 10 * SONG).await;
     let mut ids = Vec::new();
-    for fault in [
-        "fetch-503x1",
-        "fetch-hangx1",
-        "fetch-tornx1",
-        "fetch-garbagex1",
-    ] {
-        ids.push(user.song(&format!("Later sim:{fault}")).await);
+    for fault in ["503", "hang", "torn", "garbage"] {
+        let title = format!("Later sim:fetch-{fault}x1");
+        ids.push(user.song(&title).await);
     }
     for id in &ids {
         success(&user, id).await;
     }
-    for (fault, times) in cluster.upstream().counts().await["faults"]
-        .as_object()
-        .expect("faults")
-    {
+    let counts = cluster.upstream().counts().await;
+    for (fault, times) in counts["faults"].as_object().expect("faults") {
         assert!(times.as_u64() >= Some(1), "{fault} did not happen");
     }
     assert_eq!(cluster.quota("ann").await, (6 * SONG, 4 * SONG));
@@ -86,13 +80,7 @@ async fn nonsense(cluster: &Cluster) {
         .set_faults(json!({"fetch-strangers": 1}))
         .await;
     let mut ids = Vec::new();
-    for fault in [
-        "backwards",
-        "early-reason",
-        "twice",
-        "no-datax1",
-        "malformedx1",
-    ] {
+    for fault in "backwards early-reason twice no-datax1 malformedx1".split(' ') {
         ids.push(user.song(&format!("Odd sim:{fault} sim:takes=7s")).await);
     }
     watch_progress(&user, &ids).await;

@@ -35,68 +35,47 @@ pub fn tests() -> Vec<Trial> {
 async fn exit_codes() {
     let folder = Folder::new();
     let operator = Operator(Launch::new(Program::TaskCenter, folder.path()));
+    let run = async |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        operator.run(&words).await
+    };
     for command in [
-        &["dance"][..],
-        &["user"],
-        &["user", "create"],
-        &["user", "create", "--name", "a", "--quota", "-1"],
-        &["user", "create", "--name", "a", "--role", "king"],
-        &["key", "enable", "--id", "x"],
-        &["channel", "create", "--name", "c", "--base-url", "nowhere"],
-        &[
-            "price",
-            "set",
-            "--platform",
-            "suno",
-            "--action",
-            "dance",
-            "--quota",
-            "1",
-        ],
-        &["audit", "--loud"],
+        "dance",
+        "user",
+        "user create",
+        "user create --name a --quota -1",
+        "user create --name a --role king",
+        "key enable --id x",
+        "channel create --name c --base-url nowhere",
+        "price set --platform suno --action dance --quota 1",
+        "audit --loud",
     ] {
-        let done = operator.run(command).await;
+        let done = run(command).await;
         assert_eq!(done.code, 2, "{command:?}: {done:?}");
-        assert!(
-            done.stdout.is_empty() && !done.stderr.is_empty(),
-            "{command:?}: {done:?}"
-        );
+        let only_complains = done.stdout.is_empty() && !done.stderr.is_empty();
+        assert!(only_complains, "{command:?}: {done:?}");
     }
-    assert_eq!(
-        operator
-            .run(&["user", "create", "--name", "ann"])
-            .await
-            .code,
-        0
-    );
+    assert_eq!(run("user create --name ann").await.code, 0);
     for command in [
-        &["user", "create", "--name", "ann"][..],
-        &["user", "grant", "--name", "nobody", "--quota", "1"],
-        &["user", "disable", "--name", "nobody"],
-        &["user", "rotate-token", "--name", "nobody"],
-        &["key", "create", "--user", "nobody", "--label", "x"],
-        &["key", "list", "--user", "nobody"],
-        &["key", "disable", "--id", "99"],
-        &["channel", "enable", "--name", "nobody"],
-        &["task", "show", "task_abcdefghijklmnopqrstuvwxyz012345"],
+        "user create --name ann",
+        "user grant --name nobody --quota 1",
+        "user disable --name nobody",
+        "user rotate-token --name nobody",
+        "key create --user nobody --label x",
+        "key list --user nobody",
+        "key disable --id 99",
+        "channel enable --name nobody",
+        "task show task_abcdefghijklmnopqrstuvwxyz012345",
     ] {
-        for json in [&[][..], &["--json"]] {
-            let done = operator.run(&[command, json].concat()).await;
+        for json in ["", " --json"] {
+            let done = run(&format!("{command}{json}")).await;
             assert_eq!(done.code, 1, "{command:?}: {done:?}");
-            assert!(
-                done.stdout.is_empty() && !done.stderr.is_empty(),
-                "{command:?}: {done:?}"
-            );
+            let only_complains = done.stdout.is_empty() && !done.stderr.is_empty();
+            assert!(only_complains, "{command:?}: {done:?}");
         }
     }
-    for command in [
-        &["--help"][..],
-        &["--version"],
-        &["user", "--help"],
-        &["migrate"],
-        &["audit"],
-    ] {
-        let done = operator.run(command).await;
+    for command in ["--help", "--version", "user --help", "migrate", "audit"] {
+        let done = run(command).await;
         assert_eq!(done.code, 0, "{command:?}: {done:?}");
         assert!(!done.stdout.is_empty(), "{command:?}");
     }

@@ -1,9 +1,10 @@
 //! The users of a cluster, and what they were granted, spent and answered.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::Cluster;
 use crate::client::Client;
+use crate::lock;
 
 impl Cluster {
     /// A new user with this quota and a key without a limit, who asks the first API.
@@ -27,10 +28,7 @@ impl Cluster {
         let create = [&create[..], &["--quota", &granted]].concat();
         let user = self.operator().json(&create).await;
         let key = self.key(name, limit).await;
-        self.granted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((name.to_owned(), quota));
+        lock(&self.granted).push((name.to_owned(), quota));
         let url = self.apis.first().map_or("", |api| &api.url);
         let id = user["id"].as_i64().expect("an id is a number");
         let token = user["access_token"].as_str().expect("a secret is a text");
@@ -53,14 +51,12 @@ impl Cluster {
 
     /// What was granted to the users, by name.
     pub fn granted(&self) -> Vec<(String, i64)> {
-        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
-        granted.clone()
+        lock(&self.granted).clone()
     }
 
     /// Everything that the API answered to the users.
     pub fn answers(&self) -> Vec<String> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.clone()
+        lock(&self.answers).clone()
     }
 
     /// What a user has left, and what the user spent.

@@ -1,6 +1,6 @@
 //! One connection of a proxy, from its client to its server.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Mode;
 use super::gate::{Direction, Gates, Matcher};
+use crate::lock;
 
 /// How a connection ends.
 enum End {
@@ -119,10 +120,7 @@ impl Half<'_> {
                 Ok(read) => read,
                 Err(_) => return Err(Broken),
             };
-            let held = {
-                let mut matcher = self.matcher.lock().unwrap_or_else(PoisonError::into_inner);
-                matcher.see(self.direction, &piece[..read], self.gates)
-            };
+            let held = lock(self.matcher).see(self.direction, &piece[..read], self.gates);
             if let Some(held) = held
                 && !held.released().await
             {

@@ -4,11 +4,13 @@
 //! in every run: the proxy recognises the bytes of the commit, stops forwarding, and tells the
 //! scenario. The scenario kills a process, say, and then releases or resets the connection.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+
+use crate::lock;
 
 /// The longest wait for the patterns of a gate: what leads to them takes a minute at most.
 const LONGEST: Duration = Duration::from_mins(2);
@@ -129,10 +131,6 @@ impl Gates {
         let record = record.as_ref().expect("the proxy records");
         find(record, bytes).is_some()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Compares the bytes of one connection with the patterns of all gates.

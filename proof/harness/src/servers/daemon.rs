@@ -168,10 +168,3 @@ pub async fn find(paths: impl Fn() -> Option<PathBuf>, package: &str) -> PathBuf
     assert!(done, "{package} is not installed, and could not be");
     paths().unwrap_or_else(|| panic!("{package} is installed, but not where Debian has it"))
 }
-
-/// The last 30 lines of a log.
-pub fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
-}

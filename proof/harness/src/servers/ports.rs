@@ -1,8 +1,10 @@
 //! Ports for servers that come back at the same address.
 
 use std::net::{TcpListener, UdpSocket};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crate::lock;
 
 /// The range of ports: below those that the kernel gives to outgoing connections, above those of
 /// services.
@@ -24,8 +26,7 @@ pub fn free_port() -> u16 {
         if let Ok(held) = UdpSocket::bind(("127.0.0.1", port))
             && TcpListener::bind(("127.0.0.1", port)).is_ok()
         {
-            let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(held);
+            lock(&HELD).push(held);
             return port;
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::daemon::{Daemon, tail};
+use super::daemon::Daemon;
+use crate::folder::tail;
 use crate::process::Signal;
 
 /// What one kind of server does in its own way.

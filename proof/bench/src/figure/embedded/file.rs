@@ -39,7 +39,6 @@ pub async fn connect(file: &Path) -> SqliteConnection {
         .expect("the file opens")
 }
 
-/// Executes a statement.
 pub async fn execute(file: &mut SqliteConnection, sql: &'static str) {
     let done = sqlx::query(sql).execute(file).await;
     done.unwrap_or_else(|error| panic!("{sql}: {error}"));

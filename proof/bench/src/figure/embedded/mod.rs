@@ -30,7 +30,6 @@ use crate::report::{Cell, Spread, Table};
 /// The sizes of the baseline's batches: submits a transaction.
 const BATCHES: [u32; 2] = [1, 32];
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan) -> Vec<Table> {
     let folder = Folder::new();
     let upstream = silent_upstream().await;

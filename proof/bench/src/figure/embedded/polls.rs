@@ -21,7 +21,6 @@ const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DELAY", 
 /// The tasks' series at the upstream.
 const SERIES: u16 = 1;
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, folder: &Folder, lasts: Duration) -> Table {
     let count: u32 = plan.size(40_000, 300);
     let upstream = Upstream::start("upstream", folder.path(), &["--fetch-latency", "5ms..50ms"]);

@@ -18,7 +18,6 @@ use self::target::{Target, Times};
 use super::Plan;
 use crate::report::{Cell, Spread, Table};
 
-/// How many clients ask at once.
 const CLIENTS: usize = 2;
 
 /// The queries that are also asked while statuses change all the time.
@@ -147,7 +146,6 @@ async fn plain_median(cluster: &Cluster, query: &Query, plan: &Plan) -> f64 {
     percentile(&took, 0.5)
 }
 
-/// The memory of the APIs.
 fn memory(targets: &[Target], sizes: &[(i64, &str)]) -> Table {
     let about = "Memory (resident, MiB) of each database's API after all of its pages, and the most it had by \
                  then. The mark: 64 MiB.";

@@ -2,14 +2,11 @@
 
 use super::fill;
 
-/// A query.
 #[derive(Debug)]
 pub struct Query {
-    /// What the report calls it.
     pub name: String,
     /// Whether it lists everybody's tasks, or only those of `heavy`.
     pub everybody: bool,
-    /// The query string.
     pub parameters: String,
     /// The condition of a plain statement for the same page.
     pub condition: String,
@@ -17,7 +14,6 @@ pub struct Query {
     pub offset: i64,
 }
 
-/// Tasks on a page.
 const PAGE: i64 = 20;
 
 /// Name, query string, condition of a plain statement, page. Own queries list the tasks of `heavy`.

@@ -28,7 +28,6 @@ const BATCHES_A_SECOND: u32 = 20;
 /// The times of the answers to a query, ms.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// The median.
     pub p50: f64,
     /// What 99 of 100 answers did not exceed.
     pub p99: f64,
@@ -38,7 +37,6 @@ pub struct Times {
 pub struct Target {
     /// The database and its queues.
     pub cluster: Cluster,
-    /// The API.
     pub api: Process,
     /// The queries; other targets have the same ones with other numbers.
     pub queries: Vec<Query>,

@@ -23,14 +23,12 @@ use harness::spread::percentile;
 use self::statements::SUBMITS;
 use super::Plan;
 use crate::cluster::{audit, cluster};
-use crate::cpu_time::{CpuTime, Processes};
+use crate::cpu_time::{CpuTime, Part, Processes};
 use crate::load::Load;
 use crate::report::{Spread, Table, Value, comparison};
 
-/// How many clients submit at once.
 pub(super) const CLIENTS: usize = 64;
 
-/// The body of every submit.
 pub(super) const SONG: &str =
     r#"{"title":"Rain","tags":"folk, acoustic","prompt":"[Verse]\nRain on a tin roof"}"#;
 
@@ -48,18 +46,16 @@ struct Round {
     cpu: CpuTime,
 }
 
-/// Each value of a round by its name.
 const VALUES: [Value<Round>; 7] = [
     ("a second", |round| round.a_second),
     ("p50 ms", |round| round.p50),
     ("p99 ms", |round| round.p99),
-    ("API CPU", |round| round.cpu.api),
-    ("Postgres CPU", |round| round.cpu.postgres),
-    ("RabbitMQ CPU", |round| round.cpu.rabbitmq),
-    ("client CPU", |round| round.cpu.client),
+    ("API CPU", |round| round.cpu.of(Part::Api)),
+    ("Postgres CPU", |round| round.cpu.of(Part::Postgres)),
+    ("RabbitMQ CPU", |round| round.cpu.of(Part::RabbitMq)),
+    ("client CPU", |round| round.cpu.of(Part::Client)),
 ];
 
-/// Measures this figure.
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let mut benches = Vec::new();
     for build in &plan.builds {
@@ -187,7 +183,6 @@ impl Bench {
         CpuTime::so_far(&self.cluster, &processes).await
     }
 
-    /// How many tasks the database holds.
     async fn stored(&self) -> i64 {
         let stored = sqlx::query_scalar("SELECT count(*) FROM tasks")
             .fetch_one(&mut self.cluster.connect().await)

@@ -12,7 +12,6 @@ use super::users::{FIRST_KEY, FIRST_USER, USERS};
 pub struct Reached {
     /// Transactions a second. A transaction of pgbench is a whole script, here a submit.
     pub a_second: f64,
-    /// How many transactions there were.
     pub transactions: f64,
     /// The times of a tenth of the transactions, ms, sorted.
     pub milliseconds: Vec<f64>,

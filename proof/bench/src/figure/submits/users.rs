@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
+use harness::client::raw_post;
 use harness::cluster::Cluster;
 
 use super::{CLIENTS, SONG};
 use crate::load::{self, Load};
 
-/// How many users there are.
 pub const USERS: u64 = 200;
 
-/// The id of the first user.
 pub const FIRST_USER: u64 = 7_000_000;
-/// The id of the first user's key.
 pub const FIRST_KEY: u64 = 8_000_000;
 
 /// The `n`th user's key, as a client sends it.
@@ -25,14 +23,13 @@ pub fn submits(url: &str, lasts: Duration) -> Load {
     Load {
         address: load::address(url),
         requests: (0..USERS)
-            .map(|n| load::post("/suno/submit/music", &secret(n), SONG))
+            .map(|n| raw_post("/suno/submit/music", &secret(n), None, SONG).into_bytes())
             .collect(),
         clients: CLIENTS,
         lasts,
     }
 }
 
-/// Writes the users.
 pub async fn create(cluster: &Cluster) {
     let last = USERS - 1;
     cluster

@@ -14,7 +14,6 @@ use super::{ends, setup};
 use crate::clients::raw_submit;
 use crate::scenario::prelude::*;
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![Scenario::new(
         "client-leaves-in-a-transaction",

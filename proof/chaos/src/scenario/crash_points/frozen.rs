@@ -4,7 +4,6 @@ use super::{LEASE, ends, setup};
 use crate::check::settled;
 use crate::scenario::prelude::*;
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

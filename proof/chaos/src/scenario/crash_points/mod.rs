@@ -20,7 +20,7 @@ use crate::scenario::prelude::*;
 /// Longest lease, the sweep's grace and its interval, on a busy machine.
 const LEASE: Duration = Duration::from_mins(2);
 
-/// The scenarios. Those that take longest come first, because eight run at the same time.
+/// Those that take longest come first.
 pub fn scenarios() -> Vec<Scenario> {
     [
         frozen::scenarios(),

@@ -3,7 +3,6 @@
 use super::{ends, setup};
 use crate::scenario::prelude::*;
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

@@ -25,7 +25,6 @@ struct CrashPoint {
 
 #[derive(Clone, Copy)]
 struct Expected {
-    /// The song's title.
     title: &'static str,
     succeeds: bool,
     /// How many submits the upstream got and accepted.
@@ -172,7 +171,6 @@ static CRASH_POINTS: [CrashPoint; 13] = [
     },
 ];
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |point: &'static CrashPoint| {
         Scenario::new(point.name, point.about, async |run| crash(run, point).await)

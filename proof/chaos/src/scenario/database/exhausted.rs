@@ -11,7 +11,6 @@ const REFUSED: Duration = Duration::from_secs(15);
 /// How many submits come while there is no connection, and how many after.
 const SUBMITS: usize = 6;
 
-/// `pool-exhausted-by-a-lock`.
 pub async fn by_a_lock(run: &Run) {
     exhausted(run, async |cluster, [ann, bob, _]| {
         let mut database = cluster.connect().await;
@@ -30,7 +29,6 @@ pub async fn by_a_lock(run: &Run) {
     .await;
 }
 
-/// `pool-exhausted-by-a-slow-wire`.
 pub async fn by_a_slow_wire(run: &Run) {
     exhausted(run, async |cluster, [ann, bob, eve]| {
         let wire = cluster.apis[0].postgres();
@@ -47,7 +45,6 @@ pub async fn by_a_slow_wire(run: &Run) {
     .await;
 }
 
-/// `pool-exhausted-by-a-black-hole`.
 pub async fn by_a_black_hole(run: &Run) {
     exhausted(run, async |cluster, [ann, bob, _]| {
         // All connections exist before the fault.

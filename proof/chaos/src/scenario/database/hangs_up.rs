@@ -2,12 +2,10 @@
 
 use crate::scenario::prelude::*;
 
-/// How long the outage lasts.
 const OUTAGE: Duration = Duration::from_secs(4);
 /// The limit for each step.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// `database-hangs-up-on-a-worker`.
 pub async fn hangs_up(run: &Run) {
     run.on_cluster(&patient(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;

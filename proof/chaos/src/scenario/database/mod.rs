@@ -12,7 +12,6 @@ mod under_load;
 
 use crate::scenario::prelude::*;
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

@@ -3,13 +3,11 @@
 use crate::random_faults::terminate_others;
 use crate::scenario::prelude::*;
 
-/// How many songs are submitted at the same time.
 const AT_ONCE: usize = 4;
 
 /// The limit until all tasks have ended, once everything is mended.
 const SETTLED: Duration = Duration::from_mins(2);
 
-/// `postgres-restarts`.
 pub async fn restarts(run: &Run) {
     under_load(run, async |cluster, until| {
         let mut restarts = 0;
@@ -31,7 +29,6 @@ pub async fn restarts(run: &Run) {
     .await;
 }
 
-/// `postgres-terminates`.
 pub async fn terminates(run: &Run) {
     under_load(run, async |cluster, until| {
         let mut database = cluster.connect().await;

@@ -12,7 +12,6 @@ const AGAIN: Duration = Duration::from_mins(1);
 /// A task whose message is lost twice waits two minutes for its second sweep.
 const SWEPT_TWICE: Duration = Duration::from_mins(4);
 
-/// The interval of submits.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +27,6 @@ enum Deleted {
     Everything,
 }
 
-/// `work-queues-deleted`.
 pub async fn work_queues(run: &Run) {
     let steps = [
         Queue("submit"),
@@ -40,7 +38,6 @@ pub async fn work_queues(run: &Run) {
     delete_under_load(run, &steps).await;
 }
 
-/// `waiting-queues-deleted`.
 pub async fn waiting_queues(run: &Run) {
     let one = [Queue("delay.2s"), Exchange("delay.2s")];
     delete_under_load(

@@ -9,11 +9,9 @@ use crate::scenario::prelude::*;
 
 /// The limit for all songs.
 const LIMIT: Duration = Duration::from_mins(1);
-/// How many songs there are, and how often their messages are multiplied.
 const SONGS: usize = 30;
 const ROUNDS: usize = 12;
 
-/// `messages-doubled-and-reordered`.
 pub async fn doubled(run: &Run) {
     let slow = ["--song-time", "3s..6s"];
     let setup = patient()

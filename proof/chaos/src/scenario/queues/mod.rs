@@ -16,7 +16,6 @@ mod unavailable;
 
 use crate::scenario::prelude::*;
 
-/// The scenarios.
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(

@@ -5,7 +5,6 @@ use crate::scenario::prelude::*;
 /// The limit for each step.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// `poison-messages`.
 pub async fn poison(run: &Run) {
     run.on_cluster(&patient(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;

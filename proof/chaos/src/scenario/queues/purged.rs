@@ -8,7 +8,6 @@ const EACH: usize = 40;
 /// The sweep's grace and interval, on a busy machine.
 const SWEPT: Duration = Duration::from_mins(2);
 
-/// `queues-purged`.
 pub async fn purged(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &["--song-time", "1h"])])

@@ -7,7 +7,6 @@ use tokio::time::interval;
 
 use crate::scenario::prelude::*;
 
-/// The interval of submits.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// The limits without a broker. On a busy machine the limits are three times what submits took with
@@ -20,7 +19,6 @@ const LIMITS: Latency = Latency {
 /// How many tasks wait in a run for each second of its duration.
 const PER_SECOND: usize = 20;
 
-/// `broker-away-under-load`.
 pub async fn away(run: &Run) {
     run.on_cluster(&patient().env("TASK_TIMEOUT", "30m"), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
@@ -41,7 +39,6 @@ pub async fn away(run: &Run) {
     .await;
 }
 
-/// `broker-hangs-under-load`.
 pub async fn hangs(run: &Run) {
     run.on_cluster(&patient(), async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
@@ -59,7 +56,6 @@ pub async fn hangs(run: &Run) {
     .await;
 }
 
-/// How long submits took.
 #[derive(Debug, Clone, Copy)]
 struct Latency {
     median: Duration,
@@ -115,7 +111,6 @@ async fn all_succeed(run: &Run, cluster: &Cluster, ann: &PatientClient) {
     sums.assert_ended(ann.submits().len(), 0);
 }
 
-/// `broker-killed-with-a-full-ladder`.
 pub async fn killed(run: &Run) {
     let upstream = ["--song-time", "500ms..1500ms", "--retry-after", "20s"];
     let setup = patient()

@@ -13,16 +13,8 @@ const EACH: usize = 4;
 /// as much.
 const GROWTH: f64 = 200.0;
 
-/// `upstream-floods-and-drips`.
 pub async fn floods(run: &Run) {
-    let wild = [
-        "--song-time",
-        "500ms..1500ms",
-        "--huge",
-        "64",
-        "--drip",
-        "1s",
-    ];
+    let wild = [&QUICK[..], &["--huge", "64", "--drip", "1s"]].concat();
     let setup = patient()
         .upstreams(&[("wild", &wild)])
         .env("UPSTREAM_SUBMIT_TIMEOUT", "8s")

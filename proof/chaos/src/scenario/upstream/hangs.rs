@@ -22,7 +22,6 @@ const POLL_INTERVAL: f64 = 0.5;
 /// Its songs are found at the second poll, well before and after the other polls.
 const GOOD: [&str; 4] = ["--song-time", "3300ms", "--submit-latency", "50ms"];
 
-/// `upstream-hangs-beside-a-good-one`.
 pub async fn hangs(run: &Run) {
     let setup = patient()
         .env("UPSTREAM_SUBMIT_TIMEOUT", "15s")

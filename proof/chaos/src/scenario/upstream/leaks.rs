@@ -5,7 +5,6 @@ use harness::client::LYRICS;
 use super::with_ann;
 use crate::scenario::prelude::*;
 
-/// `upstream-leaks`.
 pub async fn leaks(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &QUICK)])
@@ -51,9 +50,8 @@ async fn assert_hidden(cluster: &Cluster, clients: [&PatientClient; 2], shown: &
     assert!(!ids.is_empty(), "the upstream accepted nothing");
     let both = [&secrets[..], &ids].concat();
     for client in clients {
-        let answers = crate::lock(&client.client.answers).clone();
-        for text in answers {
-            hides("an answer", &text, &both);
+        for text in harness::lock(&client.client.answers).iter() {
+            hides("an answer", text, &both);
         }
     }
     // `task show` prints the upstream's id to operators, and nothing else.

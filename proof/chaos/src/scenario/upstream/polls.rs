@@ -5,7 +5,6 @@ use harness::client::{is_terminal, percent, rank};
 use super::with_ann;
 use crate::scenario::prelude::*;
 
-/// `upstream-forgets-ids`.
 pub async fn forgets(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &["--song-time", "2s..4s"])])
@@ -29,7 +28,6 @@ pub async fn forgets(run: &Run) {
     .await;
 }
 
-/// `upstream-answers-about-strangers`.
 pub async fn strangers(run: &Run) {
     let setup = patient().upstreams(&[("first", &["--song-time", "3s..5s"])]);
     with_ann(run, &setup, async |cluster, ann| {
@@ -54,10 +52,8 @@ pub async fn strangers(run: &Run) {
     .await;
 }
 
-/// Our own deadline.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// `upstream-says-nothing-we-know`.
 pub async fn unknown(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &["--song-time", "1s..2s", "--skew", "7200"])])
@@ -104,7 +100,6 @@ pub async fn unknown(run: &Run) {
     .await;
 }
 
-/// `upstream-contradicts-itself`.
 pub async fn contradicts(run: &Run) {
     let setup = patient().upstreams(&[("first", &["--song-time", "12s"])]);
     with_ann(run, &setup, async |cluster, ann| {
@@ -160,7 +155,6 @@ async fn watch(ann: &PatientClient, id: &str, mut look: impl AsyncFnMut(&Value))
     }
 }
 
-/// `upstream-finishes-late`.
 pub async fn late(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &QUICK)])

@@ -3,10 +3,8 @@
 use super::with_ann;
 use crate::scenario::prelude::*;
 
-/// The upstream's `Retry-After`.
 const RETRY_AFTER: Duration = Duration::from_secs(4);
 
-/// `upstream-busy`.
 pub async fn busy(run: &Run) {
     let busy = [&QUICK[..], &["--retry-after", "4s"]].concat();
     let setup = patient()
@@ -60,7 +58,6 @@ pub const SHORTEST_OUTAGE: Duration = Duration::from_secs(8);
 /// The longest: a task's attempts take longer.
 const LONGEST_OUTAGE: Duration = Duration::from_mins(5);
 
-/// `upstream-down`.
 pub async fn down(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &QUICK), ("second", &QUICK)])
@@ -118,7 +115,6 @@ const LOCKED: [(&str, &str); 3] = [
     ("banned", "submit-403=100%"),
 ];
 
-/// `upstream-refuses-our-key`.
 pub async fn our_key(run: &Run) {
     let locked = LOCKED.map(|(_, fault)| [&QUICK[..], &["--faults", fault]].concat());
     let setup = patient()
@@ -156,7 +152,6 @@ pub async fn our_key(run: &Run) {
     .await;
 }
 
-/// `upstream-refuses-the-request`.
 pub async fn refuses(run: &Run) {
     let setup = patient().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
     with_ann(run, &setup, async |cluster, ann| {
@@ -182,7 +177,6 @@ pub async fn refuses(run: &Run) {
     .await;
 }
 
-/// `upstream-answer-lost`.
 pub async fn answer_lost(run: &Run) {
     let setup = patient()
         .upstreams(&[("first", &QUICK), ("second", &QUICK)])

@@ -8,7 +8,6 @@ use crate::scenario::prelude::*;
 /// How many songs each half has.
 const SONGS: usize = 8;
 
-/// `upstream-unreachable`.
 pub async fn unreachable(run: &Run) {
     let setup = patient()
         .upstreams(&[("good", &["--song-time", "6s"])])

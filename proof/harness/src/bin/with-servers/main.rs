@@ -6,6 +6,7 @@ mod given;
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
+use futures_util::future::OptionFuture;
 use harness::database::Database;
 use harness::folder::Folder;
 use harness::servers::postgres::{self, Postgres};
@@ -100,10 +101,7 @@ async fn run(command: &[String]) -> Result<ExitCode, String> {
 
 impl Servers {
     async fn start(folder: &Folder, needs_postgres: bool, needs_rabbitmq: bool) -> Self {
-        let postgres = async {
-            if !needs_postgres {
-                return None;
-            }
+        let postgres = needs_postgres.then_some(async {
             let server = postgres::start(folder.path(), POSTGRES).await;
             let options = server.options("postgres");
             let database = Database::named(&options, "task_center".to_owned()).await;
@@ -111,12 +109,9 @@ impl Servers {
             let version = version.fetch_one(&mut database.connect().await).await;
             let version = version.unwrap_or_default();
             say(&format!("PostgreSQL {version} on {}", server.address()));
-            Some(server)
-        };
-        let rabbitmq = async {
-            if !needs_rabbitmq {
-                return None;
-            }
+            server
+        });
+        let rabbitmq = needs_rabbitmq.then_some(async {
             let server = rabbitmq::start(folder.path()).await;
             let overview = server.overview().await.unwrap_or_default();
             let version = overview["rabbitmq_version"].as_str().unwrap_or_default();
@@ -125,9 +120,10 @@ impl Servers {
                 server.address(),
                 server.management()
             ));
-            Some(server)
-        };
-        let (postgres, rabbitmq) = tokio::join!(postgres, rabbitmq);
+            server
+        });
+        let (postgres, rabbitmq) =
+            tokio::join!(OptionFuture::from(postgres), OptionFuture::from(rabbitmq));
         Self { postgres, rabbitmq }
     }
 
