@@ -20,15 +20,15 @@ mod upstream;
 
 use crate::run::Scenario;
 
-/// All scenarios, in the order in which they run: those that take longest first, because many run at
-/// the same time in a test.
+/// All scenarios, in the order in which they run. Many run at the same time in a test: first comes
+/// what waits for a long time, last what is quick.
 pub fn all() -> Vec<Scenario> {
     [
         one_process::scenarios(),
-        upstream::scenarios(),
-        queues::scenarios(),
-        database::scenarios(),
         crash_points::scenarios(),
+        queues::scenarios(),
+        upstream::scenarios(),
+        database::scenarios(),
         money::scenarios(),
     ]
     .concat()
