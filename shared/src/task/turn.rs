@@ -18,7 +18,7 @@ impl Turn {
 }
 
 /// An unfinished task at one of its turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AtTurn {
     /// The task. Messages name it `id`.
     #[serde(rename = "id")]

@@ -10,9 +10,8 @@ use tokio::time::Instant;
 
 use crate::contract::Bench;
 use crate::messages::{after, poll};
-use crate::the_whole_contract;
 
-the_whole_contract!();
+crate::the_whole_contract!(super::Queues(super::InProcess::new()));
 
 struct Queues(InProcess);
 
@@ -21,10 +20,6 @@ impl Bench for Queues {
     async fn connect(&self) -> SharedBroker {
         Arc::new(self.0.another())
     }
-}
-
-async fn on_a_bench(test: impl AsyncFnOnce(&dyn Bench)) {
-    test(&Queues(InProcess::new())).await;
 }
 
 #[tokio::test(start_paused = true)]

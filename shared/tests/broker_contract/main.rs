@@ -9,24 +9,24 @@ mod in_process;
 mod messages;
 mod rabbitmq;
 
-/// A test a sentence of the contract, for the Broker of the module that invokes this: a `bench` gives
-/// connections to one broker, as many as a test asks for.
-macro_rules! fulfils_the_contract {
-    ($($name:ident)*) => {
+/// A test of the Broker that `$bench` makes for each function.
+macro_rules! fulfils {
+    ($bench:expr, $($name:ident)*) => {
         $(
             #[tokio::test]
             async fn $name() {
-                super::on_a_bench(async |bench| crate::contract::$name(bench).await).await;
+                crate::contract::$name(&$bench).await;
             }
         )*
     };
 }
 
-/// Every test in [`contract`]. A test that is missing here is one that the compiler calls unused.
+/// Every test in [`contract`]. The compiler reports a function that is missing here as unused.
 macro_rules! the_whole_contract {
-    () => {
+    ($bench:expr) => {
         mod fulfils {
-            crate::fulfils_the_contract! {
+            crate::fulfils! {
+                $bench,
                 a_published_message_arrives_once_and_as_it_was_sent
                 a_batch_goes_each_to_its_queue
                 an_empty_batch_is_no_work
@@ -54,4 +54,4 @@ macro_rules! the_whole_contract {
     };
 }
 
-use {fulfils_the_contract, the_whole_contract};
+use {fulfils, the_whole_contract};

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shared::broker::{Broker, Consumer, Delivery, Message, Outgoing};
+use harness::wait::{eventually, in_time};
+use shared::broker::{Broker, Consumer, Delivery, Message, Outgoing, SharedBroker};
 use shared::task::wait::Rung;
 use shared::task::{AtTurn, ChannelId, RowId, Turn};
 use tokio::time::timeout;
@@ -66,6 +67,22 @@ pub async fn next(consumer: &mut Box<dyn Consumer>) -> Delivery {
         .expect("the consumer should go on")
 }
 
+/// Acknowledges the next delivery, which must be of this row.
+pub async fn acknowledge(consumer: &mut Box<dyn Consumer>, expected: i64) {
+    let delivery = next(consumer).await;
+    assert_eq!(row(&delivery.message), expected);
+    delivery.ack();
+}
+
+/// Publishes a message until the broker takes it.
+pub async fn publish_until_taken(broker: &SharedBroker, message: Outgoing) {
+    let batch = [message];
+    eventually(SOON, "the broker to take a message", async || {
+        broker.publish(&batch).await.ok()
+    })
+    .await;
+}
+
 /// That nothing comes.
 pub async fn nothing(consumer: &mut Box<dyn Consumer>) {
     let come = timeout(A_WHILE, consumer.next()).await;
@@ -89,21 +106,18 @@ pub async fn take(consumer: &mut Box<dyn Consumer>, many: usize) -> BTreeSet<i64
     rows
 }
 
-/// How many messages the queue has whose name ends so, as soon as it has `expected`.
+/// Waits until the queue whose name ends with `queue` holds `expected` messages.
 pub async fn depth(broker: &dyn Broker, queue: &str, expected: u64) {
     let mut last = None;
-    let reached = timeout(SOON, async {
-        while last != Some(expected) {
-            let depths = broker.depths().await.expect("the depths");
-            last = depths
-                .iter()
-                .find(|depth| depth.queue.ends_with(queue))
-                .map(|depth| depth.messages);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    let reached = in_time(SOON, async || {
+        let depths = broker.depths().await.expect("the depths");
+        let found = depths.iter().find(|depth| depth.queue.ends_with(queue));
+        last = found.map(|depth| depth.messages);
+        (last == Some(expected)).then_some(())
     });
+    let reached = reached.await.is_some();
     assert!(
-        reached.await.is_ok(),
+        reached,
         "{queue} should hold {expected}, and holds {last:?}"
     );
 }

@@ -7,11 +7,9 @@ mod topology;
 mod wire;
 
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
 use harness::folder::unique;
 use harness::proxy::Proxy;
 use harness::servers::amqp_of_environment;
@@ -25,11 +23,10 @@ use shared::secret::Secret;
 use shared::task::wait::Rung;
 
 use crate::contract::Bench;
-use crate::the_whole_contract;
 
-the_whole_contract!();
+crate::the_whole_contract!(super::Topology::new());
 
-/// Exchanges and queues of one test's own.
+/// Exchanges and queues of one test's own, deleted at its end.
 struct Topology {
     prefix: String,
     url: String,
@@ -43,6 +40,13 @@ impl Bench for Topology {
 }
 
 impl Topology {
+    fn new() -> Self {
+        Self {
+            prefix: format!("test-{}", unique()),
+            url: amqp_of_environment().into(),
+        }
+    }
+
     async fn connect_to(&self, url: &str) -> Result<RabbitMq> {
         RabbitMq::connect(self.options(url)).await
     }
@@ -98,37 +102,42 @@ impl Topology {
         format!("{}.{rest}", self.prefix)
     }
 
+    /// Deletes one of its queues, as an operator may.
+    async fn delete_queue(&self, rest: &str) {
+        let channel = self.channel().await;
+        let queue = self.name(rest).into();
+        let deleted = channel.queue_delete(queue, QueueDeleteOptions::default());
+        deleted.await.expect("a queue deleted");
+    }
+
     async fn delete(&self) {
         let channel = self.channel().await;
         let waiting = Rung::LADDER.map(|rung| format!("delay.{}s", rung.seconds()));
         let queues = ["submit", "poll", "parking"].map(str::to_owned);
         let exchanges = ["work", "dead"].map(str::to_owned);
         for queue in waiting.iter().chain(&queues) {
-            let deleted =
-                channel.queue_delete(self.name(queue).into(), QueueDeleteOptions::default());
+            let queue = self.name(queue).into();
+            let deleted = channel.queue_delete(queue, QueueDeleteOptions::default());
             deleted.await.expect("a queue deleted");
         }
         for exchange in waiting.iter().chain(&exchanges) {
-            let deleted = channel
-                .exchange_delete(self.name(exchange).into(), ExchangeDeleteOptions::default());
+            let exchange = self.name(exchange).into();
+            let deleted = channel.exchange_delete(exchange, ExchangeDeleteOptions::default());
             deleted.await.expect("an exchange deleted");
         }
     }
 }
 
-/// Runs a test on a topology of its own, and deletes it, however the test ends.
-async fn on_a_topology(test: impl AsyncFnOnce(&Topology)) {
-    let topology = Topology {
-        prefix: format!("test-{}", unique()),
-        url: amqp_of_environment().into(),
-    };
-    let tested = AssertUnwindSafe(test(&topology)).catch_unwind().await;
-    topology.delete().await;
-    if let Err(panic) = tested {
-        std::panic::resume_unwind(panic);
+impl Drop for Topology {
+    /// Deletes the exchanges and queues, however the test ends.
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime starts");
+        // The test's own runtime, which runs this, cannot wait.
+        let deleted =
+            std::thread::scope(|scope| scope.spawn(|| runtime.block_on(self.delete())).join());
+        assert!(deleted.is_ok() || std::thread::panicking(), "it is deleted");
     }
-}
-
-async fn on_a_bench(test: impl AsyncFnOnce(&dyn Bench)) {
-    on_a_topology(async |topology| test(topology).await).await;
 }

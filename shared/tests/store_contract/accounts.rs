@@ -1,7 +1,7 @@
 //! Users, access tokens, API keys, grants.
 
-use shared::store::accounts::{Granted, NewUser, Role};
-use shared::task::{KeyId, Quota};
+use shared::store::accounts::{Granted, NewUser, Role, User};
+use shared::task::{KeyId, Quota, UserId};
 
 use crate::database::{contract, ok};
 use crate::values::{NOW, SONG, failure, only, quota};
@@ -35,6 +35,22 @@ fn new_user(world: &World, name: &str, balance: i64) -> NewUser {
     }
 }
 
+async fn create(world: &World, name: &str, balance: i64) -> Option<UserId> {
+    let user = new_user(world, name, balance);
+    ok!(world.store.create_user(user, NOW))
+}
+
+async fn assert_ledger(world: &World, entries: i64) {
+    let count = "SELECT count(*) FROM ledger";
+    assert_eq!(world.database.number(count).await, entries);
+}
+
+/// Fails unless the ledger has one grant of this amount.
+async fn assert_granted(world: &World, amount: i64) {
+    let count = format!("SELECT count(*) FROM ledger WHERE kind = 'grant' AND amount = {amount}");
+    assert_eq!(world.database.number(&count).await, 1);
+}
+
 async fn a_user_is_found_by_name_and_by_token(world: &World) {
     let new = NewUser {
         role: Role::Admin,
@@ -43,42 +59,35 @@ async fn a_user_is_found_by_name_and_by_token(world: &World) {
     let token = new.token;
     let id = ok!(world.store.create_user(new, NOW)).expect("it is made");
 
-    let by_name = ok!(world.store.user_by_name("ada")).expect("it is there");
-    assert_eq!(
-        (by_name.id, by_name.name.as_str(), by_name.role),
-        (id, "ada", Role::Admin)
-    );
-    assert_eq!(
-        (by_name.enabled, by_name.quota, by_name.used_quota),
-        (true, quota(7), Quota::ZERO)
-    );
+    let expected = User {
+        id,
+        name: "ada".to_owned(),
+        role: Role::Admin,
+        enabled: true,
+        quota: quota(7),
+        used_quota: Quota::ZERO,
+    };
+    let by_name = ok!(world.store.user_by_name("ada"));
+    assert_eq!(by_name.as_ref(), Some(&expected));
     let by_token = ok!(world.store.user_by_token(token));
-    assert_eq!(by_token, Some(by_name));
+    assert_eq!(by_token, Some(expected));
 
     assert_eq!(ok!(world.store.user_by_name("Ada")), None);
     assert_eq!(ok!(world.store.user_by_token(world.digest())), None);
 }
 
 async fn what_a_user_begins_with_stands_in_the_ledger(world: &World) {
-    ok!(world.store.create_user(new_user(world, "ada", 7), NOW));
-    ok!(world.store.create_user(new_user(world, "bob", 0), NOW));
-    let granted = "SELECT count(*) FROM ledger WHERE kind = 'grant' AND amount = 7";
-    assert_eq!(world.database.number(granted).await, 1);
-    assert_eq!(
-        world.database.number("SELECT count(*) FROM ledger").await,
-        1
-    );
+    create(world, "ada", 7).await;
+    create(world, "bob", 0).await;
+    assert_granted(world, 7).await;
+    assert_ledger(world, 1).await;
 }
 
 async fn a_name_that_is_taken_makes_nothing(world: &World) {
-    ok!(world.store.create_user(new_user(world, "ada", 7), NOW));
-    let second = ok!(world.store.create_user(new_user(world, "ada", 9), NOW));
-    assert_eq!(second, None);
+    create(world, "ada", 7).await;
+    assert_eq!(create(world, "ada", 9).await, None);
     assert_eq!(only(ok!(world.store.users())).quota, quota(7));
-    assert_eq!(
-        world.database.number("SELECT count(*) FROM ledger").await,
-        1
-    );
+    assert_ledger(world, 1).await;
 }
 
 async fn of_many_who_want_one_name_one_gets_it(world: &World) {
@@ -93,7 +102,7 @@ async fn of_many_who_want_one_name_one_gets_it(world: &World) {
 
 async fn users_are_listed_by_number(world: &World) {
     for name in ["c", "a", "b"] {
-        ok!(world.store.create_user(new_user(world, name, 0), NOW));
+        create(world, name, 0).await;
     }
     let users = ok!(world.store.users());
     let names: Vec<_> = users.iter().map(|user| user.name.as_str()).collect();
@@ -106,43 +115,34 @@ async fn a_grant_raises_the_balance_and_stands_in_the_ledger(world: &World) {
     let given = ok!(world.store.grant(&payer.name, quota(5), NOW));
     assert_eq!(given, Granted::Given(quota(12)));
     assert_eq!(world.money(&payer).await, (12, 0, 0));
-    let granted = "SELECT count(*) FROM ledger WHERE kind = 'grant' AND amount = 5";
-    assert_eq!(world.database.number(granted).await, 1);
+    assert_granted(world, 5).await;
 }
 
 async fn a_grant_to_nobody_gives_nothing(world: &World) {
     let given = ok!(world.store.grant("nobody", quota(5), NOW));
     assert_eq!(given, Granted::NoSuchUser);
-    assert_eq!(
-        world.database.number("SELECT count(*) FROM ledger").await,
-        0
-    );
+    assert_ledger(world, 0).await;
 }
 
 async fn a_grant_never_makes_more_than_every_reader_holds_exactly(world: &World) {
-    world.channel().await;
-    let payer = world.payer(SONG).await;
+    let (_, payer) = world.channel_and_payer(SONG).await;
     world.stored(&payer).await;
     let most = Quota::MAX.get() - SONG;
+    let grant = |amount| world.store.grant(&payer.name, quota(amount), NOW);
 
-    let given = ok!(world.store.grant(&payer.name, quota(most + 1), NOW));
-    assert_eq!(given, Granted::TooMuch);
+    assert_eq!(ok!(grant(most + 1)), Granted::TooMuch);
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
-    let given = ok!(world.store.grant(&payer.name, quota(most), NOW));
-    assert_eq!(given, Granted::Given(quota(most)));
-    let given = ok!(world.store.grant(&payer.name, quota(1), NOW));
-    assert_eq!(given, Granted::TooMuch);
-    let given = ok!(world.store.grant(&payer.name, Quota::MAX, NOW));
-    assert_eq!(given, Granted::TooMuch);
+    assert_eq!(ok!(grant(most)), Granted::Given(quota(most)));
+    assert_eq!(ok!(grant(1)), Granted::TooMuch);
+    assert_eq!(ok!(grant(Quota::MAX.get())), Granted::TooMuch);
 }
 
 async fn a_refund_finds_room_beside_the_largest_balance(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(Quota::MAX.get()).await;
+    let most = Quota::MAX.get();
+    let (channel, payer) = world.channel_and_payer(most).await;
     let (at, _) = world.sending(&payer, channel).await;
-    let settled = ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
-    assert_eq!(settled.finished, [at.row]);
-    assert_eq!(world.money(&payer).await, (Quota::MAX.get(), 0, 0));
+    assert_eq!(world.end([failure(at, "no")], NOW).await, [at.row]);
+    assert_eq!(world.money(&payer).await, (most, 0, 0));
 }
 
 async fn concurrent_grants_all_count(world: &World) {
@@ -162,19 +162,12 @@ async fn a_disabled_user_is_still_found_and_says_so(world: &World) {
     let token = new.token;
     ok!(world.store.create_user(new, NOW));
 
-    assert!(ok!(world.store.enable_user("ada", false)));
-    let user = ok!(world.store.user_by_token(token)).expect("it is there");
-    assert!(!user.enabled);
-    assert!(ok!(world.store.enable_user("ada", true)));
-    let user = ok!(world.store.user_by_token(token)).expect("it is there");
-    assert!(user.enabled);
-    assert!(
-        !world
-            .store
-            .enable_user("nobody", true)
-            .await
-            .expect("it answers")
-    );
+    for enabled in [false, true] {
+        assert!(ok!(world.store.enable_user("ada", enabled)));
+        let user = ok!(world.store.user_by_token(token)).expect("it is there");
+        assert_eq!(user.enabled, enabled);
+    }
+    assert!(!ok!(world.store.enable_user("nobody", true)));
 }
 
 async fn a_replaced_token_opens_nothing_any_more(world: &World) {
@@ -185,79 +178,56 @@ async fn a_replaced_token_opens_nothing_any_more(world: &World) {
     assert!(ok!(world.store.replace_token("ada", fresh)));
     assert_eq!(ok!(world.store.user_by_token(old)), None);
     assert!(ok!(world.store.user_by_token(fresh)).is_some());
-    assert!(
-        !world
-            .store
-            .replace_token("nobody", world.digest())
-            .await
-            .expect("it answers")
-    );
+    let of_nobody = world.store.replace_token("nobody", world.digest());
+    assert!(!ok!(of_nobody));
 }
 
 async fn a_key_has_a_limit_of_its_own_or_none(world: &World) {
-    world.channel().await;
-    let free = world.payer(SONG).await;
-    let bound = world.payer_with(SONG, Some(SONG + 3)).await;
-    world.stored(&free).await;
-    world.stored(&bound).await;
-
-    let (free, bound) = (world.key(&free).await, world.key(&bound).await);
-    assert_eq!((free.quota, free.used_quota), (None, quota(SONG)));
-    assert_eq!(
-        (bound.quota, bound.used_quota),
-        (Some(quota(3)), quota(SONG))
-    );
-    assert_eq!((bound.label.as_str(), bound.enabled), ("a key", true));
+    let (_, free) = world.channel_and_payer(SONG).await;
+    let limited = world.payer_with(SONG, Some(SONG + 3)).await;
+    for (payer, left) in [(&free, None), (&limited, Some(quota(3)))] {
+        world.stored(payer).await;
+        let key = world.key(payer).await;
+        assert_eq!((key.quota, key.used_quota), (left, quota(SONG)));
+        assert_eq!((key.label.as_str(), key.enabled), ("a key", true));
+    }
 }
 
 async fn keys_are_listed_by_number_to_their_user_alone(world: &World) {
     let (payer, stranger) = (world.payer(0).await, world.payer(0).await);
-    let second = world
-        .store
-        .create_key(payer.user, "b", world.digest(), None, NOW)
-        .await;
-    let second = second.expect("it is made");
-    let keys = ok!(world.store.keys(payer.user));
-    let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
-    assert_eq!(ids, [payer.key, second]);
-    let keys = ok!(world.store.keys(stranger.user));
-    assert_eq!(only(keys).id, stranger.key);
+    let digest = world.digest();
+    let second = world.store.create_key(payer.user, "b", digest, None, NOW);
+    let second = ok!(second);
+    for (user, expected) in [
+        (payer.user, vec![payer.key, second]),
+        (stranger.user, vec![stranger.key]),
+    ] {
+        let keys = ok!(world.store.keys(user)).into_iter();
+        assert_eq!(keys.map(|key| key.id).collect::<Vec<_>>(), expected);
+    }
 }
 
 async fn a_key_names_its_holder_enabled_or_not(world: &World) {
     let payer = world.payer(7).await;
-    let digest = world.digest();
-    let id = world
-        .store
-        .create_key(payer.user, "a", digest, Some(quota(9)), NOW)
-        .await;
-    let id = id.expect("it is made");
-    assert!(ok!(world.store.enable_key(id, false)));
+    let (digest, limit) = (world.digest(), Some(quota(9)));
+    let key = world.store.create_key(payer.user, "a", digest, limit, NOW);
+    let key = ok!(key);
+    assert!(ok!(world.store.enable_key(key, false)));
     assert!(ok!(world.store.enable_user(&payer.name, false)));
 
     let holder = ok!(world.store.key_holder(digest)).expect("it is there");
-    assert_eq!(
-        (holder.user.id, holder.user.enabled, holder.user.quota),
-        (payer.user, false, quota(7))
-    );
-    assert_eq!(
-        (holder.key.id, holder.key.enabled, holder.key.quota),
-        (id, false, Some(quota(9)))
-    );
+    assert_eq!((holder.user.id, holder.user.enabled), (payer.user, false));
+    assert_eq!(holder.user.quota, quota(7));
+    assert_eq!((holder.key.id, holder.key.enabled), (key, false));
+    assert_eq!(holder.key.quota, limit);
     assert!(ok!(world.store.key_holder(world.digest())).is_none());
 }
 
 async fn a_key_is_disabled_and_enabled_by_its_number(world: &World) {
     let payer = world.payer(0).await;
-    assert!(ok!(world.store.enable_key(payer.key, false)));
-    assert!(!world.key(&payer).await.enabled);
-    assert!(ok!(world.store.enable_key(payer.key, true)));
-    assert!(world.key(&payer).await.enabled);
-    assert!(
-        !world
-            .store
-            .enable_key(KeyId(999), true)
-            .await
-            .expect("it answers")
-    );
+    for enabled in [false, true] {
+        assert!(ok!(world.store.enable_key(payer.key, enabled)));
+        assert_eq!(world.key(&payer).await.enabled, enabled);
+    }
+    assert!(!ok!(world.store.enable_key(KeyId(999), true)));
 }

@@ -3,30 +3,17 @@
 use std::time::Duration;
 
 use shared::store::story::Backlog;
-use shared::task::{ChannelId, TaskId};
+use shared::task::ChannelId;
 
-use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, success};
-use crate::world::{Payer, World};
+use crate::database::{EMPTY, contract, ok};
+use crate::values::{NOW, SONG, failure, only, success};
+use crate::world::{AtUpstream, Payer, World};
 
 contract! {
     an_audit_counts_what_it_looked_at,
-    the_audit_finds_a_balance_that_is_not_its_ledger,
+    the_audit_finds_whatever_is_broken,
     the_audit_finds_a_balance_without_any_ledger,
-    the_audit_finds_a_user_s_used_quota_that_is_not_charges_less_refunds,
-    the_audit_finds_a_key_s_used_quota_that_is_not_charges_less_refunds,
-    the_audit_finds_a_channel_s_used_quota_that_is_not_charges_less_refunds,
-    the_audit_finds_a_task_that_was_not_charged,
-    the_audit_finds_a_task_that_was_charged_another_price,
-    the_audit_finds_a_task_that_somebody_else_was_charged_for,
-    the_audit_finds_a_task_that_another_key_was_charged_for,
-    the_audit_finds_a_failure_that_was_not_refunded,
-    the_audit_finds_a_failure_that_was_refunded_another_price,
-    the_audit_finds_a_refund_of_what_did_not_fail,
-    the_audit_finds_an_unfinished_task_that_nobody_will_look_at,
-    the_audit_finds_a_finished_task_among_the_unfinished,
     the_audit_finds_an_end_that_was_undone,
-    the_audit_finds_a_task_that_is_polled_at_another_s_channel,
     an_audit_beside_the_business_finds_nothing,
     a_story_tells_the_whole_way_of_a_task,
     of_a_task_that_does_not_exist_there_is_no_story,
@@ -34,33 +21,29 @@ contract! {
     a_backlog_counts_unfinished_tasks_by_what_they_wait_for,
 }
 
-async fn breaks(world: &World) -> Vec<String> {
-    ok!(world.store.audit()).breaks
-}
-
 /// A user with a successful, a failed and an unfinished task.
-async fn business(world: &World) -> (Payer, ChannelId, [TaskId; 3]) {
-    let channel = world.channel().await;
-    let payer = world.payer(10 * SONG).await;
-    let made = world.polled(&payer, channel).await;
-    let lost = world.polled(&payer, channel).await;
-    let running = world.polled(&payer, channel).await;
-    let ends = vec![success(made.at, "[]"), failure(lost.at, "no")];
-    ok!(world.store.settle(vec![], ends, NOW));
-    (payer, channel, [made.task, lost.task, running.task])
+struct Business {
+    payer: Payer,
+    channel: ChannelId,
+    made: AtUpstream,
+    failed: AtUpstream,
+    running: AtUpstream,
 }
 
-/// Breaks the tables with `sql`. The audit must report exactly one break, and its text has all `words`.
-async fn assert_found(world: &World, sql: &str, words: &[&str]) {
-    world.assert_balanced().await;
-    world.break_with(sql).await;
-    let breaks = breaks(world).await;
-    let told = |sentence: &&String| words.iter().all(|word| sentence.contains(word));
-    assert_eq!(
-        breaks.iter().filter(told).count(),
-        1,
-        "{words:?} in {breaks:?}"
-    );
+async fn business(world: &World) -> Business {
+    let (channel, payer) = world.channel_and_payer(10 * SONG).await;
+    let made = world.polled(&payer, channel).await;
+    let failed = world.polled(&payer, channel).await;
+    let running = world.polled(&payer, channel).await;
+    let ends = [success(made.at, "[]"), failure(failed.at, "no")];
+    world.end(ends, NOW).await;
+    Business {
+        payer,
+        channel,
+        made,
+        failed,
+        running,
+    }
 }
 
 async fn an_audit_counts_what_it_looked_at(world: &World) {
@@ -73,203 +56,149 @@ async fn an_audit_counts_what_it_looked_at(world: &World) {
     assert_eq!(audit.breaks, Vec::<String>::new());
 }
 
-async fn the_audit_finds_a_balance_that_is_not_its_ledger(world: &World) {
-    let (payer, ..) = business(world).await;
-    let (is, should) = ((8 * SONG + 1).to_string(), (8 * SONG).to_string());
-    let words = [&format!("user {}", payer.user), "quota", &is, &should];
-    assert_found(world, "UPDATE users SET quota = quota + 1", &words).await;
+/// What breaks the tables, and what one of the breaks that the audit finds must say. Numbers stand for
+/// `{user}` and so on.
+const BREAKS: [(&str, &str, &[&str]); 15] = [
+    (
+        "a balance that is not its ledger",
+        "UPDATE users SET quota = quota + 1 WHERE id = {user}",
+        &["user {user}", "quota", "1200001", "1200000"],
+    ),
+    (
+        "a user's used_quota that is not charges less refunds",
+        "UPDATE users SET used_quota = used_quota - 1 WHERE id = {user}",
+        &["user {user}", "used_quota", "299999", "300000"],
+    ),
+    (
+        "a key's used_quota that is not charges less refunds",
+        "UPDATE api_keys SET used_quota = used_quota + 5 WHERE id = {key}",
+        &["key {key}", "used_quota", "300005", "300000"],
+    ),
+    (
+        "a channel's used_quota that is not charges less refunds",
+        "UPDATE channels SET used_quota = used_quota + 5 WHERE id = {channel}",
+        &["channel {channel}", "used_quota", "300005", "300000"],
+    ),
+    (
+        "a task that was not charged",
+        "DELETE FROM ledger WHERE task_id = {made}",
+        &["task {made}", "charged"],
+    ),
+    (
+        "a task that was charged another price",
+        "UPDATE ledger SET amount = amount - 1 WHERE task_id = {made}",
+        &["task {made}", "charged", "150001", "150000"],
+    ),
+    (
+        "a task that another user was charged for",
+        "UPDATE ledger SET user_id = {other user} WHERE task_id = {made}",
+        &["task {made}", "charged", "user {other user}"],
+    ),
+    (
+        "a task that another key was charged for",
+        "UPDATE ledger SET key_id = {other key} WHERE task_id = {made}",
+        &["task {made}", "charged", "key {other key}"],
+    ),
+    (
+        "a failure that was not refunded",
+        "DELETE FROM ledger WHERE kind = 'refund'",
+        &["task {failed}", "not refunded"],
+    ),
+    (
+        "a failure that was refunded another price",
+        "UPDATE ledger SET amount = amount + 1 WHERE kind = 'refund'",
+        &["task {failed}", "refunded", "150001", "150000"],
+    ),
+    (
+        "a refund of a success",
+        "INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
+         VALUES ({user}, {key}, {made}, 'refund', 3, 0)",
+        &["task {made}:", "3 was refunded"],
+    ),
+    (
+        "a refund of an unfinished task",
+        "INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
+         VALUES ({user}, {key}, {running}, 'refund', 3, 0)",
+        &["task {running}:", "3 was refunded"],
+    ),
+    (
+        "an unfinished task that nobody will look at",
+        "DELETE FROM unfinished_tasks",
+        &["task {running}", "missing", "unfinished"],
+    ),
+    (
+        "a finished task among the unfinished",
+        "INSERT INTO unfinished_tasks (id, due_at, deadline, stage) VALUES ({made}, 0, 0, 'submit')",
+        &["task {made}", "SUCCESS", "unfinished"],
+    ),
+    (
+        "a task that is polled at another channel",
+        "UPDATE unfinished_tasks SET channel_id = {other channel}",
+        &["task {running}", "channel {other channel}"],
+    ),
+];
+
+async fn the_audit_finds_whatever_is_broken(world: &World) {
+    for (what, sql, words) in BREAKS {
+        world.database.execute(EMPTY).await;
+        let business = business(world).await;
+        let (other_channel, other) = world.channel_and_payer(SONG).await;
+        world.assert_balanced().await;
+        let fill = |text: &str| {
+            [
+                ("{user}", business.payer.user.0),
+                ("{key}", business.payer.key.0),
+                ("{channel}", business.channel.0),
+                ("{made}", business.made.at.row.0),
+                ("{failed}", business.failed.at.row.0),
+                ("{running}", business.running.at.row.0),
+                ("{other user}", other.user.0),
+                ("{other key}", other.key.0),
+                ("{other channel}", other_channel.0),
+            ]
+            .iter()
+            .fold(text.to_owned(), |text, (name, number)| {
+                text.replace(name, &number.to_string())
+            })
+        };
+        world.break_with(&fill(sql)).await;
+        let breaks = ok!(world.store.audit()).breaks;
+        let words: Vec<String> = words.iter().map(|word| fill(word)).collect();
+        let names_it = |text: &&String| words.iter().all(|word| text.contains(word));
+        let found = breaks.iter().filter(names_it).count();
+        assert_eq!(found, 1, "{what}: {words:?} in {breaks:?}");
+    }
 }
 
 async fn the_audit_finds_a_balance_without_any_ledger(world: &World) {
     let payer = world.payer(0).await;
-    let words = [&format!("user {}", payer.user) as &str, "quota is 7", "0"];
-    assert_found(world, "UPDATE users SET quota = 7", &words).await;
-}
-
-async fn the_audit_finds_a_user_s_used_quota_that_is_not_charges_less_refunds(world: &World) {
-    let (payer, ..) = business(world).await;
-    let (is, should) = ((2 * SONG - 1).to_string(), (2 * SONG).to_string());
-    let words = [&format!("user {}", payer.user), "used_quota", &is, &should];
-    assert_found(
-        world,
-        "UPDATE users SET used_quota = used_quota - 1",
-        &words,
-    )
-    .await;
-}
-
-async fn the_audit_finds_a_key_s_used_quota_that_is_not_charges_less_refunds(world: &World) {
-    let (payer, ..) = business(world).await;
-    let (is, should) = ((2 * SONG + 5).to_string(), (2 * SONG).to_string());
-    let words = [&format!("key {}", payer.key), "used_quota", &is, &should];
-    assert_found(
-        world,
-        "UPDATE api_keys SET used_quota = used_quota + 5",
-        &words,
-    )
-    .await;
-}
-
-async fn the_audit_finds_a_channel_s_used_quota_that_is_not_charges_less_refunds(world: &World) {
-    let (_, channel, _) = business(world).await;
-    let (is, should) = ((2 * SONG + 5).to_string(), (2 * SONG).to_string());
-    let words = [&format!("channel {channel}"), "used_quota", &is, &should];
-    assert_found(
-        world,
-        "UPDATE channels SET used_quota = used_quota + 5",
-        &words,
-    )
-    .await;
-}
-
-async fn the_audit_finds_a_task_that_was_not_charged(world: &World) {
-    let (_, _, [made, ..]) = business(world).await;
-    let number = world.story(&made).await.task.id;
-    let sql = format!("DELETE FROM ledger WHERE task_id = {number}");
-    assert_found(world, &sql, &[&format!("task {number}"), "charged"]).await;
-}
-
-async fn the_audit_finds_a_task_that_was_charged_another_price(world: &World) {
-    let (_, _, [made, ..]) = business(world).await;
-    let number = world.story(&made).await.task.id;
-    let sql = format!("UPDATE ledger SET amount = amount - 1 WHERE task_id = {number}");
-    let (is, should) = ((SONG + 1).to_string(), SONG.to_string());
-    assert_found(
-        world,
-        &sql,
-        &[&format!("task {number}"), "charged", &is, &should],
-    )
-    .await;
-}
-
-async fn the_audit_finds_a_task_that_somebody_else_was_charged_for(world: &World) {
-    let (_, _, [made, ..]) = business(world).await;
-    let (number, other) = (world.story(&made).await.task.id, world.payer(SONG).await);
-    let sql = format!(
-        "UPDATE ledger SET user_id = {} WHERE task_id = {number}",
-        other.user
-    );
-    let words = [
-        &format!("task {number}"),
-        "charged",
-        &format!("user {}", other.user) as &str,
-    ];
-    assert_found(world, &sql, &words).await;
-}
-
-async fn the_audit_finds_a_task_that_another_key_was_charged_for(world: &World) {
-    let (_, _, [made, ..]) = business(world).await;
-    let (number, other) = (world.story(&made).await.task.id, world.payer(SONG).await);
-    let sql = format!(
-        "UPDATE ledger SET key_id = {} WHERE task_id = {number}",
-        other.key
-    );
-    let words = [
-        &format!("task {number}"),
-        "charged",
-        &format!("key {}", other.key) as &str,
-    ];
-    assert_found(world, &sql, &words).await;
-}
-
-async fn the_audit_finds_a_failure_that_was_not_refunded(world: &World) {
-    let (_, _, [_, lost, _]) = business(world).await;
-    let number = world.story(&lost).await.task.id;
-    let sql = "DELETE FROM ledger WHERE kind = 'refund'";
-    assert_found(world, sql, &[&format!("task {number}"), "not refunded"]).await;
-}
-
-async fn the_audit_finds_a_failure_that_was_refunded_another_price(world: &World) {
-    let (_, _, [_, lost, _]) = business(world).await;
-    let number = world.story(&lost).await.task.id;
-    let sql = "UPDATE ledger SET amount = amount + 1 WHERE kind = 'refund'";
-    let (is, should) = ((SONG + 1).to_string(), SONG.to_string());
-    assert_found(
-        world,
-        sql,
-        &[&format!("task {number}"), "refunded", &is, &should],
-    )
-    .await;
-}
-
-async fn the_audit_finds_a_refund_of_what_did_not_fail(world: &World) {
-    let (payer, _, [made, _, running]) = business(world).await;
-    for task in [made, running] {
-        let number = world.story(&task).await.task.id;
-        let refund = format!(
-            "INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-             VALUES ({}, {}, {number}, 'refund', 3, 0)",
-            payer.user, payer.key
-        );
-        world.break_with(&refund).await;
-        let found = breaks(world).await;
-        let told =
-            |s: &&String| s.contains(&format!("task {number}:")) && s.contains("3 was refunded");
-        assert_eq!(found.iter().filter(told).count(), 1, "{found:?}");
+    world.assert_balanced().await;
+    world.break_with("UPDATE users SET quota = 7").await;
+    let found = only(ok!(world.store.audit()).breaks);
+    let user = format!("user {}", payer.user);
+    for words in [user.as_str(), "quota is 7", "0"] {
+        assert!(found.contains(words), "{words} in {found}");
     }
-}
-
-async fn the_audit_finds_an_unfinished_task_that_nobody_will_look_at(world: &World) {
-    let (_, _, [.., running]) = business(world).await;
-    let number = world.story(&running).await.task.id;
-    let words = [&format!("task {number}") as &str, "missing", "unfinished"];
-    assert_found(world, "DELETE FROM unfinished_tasks", &words).await;
-}
-
-async fn the_audit_finds_a_finished_task_among_the_unfinished(world: &World) {
-    let (_, _, [made, ..]) = business(world).await;
-    let number = world.story(&made).await.task.id;
-    let sql = format!(
-        "INSERT INTO unfinished_tasks (id, due_at, deadline, stage) VALUES ({number}, 0, 0, 'submit')"
-    );
-    assert_found(
-        world,
-        &sql,
-        &[&format!("task {number}"), "SUCCESS", "unfinished"],
-    )
-    .await;
 }
 
 async fn the_audit_finds_an_end_that_was_undone(world: &World) {
-    let (_, _, [_, lost, _]) = business(world).await;
-    let number = world.story(&lost).await.task.id;
-    let sql = format!("UPDATE tasks SET status = 'QUEUED', progress = 50 WHERE id = {number}");
+    let failed = business(world).await.failed.at.row;
+    let sql = format!("UPDATE tasks SET status = 'QUEUED', progress = 50 WHERE id = {failed}");
     world.break_with(&sql).await;
-    let breaks = breaks(world).await;
-    assert_eq!(
-        breaks.len(),
-        2,
-        "it is refunded and it is unfinished: {breaks:?}"
-    );
-    assert!(
-        breaks
-            .iter()
-            .all(|sentence| sentence.contains(&format!("task {number}:")))
-    );
-}
-
-async fn the_audit_finds_a_task_that_is_polled_at_another_s_channel(world: &World) {
-    let (_, _, [.., running]) = business(world).await;
-    let (number, other) = (world.story(&running).await.task.id, world.channel().await);
-    let sql = format!("UPDATE unfinished_tasks SET channel_id = {other}");
-    let words = [
-        &format!("task {number}"),
-        &format!("channel {other}") as &str,
-    ];
-    assert_found(world, &sql, &words).await;
+    let breaks = ok!(world.store.audit()).breaks;
+    let why = "it is refunded and it is unfinished";
+    assert_eq!(breaks.len(), 2, "{why}: {breaks:?}");
+    let task = format!("task {failed}:");
+    assert!(breaks.iter().all(|text| text.contains(&task)), "{breaks:?}");
 }
 
 async fn an_audit_beside_the_business_finds_nothing(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(100 * SONG).await;
-    let mut held = Vec::new();
-    for _ in 0..30 {
-        held.push(world.polled(&payer, channel).await.at);
-    }
+    let (channel, payer) = world.channel_and_payer(100 * SONG).await;
+    let tasks = world.many_polled(30, &payer, channel).await;
     let store = world.store.clone();
-    let songs: Vec<_> = held.iter().map(|_| world.song(&payer)).collect();
+    let songs: Vec<_> = tasks.iter().map(|_| world.song(&payer)).collect();
     let working = tokio::spawn(async move {
-        for (at, song) in held.into_iter().zip(songs) {
+        for (at, song) in tasks.into_iter().zip(songs) {
             ok!(store.settle(vec![], vec![failure(at, "no")], NOW));
             ok!(store.submit(song, NOW));
         }
@@ -285,32 +214,35 @@ async fn an_audit_beside_the_business_finds_nothing(world: &World) {
 }
 
 async fn a_story_tells_the_whole_way_of_a_task(world: &World) {
-    let (_, channel, [made, lost, running]) = business(world).await;
-    let way = ["stored", "sending", "accepted"];
-    assert_eq!(world.history(&made).await, [&way[..], &["ended"]].concat());
-    assert_eq!(
-        world.history(&lost).await,
-        [&way[..], &["ended", "refunded"]].concat()
-    );
-    assert_eq!(world.history(&running).await, way);
+    let Business {
+        channel,
+        made,
+        failed,
+        running,
+        ..
+    } = business(world).await;
+    let history = "stored sending accepted";
+    world.assert_history(&running.id, history).await;
+    let history = "stored sending accepted ended";
+    world.assert_history(&made.id, history).await;
+    let history = "stored sending accepted ended refunded";
+    world.assert_history(&failed.id, history).await;
 
-    let story = world.story(&lost).await;
-    assert_eq!((story.task.task_id, story.task.channel_id), (lost, channel));
+    let story = world.story(&failed.id).await;
+    assert_eq!(story.task.task_id, failed.id);
+    assert_eq!(story.task.channel_id, channel);
     assert_eq!((story.unfinished, story.entries.len()), (None, 2));
     assert!(story.upstream_id.is_some());
-    assert!(
-        story
-            .events
-            .is_sorted_by_key(|event| (event.at, event.turn))
-    );
-    let story = world.story(&running).await;
+    let events = story.events.iter().map(|event| (event.at, event.turn));
+    assert!(events.is_sorted());
+    let story = world.story(&running.id).await;
     let unfinished = story.unfinished.expect("it is unfinished");
     assert_eq!(unfinished.stage, "poll");
     assert_eq!(unfinished.channel, story.channel);
     assert_eq!(unfinished.deadline, NOW.after(Duration::from_mins(30)).0);
     assert_eq!((unfinished.attempts, unfinished.polls), (0, 0));
     assert_eq!((unfinished.missing, unfinished.pinned_channel), (0, None));
-    assert_eq!(story.key, world.story(&made).await.key);
+    assert_eq!(story.key, world.story(&made.id).await.key);
     assert_eq!((story.key_label.as_str(), story.late), ("a key", None));
     assert_eq!(story.request, r#"{"prompt":"la la la"}"#);
 }
@@ -323,16 +255,15 @@ async fn of_a_task_that_does_not_exist_there_is_no_story(world: &World) {
 
 async fn unfinished_tasks_are_counted(world: &World) {
     assert_eq!(ok!(world.store.unfinished()), 0);
-    let (payer, ..) = business(world).await;
+    let payer = business(world).await.payer;
     assert_eq!(ok!(world.store.unfinished()), 1);
     world.stored(&payer).await;
     assert_eq!(ok!(world.store.unfinished()), 2);
 }
 
 async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) {
-    let backlog = async || ok!(world.store.backlog(NOW));
-    assert_eq!(backlog().await, Backlog::default());
-    let (payer, channel, _) = business(world).await;
+    assert_eq!(ok!(world.store.backlog(NOW)), Backlog::default());
+    let Business { payer, channel, .. } = business(world).await;
     world.stored(&payer).await;
     world.stored(&payer).await;
     world.sending(&payer, channel).await;
@@ -342,7 +273,7 @@ async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) 
         at_upstream: 1,
         overdue: 0,
     };
-    assert_eq!(backlog().await, expected);
+    assert_eq!(ok!(world.store.backlog(NOW)), expected);
     let later = ok!(world.store.backlog(NOW.after(Duration::from_millis(1))));
     assert_eq!(later.overdue, 2);
 }

@@ -21,23 +21,15 @@ contract! {
 
 /// Enough for several blocks of every kind but the largest.
 const MANY: i64 = 18_000;
-const STATUSES: [Status; 7] = [
-    Status::NotStart,
-    Status::Submitted,
-    Status::Queued,
-    Status::InProgress,
-    Status::Unknown,
-    Status::Success,
-    Status::Failure,
-];
 
 /// Users, channels, and many tasks of all kinds, submitted roughly in order.
 async fn many(world: &World) -> (Vec<Payer>, Vec<ChannelId>) {
     let mut payers = Vec::new();
     let mut channels = Vec::new();
     for _ in 0..3 {
-        payers.push(world.payer(100 * SONG).await);
-        channels.push(world.channel().await);
+        let (channel, payer) = world.channel_and_payer(100 * SONG).await;
+        payers.push(payer);
+        channels.push(channel);
     }
     let insert = format!(
         "WITH RECURSIVE numbers (n) AS (
@@ -83,7 +75,7 @@ fn a_filter(random: &Random, users: &[UserId], channels: &[ChannelId]) -> Filter
         user_id: any(random, users),
         channel_id: any(random, channels),
         platform: any(random, &["suno".to_owned()]),
-        status: any(random, &STATUSES),
+        status: any(random, &Status::ALL),
         action: any(random, &[Action::SONG, Action::LYRICS]),
         start_timestamp: bounded(moment(random.unit())),
         end_timestamp: bounded(moment(random.unit())),
@@ -91,42 +83,36 @@ fn a_filter(random: &Random, users: &[UserId], channels: &[ChannelId]) -> Filter
     }
 }
 
-fn plainly(filter: &Filter) -> String {
-    let mut all = vec!["1 = 1".to_owned()];
-    all.extend(filter.user_id.map(|user| format!("user_id = {}", user.0)));
-    all.extend(
+/// The filter as a condition in SQL.
+fn condition(filter: &Filter) -> String {
+    let conditions = [
+        filter.user_id.map(|user| format!("user_id = {user}")),
         filter
             .channel_id
-            .map(|channel| format!("channel_id = {}", channel.0)),
-    );
-    all.extend(
+            .map(|channel| format!("channel_id = {channel}")),
         filter
             .platform
             .as_ref()
             .map(|name| format!("platform = '{name}'")),
-    );
-    all.extend(filter.status.map(|status| format!("status = '{status}'")));
-    all.extend(
-        filter
-            .action
-            .map(|action| format!("action = '{}'", action.as_str())),
-    );
-    all.extend(
+        filter.status.map(|status| format!("status = '{status}'")),
+        filter.action.map(|action| format!("action = '{action}'")),
         filter
             .start_timestamp
             .map(|start| format!("submit_time >= {start}")),
-    );
-    all.extend(
         filter
             .end_timestamp
             .map(|end| format!("submit_time <= {end}")),
-    );
-    all.join(" AND ")
+    ];
+    let conditions: Vec<_> = conditions.into_iter().flatten().collect();
+    if conditions.is_empty() {
+        return "TRUE".to_owned();
+    }
+    conditions.join(" AND ")
 }
 
 /// Compares one page with plain statements.
 async fn compare(world: &World, filter: Filter, offset: i64, limit: i64) {
-    let condition = plainly(&filter);
+    let condition = condition(&filter);
     let total = format!("SELECT count(*) FROM tasks WHERE {condition}");
     let total = world.database.number(&total).await;
     // The ids and their order, in one number.
@@ -137,8 +123,7 @@ async fn compare(world: &World, filter: Filter, offset: i64, limit: i64) {
                      LIMIT {limit} OFFSET {offset}) AS ids) AS placed"
     );
     let page = world.database.number(&page).await;
-    let listed = world.store.list(filter, offset, limit).await;
-    let listed = listed.expect("it lists");
+    let listed = ok!(world.store.list(filter, offset, limit));
     let ids = listed.items.iter().map(|item| item.id.0);
     let sum: i64 = ids.zip(1..).map(|(id, place)| id * place).sum();
     assert_eq!(
@@ -199,19 +184,16 @@ async fn totals_are_exact_while_others_write_and_fold(world: &World) {
     let reader = tokio::spawn(look(world.other.clone(), users, channel, done.clone()));
     let write = async |payer: &Payer| {
         for number in 0..60 {
-            let held = world.accepted(payer, channel).await;
-            let news = moved(held.at, Status::Queued, 10, None);
-            let settled = ok!(world.store.settle(vec![news], vec![], NOW));
-            let at = settled.waiting[0];
+            let at = world.accepted(payer, channel).await.at;
+            let at = world.wait(moved(at, Status::Queued, 10, None), NOW).await;
             let news = moved(at, Status::InProgress, 40, None);
-            let settled = ok!(world.store.settle(vec![news], vec![], NOW));
-            let at = settled.waiting[0];
+            let at = world.wait(news, NOW).await;
             let end = match number % 3 {
                 0 => failure(at, "no"),
                 1 => success(at, "[]"),
                 _ => continue,
             };
-            ok!(world.store.settle(vec![], vec![end], NOW));
+            world.end([end], NOW).await;
         }
     };
     tokio::join!(write(&payers[0]), write(&payers[1]));
@@ -242,8 +224,7 @@ async fn look(store: Store, users: [UserId; 2], channel: ChannelId, done: Arc<At
 }
 
 async fn a_fold_counts_every_change_once_whoever_folds(world: &World) {
-    world.channel().await;
-    let payer = world.payer(40 * SONG).await;
+    let (_, payer) = world.channel_and_payer(40 * SONG).await;
     for _ in 0..40 {
         world.stored(&payer).await;
     }
@@ -273,8 +254,7 @@ async fn a_fold_counts_every_change_once_whoever_folds(world: &World) {
 }
 
 async fn what_is_deleted_behind_our_back_is_not_counted(world: &World) {
-    world.channel().await;
-    let payer = world.payer(3 * SONG).await;
+    let (_, payer) = world.channel_and_payer(3 * SONG).await;
     for _ in 0..3 {
         world.stored(&payer).await;
     }

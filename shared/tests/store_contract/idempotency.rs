@@ -1,12 +1,10 @@
 //! One idempotency key, one task: repeats, concurrent duplicates, and how long a key counts.
 
-use std::time::Duration;
-
 use shared::clock::Millis;
 use shared::store::submissions::{IDEMPOTENCY_KEPT, Submitted};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, quota};
+use crate::values::{NOW, SONG, later, quota, stored};
 use crate::world::World;
 
 contract! {
@@ -22,15 +20,13 @@ contract! {
 }
 
 async fn the_same_request_again_answers_with_its_first_task_and_charges_nothing(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
+    let (channel, payer) = world.channel_and_payer(SONG).await;
     let first = world.song_once(&payer, "k", "body");
     let task = first.task_id.clone();
     world.store_task(first).await;
 
     // The key is checked before anything else: there is no money left, and no channel.
-    let name = world.channel_now(channel).await.name;
-    ok!(world.store.enable_channel(&name, false));
+    world.enable(channel, false).await;
     let again = world.song_once(&payer, "k", "body");
     let again = ok!(world.store.submit(again, NOW));
     assert_eq!(again, Submitted::Repeated(task));
@@ -39,8 +35,7 @@ async fn the_same_request_again_answers_with_its_first_task_and_charges_nothing(
 }
 
 async fn an_idempotency_key_with_another_request_is_refused(world: &World) {
-    world.channel().await;
-    let payer = world.payer(2 * SONG).await;
+    let (_, payer) = world.channel_and_payer(2 * SONG).await;
     world.store_task(world.song_once(&payer, "k", "body")).await;
     let other = world.song_once(&payer, "k", "another body");
     let refused = ok!(world.store.submit(other, NOW));
@@ -71,8 +66,7 @@ async fn a_refused_submit_leaves_its_idempotency_key_unused(world: &World) {
 }
 
 async fn an_idempotency_key_counts_for_24_hours_and_not_a_millisecond_longer(world: &World) {
-    world.channel().await;
-    let payer = world.payer(2 * SONG).await;
+    let (_, payer) = world.channel_and_payer(2 * SONG).await;
     let first = world.song_once(&payer, "k", "body");
     let task = first.task_id.clone();
     world.store_task(first).await;
@@ -93,8 +87,7 @@ async fn an_idempotency_key_counts_for_24_hours_and_not_a_millisecond_longer(wor
 }
 
 async fn of_concurrent_duplicates_one_is_stored_and_the_others_repeat_it(world: &World) {
-    world.channel().await;
-    let payer = world.payer(10 * SONG).await;
+    let (_, payer) = world.channel_and_payer(10 * SONG).await;
     let answers = world
         .at_once(8, |_, store| {
             let song = world.song_once(&payer, "k", "body");
@@ -102,73 +95,46 @@ async fn of_concurrent_duplicates_one_is_stored_and_the_others_repeat_it(world: 
         })
         .await;
 
-    let stored: Vec<_> = answers
-        .iter()
-        .filter(|(_, a)| matches!(a, Submitted::Stored(_)))
-        .collect();
-    assert_eq!(stored.len(), 1, "{answers:?}");
-    let first = &stored[0].0;
-    let repeats = answers
-        .iter()
-        .filter(|(_, a)| *a == Submitted::Repeated(first.clone()))
-        .count();
-    assert_eq!(repeats, 7, "{answers:?}");
+    let (names, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    assert_eq!(stored(&answers), 1, "{answers:?}");
+    let is_stored = |answer: &Submitted| matches!(answer, Submitted::Stored(_));
+    let first = answers.iter().position(is_stored).expect("one is stored");
+    let repeated = Submitted::Repeated(names[first].clone());
+    let repeats = answers.iter().filter(|answer| **answer == repeated);
+    assert_eq!(repeats.count(), 7, "{answers:?}");
     assert_eq!(world.money(&payer).await, (9 * SONG, SONG, SONG));
 }
 
 async fn of_concurrent_duplicates_with_an_expired_key_one_is_stored(world: &World) {
-    world.channel().await;
-    let payer = world.payer(10 * SONG).await;
+    let (_, payer) = world.channel_and_payer(10 * SONG).await;
     world.store_task(world.song_once(&payer, "k", "body")).await;
-    let later = NOW.after(IDEMPOTENCY_KEPT);
-    let answers = world
-        .at_once(8, |_, store| {
-            let song = world.song_once(&payer, "k", "body");
-            async move { ok!(store.submit(song, later)) }
-        })
-        .await;
-    let stored = answers
-        .iter()
-        .filter(|a| matches!(a, Submitted::Stored(_)))
-        .count();
-    assert_eq!(stored, 1, "{answers:?}");
+    let expired = NOW.after(IDEMPOTENCY_KEPT);
+    let song = || world.song_once(&payer, "k", "body");
+    let answers = world.submit_at_once(8, song, expired).await;
+    assert_eq!(stored(&answers), 1, "{answers:?}");
     assert_eq!(world.money(&payer).await, (8 * SONG, 2 * SONG, 2 * SONG));
 }
 
 async fn a_duplicate_of_a_refused_submit_gets_no_task(world: &World) {
-    world.channel().await;
-    let payer = world.payer(SONG - 1).await;
-    let answers = world
-        .at_once(8, |_, store| {
-            let song = world.song_once(&payer, "k", "body");
-            async move { ok!(store.submit(song, NOW)) }
-        })
-        .await;
-    assert!(
-        answers.iter().all(|a| *a == Submitted::QuotaNotEnough),
-        "{answers:?}"
-    );
+    let (_, payer) = world.channel_and_payer(SONG - 1).await;
+    let song = || world.song_once(&payer, "k", "body");
+    let answers = world.submit_at_once(8, song, NOW).await;
+    assert_eq!(answers, vec![Submitted::QuotaNotEnough; 8]);
 }
 
 async fn old_idempotency_keys_are_forgotten_some_at_a_time(world: &World) {
-    world.channel().await;
-    let payer = world.payer(10 * SONG).await;
+    let (_, payer) = world.channel_and_payer(10 * SONG).await;
     for number in 0..5 {
         let song = world.song_once(&payer, &format!("old-{number}"), "body");
         world.store_task(song).await;
     }
-    let later = NOW.after(Duration::from_secs(1));
-    let young = world.song_once(&payer, "young", "body");
-    ok!(world.store.submit(young, later));
+    let young = || world.song_once(&payer, "young", "body");
+    ok!(world.store.submit(young(), later(1)));
 
-    let forgotten = [2, 2, 2, 2].map(|limit| world.store.forget_idempotency(later, limit));
-    let mut counts = Vec::new();
-    for forget in forgotten {
-        counts.push(forget.await.expect("it forgets"));
+    for expected in [2, 2, 1, 0] {
+        let forgotten = ok!(world.store.forget_idempotency(later(1), 2));
+        assert_eq!(forgotten, expected);
     }
-    assert_eq!(counts, [2, 2, 1, 0]);
-    let again = ok!(world
-        .store
-        .submit(world.song_once(&payer, "young", "body"), later));
+    let again = ok!(world.store.submit(young(), later(1)));
     assert!(matches!(again, Submitted::Repeated(_)));
 }

@@ -26,6 +26,12 @@ async fn tables_that_are_up_to_date_stay_as_they_are(world: &World) {
     assert_eq!(world.money(&payer).await, (7, 0, 0));
 }
 
+/// A Store on the same database, as in a third process.
+async fn third(world: &World) -> Store {
+    let opened = Store::open(&world.database.url(), 4, Plans::Kept).await;
+    opened.expect("the database opens")
+}
+
 async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
     let fresh = world.database.sibling().await;
     let url = fresh.url();
@@ -33,9 +39,8 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
         .map(|_| {
             let url = url.clone();
             tokio::spawn(async move {
-                let store = Store::open(&url, 2, Plans::Kept)
-                    .await
-                    .expect("the database opens");
+                let store = Store::open(&url, 2, Plans::Kept).await;
+                let store = store.expect("the database opens");
                 ok!(store.migrate());
                 ok!(store.prices());
                 store.close().await;
@@ -95,36 +100,26 @@ async fn a_database_that_answers_says_so(world: &World) {
 }
 
 async fn a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has(world: &World) {
-    world.channel().await;
-    let payer = world.payer(SONG).await;
+    let (_, payer) = world.channel_and_payer(SONG).await;
     world.stored(&payer).await;
-    let third = Store::open(&world.database.url(), 2, Plans::Kept)
-        .await
-        .expect("the database opens");
+    let third = third(world).await;
     third.close().await;
-    let said = third.ping().await.expect_err("it is closed");
-    assert!(
-        matches!(said, StoreError::Unreachable(_)) && said.is_passing(),
-        "{said:?}"
-    );
-    let said = third
-        .submit(world.song(&payer), crate::values::NOW)
-        .await
-        .expect_err("it is closed");
-    assert!(matches!(said, StoreError::Unreachable(_)), "{said:?}");
+    let submitted = third.submit(world.song(&payer), NOW).await;
+    for error in [third.ping().await.err(), submitted.err()] {
+        let error = error.expect("it is closed");
+        assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
+        assert!(error.is_passing());
+    }
     assert_eq!(ok!(world.store.unfinished()), 1);
 }
 
 async fn a_closing_store_waits_for_work_under_way(world: &World) {
-    world.channel().await;
-    let payer = world.payer(50 * SONG).await;
-    let third = Store::open(&world.database.url(), 4, Plans::Kept)
-        .await
-        .expect("the database opens");
+    let (_, payer) = world.channel_and_payer(50 * SONG).await;
+    let third = third(world).await;
     let working: Vec<_> = (0..10)
         .map(|_| {
             let (store, song) = (third.clone(), world.song(&payer));
-            tokio::spawn(async move { store.submit(song, crate::values::NOW).await })
+            tokio::spawn(async move { store.submit(song, NOW).await })
         })
         .collect();
     tokio::task::yield_now().await;

@@ -1,14 +1,15 @@
 //! Submits: charge, task and ledger in one transaction.
 
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
-
+use shared::store::channels::Price;
+use shared::store::listing::TaskView;
 use shared::store::submissions::{Continuable, Continuation, NewTask, Submitted};
-use shared::task::{Action, Platform, Status};
+use shared::task::cool_down::CoolDown;
+use shared::task::{Action, ChannelId, Platform, Progress, Status, TaskId, UserId};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, first_turn, new_channel, quota, turn_and_due};
+use crate::values::{
+    NOW, SONG, entries, failure, failure_by, first_turn, new_channel, quota, stored, turn_and_due,
+};
 use crate::world::World;
 
 contract! {
@@ -40,48 +41,37 @@ async fn a_submit_charges_and_stores_the_task(world: &World) {
     let story = world.story(&task).await;
     assert_eq!(turn_and_due(&story), Some((0, NOW.0)));
     assert_eq!(story.upstream_id, None);
-    let entries: Vec<_> = story
-        .entries
-        .iter()
-        .map(|e| (e.at, e.kind.as_str(), e.amount))
-        .collect();
-    assert_eq!(entries, [(NOW.0, "charge", -SONG)]);
-    let events: Vec<_> = story
-        .events
-        .iter()
-        .map(|e| (e.at, e.turn, e.kind.as_str()))
-        .collect();
+    assert_eq!(entries(&story), [(NOW.0, "charge", -SONG)]);
+    let events = story.events.iter();
+    let events: Vec<_> = events.map(|e| (e.at, e.turn, e.kind.as_str())).collect();
     assert_eq!(events, [(NOW.0, 0, "stored")]);
 
-    let view = story.task;
-    assert_eq!(
-        (view.id, view.task_id, view.user_id),
-        (at.row, task, payer.user)
-    );
-    assert_eq!(
-        (view.username, view.platform),
-        (payer.name, "suno".to_owned())
-    );
-    assert_eq!((view.action, view.status), (Action::SONG, Status::NotStart));
-    assert_eq!(
-        (view.quota.get(), view.channel_id.0, view.progress.percent()),
-        (SONG, 0, 0)
-    );
-    assert_eq!(
-        (view.fail_reason, view.data, view.input),
-        (String::new(), None, "la la la".to_owned())
-    );
     let now = NOW.seconds();
-    assert_eq!(
-        (view.created_at, view.updated_at, view.submit_time),
-        (now, now, now)
-    );
-    assert_eq!((view.start_time, view.finish_time), (0, 0));
+    let expected = TaskView {
+        id: at.row,
+        task_id: task,
+        platform: "suno".to_owned(),
+        user_id: payer.user,
+        channel_id: ChannelId(0),
+        username: payer.name,
+        quota: quota(SONG),
+        action: Action::SONG,
+        status: Status::NotStart,
+        fail_reason: String::new(),
+        created_at: now,
+        updated_at: now,
+        submit_time: now,
+        start_time: 0,
+        finish_time: 0,
+        progress: Progress::NONE,
+        input: "la la la".to_owned(),
+        data: None,
+    };
+    assert_eq!(story.task, expected);
 }
 
 async fn what_is_stored_is_what_a_worker_reads(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
+    let (channel, payer) = world.channel_and_payer(SONG).await;
     let request = r#"{"prompt":"海\u0000 🎵 'quoted' \"\\","title":"\u2028"}"#;
     let song = NewTask {
         request: request.to_owned(),
@@ -89,21 +79,16 @@ async fn what_is_stored_is_what_a_worker_reads(world: &World) {
         pinned: Some(channel),
         ..world.song(&payer)
     };
-    let (task, input, deadline) = (song.task_id.clone(), song.input.clone(), song.deadline);
-    let at = first_turn(world.store_task(song).await);
+    let at = first_turn(world.store_task(song.clone()).await);
 
     let job = ok!(world.store.submit_job(at)).expect("it is to be submitted");
-    assert_eq!(
-        (job.at, &job.task_id, job.request.as_str()),
-        (at, &task, request)
-    );
+    assert_eq!((job.at, &job.task_id), (at, &song.task_id));
+    assert_eq!(job.request, request);
     assert_eq!((job.platform, job.action), (Platform::SUNO, Action::SONG));
     assert_eq!((job.pinned, job.last_channel), (Some(channel), None));
-    assert_eq!(
-        (job.attempts, job.intention, job.deadline),
-        (0, false, deadline)
-    );
-    assert_eq!(world.story(&task).await.task.input, input);
+    assert_eq!((job.attempts, job.intention), (0, false));
+    assert_eq!(job.deadline, song.deadline);
+    assert_eq!(world.view(&song.task_id).await.input, song.input);
 }
 
 async fn a_balance_can_be_spent_to_the_last_unit(world: &World) {
@@ -115,8 +100,7 @@ async fn a_balance_can_be_spent_to_the_last_unit(world: &World) {
 }
 
 async fn a_user_who_cannot_pay_is_refused_and_nothing_is_taken(world: &World) {
-    world.channel().await;
-    let payer = world.payer(SONG - 1).await;
+    let (_, payer) = world.channel_and_payer(SONG - 1).await;
     let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::QuotaNotEnough);
     assert_eq!(world.money(&payer).await, (SONG - 1, 0, 0));
@@ -139,27 +123,23 @@ async fn without_an_enabled_channel_a_submit_is_refused_and_nothing_is_taken(wor
     assert_eq!(refused, Submitted::NoChannel);
 
     let channel = world.channel().await;
-    let name = world.channel_now(channel).await.name;
-    ok!(world.store.enable_channel(&name, false));
+    world.enable(channel, false).await;
     let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::NoChannel);
     assert_eq!(world.money(&payer).await, (SONG, 0, 0));
 }
 
 async fn a_channel_that_cools_down_still_takes_tasks_on(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
-    let kind = shared::task::cool_down::CoolDown::Trouble;
+    let (channel, payer) = world.channel_and_payer(SONG).await;
+    let kind = CoolDown::Trouble;
     ok!(world.store.cool_down(channel, kind, None, NOW));
     world.stored(&payer).await;
 }
 
 async fn a_continuation_needs_the_one_channel_that_can_serve_it(world: &World) {
-    let payer = world.payer(SONG).await;
-    let pinned = world.channel().await;
+    let (pinned, payer) = world.channel_and_payer(SONG).await;
     world.channel().await;
-    let name = world.channel_now(pinned).await.name;
-    ok!(world.store.enable_channel(&name, false));
+    world.enable(pinned, false).await;
     let song = NewTask {
         pinned: Some(pinned),
         ..world.song(&payer)
@@ -167,33 +147,31 @@ async fn a_continuation_needs_the_one_channel_that_can_serve_it(world: &World) {
     let refused = ok!(world.store.submit(song.clone(), NOW));
     assert_eq!(refused, Submitted::NoChannel);
 
-    ok!(world.store.enable_channel(&name, true));
+    world.enable(pinned, true).await;
     world.store_task(song).await;
 }
 
-async fn a_task_costs_the_price_of_the_moment_it_was_submitted(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(10 * SONG).await;
-    let (at, task) = world.sending(&payer, channel).await;
+async fn set_all_prices(world: &World, amount: i64) {
     for price in ok!(world.store.prices()) {
-        let price = shared::store::channels::Price {
-            quota: quota(7),
-            ..price
-        };
-        ok!(world.store.set_price(price));
+        let quota = quota(amount);
+        ok!(world.store.set_price(Price { quota, ..price }));
     }
-    let (_, cheap) = world.stored(&payer).await;
-    assert_eq!(world.story(&cheap).await.task.quota, quota(7));
+}
 
-    let settled = ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
-    assert_eq!(settled.finished, [at.row]);
-    assert_eq!(world.story(&task).await.task.quota, quota(SONG));
+async fn a_task_costs_the_price_of_the_moment_it_was_submitted(world: &World) {
+    let (channel, payer) = world.channel_and_payer(10 * SONG).await;
+    let (at, task) = world.sending(&payer, channel).await;
+    set_all_prices(world, 7).await;
+    let (_, cheap) = world.stored(&payer).await;
+    assert_eq!(world.view(&cheap).await.quota, quota(7));
+
+    assert_eq!(world.end([failure(at, "no")], NOW).await, [at.row]);
+    assert_eq!(world.view(&task).await.quota, quota(SONG));
     assert_eq!(world.money(&payer).await, (10 * SONG - 7, 7, 7));
 }
 
 async fn lyrics_have_a_price_of_their_own(world: &World) {
-    world.channel().await;
-    let payer = world.payer(5_000).await;
+    let (_, payer) = world.channel_and_payer(5_000).await;
     let lyrics = NewTask {
         action: Action::LYRICS,
         ..world.song(&payer)
@@ -203,133 +181,67 @@ async fn lyrics_have_a_price_of_their_own(world: &World) {
 }
 
 async fn what_is_free_is_charged_nothing_and_still_stands_in_the_ledger(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(0).await;
-    for price in ok!(world.store.prices()) {
-        let price = shared::store::channels::Price {
-            quota: quota(0),
-            ..price
-        };
-        ok!(world.store.set_price(price));
-    }
+    let (channel, payer) = world.channel_and_payer(0).await;
+    set_all_prices(world, 0).await;
     let (at, task) = world.sending(&payer, channel).await;
-    let settled = ok!(world.store.settle(vec![], vec![failure(at, "no")], NOW));
-    assert_eq!(settled.finished, [at.row]);
-    let entries = world.story(&task).await.entries;
-    let entries: Vec<_> = entries
-        .iter()
-        .map(|e| (e.kind.as_str(), e.amount))
-        .collect();
-    assert_eq!(entries, [("charge", 0), ("refund", 0)]);
+    assert_eq!(world.end([failure(at, "no")], NOW).await, [at.row]);
+    let expected = [(NOW.0, "charge", 0), (NOW.0, "refund", 0)];
+    assert_eq!(entries(&world.story(&task).await), expected);
 }
 
 async fn concurrent_submits_never_spend_more_than_there_is(world: &World) {
-    world.channel().await;
-    let payer = world.payer(5 * SONG + SONG / 2).await;
-    let answers = world
-        .at_once(16, |_, store| {
-            let song = world.song(&payer);
-            async move { ok!(store.submit(song, NOW)) }
-        })
-        .await;
-    let stored = answers
-        .iter()
-        .filter(|a| matches!(a, Submitted::Stored(_)))
-        .count();
-    let refused = answers
-        .iter()
-        .filter(|a| **a == Submitted::QuotaNotEnough)
-        .count();
-    assert_eq!((stored, refused), (5, 11), "{answers:?}");
+    let (_, payer) = world.channel_and_payer(5 * SONG + SONG / 2).await;
+    let song = || world.song(&payer);
+    let answers = world.submit_at_once(16, song, NOW).await;
+    let refused = |answer: &&Submitted| **answer == Submitted::QuotaNotEnough;
+    let refused = answers.iter().filter(refused).count();
+    assert_eq!((stored(&answers), refused), (5, 11), "{answers:?}");
     assert_eq!(world.money(&payer).await, (SONG / 2, 5 * SONG, 5 * SONG));
 }
 
 async fn concurrent_submits_never_spend_more_than_their_key_may(world: &World) {
     world.channel().await;
     let payer = world.payer_with(100 * SONG, Some(3 * SONG)).await;
-    let answers = world
-        .at_once(16, |_, store| {
-            let song = world.song(&payer);
-            async move { ok!(store.submit(song, NOW)) }
-        })
-        .await;
-    let stored = answers
-        .iter()
-        .filter(|a| matches!(a, Submitted::Stored(_)))
-        .count();
-    assert_eq!(stored, 3, "{answers:?}");
+    let song = || world.song(&payer);
+    let answers = world.submit_at_once(16, song, NOW).await;
+    assert_eq!(stored(&answers), 3, "{answers:?}");
     assert_eq!(world.money(&payer).await, (97 * SONG, 3 * SONG, 3 * SONG));
 }
 
 async fn a_caller_who_goes_away_in_the_middle_leaves_nothing_half_done(world: &World) {
-    world.channel().await;
-    let payer = world.payer(100 * SONG).await;
-    for polls in 1..=20 {
-        let mut submit = pin!(world.store.submit(world.song(&payer), NOW));
-        for _ in 0..polls {
-            let gone =
-                std::future::poll_fn(|context| Poll::Ready(submit.as_mut().poll(context))).await;
-            if gone.is_ready() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-    // The submit runs to its end without its caller.
-    let mut patience = 500;
-    while ok!(world.store.unfinished()) < 20 {
-        patience -= 1;
-        assert!(patience > 0, "a submit that was begun was lost");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (_, payer) = world.channel_and_payer(100 * SONG).await;
+    let submit = |_| world.store.submit(world.song(&payer), NOW);
+    world.abandon((0..20).map(submit), 20).await;
     world.assert_balanced().await;
     assert_eq!(world.money(&payer).await, (80 * SONG, 20 * SONG, 20 * SONG));
     world.stored(&payer).await;
 }
 
 async fn a_task_can_be_continued_once_an_upstream_accepted_it(world: &World) {
-    let channel = world.channel().await;
-    let (payer, stranger) = (world.payer(2 * SONG).await, world.payer(0).await);
+    let (channel, payer) = world.channel_and_payer(2 * SONG).await;
+    let stranger = world.payer(0).await.user;
     let (_, fresh) = world.stored(&payer).await;
-    let held = world.accepted(&payer, channel).await;
-
-    let store = &world.store;
-    let upstream_id = held.upstream_id.clone();
-    let yes = Continuation::Possible(Continuable {
-        channel,
-        upstream_id,
-    });
-    assert_eq!(ok!(store.continuation(payer.user, &held.task)), yes);
-    assert_eq!(
-        ok!(store.continuation(payer.user, &fresh)),
-        Continuation::NeverAccepted
-    );
-    assert_eq!(
-        ok!(store.continuation(stranger.user, &held.task)),
-        Continuation::NoTask
-    );
+    let song = world.accepted(&payer, channel).await;
     let unknown = world.song(&payer).task_id;
-    assert_eq!(
-        ok!(store.continuation(payer.user, &unknown)),
-        Continuation::NoTask
-    );
+    let possible = Continuation::Possible(Continuable {
+        channel,
+        upstream_id: song.upstream_id,
+    });
+    let cases: [(UserId, &TaskId, Continuation); 4] = [
+        (payer.user, &song.id, possible),
+        (payer.user, &fresh, Continuation::NeverAccepted),
+        (stranger, &song.id, Continuation::NoTask),
+        (payer.user, &unknown, Continuation::NoTask),
+    ];
+    for (user, task, expected) in cases {
+        assert_eq!(ok!(world.store.continuation(user, task)), expected);
+    }
 }
 
 async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
+    let (channel, payer) = world.channel_and_payer(SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
-    let end = shared::task::End::Failure {
-        reason: "bad words".to_owned(),
-        channel: Some(channel),
-        given_up: false,
-    };
-    let finished = shared::store::turns::Finished {
-        at,
-        end,
-        data: None,
-    };
-    ok!(world.store.settle(vec![], vec![finished], NOW));
+    world.end([failure_by(channel, at, "bad words")], NOW).await;
     let answer = ok!(world.store.continuation(payer.user, &task));
     assert_eq!(answer, Continuation::NeverAccepted);
 }
@@ -337,9 +249,8 @@ async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World)
 async fn only_the_platform_s_own_channels_count(world: &World) {
     let payer = world.payer(SONG).await;
     ok!(world.store.create_channel(new_channel("c"), NOW));
-    world
-        .break_with("UPDATE channels SET platform = 'udio'")
-        .await;
+    let sql = "UPDATE channels SET platform = 'udio'";
+    world.break_with(sql).await;
     let refused = ok!(world.store.submit(world.song(&payer), NOW));
     assert_eq!(refused, Submitted::NoChannel);
 }

@@ -1,12 +1,14 @@
 //! The end of tasks: a success; or a failure and its refund, both or neither.
 
-use std::time::Duration;
-
+use shared::store::listing::TaskView;
 use shared::store::turns::{Finished, Settled};
-use shared::task::{AtTurn, End, RowId, Status, Turn};
+use shared::task::{AtTurn, ChannelId, Progress, RowId, Status, Turn};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, given_up, moved, next, only, success, waiting};
+use crate::values::{
+    NOW, SONG, earlier, entries, failure, failure_by, given_up, last_event, later, moved, next,
+    only, sorted, success, waiting,
+};
 use crate::world::World;
 
 contract! {
@@ -25,263 +27,174 @@ contract! {
 }
 
 async fn a_task_that_is_made_keeps_its_price(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
-    let held = world.polled(&payer, channel).await;
-    let end = NOW.after(Duration::from_secs(100));
-    let settled = ok!(world
-        .store
-        .settle(vec![], vec![success(held.at, "[1]")], end));
-    assert_eq!(
-        settled,
-        Settled {
-            waiting: vec![],
-            finished: vec![held.at.row]
-        }
-    );
+    let song = world.polled_song().await;
+    let (before, end) = (world.view(&song.id).await, later(100));
+    let ended = world.end([success(song.at, "[1]")], end).await;
+    assert_eq!(ended, [song.at.row]);
 
-    let story = world.story(&held.task).await;
-    let view = &story.task;
-    assert_eq!(
-        (view.status, view.progress.percent()),
-        (Status::Success, 100)
-    );
-    assert_eq!(
-        (view.fail_reason.as_str(), view.data.as_deref()),
-        ("", Some("[1]"))
-    );
-    assert_eq!(
-        (view.finish_time, view.updated_at),
-        (end.seconds(), end.seconds())
-    );
-    assert_eq!(
-        view.start_time,
-        end.seconds(),
-        "what was made was in progress, at the latest now"
-    );
-    assert_eq!((story.unfinished, story.entries.len()), (None, 1));
-    let event = story.events.last().expect("there is a history");
-    let said = (
-        event.at,
-        event.turn,
-        event.kind.as_str(),
-        event.detail.as_str(),
-    );
-    assert_eq!(said, (end.0, held.at.turn.0, "ended", "SUCCESS"));
-    assert_eq!(world.money(&payer).await, (0, SONG, SONG));
-    assert_eq!(world.channel_now(channel).await.used_quota.get(), SONG);
+    let story = world.story(&song.id).await;
+    let expected = TaskView {
+        status: Status::Success,
+        progress: Progress::DONE,
+        fail_reason: String::new(),
+        data: Some("[1]".to_owned()),
+        // What was made was in progress, at the latest now.
+        start_time: end.seconds(),
+        finish_time: end.seconds(),
+        updated_at: end.seconds(),
+        ..before
+    };
+    assert_eq!(story.task, expected);
+    assert_eq!((&story.unfinished, story.entries.len()), (&None, 1));
+    let expected = (end.0, song.at.turn.0, "ended", "SUCCESS");
+    assert_eq!(last_event(&story), expected);
+    assert_eq!(world.money(&song.payer).await, (0, SONG, SONG));
+    assert_eq!(world.used_at(song.channel).await, SONG);
     assert_eq!(ok!(world.store.unfinished()), 0);
 }
 
 async fn a_start_that_was_seen_stays(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
-    let held = world.polled(&payer, channel).await;
-    let (start, end) = (
-        NOW.after(Duration::from_secs(5)),
-        NOW.after(Duration::from_secs(9)),
-    );
-    let news = moved(held.at, Status::InProgress, 30, None);
-    ok!(world.store.settle(vec![news], vec![], start));
-    let made = success(next(held.at), "[1]");
-    ok!(world.store.settle(vec![], vec![made], end));
-    let view = world.story(&held.task).await.task;
-    assert_eq!(
-        (view.start_time, view.finish_time),
-        (start.seconds(), end.seconds())
-    );
+    let song = world.polled_song().await;
+    let news = moved(song.at, Status::InProgress, 30, None);
+    let at = world.wait(news, later(5)).await;
+    world.end([success(at, "[1]")], later(9)).await;
+    let view = world.view(&song.id).await;
+    assert_eq!(view.start_time, later(5).seconds());
+    assert_eq!(view.finish_time, later(9).seconds());
 }
 
 async fn a_task_that_fails_is_refunded_in_the_same_transaction(world: &World) {
     let channel = world.channel().await;
     let payer = world.payer_with(SONG, Some(SONG)).await;
-    let held = world.polled(&payer, channel).await;
-    let end = NOW.after(Duration::from_secs(100));
-    let settled = ok!(world
-        .store
-        .settle(vec![], vec![failure(held.at, "跑调了")], end));
-    assert_eq!(settled.finished, [held.at.row]);
+    let song = world.polled(&payer, channel).await;
+    let (before, end) = (world.view(&song.id).await, later(100));
+    let ended = world.end([failure(song.at, "跑调了")], end).await;
+    assert_eq!(ended, [song.at.row]);
 
-    let story = world.story(&held.task).await;
-    let view = &story.task;
-    assert_eq!(
-        (view.status, view.progress.percent()),
-        (Status::Failure, 100)
-    );
-    assert_eq!(
-        (view.fail_reason.as_str(), view.data.as_deref()),
-        ("跑调了", None)
-    );
-    assert_eq!((view.start_time, view.finish_time), (0, end.seconds()));
-    assert_eq!((view.updated_at, view.channel_id), (end.seconds(), channel));
-    let entries: Vec<_> = story
-        .entries
-        .iter()
-        .map(|e| (e.at, e.kind.as_str(), e.amount))
-        .collect();
-    assert_eq!(entries, [(NOW.0, "charge", -SONG), (end.0, "refund", SONG)]);
+    let story = world.story(&song.id).await;
+    let expected = TaskView {
+        status: Status::Failure,
+        progress: Progress::DONE,
+        fail_reason: "跑调了".to_owned(),
+        data: None,
+        start_time: 0,
+        finish_time: end.seconds(),
+        updated_at: end.seconds(),
+        channel_id: channel,
+        ..before
+    };
+    assert_eq!(story.task, expected);
+    let expected = [(NOW.0, "charge", -SONG), (end.0, "refund", SONG)];
+    assert_eq!(entries(&story), expected);
     let [.., ended, refunded] = story.events.as_slice() else {
         panic!("a short history: {:?}", story.events);
     };
-    assert_eq!(
-        (ended.kind.as_str(), ended.at, ended.turn),
-        ("ended", end.0, held.at.turn.0)
-    );
+    assert_eq!((ended.at, ended.turn), (end.0, song.at.turn.0));
+    assert_eq!(ended.kind, "ended");
+    let detail = &ended.detail;
     assert!(
-        ended.detail.contains("FAILURE") && ended.detail.contains("跑调了"),
-        "{}",
-        ended.detail
+        detail.contains("FAILURE") && detail.contains("跑调了"),
+        "{detail}"
     );
     assert_eq!((refunded.kind.as_str(), refunded.at), ("refunded", end.0));
 
     assert_eq!(world.money(&payer).await, (SONG, 0, 0));
     assert_eq!(world.key(&payer).await.quota.map(i64::from), Some(SONG));
-    assert_eq!(world.channel_now(channel).await.used_quota.get(), 0);
+    assert_eq!(world.used_at(channel).await, 0);
     world.stored(&payer).await;
 }
 
 async fn a_task_that_fails_before_any_channel_accepted_it_changes_no_channel(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(3 * SONG).await;
+    let (channel, payer) = world.channel_and_payer(3 * SONG).await;
     world.accepted(&payer, channel).await;
     let (never, task) = world.stored(&payer).await;
     let (refused, by) = world.sending(&payer, channel).await;
-    let end = End::Failure {
-        reason: "bad words".to_owned(),
-        channel: Some(channel),
-        given_up: false,
-    };
-    let ends = vec![
+    let ends = [
         failure(never, "no attempt left"),
-        Finished {
-            at: refused,
-            end,
-            data: None,
-        },
+        failure_by(channel, refused, "bad words"),
     ];
-    ok!(world.store.settle(vec![], ends, NOW));
+    world.end(ends, NOW).await;
 
-    assert_eq!(world.channel_now(channel).await.used_quota.get(), SONG);
-    assert_eq!(world.story(&task).await.task.channel_id.0, 0);
-    assert_eq!(
-        world.story(&by).await.task.channel_id,
-        channel,
-        "it was the one that refused"
-    );
+    assert_eq!(world.used_at(channel).await, SONG);
+    assert_eq!(world.view(&task).await.channel_id, ChannelId(0));
+    let refused_by = world.view(&by).await.channel_id;
+    assert_eq!(refused_by, channel, "it was the one that refused");
     assert_eq!(world.money(&payer).await, (2 * SONG, SONG, SONG));
 }
 
 async fn the_channel_that_accepted_a_task_stays_its_channel(world: &World) {
-    let (channel, other) = (world.channel().await, world.channel().await);
-    let payer = world.payer(SONG).await;
-    let held = world.polled(&payer, channel).await;
-    let end = End::Failure {
-        reason: "no".to_owned(),
-        channel: Some(other),
-        given_up: false,
-    };
-    let ended = Finished {
-        at: held.at,
-        end,
+    let song = world.polled_song().await;
+    let other = world.channel().await;
+    let end = Finished {
         data: Some("[1]".to_owned()),
+        ..failure_by(other, song.at, "no")
     };
-    ok!(world.store.settle(vec![], vec![ended], NOW));
-    let view = world.story(&held.task).await.task;
-    assert_eq!(
-        (view.channel_id, view.data.as_deref()),
-        (channel, Some("[1]"))
-    );
-    assert_eq!(world.channel_now(channel).await.used_quota.get(), 0);
+    world.end([end], NOW).await;
+    let view = world.view(&song.id).await;
+    assert_eq!(view.channel_id, song.channel);
+    assert_eq!(view.data.as_deref(), Some("[1]"));
+    assert_eq!(world.used_at(song.channel).await, 0);
 }
 
 async fn an_end_without_a_result_keeps_what_there_was(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(2 * SONG).await;
-    for made in [true, false] {
-        let held = world.polled(&payer, channel).await;
-        let news = moved(held.at, Status::InProgress, 30, Some("[1]"));
-        let settled = ok!(world.store.settle(vec![news], vec![], NOW));
-        let at = only(settled.waiting);
-        let end = if made {
-            success(at, "")
-        } else {
-            failure(at, "no")
+    for end in [|at| success(at, ""), |at| failure(at, "no")] {
+        let song = world.polled_song().await;
+        let news = moved(song.at, Status::InProgress, 30, Some("[1]"));
+        let at = world.wait(news, NOW).await;
+        let end = Finished {
+            data: None,
+            ..end(at)
         };
-        let end = Finished { data: None, ..end };
-        ok!(world.store.settle(vec![], vec![end], NOW));
-        assert_eq!(
-            world.story(&held.task).await.task.data.as_deref(),
-            Some("[1]")
-        );
+        world.end([end], NOW).await;
+        assert_eq!(world.data(&song.id).await.as_deref(), Some("[1]"));
     }
 }
 
 async fn a_stale_end_changes_nothing(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(SONG).await;
-    let held = world.polled(&payer, channel).await;
-    let before = world.story(&held.task).await;
-    let stale = AtTurn {
-        turn: Turn(held.at.turn.0 - 1),
-        ..held.at
-    };
-    let ends = vec![
+    let song = world.polled_song().await;
+    let before = world.story(&song.id).await;
+    let stale = earlier(song.at, 1);
+    let ends = [
         failure(stale, "no"),
-        failure(next(held.at), "no"),
+        failure(next(song.at), "no"),
         success(stale, "[]"),
     ];
-    let settled = ok!(world.store.settle(vec![], ends, NOW));
-    assert_eq!(settled, Settled::default());
-    assert_eq!(world.story(&held.task).await, before);
-    assert_eq!(world.money(&payer).await, (0, SONG, SONG));
+    assert_eq!(world.end(ends, NOW).await, []);
+    assert_eq!(world.story(&song.id).await, before);
+    assert_eq!(world.money(&song.payer).await, (0, SONG, SONG));
 }
 
 async fn an_ended_task_never_changes(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(2 * SONG).await;
-    let (made, lost) = (
-        world.polled(&payer, channel).await,
-        world.polled(&payer, channel).await,
-    );
-    let ends = vec![success(made.at, "[1]"), failure(lost.at, "no")];
-    ok!(world.store.settle(vec![], ends, NOW));
-    let before = (world.story(&made.task).await, world.story(&lost.task).await);
+    let (channel, payer) = world.channel_and_payer(2 * SONG).await;
+    let made = world.polled(&payer, channel).await;
+    let failed = world.polled(&payer, channel).await;
+    let ends = [success(made.at, "[1]"), failure(failed.at, "no")];
+    world.end(ends, NOW).await;
+    let stories = async || (world.story(&made.id).await, world.story(&failed.id).await);
+    let before = stories().await;
 
-    let later = NOW.after(Duration::from_secs(9));
-    for turn in 0..6 {
-        let (made, lost) = (
-            AtTurn {
-                turn: Turn(turn),
-                ..made.at
-            },
-            AtTurn {
-                turn: Turn(turn),
-                ..lost.at
-            },
-        );
+    for turn in (0..6).map(Turn) {
+        let [made, failed] = [made.at, failed.at].map(|at| AtTurn { turn, ..at });
         let ends = vec![
             failure(made, "no"),
-            success(lost, "[2]"),
-            failure(lost, "again"),
+            success(failed, "[2]"),
+            failure(failed, "again"),
         ];
-        let news = vec![moved(made, Status::Queued, 20, None), waiting(lost)];
-        let settled = ok!(world.store.settle(news, ends, later));
+        let news = vec![moved(made, Status::Queued, 20, None), waiting(failed)];
+        let settled = ok!(world.store.settle(news, ends, later(9)));
         assert_eq!(settled, Settled::default());
     }
-    assert_eq!(
-        (world.story(&made.task).await, world.story(&lost.task).await),
-        before
-    );
+    assert_eq!(stories().await, before);
     assert_eq!(world.money(&payer).await, (SONG, SONG, SONG));
 }
 
 async fn one_settle_takes_tasks_of_every_kind(world: &World) {
-    let (channel, other) = (world.channel().await, world.channel().await);
-    let (payer, second) = (world.payer(10 * SONG).await, world.payer(10 * SONG).await);
+    let (channel, payer) = world.channel_and_payer(10 * SONG).await;
+    let (other, second) = world.channel_and_payer(10 * SONG).await;
     let quiet = world.polled(&payer, channel).await;
     let news = world.polled(&second, other).await;
     let made = world.polled(&payer, other).await;
-    let lost = [
+    let failed = [
         world.polled(&payer, channel).await,
         world.polled(&second, other).await,
     ];
@@ -293,7 +206,7 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
         turn: Turn(3),
     };
 
-    let mut settled = ok!(world.store.settle(
+    let settled = ok!(world.store.settle(
         vec![
             waiting(quiet.at),
             moved(news.at, Status::InProgress, 31, Some("[31]")),
@@ -303,39 +216,35 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
         vec![
             failure(unknown, "unknown"),
             success(made.at, "[1]"),
-            failure(lost[0].at, "a"),
-            failure(lost[1].at, "b"),
+            failure(failed[0].at, "a"),
+            failure(failed[1].at, "b"),
             failure(unsure, "unsure"),
             failure(unsent, "unsent"),
             failure(next(stale.at), "stale"),
         ],
         NOW
     ));
-    settled.waiting.sort_by_key(|at| at.row);
-    settled.finished.sort();
-    assert_eq!(settled.waiting, [next(quiet.at), next(news.at)]);
-    let ended = [made.at, lost[0].at, lost[1].at, unsure, unsent].map(|at| at.row);
-    assert_eq!(settled.finished, ended);
+    let expected = [next(quiet.at), next(news.at)];
+    assert_eq!(sorted(settled.waiting), expected);
+    let ended = [made.at, failed[0].at, failed[1].at, unsure, unsent];
+    assert_eq!(sorted(settled.finished), ended.map(|at| at.row));
 
     assert_eq!(world.money(&payer).await, (7 * SONG, 3 * SONG, 3 * SONG));
     assert_eq!(world.money(&second).await, (9 * SONG, SONG, SONG));
-    assert_eq!(world.channel_now(channel).await.used_quota.get(), 2 * SONG);
-    assert_eq!(world.channel_now(other).await.used_quota.get(), 2 * SONG);
-    assert_eq!(world.story(&lost[0].task).await.task.fail_reason, "a");
-    assert_eq!(world.story(&lost[1].task).await.task.fail_reason, "b");
-    assert_eq!(
-        world.story(&news.task).await.task.data.as_deref(),
-        Some("[31]")
-    );
+    assert_eq!(world.used_at(channel).await, 2 * SONG);
+    assert_eq!(world.used_at(other).await, 2 * SONG);
+    for (song, reason) in failed.iter().zip(["a", "b"]) {
+        assert_eq!(world.view(&song.id).await.fail_reason, reason);
+    }
+    assert_eq!(world.data(&news.id).await.as_deref(), Some("[31]"));
     assert_eq!(ok!(world.store.unfinished()), 3);
 }
 
 async fn two_hundred_tasks_settle_in_one_go(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(300 * SONG).await;
+    let (channel, payer) = world.channel_and_payer(300 * SONG).await;
     let (mut news, mut ends) = (Vec::new(), Vec::new());
-    for number in 0..200 {
-        let at = world.polled(&payer, channel).await.at;
+    let tasks = world.many_polled(200, &payer, channel).await;
+    for (number, at) in tasks.into_iter().enumerate() {
         match number % 4 {
             0 => news.push(waiting(at)),
             1 => news.push(moved(at, Status::InProgress, 50, Some("[1]"))),
@@ -345,14 +254,9 @@ async fn two_hundred_tasks_settle_in_one_go(world: &World) {
     }
     let settled = ok!(world.store.settle(news, ends, NOW));
     assert_eq!((settled.waiting.len(), settled.finished.len()), (100, 100));
-    assert_eq!(
-        world.money(&payer).await,
-        (150 * SONG, 150 * SONG, 150 * SONG)
-    );
-    assert_eq!(
-        world.channel_now(channel).await.used_quota.get(),
-        150 * SONG
-    );
+    let half = 150 * SONG;
+    assert_eq!(world.money(&payer).await, (half, half, half));
+    assert_eq!(world.used_at(channel).await, half);
 }
 
 async fn nothing_to_settle_is_nothing(world: &World) {
@@ -361,27 +265,20 @@ async fn nothing_to_settle_is_nothing(world: &World) {
 }
 
 async fn only_tasks_given_up_while_an_upstream_has_them_are_looked_at_again(world: &World) {
-    let channel = world.channel().await;
-    let payer = world.payer(4 * SONG).await;
-    let held = world.polled(&payer, channel).await;
+    let (channel, payer) = world.channel_and_payer(4 * SONG).await;
+    let song = world.polled(&payer, channel).await;
     let failed = world.polled(&payer, channel).await;
     let (unsent, _) = world.stored(&payer).await;
     let (unsure, _) = world.sending(&payer, channel).await;
-    let ends = vec![
-        given_up(held.at),
+    let ends = [
+        given_up(song.at),
         failure(failed.at, "no"),
         given_up(unsent),
         given_up(unsure),
     ];
-    ok!(world.store.settle(vec![], ends, NOW));
-    let late = world
-        .store
-        .late_tasks(NOW.after(Duration::from_hours(1)), 100)
-        .await;
-    let late = only(late.expect("it reads"));
-    assert_eq!(
-        (late.row, late.channel, late.upstream_id),
-        (held.at.row, channel, held.upstream_id)
-    );
+    world.end(ends, NOW).await;
+    let late = only(ok!(world.store.late_tasks(later(3_600), 100)));
+    assert_eq!((late.row, late.channel), (song.at.row, channel));
+    assert_eq!(late.upstream_id, song.upstream_id);
     assert_eq!(world.money(&payer).await, (4 * SONG, 0, 0));
 }

@@ -1,4 +1,4 @@
-//! Values that tests share: a moment, a price, a channel, and outcomes of polls.
+//! Values that tests share, and readers of what the Store returns.
 
 use std::time::Duration;
 
@@ -6,8 +6,9 @@ use shared::clock::Millis;
 use shared::secret::Secret;
 use shared::store::channels::NewChannel;
 use shared::store::story::Story;
-use shared::store::turns::{Finished, Polled, TaskUpdate};
-use shared::task::{AtTurn, End, Platform, Progress, Quota, RowId, Status, Turn};
+use shared::store::submissions::Submitted;
+use shared::store::turns::{Accepted, Finished, Polled, Settled, TaskUpdate};
+use shared::task::{AtTurn, ChannelId, End, Platform, Progress, Quota, RowId, Status, Turn};
 
 /// The moment at which tests start; not a whole second.
 pub const NOW: Millis = Millis(1_760_000_000_250);
@@ -32,6 +33,11 @@ pub fn quota(number: i64) -> Quota {
     number.try_into().expect("it is a quota")
 }
 
+/// The moment so many seconds after [`NOW`].
+pub fn later(seconds: u64) -> Millis {
+    NOW.after(Duration::from_secs(seconds))
+}
+
 /// A task at its first turn.
 pub fn first_turn(row: RowId) -> AtTurn {
     AtTurn {
@@ -42,9 +48,24 @@ pub fn first_turn(row: RowId) -> AtTurn {
 
 /// The same task at its next turn.
 pub fn next(at: AtTurn) -> AtTurn {
+    earlier(at, -1)
+}
+
+/// The same task `turns` turns ago.
+pub fn earlier(at: AtTurn, turns: i64) -> AtTurn {
     AtTurn {
-        row: at.row,
-        turn: Turn(at.turn.0 + 1),
+        turn: Turn(at.turn.0 - turns),
+        ..at
+    }
+}
+
+/// An upstream's acceptance of a task, to be polled at once.
+pub fn accepted(at: AtTurn, channel: ChannelId, upstream_id: &str) -> Accepted {
+    Accepted {
+        at,
+        channel,
+        upstream_id: upstream_id.to_owned(),
+        due_at: NOW,
     }
 }
 
@@ -52,7 +73,7 @@ pub fn next(at: AtTurn) -> AtTurn {
 pub fn waiting(at: AtTurn) -> Polled {
     Polled {
         at,
-        due_at: NOW.after(Duration::from_secs(8)),
+        due_at: later(8),
         polls: 1,
         missing: 0,
         update: None,
@@ -64,12 +85,17 @@ pub fn moved(at: AtTurn, status: Status, percent: i64, data: Option<&str>) -> Po
     Polled {
         update: Some(TaskUpdate {
             status,
-            progress: Progress::from_percent(percent).expect("it is a percentage"),
+            progress: progress(percent),
             data: data.map(str::to_owned),
             digest: percent + 1,
         }),
         ..waiting(at)
     }
+}
+
+/// A progress in percent.
+pub fn progress(percent: i64) -> Progress {
+    Progress::from_percent(percent).expect("it is a percentage")
 }
 
 /// A success.
@@ -83,13 +109,23 @@ pub fn success(at: AtTurn, data: &str) -> Finished {
 
 /// A failure.
 pub fn failure(at: AtTurn, reason: &str) -> Finished {
-    failed(at, reason, false)
+    failed(at, reason, None, false)
 }
 
-fn failed(at: AtTurn, reason: &str, given_up: bool) -> Finished {
+/// A failure that `channel` reported.
+pub fn failure_by(channel: ChannelId, at: AtTurn, reason: &str) -> Finished {
+    failed(at, reason, Some(channel), false)
+}
+
+/// A task given up at its deadline.
+pub fn given_up(at: AtTurn) -> Finished {
+    failed(at, "too late", None, true)
+}
+
+fn failed(at: AtTurn, reason: &str, channel: Option<ChannelId>, given_up: bool) -> Finished {
     let end = End::Failure {
         reason: reason.to_owned(),
-        channel: None,
+        channel,
         given_up,
     };
     Finished {
@@ -99,19 +135,44 @@ fn failed(at: AtTurn, reason: &str, given_up: bool) -> Finished {
     }
 }
 
-/// A task given up at its deadline.
-pub fn given_up(at: AtTurn) -> Finished {
-    failed(at, "too late", true)
-}
-
 /// The only element.
 pub fn only<T: std::fmt::Debug>(mut list: Vec<T>) -> T {
     assert_eq!(list.len(), 1, "{list:?}");
     list.remove(0)
 }
 
+/// The list in ascending order.
+pub fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
+}
+
+/// The number of submits that were stored.
+pub fn stored(submitted: &[Submitted]) -> usize {
+    let stored = |one: &&Submitted| matches!(one, Submitted::Stored(_));
+    submitted.iter().filter(stored).count()
+}
+
+/// The number of tasks that settles changed.
+pub fn changed(settled: &[Settled]) -> usize {
+    let changed = settled.iter().map(|s| s.waiting.len() + s.finished.len());
+    changed.sum()
+}
+
 /// The turn of an unfinished task, and when the task is due.
 pub fn turn_and_due(story: &Story) -> Option<(i64, i64)> {
     let unfinished = story.unfinished.as_ref()?;
     Some((unfinished.turn, unfinished.due_at))
+}
+
+/// The moment, the kind and the amount of each ledger entry of a task.
+pub fn entries(story: &Story) -> Vec<(i64, &str, i64)> {
+    let entries = story.entries.iter();
+    entries.map(|e| (e.at, e.kind.as_str(), e.amount)).collect()
+}
+
+/// The moment, the turn, the kind and the detail of the newest event of a task.
+pub fn last_event(story: &Story) -> (i64, i64, &str, &str) {
+    let event = story.events.last().expect("there is a history");
+    (event.at, event.turn, &event.kind, &event.detail)
 }

@@ -1,22 +1,28 @@
 //! The world of a test: a Store, users, channels, and tasks at every stage.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use harness::wait::eventually;
+use shared::clock::Millis;
 use shared::random::Random;
 use shared::secret::SecretDigest;
 use shared::store::accounts::{ApiKey, NewUser, Role, User};
 use shared::store::channels::Channel;
+use shared::store::listing::TaskView;
 use shared::store::story::Story;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::{Accepted, PollJob};
+use shared::store::turns::{Accepted, Finished, PollJob, Waiting};
 use shared::store::{Plans, Store};
 use shared::task::{Action, AtTurn, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
 use tokio::sync::Barrier;
 
 use crate::database::{Database, ok};
-use crate::values::{NOW, first_turn, new_channel, only, quota};
+use crate::values::{NOW, SONG, accepted, first_turn, later, new_channel, only, quota};
 
 /// A database with a Store on it.
 pub struct World {
@@ -48,9 +54,13 @@ pub struct AtUpstream {
     /// The task at its turn.
     pub at: AtTurn,
     /// The task's public id.
-    pub task: TaskId,
+    pub id: TaskId,
     /// The upstream's id of the task.
     pub upstream_id: String,
+    /// The channel that has the task.
+    pub channel: ChannelId,
+    /// The user who pays for the task.
+    pub payer: Payer,
 }
 
 impl World {
@@ -134,6 +144,17 @@ impl World {
         Payer { user, name, key }
     }
 
+    /// Another enabled channel, and another user with a balance.
+    pub async fn channel_and_payer(&self, balance: i64) -> (ChannelId, Payer) {
+        (self.channel().await, self.payer(balance).await)
+    }
+
+    /// Enables or disables a channel.
+    pub async fn enable(&self, channel: ChannelId, enabled: bool) {
+        let name = self.channel_now(channel).await.name;
+        assert!(ok!(self.store.enable_channel(&name, enabled)));
+    }
+
     /// Another enabled channel.
     pub async fn channel(&self) -> ChannelId {
         let channel = new_channel(&self.name("channel"));
@@ -186,35 +207,71 @@ impl World {
     /// A song with a recorded intention to submit it to `channel`.
     pub async fn sending(&self, payer: &Payer, channel: ChannelId) -> (AtTurn, TaskId) {
         let (at, task) = self.stored(payer).await;
-        let lease = NOW.after(Duration::from_mins(3));
-        let at = ok!(self.store.begin_submit(at, channel, 1, lease, NOW));
-        (at.expect("it is not stale"), task)
+        (self.begin(at, channel).await, task)
+    }
+
+    /// Records the intention to submit a task to `channel`.
+    pub async fn begin(&self, at: AtTurn, channel: ChannelId) -> AtTurn {
+        let begun = ok!(self.store.begin_submit(at, channel, 1, later(180), NOW));
+        begun.expect("it is not stale")
     }
 
     /// A song that `channel` accepted.
     pub async fn accepted(&self, payer: &Payer, channel: ChannelId) -> AtUpstream {
-        let (at, task) = self.sending(payer, channel).await;
+        let (at, id) = self.sending(payer, channel).await;
         let upstream_id = self.name("upstream");
         let accepted = Accepted {
-            at,
-            channel,
-            upstream_id: upstream_id.clone(),
-            due_at: NOW.after(Duration::from_secs(5)),
+            due_at: later(5),
+            ..accepted(at, channel, &upstream_id)
         };
-        let at = ok!(self.store.accept(vec![accepted], NOW));
         AtUpstream {
-            at: only(at),
-            task,
+            at: only(ok!(self.store.accept(vec![accepted], NOW))),
+            id,
             upstream_id,
+            channel,
+            payer: payer.clone(),
         }
     }
 
     /// A song that is being polled.
     pub async fn polled(&self, payer: &Payer, channel: ChannelId) -> AtUpstream {
-        let held = self.accepted(payer, channel).await;
-        let job = self.job(channel, held.at).await;
-        assert!(job.is_some(), "it is not stale");
-        held
+        let song = self.accepted(payer, channel).await;
+        assert!(self.job(channel, song.at).await.is_some(), "it is stale");
+        song
+    }
+
+    /// Several songs that are being polled, oldest first.
+    pub async fn many_polled(
+        &self,
+        count: usize,
+        payer: &Payer,
+        channel: ChannelId,
+    ) -> Vec<AtTurn> {
+        let mut songs = Vec::with_capacity(count);
+        for _ in 0..count {
+            songs.push(self.polled(payer, channel).await.at);
+        }
+        songs
+    }
+
+    /// A song that is being polled at a channel of its own, the only one that its payer can pay.
+    pub async fn polled_song(&self) -> AtUpstream {
+        let (channel, payer) = self.channel_and_payer(SONG).await;
+        self.polled(&payer, channel).await
+    }
+
+    /// Settles a task that stays unfinished. Returns its next turn.
+    pub async fn wait(&self, waiting: Waiting, now: Millis) -> AtTurn {
+        let settled = ok!(self.store.settle(vec![waiting], vec![], now));
+        assert_eq!(settled.finished, []);
+        only(settled.waiting)
+    }
+
+    /// Settles tasks that end. Returns those that did.
+    pub async fn end(&self, ends: impl Into<Vec<Finished>>, now: Millis) -> Vec<RowId> {
+        let settled = ok!(self.store.settle(vec![], ends.into(), now));
+        assert_eq!(settled.waiting, []);
+        settled.finished
     }
 
     /// Reads one task for a poll.
@@ -229,10 +286,21 @@ impl World {
         ok!(self.store.story(task)).expect("the task exists")
     }
 
-    /// The kinds of the events in a task's history.
-    pub async fn history(&self, task: &TaskId) -> Vec<String> {
+    /// A task as it is listed.
+    pub async fn view(&self, task: &TaskId) -> TaskView {
+        self.story(task).await.task
+    }
+
+    /// The result of a task so far.
+    pub async fn data(&self, task: &TaskId) -> Option<String> {
+        self.view(task).await.data
+    }
+
+    /// Fails unless the events in a task's history are of these kinds.
+    pub async fn assert_history(&self, task: &TaskId, kinds: &str) {
         let events = self.story(task).await.events;
-        events.into_iter().map(|event| event.kind).collect()
+        let found: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(found.join(" "), kinds);
     }
 
     /// Reads the user.
@@ -242,19 +310,21 @@ impl World {
 
     /// Reads the user's key.
     pub async fn key(&self, payer: &Payer) -> ApiKey {
-        let keys = ok!(self.store.keys(payer.user));
-        keys.into_iter()
-            .find(|key| key.id == payer.key)
-            .expect("the key exists")
+        let keys = ok!(self.store.keys(payer.user)).into_iter();
+        let mut found = keys.filter(|key| key.id == payer.key);
+        found.next().expect("the key exists")
     }
 
     /// Reads the channel.
     pub async fn channel_now(&self, channel: ChannelId) -> Channel {
-        let channels = ok!(self.store.channels());
-        channels
-            .into_iter()
-            .find(|c| c.id == channel)
-            .expect("the channel exists")
+        let channels = ok!(self.store.channels()).into_iter();
+        let mut found = channels.filter(|one| one.id == channel);
+        found.next().expect("the channel exists")
+    }
+
+    /// The `used_quota` of the channel.
+    pub async fn used_at(&self, channel: ChannelId) -> i64 {
+        self.channel_now(channel).await.used_quota.get()
     }
 
     /// The user's balance, the user's `used_quota`, and the key's.
@@ -290,5 +360,42 @@ impl World {
             done.push(one.await.expect("it does not panic"));
         }
         done
+    }
+
+    /// Submits `times` tasks at once, in turn on both Stores.
+    pub async fn submit_at_once(
+        &self,
+        times: usize,
+        task: impl Fn() -> NewTask,
+        now: Millis,
+    ) -> Vec<Submitted> {
+        let submit = |_, store: Store| {
+            let task = task();
+            async move { ok!(store.submit(task, now)) }
+        };
+        self.at_once(times, submit).await
+    }
+
+    /// Begins 20 calls of the Store, and drops each after it was polled a few times. Such a call must run
+    /// to its end: waits until so many tasks are unfinished.
+    pub async fn abandon<F: Future>(&self, calls: impl IntoIterator<Item = F>, unfinished: i64) {
+        for (call, polls) in calls.into_iter().zip(1..) {
+            let mut call = pin!(call);
+            for _ in 0..polls {
+                if poll_fn(|context| Poll::Ready(call.as_mut().poll(context)))
+                    .await
+                    .is_ready()
+                {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        eventually(
+            Duration::from_secs(10),
+            "calls without a caller",
+            async || (ok!(self.store.unfinished()) == unfinished).then_some(()),
+        )
+        .await;
     }
 }

@@ -46,8 +46,8 @@ pub async fn close_ends_consumers_and_gives_back_what_they_hold(bench: &dyn Benc
     let broker = bench.connect().await;
     broker.publish(&submits(0..3)).await.unwrap();
     let mut consumer = broker.consume(Queue::Submit, 2).await.unwrap();
-    let held = next(&mut consumer).await;
-    let _also_held = next(&mut consumer).await;
+    let first = next(&mut consumer).await;
+    let _second = next(&mut consumer).await;
     let mut waiting = broker.consume(Queue::Poll, 2).await.unwrap();
     let waits = tokio::spawn(async move { waiting.next().await.is_none() });
     tokio::time::sleep(A_WHILE / 4).await;
@@ -55,7 +55,7 @@ pub async fn close_ends_consumers_and_gives_back_what_they_hold(bench: &dyn Benc
     timeout(SOON, broker.close()).await.unwrap();
     ended(&mut consumer).await;
     assert!(waits.await.unwrap(), "a next under way should end");
-    held.ack(); // too late: it went back
+    first.ack(); // too late: it went back
 
     let again = bench.connect().await;
     let mut consumer = again.consume(Queue::Submit, 10).await.unwrap();
@@ -75,12 +75,12 @@ pub async fn close_sends_the_acknowledgements_first(bench: &dyn Bench) {
     let broker = bench.connect().await;
     broker.publish(&submits(0..50)).await.unwrap();
     let mut consumer = broker.consume(Queue::Submit, 100).await.unwrap();
-    let mut held = Vec::new();
+    let mut deliveries = Vec::new();
     for _ in 0..50 {
-        held.push(next(&mut consumer).await);
+        deliveries.push(next(&mut consumer).await);
     }
-    let unended = held.split_off(49);
-    for delivery in held {
+    let unended = deliveries.pop();
+    for delivery in deliveries {
         delivery.ack();
     }
     broker.close().await;

@@ -7,7 +7,7 @@ use shared::broker::{Queue, SharedBroker};
 use tokio::time::Instant;
 
 use super::Bench;
-use crate::messages::{after, depth, next, nothing, now, poll, row, submit, submits, take};
+use crate::messages::{acknowledge, after, depth, next, nothing, now, poll, submit, submits, take};
 
 pub async fn a_published_message_arrives_once_and_as_it_was_sent(bench: &dyn Bench) {
     let broker = bench.connect().await;
@@ -89,9 +89,7 @@ pub async fn a_short_delay_overtakes_a_long_one(bench: &dyn Bench) {
     let batch = [after(5, poll(5)), after(3, poll(3)), after(2, poll(2))];
     broker.publish(&batch).await.unwrap();
     for expected in [2, 3, 5] {
-        let delivery = next(&mut consumer).await;
-        assert_eq!(row(&delivery.message), expected);
-        delivery.ack();
+        acknowledge(&mut consumer, expected).await;
     }
 }
 

@@ -1,11 +1,5 @@
-//! Random sequences of all that can happen, on both databases, compared with a plain model.
-//!
-//! | file | what it holds |
-//! |---|---|
-//! | [`step`] | the steps, and how they are drawn |
-//! | [`oracle`] | the model: what the Store must hold by its contract |
-//! | [`drive`] | does a step on the Store and on the model, and compares the answers |
-//! | [`watch`] | what must hold after every step |
+//! Random sequences of all that can happen, on both databases, compared with a plain model: a [`drive`]
+//! does each [`step`] on the Store and on the [`oracle`], and [`watch`] compares the two after it.
 //!
 //! A failure prints its shortest sequence, one step a line. `PROPTEST_CASES` sets how many sequences run,
 //! `PROPTEST_RNG_SEED` which (`docs/testing.md`).
@@ -19,7 +13,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::database::contract;
+use crate::database::{EMPTY, contract};
 use crate::world::World;
 use drive::Drive;
 use step::Step;
@@ -60,12 +54,6 @@ async fn play(world: &World, steps: &[Step]) {
     }
     drive.end_all().await;
 }
-
-/// Empties the tables after a sequence, in the order of their references.
-const EMPTY: &str = "
-    DELETE FROM task_events; DELETE FROM ledger; DELETE FROM unfinished_tasks;
-    DELETE FROM late_tasks; DELETE FROM idempotency_keys; DELETE FROM tasks; DELETE FROM api_keys;
-    DELETE FROM channels; DELETE FROM users";
 
 /// The same sequences each time, unless the environment sets others; no files are kept.
 fn config() -> Config {

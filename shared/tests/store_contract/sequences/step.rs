@@ -19,7 +19,7 @@ pub struct Pick {
 
 /// The outcome of a poll for one task.
 #[derive(Debug, Clone, Copy)]
-pub enum Said {
+pub enum PollAnswer {
     /// The upstream gives a status, or one that we do not know, a percentage and some clips.
     State(Option<Status>, Option<u8>, u8),
     /// The upstream left the task out.
@@ -53,15 +53,15 @@ pub enum Step {
         picks: Vec<Pick>,
         doubled: bool,
     },
-    Look {
+    PollJobs {
         channel: u8,
         picks: Vec<Pick>,
     },
-    Hold {
+    Renew {
         picks: Vec<Pick>,
     },
     Settle {
-        told: Vec<(Pick, Said)>,
+        polled: Vec<(Pick, PollAnswer)>,
         doubled: bool,
         /// Whether two workers settle at once.
         twins: bool,
@@ -124,10 +124,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(pick, channel, claim)| Step::Begin { pick, channel, claim }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, counted)| Step::NotArrived { pick, counted }),
         10 => (picks(), any::<bool>()).prop_map(|(picks, doubled)| Step::Accept { picks, doubled }),
-        6 => (any::<u8>(), picks()).prop_map(|(channel, picks)| Step::Look { channel, picks }),
-        3 => picks().prop_map(|picks| Step::Hold { picks }),
-        12 => (prop::collection::vec((pick(), said()), 0..5), any::<bool>(), any::<bool>())
-            .prop_map(|(told, doubled, twins)| Step::Settle { told, doubled, twins }),
+        6 => (any::<u8>(), picks()).prop_map(|(channel, picks)| Step::PollJobs { channel, picks }),
+        3 => picks().prop_map(|picks| Step::Renew { picks }),
+        12 => (prop::collection::vec((pick(), polled()), 0..5), any::<bool>(), any::<bool>())
+            .prop_map(|(polled, doubled, twins)| Step::Settle { polled, doubled, twins }),
         3 => picks().prop_map(|picks| Step::Postpone { picks }),
         3 => (0..4_u32).prop_map(|limit| Step::Sweep { limit }),
         3 => (0..4_u32).prop_map(|limit| Step::Late { limit }),
@@ -175,13 +175,13 @@ fn picks() -> impl Strategy<Value = Vec<Pick>> {
     prop::collection::vec(pick(), 0..5)
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn polled() -> impl Strategy<Value = PollAnswer> {
     let status =
         prop_oneof![1 => Just(None), 8 => prop::sample::select(&Status::ALL[..]).prop_map(Some)];
     prop_oneof![
         8 => (status, prop::option::of(0..=100_u8), 0..3_u8)
-            .prop_map(|(status, percent, clips)| Said::State(status, percent, clips)),
-        1 => Just(Said::Missing),
-        1 => Just(Said::GivenUp),
+            .prop_map(|(status, percent, clips)| PollAnswer::State(status, percent, clips)),
+        1 => Just(PollAnswer::Missing),
+        1 => Just(PollAnswer::GivenUp),
     ]
 }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use shared::store::listing::{Filter, TaskView};
-use shared::task::{Progress, RowId, Status, UserId};
+use shared::task::{ChannelId, Progress, RowId, Status, UserId};
 
 use super::oracle::{Oracle, Stage, Task};
 use crate::database::ok;
+use crate::values::{quota, turn_and_due};
 use crate::world::World;
 
 /// The last state of each task.
@@ -30,8 +31,7 @@ impl Watch {
     }
 
     async fn tasks(&mut self, world: &World, oracle: &Oracle) {
-        let page = world.store.list(Filter::default(), 0, 1_000).await;
-        let page = page.expect("the listing reads");
+        let page = ok!(world.store.list(Filter::default(), 0, 1_000));
         assert_eq!(page.total, count(oracle));
         assert_eq!(page.items.len(), oracle.tasks.len());
         let unfinished = oracle.tasks.iter().filter(|task| task.unfinished.is_some());
@@ -41,23 +41,15 @@ impl Watch {
             let task = &oracle.tasks[oracle.task(view.id)];
             assert_same(&view, task, oracle);
             let turn = task.unfinished.as_ref().map(|task| task.turn);
-            if let Some((before, before_turn)) = self.seen.get(&view.id)
-                && (before, before_turn) != (&view, &turn)
-            {
+            let before = self.seen.insert(view.id, (view.clone(), turn));
+            if let Some((before, before_turn)) = &before {
                 assert_forward(before, &view);
-                assert!(
-                    turn.is_none() || turn >= *before_turn,
-                    "{turn:?} of {view:?}"
-                );
+                let forward = turn.is_none() || turn >= *before_turn;
+                assert!(forward, "{turn:?} of {view:?}");
             }
-            if self
-                .seen
-                .get(&view.id)
-                .is_none_or(|(_, before)| *before != turn)
-            {
+            if before.is_none_or(|(_, before_turn)| before_turn != turn) {
                 story(world, task).await;
             }
-            self.seen.insert(view.id, (view, turn));
         }
     }
 }
@@ -96,35 +88,20 @@ async fn keys(world: &World, oracle: &Oracle, user: UserId) {
 }
 
 fn assert_same(view: &TaskView, task: &Task, oracle: &Oracle) {
-    let channel = task
-        .channel
-        .map_or(0, |channel| oracle.channels[channel].id.0);
-    let expected = (task.status, task.progress, task.price, channel);
-    let held = (
-        view.status,
-        view.progress,
-        view.quota.get(),
-        view.channel_id.0,
-    );
-    assert_eq!(
-        held, expected,
-        "status, progress, price and channel of {view:?}"
-    );
-    let expected = (
-        &task.name,
-        task.action,
-        task.start_time,
-        task.finish_time,
-        &task.data,
-    );
-    let held = (
-        &view.task_id,
-        view.action,
-        view.start_time,
-        view.finish_time,
-        &view.data,
-    );
-    assert_eq!(held, expected);
+    let channel = task.channel.map(|channel| oracle.channels[channel].id);
+    let expected = TaskView {
+        task_id: task.name.clone(),
+        channel_id: channel.unwrap_or(ChannelId(0)),
+        quota: quota(task.price),
+        action: task.action,
+        status: task.status,
+        start_time: task.start_time,
+        finish_time: task.finish_time,
+        progress: task.progress,
+        data: task.data.clone(),
+        ..view.clone()
+    };
+    assert_eq!(*view, expected);
     assert_eq!(!view.fail_reason.is_empty(), task.status == Status::Failure);
     assert_eq!(view.progress == Progress::DONE, view.status.is_terminal());
 }
@@ -145,12 +122,10 @@ pub async fn story(world: &World, task: &Task) {
     let story = world.story(&task.name).await;
     let unfinished = task.unfinished.as_ref();
     let expected = unfinished.map(|task| (task.turn, task.due_at.0));
-    let held = story.unfinished.as_ref().map(|row| (row.turn, row.due_at));
-    assert_eq!(held, expected, "turn and due_at of {task:?}");
+    let found = turn_and_due(&story);
+    assert_eq!(found, expected, "turn and due_at of {task:?}");
     let entries = story.entries.iter();
-    let entries: Vec<_> = entries
-        .map(|entry| (entry.kind.as_str(), entry.amount))
-        .collect();
+    let entries: Vec<_> = entries.map(|e| (e.kind.as_str(), e.amount)).collect();
     let both = [("charge", -task.price), ("refund", task.price)];
     let owed = 1 + usize::from(task.status == Status::Failure);
     assert_eq!(entries, both[..owed]);

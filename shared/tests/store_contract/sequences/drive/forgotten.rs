@@ -2,69 +2,51 @@
 
 use shared::clock::Millis;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
-use shared::task::{AtTurn, Status, Turn};
+use shared::task::{AtTurn, Status};
 
-use super::super::oracle::{Channel, Stage};
+use super::super::oracle::Stage;
 use super::super::step::Pick;
-use super::{Drive, LATE_LOOK_EVERY, LATE_LOOKS, LEASE, PACE, at_stage, sorted};
+use super::{Drive, LATE_LOOK_EVERY, LATE_LOOKS, LEASE, PACE, at_stage};
 use crate::database::ok;
+use crate::values::{next, sorted};
 
 impl Drive<'_> {
     pub(super) async fn postpone(&mut self, picks: &[Pick]) {
         let idle = |stage| !matches!(stage, Stage::Sending { .. });
         let picked = self.picks(picks, |task| at_stage(task, idle));
         let due_at = self.oracle.now.after(PACE);
-        let postponed = self.store().postpone(&picked, due_at).await;
+        let postponed = ok!(self.store().postpone(&picked, due_at));
         let mut expected = Vec::new();
         for at in picked {
             let named_before = expected.iter().any(|done: &AtTurn| done.row == at.row);
-            let task = self
-                .oracle
-                .at(at)
-                .filter(|task| idle(task.stage) && !named_before);
-            expected.extend(task.map(|task| {
+            if let Some(task) = self.oracle.at(at)
+                && idle(task.stage)
+                && !named_before
+            {
                 task.turn += 1;
                 task.due_at = due_at;
-                AtTurn {
-                    turn: Turn(task.turn),
-                    ..at
-                }
-            }));
+                expected.push(next(at));
+            }
         }
-        assert_eq!(
-            sorted(postponed.expect("they are put off")),
-            sorted(expected)
-        );
+        assert_eq!(sorted(postponed), sorted(expected));
     }
 
     pub(super) async fn sweep(&mut self, limit: u32) {
         let (now, lease) = (self.oracle.now, self.oracle.now.after(LEASE));
-        let overdue = self
-            .store()
-            .sweep(now, lease, limit, now)
-            .await
-            .expect("it sweeps");
-        let mut due: Vec<Millis> = self
-            .oracle
-            .tasks
-            .iter()
-            .filter_map(|task| task.unfinished.as_ref())
-            .filter_map(|task| (task.due_at < now).then_some(task.due_at))
-            .collect();
-        due.sort_unstable();
-        due.truncate(usize::try_from(limit).expect("it is small"));
+        let overdue = ok!(self.store().sweep(now, lease, limit, now));
+        let unfinished = self.oracle.tasks.iter().flat_map(|task| &task.unfinished);
+        let due = unfinished.map(|task| task.due_at).filter(|at| *at < now);
+        let due = first_of(due, limit);
         let mut given = Vec::new();
         for one in overdue {
-            let poll_at = one.poll_at;
-            let of_stage = |stage, channels: &[Channel]| match stage {
-                Stage::Poll { channel } => Some(channels[channel].id),
-                Stage::Submit | Stage::Sending { .. } => None,
-            };
-            let stage = self.oracle.at(one.at).expect("it is at that turn").stage;
-            assert_eq!(poll_at, of_stage(stage, &self.oracle.channels));
             let task = self.oracle.at(one.at).expect("it is at that turn");
             given.push(task.due_at);
             task.due_at = lease;
+            let channel = match task.stage {
+                Stage::Poll { channel } => Some(self.oracle.channels[channel].id),
+                Stage::Submit | Stage::Sending { .. } => None,
+            };
+            assert_eq!(one.poll_at, channel);
         }
         // The Store may choose among tasks that are due since the same moment.
         assert_eq!(sorted(given), due, "what waited longest");
@@ -72,16 +54,10 @@ impl Drive<'_> {
 
     pub(super) async fn late(&mut self, limit: u32) {
         let now = self.oracle.now;
-        let looks = self.store().late_tasks(now, limit).await.expect("it reads");
-        let mut due: Vec<Millis> = self
-            .oracle
-            .tasks
-            .iter()
-            .filter_map(|task| task.late)
-            .filter_map(|(due_at, _)| (due_at <= now).then_some(due_at))
-            .collect();
-        due.sort_unstable();
-        due.truncate(usize::try_from(limit).expect("it is small"));
+        let looks = ok!(self.store().late_tasks(now, limit));
+        let late = self.oracle.tasks.iter().filter_map(|task| task.late);
+        let due = late.map(|(due_at, _)| due_at).filter(|at| *at <= now);
+        let due = first_of(due, limit);
         let mut given = Vec::new();
         for look in looks {
             let number = self.oracle.task(look.row);
@@ -109,13 +85,20 @@ impl Drive<'_> {
 
     pub(super) async fn forget(&mut self, limit: u32) {
         let before = self.oracle.now.before(IDEMPOTENCY_KEPT);
-        let forgotten = self.store().forget_idempotency(before, limit).await;
+        let forgotten = ok!(self.store().forget_idempotency(before, limit));
         let old = self.oracle.once.iter().filter(|(_, once)| once.at < before);
         let old: Vec<_> = old.map(|(key, _)| *key).take(limit as usize).collect();
         // The Store may choose among expired keys.
-        assert_eq!(forgotten.expect("it forgets"), old.len() as u64);
+        assert_eq!(forgotten, old.len() as u64);
         for key in old {
             self.oracle.once.remove(&key);
         }
     }
+}
+
+/// The first `limit` moments in order.
+fn first_of(moments: impl Iterator<Item = Millis>, limit: u32) -> Vec<Millis> {
+    let mut moments = sorted(moments.collect());
+    moments.truncate(limit as usize);
+    moments
 }

@@ -1,10 +1,4 @@
 //! Does a step on the Store and on the model, and compares the answers.
-//!
-//! | file | what it does |
-//! |---|---|
-//! | [`submitting`] | submits and their outcomes |
-//! | [`polling`] | polls and their outcomes |
-//! | [`forgotten`] | postponed, overdue and given-up tasks |
 
 mod forgotten;
 mod polling;
@@ -12,18 +6,17 @@ mod submitting;
 
 use std::time::Duration;
 
-use shared::clock::Millis;
 use shared::store::Store;
 use shared::store::accounts::Granted;
 use shared::store::channels::Price;
-use shared::task::{Action, AtTurn, KeyId, Platform, Turn};
+use shared::task::{Action, AtTurn, KeyId, Platform};
 
 use super::oracle::{Channel, Key, Oracle, Stage, Task, User};
-use super::step::{Pick, Said, Step};
+use super::step::{Pick, Polled, Step};
 use super::watch::{self, Watch};
 use crate::database::ok;
-use crate::values::quota;
-use crate::world::{Payer, World};
+use crate::values::{earlier, quota};
+use crate::world::World;
 
 /// The lease of a claim or a sweep.
 const LEASE: Duration = Duration::from_mins(1);
@@ -70,27 +63,20 @@ impl<'a> Drive<'a> {
 
     async fn add_user(&mut self, balance: i64, limits: &[Option<i64>]) {
         let user = self.oracle.users.len();
-        let Payer {
-            user: id,
-            name,
-            key,
-        } = self.world.payer_with(balance, limits[0]).await;
+        let payer = self.world.payer_with(balance, limits[0]).await;
         self.oracle.users.push(User {
-            id,
-            name,
+            id: payer.user,
+            name: payer.name,
             granted: balance,
             used: 0,
         });
         self.oracle.grants += 1;
-        self.add_key(key, user, limits[0]);
+        self.add_key(payer.key, user, limits[0]);
         for limit in &limits[1..] {
             let (digest, given) = (self.world.digest(), limit.map(quota));
-            let made = self
-                .world
-                .store
-                .create_key(id, "another", digest, given, self.oracle.now);
-            let key = made.await.expect("a key is made");
-            self.add_key(key, user, *limit);
+            let (store, now) = (&self.world.store, self.oracle.now);
+            let key = store.create_key(payer.user, "another", digest, given, now);
+            self.add_key(ok!(key), user, *limit);
         }
     }
 
@@ -120,8 +106,8 @@ impl<'a> Drive<'a> {
                 pinned,
                 twins,
             } => {
-                self.submit(usize::from(key), action, once, pinned, twins)
-                    .await;
+                let key = usize::from(key);
+                self.submit(key, action, once, pinned, twins).await;
             }
             Step::Begin {
                 pick,
@@ -130,13 +116,15 @@ impl<'a> Drive<'a> {
             } => self.begin(pick, usize::from(channel), claim).await,
             Step::NotArrived { pick, counted } => self.not_arrived(pick, counted).await,
             Step::Accept { picks, doubled } => self.accept(&picks, doubled).await,
-            Step::Look { channel, picks } => self.look(usize::from(channel), &picks).await,
-            Step::Hold { picks } => self.hold(&picks).await,
+            Step::PollJobs { channel, picks } => {
+                self.poll_jobs(usize::from(channel), &picks).await;
+            }
+            Step::Renew { picks } => self.renew(&picks).await,
             Step::Settle {
-                told,
+                polled,
                 doubled,
                 twins,
-            } => self.settle(&told, doubled, twins).await,
+            } => self.settle(&polled, doubled, twins).await,
             Step::Postpone { picks } => self.postpone(&picks).await,
             Step::Sweep { limit } => self.sweep(limit).await,
             Step::Late { limit } => self.late(limit).await,
@@ -146,21 +134,11 @@ impl<'a> Drive<'a> {
             Step::Price { action, quota } => self.set_price(action, quota).await,
             Step::EnableUser(user, on) => {
                 let name = &self.oracle.users[usize::from(user) % 2].name;
-                assert!(
-                    self.store()
-                        .enable_user(name, on)
-                        .await
-                        .expect("it is written")
-                );
+                assert!(ok!(self.store().enable_user(name, on)));
             }
             Step::EnableKey(key, on) => {
                 let key = self.oracle.keys[usize::from(key) % 3].id;
-                assert!(
-                    self.store()
-                        .enable_key(key, on)
-                        .await
-                        .expect("it is written")
-                );
+                assert!(ok!(self.store().enable_key(key, on)));
             }
             Step::EnableChannel(channel, on) => {
                 let store = self.store();
@@ -179,15 +157,12 @@ impl<'a> Drive<'a> {
     pub async fn end_all(&mut self) {
         self.oracle.now = self.oracle.now.after(Duration::from_hours(100));
         self.sweep(1_000).await;
-        let left = self
-            .oracle
-            .tasks
-            .iter()
-            .filter(|task| task.unfinished.is_some());
-        let left: Vec<_> = left.map(|task| (task.at(), Said::GivenUp)).collect();
+        let tasks = self.oracle.tasks.iter();
+        let left = tasks.filter(|task| task.unfinished.is_some());
+        let left = left.map(|task| (task.at(), Polled::GivenUp)).collect();
         self.settle_at(left, false, false).await;
         self.watch.look(self.world, &self.oracle).await;
-        assert_eq!(self.world.store.unfinished().await.expect("it counts"), 0);
+        assert_eq!(ok!(self.world.store.unfinished()), 0);
         for task in &self.oracle.tasks {
             watch::story(self.world, task).await;
         }
@@ -202,9 +177,7 @@ impl<'a> Drive<'a> {
             fitting
         };
         let chosen = tasks.get(usize::from(pick.task) % tasks.len().max(1))?;
-        let at = chosen.at();
-        let turn = Turn(at.turn.0 - i64::from(pick.ago));
-        Some(AtTurn { turn, ..at })
+        Some(earlier(chosen.at(), i64::from(pick.ago)))
     }
 
     fn picks(&self, picks: &[Pick], fits: impl Fn(&Task) -> bool) -> Vec<AtTurn> {
@@ -229,40 +202,11 @@ impl<'a> Drive<'a> {
             action,
             quota: quota(amount),
         };
-        self.store().set_price(price).await.expect("it is set");
+        ok!(self.store().set_price(price));
     }
 }
 
 fn at_stage(task: &Task, fits: impl Fn(Stage) -> bool) -> bool {
-    task.unfinished
-        .as_ref()
-        .is_some_and(|task| fits(task.stage))
-}
-
-fn sorted<T: SortKey>(mut all: Vec<T>) -> Vec<T> {
-    all.sort_by_key(SortKey::key);
-    all
-}
-
-/// Sorts what the Store returns in no order.
-trait SortKey {
-    fn key(&self) -> (i64, i64);
-}
-
-impl SortKey for AtTurn {
-    fn key(&self) -> (i64, i64) {
-        (self.row.0, self.turn.0)
-    }
-}
-
-impl SortKey for shared::task::RowId {
-    fn key(&self) -> (i64, i64) {
-        (self.0, 0)
-    }
-}
-
-impl SortKey for Millis {
-    fn key(&self) -> (i64, i64) {
-        (self.0, 0)
-    }
+    let unfinished = task.unfinished.as_ref();
+    unfinished.is_some_and(|task| fits(task.stage))
 }

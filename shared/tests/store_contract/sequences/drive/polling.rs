@@ -1,13 +1,17 @@
 //! Polls and their outcomes.
 
+use serde_json::value::RawValue;
+use shared::store::Store;
 use shared::store::turns::{Finished, Polled, Settled, TaskUpdate};
 use shared::task::step::{Known, Observation, Step as Becomes};
-use shared::task::{AtTurn, End, Status, Turn};
+use shared::task::{AtTurn, End, Status};
 use tokio::join;
 
 use super::super::oracle::{Channel, Stage};
-use super::super::step::{Pick, Said};
-use super::{Drive, LEASE, PACE, at_stage, sorted};
+use super::super::step::{Pick, PollAnswer};
+use super::{Drive, LEASE, PACE, at_stage};
+use crate::database::ok;
+use crate::values::{next, sorted};
 
 /// The outcome of a settle for one task.
 enum Outcome {
@@ -16,12 +20,12 @@ enum Outcome {
 }
 
 impl Drive<'_> {
-    pub(super) async fn look(&mut self, channel: usize, picks: &[Pick]) {
+    pub(super) async fn poll_jobs(&mut self, channel: usize, picks: &[Pick]) {
         let channel = channel % 2;
         let polled = |stage| stage == Stage::Poll { channel };
         let picked = self.picks(picks, |task| at_stage(task, polled));
         let id = self.oracle.channels[channel].id;
-        let jobs = self.store().poll_jobs(id, &picked).await;
+        let jobs = ok!(self.store().poll_jobs(id, &picked));
         let mut expected: Vec<AtTurn> = Vec::new();
         for at in picked {
             let there = self.oracle.at(at).filter(|task| polled(task.stage));
@@ -29,30 +33,24 @@ impl Drive<'_> {
                 expected.push(at);
             }
         }
-        let jobs = jobs.expect("it answers");
-        assert_eq!(
-            sorted(jobs.iter().map(|job| job.at).collect()),
-            sorted(expected)
-        );
+        let found = jobs.iter().map(|job| job.at).collect();
+        assert_eq!(sorted(found), sorted(expected));
         for job in jobs {
             let task = &self.oracle.tasks[self.oracle.task(job.at.row)];
             let unfinished = task.unfinished.as_ref().expect("it was there");
             let expected = (unfinished.polls, unfinished.missing, unfinished.digest);
             assert_eq!((job.polls, job.missing, job.digest), expected);
             assert_eq!((job.status, job.progress), (task.status, task.progress));
-            assert_eq!(
-                (job.task_id, job.upstream_id),
-                (task.name.clone(), task.upstream_id())
-            );
+            assert_eq!(job.task_id, task.name);
+            assert_eq!(job.upstream_id, task.upstream_id());
         }
     }
 
-    pub(super) async fn hold(&mut self, picks: &[Pick]) {
+    pub(super) async fn renew(&mut self, picks: &[Pick]) {
         let polled = |stage| matches!(stage, Stage::Poll { .. });
         let picked = self.picks(picks, |task| at_stage(task, polled));
         let until = self.oracle.now.after(LEASE);
-        let held = self.store().renew_poll_leases(&picked, until).await;
-        held.expect("it is held");
+        ok!(self.store().renew_poll_leases(&picked, until));
         for at in picked {
             if let Some(task) = self.oracle.at(at).filter(|task| polled(task.stage)) {
                 task.due_at = task.due_at.max(until);
@@ -60,15 +58,20 @@ impl Drive<'_> {
         }
     }
 
-    pub(super) async fn settle(&mut self, told: &[(Pick, Said)], doubled: bool, twins: bool) {
-        let polled = |stage| matches!(stage, Stage::Poll { .. });
-        let mut picked: Vec<(AtTurn, Said)> = Vec::new();
-        for (pick, said) in told {
-            if let Some(at) = self.pick(*pick, |task| at_stage(task, polled))
+    pub(super) async fn settle(
+        &mut self,
+        polled: &[(Pick, PollAnswer)],
+        doubled: bool,
+        twins: bool,
+    ) {
+        let at_upstream = |stage| matches!(stage, Stage::Poll { .. });
+        let mut picked: Vec<(AtTurn, PollAnswer)> = Vec::new();
+        for (pick, polled) in polled {
+            if let Some(at) = self.pick(*pick, |task| at_stage(task, at_upstream))
                 // A worker has a task once in a batch, with one outcome.
                 && !picked.iter().any(|(other, _)| other.row == at.row)
             {
-                picked.push((at, *said));
+                picked.push((at, *polled));
             }
         }
         self.settle_at(picked, doubled, twins).await;
@@ -77,14 +80,14 @@ impl Drive<'_> {
     /// What workers write after these answers.
     pub(super) async fn settle_at(
         &mut self,
-        picked: Vec<(AtTurn, Said)>,
+        picked: Vec<(AtTurn, PollAnswer)>,
         doubled: bool,
         twins: bool,
     ) {
         let mut waiting = Vec::new();
         let mut finished = Vec::new();
-        for (at, said) in picked {
-            match self.outcome(at, said) {
+        for (at, polled) in picked {
+            match self.outcome(at, polled) {
                 Outcome::Waits(one) => waiting.push(one),
                 Outcome::Ends(one) => finished.push(one),
             }
@@ -94,25 +97,18 @@ impl Drive<'_> {
             finished.extend(finished.clone());
         }
         let now = self.oracle.now;
+        let settle = |store: Store| {
+            let (waiting, finished) = (waiting.clone(), finished.clone());
+            async move { ok!(store.settle(waiting, finished, now)) }
+        };
         let settled = if twins {
-            let both = join!(
-                self.world
-                    .store
-                    .settle(waiting.clone(), finished.clone(), now),
-                self.world
-                    .other
-                    .settle(waiting.clone(), finished.clone(), now)
-            );
-            let (mut one, two) = (both.0.expect("it settles"), both.1.expect("it settles"));
-            one.waiting.extend(two.waiting);
-            one.finished.extend(two.finished);
+            let (one, other) = (self.world.store.clone(), self.world.other.clone());
+            let (mut one, other) = join!(settle(one), settle(other));
+            one.waiting.extend(other.waiting);
+            one.finished.extend(other.finished);
             one
         } else {
-            let settled = self
-                .store()
-                .settle(waiting.clone(), finished.clone(), now)
-                .await;
-            settled.expect("it settles")
+            settle(self.store()).await
         };
         let mut expected = Settled::default();
         for one in waiting {
@@ -128,7 +124,7 @@ impl Drive<'_> {
         assert_eq!(sorted(settled.finished), sorted(expected.finished));
     }
 
-    fn outcome(&self, at: AtTurn, said: Said) -> Outcome {
+    fn outcome(&self, at: AtTurn, polled: PollAnswer) -> Outcome {
         let task = &self.oracle.tasks[self.oracle.task(at.row)];
         let known = task.unfinished.as_ref();
         let (polls, missing, digest) = known.map_or((0, 0, 0), |known| {
@@ -141,7 +137,7 @@ impl Drive<'_> {
                 due_at,
                 polls: polls + 1,
                 missing,
-                update: news,
+                news,
             })
         };
         let fails = |reason: &str, given_up, data| {
@@ -157,20 +153,19 @@ impl Drive<'_> {
         if known.is_some() && !task.accepted {
             return fails("refused", false, None);
         }
-        let (status, progress, clips) = match said {
-            Said::Missing => return waits(missing + 1, None),
-            Said::GivenUp => return fails("too late", true, None),
-            Said::State(status, progress, clips) => (status, progress, clips),
+        let (status, progress, clips) = match polled {
+            PollAnswer::Missing => return waits(missing + 1, None),
+            PollAnswer::GivenUp => return fails("too late", true, None),
+            PollAnswer::State(status, progress, clips) => (status, progress, clips),
         };
         let data = format!("[{}]", vec!["{}"; usize::from(clips)].join(","));
         let observation = Observation {
             status,
             fail_reason: "out of tune".to_owned(),
             progress,
-            data: serde_json::value::RawValue::from_string(data).ok(),
+            data: RawValue::from_string(data).ok(),
         };
-        let text =
-            |data: Option<Box<serde_json::value::RawValue>>| data.map(|data| data.get().to_owned());
+        let text = |data: Option<Box<RawValue>>| data.map(|data| data.get().to_owned());
         match observation.step(Known {
             status: task.status,
             progress: task.progress,
@@ -205,10 +200,6 @@ impl Drive<'_> {
         let task = self.oracle.at(one.at)?;
         task.turn += 1;
         (task.due_at, task.polls, task.missing) = (one.due_at, one.polls, one.missing);
-        let next = AtTurn {
-            turn: Turn(task.turn),
-            ..one.at
-        };
         if let Some(news) = one.update {
             task.digest = news.digest;
             let number = self.oracle.task(one.at.row);
@@ -219,7 +210,7 @@ impl Drive<'_> {
                 task.start_time = seconds;
             }
         }
-        Some(next)
+        Some(next(one.at))
     }
 
     fn end(&mut self, one: &Finished) {

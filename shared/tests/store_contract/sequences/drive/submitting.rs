@@ -1,14 +1,17 @@
 //! Submits and their outcomes.
 
 use shared::secret::SecretDigest;
+use shared::store::Result;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
 use shared::store::turns::Accepted;
-use shared::task::{Action, AtTurn, Turn};
+use shared::task::Action;
 use tokio::join;
 
-use super::super::oracle::{Once, Stage, Verdict};
+use super::super::oracle::{Once, Stage, Unfinished, Verdict};
 use super::super::step::Pick;
-use super::{Drive, LEASE, PACE, at_stage, sorted};
+use super::{Drive, LEASE, PACE, at_stage};
+use crate::database::ok;
+use crate::values::{accepted, next, sorted};
 use crate::world::Payer;
 
 impl Drive<'_> {
@@ -23,31 +26,28 @@ impl Drive<'_> {
         let (key, now) = (key % 3, self.oracle.now);
         let pinned = pinned.map(|pinned| usize::from(pinned) % 2);
         let verdict = self.oracle.judge(key, action, once, pinned);
-        let (first, second) = (
-            self.new_task(key, action, once, pinned),
-            self.new_task(key, action, once, pinned),
-        );
+        let first = self.new_task(key, action, once, pinned);
+        let second = self.new_task(key, action, once, pinned);
         let names = [first.task_id.clone(), second.task_id.clone()];
-        let mut ended = if twins {
-            let both = join!(
-                self.world.store.submit(first, now),
-                self.world.other.submit(second, now)
-            );
-            vec![both.0.expect("it submits"), both.1.expect("it submits")]
+        let ended = if twins {
+            let (store, other) = (&self.world.store, &self.world.other);
+            let both = join!(store.submit(first, now), other.submit(second, now));
+            vec![both.0, both.1]
         } else {
-            vec![self.store().submit(first, now).await.expect("it submits")]
+            vec![self.store().submit(first, now).await]
         };
+        let mut ended = ended
+            .into_iter()
+            .collect::<Result<Vec<_>>>()
+            .expect("it submits");
         if verdict == Verdict::Stored {
             let stored = |ended: &Submitted| matches!(ended, Submitted::Stored(_));
             let place = ended.iter().position(stored).expect("one is stored");
             let (Submitted::Stored(row), name) = (ended.remove(place), names[place].clone()) else {
                 unreachable!("it was stored");
             };
-            assert!(
-                ended
-                    .iter()
-                    .all(|other| *other == Submitted::Repeated(name.clone()))
-            );
+            let repeated = Submitted::Repeated(name.clone());
+            assert!(ended.iter().all(|other| *other == repeated), "{ended:?}");
             self.oracle.store(row, name.clone(), key, action);
             if let Some((word, body)) = once {
                 let user = self.oracle.keys[key].user;
@@ -105,29 +105,25 @@ impl Drive<'_> {
         let (now, channel) = (self.oracle.now, channel % 2);
         let lease = now.after(LEASE);
         let id = self.oracle.channels[channel].id;
-        let begun = self.store().begin_submit(at, id, claim, lease, now).await;
-        let next = AtTurn {
-            turn: Turn(at.turn.0 + 1),
-            ..at
-        };
+        let begun = ok!(self.store().begin_submit(at, id, claim, lease, now));
+        let next = next(at);
         let fresh = self
             .oracle
             .at(at)
             .is_some_and(|task| task.stage == Stage::Submit);
         // The same caller again, which lost the answer.
-        let is_own = |stage| matches!(stage, Stage::Sending { claim: own, .. } if own == claim);
-        let again = self.oracle.at(next).is_some_and(|task| is_own(task.stage));
-        let expected = if fresh {
+        let is_own = |task: &&mut Unfinished| matches!(task.stage, Stage::Sending { claim: own, .. } if own == claim);
+        let task = if fresh {
             self.oracle.at(at)
         } else {
-            self.oracle.at(next).filter(|_| again)
+            self.oracle.at(next).filter(is_own)
         };
-        let expected = expected.map(|task| {
+        let expected = task.map(|task| {
             task.turn = next.turn.0;
             (task.stage, task.due_at) = (Stage::Sending { channel, claim }, lease);
             next
         });
-        assert_eq!(begun.expect("it begins"), expected);
+        assert_eq!(begun, expected);
     }
 
     pub(super) async fn not_arrived(&mut self, pick: Pick, counted: bool) {
@@ -136,28 +132,20 @@ impl Drive<'_> {
             return;
         };
         let (now, due_at) = (self.oracle.now, self.oracle.now.after(PACE));
-        let again = self
-            .store()
-            .retry_submit(at, counted, "no connection", due_at, now)
-            .await;
+        let reason = "no connection";
+        let again = ok!(self.store().retry_submit(at, counted, reason, due_at, now));
         let task = self.oracle.at(at).filter(|task| sending(task.stage));
         let expected = task.map(|task| {
             task.turn += 1;
             (task.stage, task.due_at) = (Stage::Submit, due_at);
             task.attempts += u32::from(counted);
-            AtTurn {
-                turn: Turn(task.turn),
-                ..at
-            }
+            next(at)
         });
-        assert_eq!(again.expect("it is put off"), expected);
+        assert_eq!(again, expected);
         if let Some(at) = expected {
-            let job = self.store().submit_job(at).await.expect("it reads");
+            let job = ok!(self.store().submit_job(at)).expect("it is to be submitted");
             let attempts = self.oracle.at(at).map(|task| task.attempts);
-            assert_eq!(
-                job.map(|job| (job.attempts, job.intention)),
-                attempts.map(|n| (n, false))
-            );
+            assert_eq!((Some(job.attempts), job.intention), (attempts, false));
         }
     }
 
@@ -176,32 +164,22 @@ impl Drive<'_> {
             };
             let channel = self.oracle.channels[channel].id;
             Accepted {
-                at: *at,
-                channel,
-                upstream_id: task.upstream_id(),
                 due_at,
+                ..accepted(*at, channel, &task.upstream_id())
             }
         });
-        let accepted = self.store().accept(accepted.collect(), now).await;
+        let accepted = ok!(self.store().accept(accepted.collect(), now));
         let mut expected = Vec::new();
         for at in picked {
-            let Some(task) = self.oracle.at(at) else {
-                continue;
-            };
-            let Stage::Sending { channel, .. } = task.stage else {
-                continue;
-            };
-            task.turn += 1;
-            (task.stage, task.due_at) = (Stage::Poll { channel }, due_at);
-            expected.push(AtTurn {
-                turn: Turn(task.turn),
-                ..at
-            });
-            self.oracle.accept(at.row, channel);
+            if let Some(task) = self.oracle.at(at)
+                && let Stage::Sending { channel, .. } = task.stage
+            {
+                task.turn += 1;
+                (task.stage, task.due_at) = (Stage::Poll { channel }, due_at);
+                expected.push(next(at));
+                self.oracle.accept(at.row, channel);
+            }
         }
-        assert_eq!(
-            sorted(accepted.expect("they are accepted")),
-            sorted(expected)
-        );
+        assert_eq!(sorted(accepted), sorted(expected));
     }
 }
