@@ -23,10 +23,8 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
     );
     operator.says("channel enable --name up");
     let listed = operator.says("channel list");
-    assert!(
-        listed.contains("enabled") && !listed.contains("hunter2"),
-        "{listed}"
-    );
+    assert!(listed.contains("enabled"), "{listed}");
+    assert!(!listed.contains("hunter2"), "{listed}");
 }
 
 #[test]
@@ -36,10 +34,8 @@ fn channels_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
     let taken = operator.refused(UP);
     assert_eq!(taken, "error: there is a channel named `up` already\n");
     let missing = operator.refused("channel disable --name x");
-    assert_eq!(
-        missing,
-        "error: there is no channel named `x`; `channel list` shows all\n"
-    );
+    let expected = "error: there is no channel named `x`; `channel list` shows all\n";
+    assert_eq!(missing, expected);
 }
 
 #[tokio::test]
@@ -59,11 +55,9 @@ async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     let made = store.create_channel(simulator, Millis(0)).await;
     assert!(made.is_ok_and(|id| id.is_some()));
     store.close().await;
-    let said = operator.says(UP);
-    assert!(
-        said.contains("built-in simulator gets no new tasks"),
-        "{said}"
-    );
+    let text = operator.says(UP);
+    let expected = "built-in simulator gets no new tasks";
+    assert!(text.contains(expected), "{text}");
     assert_eq!(operator.json("channel list")[0]["enabled"], false);
 }
 

@@ -1,7 +1,7 @@
 //! Runs commands of the program on a database in a folder that is removed when the test ends.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use harness::folder::Folder;
 use serde_json::Value;
@@ -70,35 +70,26 @@ impl Operator {
 
     pub async fn store(&self) -> Store {
         let url = DatabaseUrl::Sqlite(self.database());
-        Store::open(&url, 2, Plans::Kept)
-            .await
-            .expect("the database opens")
+        let opened = Store::open(&url, 2, Plans::Kept).await;
+        opened.expect("the database opens")
     }
 }
 
 impl Ended {
     pub fn of(program: &mut Command) -> Self {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = program.output().expect("it runs");
+        let output = program.output().expect("it runs");
         let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
         Self {
-            code: status.code(),
-            out: text(stdout),
-            err: text(stderr),
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
         }
     }
 
     /// The stderr of a program, which must end with exit code 1 and nothing on stdout.
     pub fn refusal(self) -> String {
-        assert_eq!(
-            (self.code, self.out.as_str()),
-            (Some(1), ""),
-            "{}",
-            self.err
-        );
+        let found = (self.code, self.out.as_str());
+        assert_eq!(found, (Some(1), ""), "{}", self.err);
         self.err
     }
 }

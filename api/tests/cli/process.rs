@@ -16,10 +16,8 @@ fn wrong_usage_is_2_help_is_0_and_neither_opens_the_database() {
     wrong(&mut operator.program("user"));
     wrong(operator.program("user create --name").arg(" a"));
     wrong(&mut operator.program("sing"));
-    assert_eq!(
-        Ended::of(&mut operator.program("user --help")).code,
-        Some(0)
-    );
+    let help = Ended::of(&mut operator.program("user --help"));
+    assert_eq!(help.code, Some(0));
     assert!(!operator.database().exists());
 }
 
@@ -57,9 +55,9 @@ fn a_file_that_is_no_database_is_a_reason_without_statements() {
     let operator = Operator::new();
     let letter = "this is a letter to my aunt\n".repeat(99);
     fs::write(operator.database(), letter).expect("it is written");
-    let said = operator.refused("user list");
-    assert!(said.contains("file is not a database"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let text = operator.refused("user list");
+    assert!(text.contains("file is not a database"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }
 
 #[test]

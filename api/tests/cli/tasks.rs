@@ -14,18 +14,16 @@ fn the_books_of_a_new_database_balance() {
     operator.says("user create --name a --quota 5");
     let audit = r#"{"balanced":true,"users":1,"tasks":0,"entries":1,"breaks":[]}"#;
     assert_eq!(operator.json_text("audit"), audit);
-    assert_eq!(
-        operator.says("audit"),
-        "The books balance (users: 1, tasks: 0, ledger entries: 1).\n"
-    );
+    let audit = "The books balance (users: 1, tasks: 0, ledger entries: 1).\n";
+    assert_eq!(operator.says("audit"), audit);
 }
 
 #[test]
 fn a_task_that_does_not_exist_is_refused() {
     let operator = Operator::new();
     let unknown = format!("task_{}", "a".repeat(32));
-    let said = operator.refused(&format!("task show {unknown}"));
-    assert_eq!(said, format!("error: there is no task `{unknown}`\n"));
+    let text = operator.refused(&format!("task show {unknown}"));
+    assert_eq!(text, format!("error: there is no task `{unknown}`\n"));
 }
 
 #[tokio::test]
@@ -57,7 +55,7 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     assert_eq!(shown["ledger"], charge);
     assert_eq!(shown["history"][0]["kind"], "stored");
 
-    let said = operator.says(&format!("task show {task_id}"));
+    let text = operator.says(&format!("task show {task_id}"));
     for words in [
         "NOT_START, 0%",
         "2026-07-28T12:34:56.789Z",
@@ -68,11 +66,12 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
         "turn 0: to be submitted, due 2026-07-28T12:34:56.789Z",
         "2026-07-28T13:04:56.789Z",
     ] {
-        assert!(said.contains(words), "{words}\n{said}");
+        assert!(text.contains(words), "{words}\n{text}");
     }
+    let escape = '\u{1b}';
     assert!(
-        !said.contains('\u{1b}'),
-        "a client moves the cursor: {said:?}"
+        !text.contains(escape),
+        "a client moves the cursor: {text:?}"
     );
     assert_eq!(operator.json("audit")["balanced"], true);
 }
@@ -100,10 +99,8 @@ async fn submitted(operator: &Operator) -> TaskId {
     };
     let store = operator.store().await;
     let submitted = store.submit(task, NOW).await;
-    assert!(
-        matches!(submitted, Ok(Submitted::Stored(_))),
-        "{submitted:?}"
-    );
+    let is_stored = matches!(submitted, Ok(Submitted::Stored(_)));
+    assert!(is_stored, "{submitted:?}");
     store.close().await;
     task_id
 }

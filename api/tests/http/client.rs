@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::request::Builder;
-use axum::http::{HeaderMap, Method, Request, header};
+use axum::http::{HeaderMap, Method, Request};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -87,7 +87,7 @@ impl TestRequest<'_> {
     }
 }
 
-/// An response, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub struct TestResponse {
     pub status: u16,
@@ -109,16 +109,13 @@ impl TestResponse {
         value.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The error's code, and that its status and shape are those of the contract.
-    pub fn code(&self) -> (u16, String) {
+    /// The status and the code of an error: `400 invalid_action`. Fails unless its shape is that of the contract.
+    pub fn error(&self) -> String {
         let json = self.json();
-        assert_eq!(
-            self.header(header::CONTENT_TYPE.as_str()),
-            "application/json"
-        );
+        assert_eq!(self.header("content-type"), "application/json");
         assert_eq!(json["data"], Value::Null, "{json}");
         let code = json["code"].as_str().expect("an error has a code");
-        (self.status, code.to_owned())
+        format!("{} {code}", self.status)
     }
 
     /// The name of the task that was just submitted.

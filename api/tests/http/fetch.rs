@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use shared::task::{End, Status};
 
 use crate::app::{SONG, TestApp, TestUser};
+use crate::client::TestResponse;
 use crate::golden::{assert_golden, pretty};
 use crate::tasks::failed;
 
@@ -18,22 +20,19 @@ async fn tasks_speak_the_upstream_dialect() {
         tasks.push(app.submit(&alice, action, SONG).await);
     }
     for task in &tasks[..3] {
-        app.accept(task, channel, &format!("up-{}", &task[5..9]))
-            .await;
+        let upstream_id = format!("up-{}", &task[5..9]);
+        app.accept(task, channel, &upstream_id).await;
     }
     app.clock.advance(Duration::from_secs(37));
     let clips = r#"[{"id":"c1","duration":120.50}]"#;
-    app.progress(&tasks[0], channel, Status::InProgress, "[]")
-        .await;
+    let in_progress = Status::InProgress;
+    app.progress(&tasks[0], channel, in_progress, "[]").await;
     app.clock.advance(Duration::from_mins(1));
     app.end(&tasks[0], channel, End::Success, Some(clips)).await;
-    app.end(&tasks[1], channel, failed("out of tune"), None)
-        .await;
-    app.progress(&tasks[2], channel, Status::InProgress, "null")
-        .await;
-    let body = json!({ "ids": tasks }).to_string();
-    let request = app.post("/suno/fetch").key(&alice.key);
-    let response = request.json(body).send().await;
+    let failure = failed("out of tune");
+    app.end(&tasks[1], channel, failure, None).await;
+    app.progress(&tasks[2], channel, in_progress, "null").await;
+    let response = fetch(&app, &alice, &tasks).await;
     assert_eq!(response.status, 200);
     assert_golden("fetch_many.json", &pretty(response.text()));
     let one = app.get(&format!("/suno/fetch/{}", tasks[0]));
@@ -42,9 +41,14 @@ async fn tasks_speak_the_upstream_dialect() {
     assert_golden("fetch.json", &pretty(one.text()));
 }
 
-async fn fetch_many(app: &TestApp, user: &TestUser, ids: &[&str]) -> Vec<String> {
+async fn fetch(app: &TestApp, user: &TestUser, ids: &[impl Serialize]) -> TestResponse {
     let request = app.post("/suno/fetch").key(&user.key);
-    let response = request.json(json!({ "ids": ids }).to_string()).send().await;
+    request.json(json!({ "ids": ids }).to_string()).send().await
+}
+
+/// The names of the tasks that a fetch of these ids returns.
+async fn fetched(app: &TestApp, user: &TestUser, ids: &[impl Serialize]) -> Vec<String> {
+    let response = fetch(app, user, ids).await;
     assert_eq!(response.status, 200, "{}", response.text());
     let json = response.json();
     let tasks = json["data"].as_array().expect("it is an array").iter();
@@ -61,9 +65,9 @@ async fn many_come_in_the_order_asked_once_each_without_the_unknown_ones() {
     let other = app.song(&bob).await;
     let unknown = format!("task_{}", "a".repeat(32));
     let ids = [&b, &unknown, &other, &a, "", "x", &b];
-    assert_eq!(fetch_many(&app, &alice, &ids).await, [&*b, &*a]);
-    assert_eq!(fetch_many(&app, &bob, &ids).await, [&*other]);
-    assert_eq!(fetch_many(&app, &alice, &[]).await, [""; 0]);
+    assert_eq!(fetched(&app, &alice, &ids).await, [&*b, &*a]);
+    assert_eq!(fetched(&app, &bob, &ids).await, [&*other]);
+    assert_eq!(fetched(&app, &alice, &[""; 0]).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -72,12 +76,10 @@ async fn a_thousand_ids_are_served_and_one_more_is_refused() {
     let task = app.song(&alice).await;
     let mut ids: Vec<String> = (0..999).map(|n| format!("task_{n:032}")).collect();
     ids.push(task.clone());
-    let asked: Vec<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(fetch_many(&app, &alice, &asked).await, [task]);
+    assert_eq!(fetched(&app, &alice, &ids).await, [task]);
     ids.push("task_x".to_owned());
-    let request = app.post("/suno/fetch").key(&alice.key);
-    let response = request.json(json!({ "ids": ids }).to_string()).send().await;
-    assert_eq!(response.code(), (400, "invalid_request".to_owned()));
+    let response = fetch(&app, &alice, &ids).await;
+    assert_eq!(response.error(), "400 invalid_request");
 }
 
 #[tokio::test]
@@ -90,7 +92,7 @@ async fn another_users_task_looks_like_one_that_does_not_exist() {
     for id in [&of_alice, &unknown, "x", "%00", "%FF", "..%2F.."] {
         let response = app.get(&format!("/suno/fetch/{id}")).key(&bob.key);
         let response = response.send().await;
-        assert_eq!(response.code(), (400, "task_not_exist".to_owned()), "{id}");
+        assert_eq!(response.error(), "400 task_not_exist", "{id}");
         texts.push(response.text().to_owned());
     }
     texts.dedup();

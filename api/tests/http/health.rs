@@ -9,38 +9,30 @@ async fn a_process_lives_whatever_is_away() {
     let app = TestApp::new().await;
     app.store.close().await;
     app.broker.close().await;
-    let response = app.get("/healthz").send().await;
-    assert_eq!(
-        (response.status, response.text()),
-        (200, r#"{"status":"ok"}"#)
-    );
+    assert_answers(&app, "/healthz", 200, r#"{"status":"ok"}"#).await;
 }
 
 #[tokio::test]
 async fn it_is_ready_when_database_and_broker_answer() {
     let app = TestApp::new().await;
-    let response = app.get("/readyz").send().await;
-    assert_eq!(response.status, 200);
-    assert_eq!(response.text(), r#"{"database":"ok","broker":"ok"}"#);
+    let ready = r#"{"database":"ok","broker":"ok"}"#;
+    assert_answers(&app, "/readyz", 200, ready).await;
 }
 
 #[tokio::test]
 async fn it_says_which_of_them_does_not_answer() {
     let app = TestApp::new().await;
     app.broker.close().await;
-    let response = app.get("/readyz").send().await;
-    assert_eq!(response.status, 503);
-    assert_eq!(
-        response.text(),
-        r#"{"database":"ok","broker":"unreachable"}"#
-    );
+    let no_broker = r#"{"database":"ok","broker":"unreachable"}"#;
+    assert_answers(&app, "/readyz", 503, no_broker).await;
     app.store.close().await;
-    let response = app.get("/readyz").send().await;
-    assert_eq!(response.status, 503);
-    assert_eq!(
-        response.text(),
-        r#"{"database":"unreachable","broker":"unreachable"}"#
-    );
+    let neither = r#"{"database":"unreachable","broker":"unreachable"}"#;
+    assert_answers(&app, "/readyz", 503, neither).await;
+}
+
+async fn assert_answers(app: &TestApp, path: &str, status: u16, text: &str) {
+    let response = app.get(path).send().await;
+    assert_eq!((response.status, response.text()), (status, text));
 }
 
 #[tokio::test]

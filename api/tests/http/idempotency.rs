@@ -48,11 +48,11 @@ async fn another_key_or_another_user_is_another_task() {
 async fn the_same_key_with_another_request_is_409() {
     let (app, alice) = TestApp::with_alice().await;
     submit(&app, &alice, "k").await.submitted();
-    let reused = (409, "idempotency_key_reused".to_owned());
+    let reused = "409 idempotency_key_reused";
     let other_body = request(&app, &alice, "music", "k").json(r#"{"prompt": "p"}"#);
-    assert_eq!(other_body.send().await.code(), reused);
+    assert_eq!(other_body.send().await.error(), reused);
     let other_action = request(&app, &alice, "lyrics", "k").json(SONG);
-    assert_eq!(other_action.send().await.code(), reused);
+    assert_eq!(other_action.send().await.error(), reused);
     assert_eq!(app.audited_tasks().await, 1);
 }
 
@@ -104,8 +104,8 @@ async fn a_key_that_is_not_printable_or_too_long_is_refused() {
     let (app, alice) = TestApp::with_alice().await;
     let too_long = "k".repeat(256);
     for key in ["", "a\tb", "键", too_long.as_str()] {
-        let refused = submit(&app, &alice, key).await.code();
-        assert_eq!(refused, (400, "invalid_request".to_owned()), "{key:?}");
+        let refused = submit(&app, &alice, key).await.error();
+        assert_eq!(refused, "400 invalid_request", "{key:?}");
     }
     let longest = "~".repeat(255);
     submit(&app, &alice, &longest).await.submitted();

@@ -33,16 +33,26 @@ async fn seven(app: &TestApp, alice: &TestUser, channel: ChannelId) -> Vec<Strin
     }
     app.clock.advance(Duration::from_secs(5));
     app.end(&tasks[0], channel, End::Success, Some(CLIPS)).await;
-    app.end(&tasks[1], channel, End::Success, Some(LYRICS))
-        .await;
-    app.end(&tasks[2], channel, failed("out of tune"), None)
-        .await;
+    let success = End::Success;
+    app.end(&tasks[1], channel, success, Some(LYRICS)).await;
+    let failure = failed("out of tune");
+    app.end(&tasks[2], channel, failure, None).await;
     let part = r#"[{"id":"c1","status":"streaming"}]"#;
     app.progress(&tasks[3], channel, Status::InProgress, part)
         .await;
     app.progress(&tasks[4], channel, Status::Queued, "null")
         .await;
     tasks
+}
+
+/// The numbers of the seven tasks, newest first.
+const ALL: [usize; 7] = [6, 5, 4, 3, 2, 1, 0];
+
+fn named(tasks: &[String], numbers: &[usize]) -> Vec<String> {
+    numbers
+        .iter()
+        .map(|&number| tasks[number].clone())
+        .collect()
 }
 
 #[tokio::test]
@@ -108,7 +118,9 @@ async fn filters_let_through_what_they_say() {
     let (app, alice) = TestApp::with_alice().await;
     let tasks = seven(&app, &alice, ChannelId(1)).await;
     let first = tasks[0].as_str();
+    let empty = "p=&page_size=&platform=&task_id=&status=&action=&start_timestamp=&end_timestamp=";
     // Task number n was submitted at 1716191749 + 10 n.
+    let second = "start_timestamp=1716191769&end_timestamp=1716191769";
     for (query, expected) in [
         ("status=SUCCESS", vec![1, 0]),
         ("status=FAILURE", vec![2]),
@@ -117,12 +129,12 @@ async fn filters_let_through_what_they_say() {
         ("status=QUEUED", vec![4]),
         ("status=IN_PROGRESS", vec![3]),
         ("status=UNKNOWN", vec![]),
-        ("status=", vec![6, 5, 4, 3, 2, 1, 0]),
+        ("status=", ALL.to_vec()),
         ("action=song", vec![5, 4, 3, 2, 0]),
         ("action=MUSIC", vec![5, 4, 3, 2, 0]),
         ("action=Lyrics", vec![6, 1]),
         ("action=video", vec![]),
-        ("platform=suno", vec![6, 5, 4, 3, 2, 1, 0]),
+        ("platform=suno", ALL.to_vec()),
         ("platform=SUNO", vec![]),
         ("platform=su%25", vec![]),
         (&format!("task_id={first}"), vec![0]),
@@ -131,25 +143,15 @@ async fn filters_let_through_what_they_say() {
         ("start_timestamp=1716191800", vec![6]),
         ("end_timestamp=1716191759", vec![1, 0]),
         ("end_timestamp=1716191758", vec![0]),
-        (
-            "start_timestamp=1716191769&end_timestamp=1716191769",
-            vec![2],
-        ),
+        (second, vec![2]),
         ("start_timestamp=-5&end_timestamp=0", vec![]),
         ("action=song&status=SUCCESS&platform=suno", vec![0]),
-        (
-            "channel_id=99&user_id=99&colour=blue",
-            vec![6, 5, 4, 3, 2, 1, 0],
-        ),
-        (
-            "p=&page_size=&platform=&task_id=&status=&action=&start_timestamp=&end_timestamp=",
-            vec![6, 5, 4, 3, 2, 1, 0],
-        ),
+        ("channel_id=99&user_id=99&colour=blue", ALL.to_vec()),
+        (empty, ALL.to_vec()),
     ] {
         let response = app.get(&format!("/api/task/self?{query}"));
         let (items, total) = response.user(&alice).send().await.page();
-        let expected: Vec<&String> = expected.iter().map(|&n: &usize| &tasks[n]).collect();
-        assert_eq!(items.iter().collect::<Vec<_>>(), expected, "{query}");
+        assert_eq!(items, named(&tasks, &expected), "{query}");
         assert_eq!(usize::try_from(total), Ok(items.len()), "{query}");
     }
 }
@@ -188,22 +190,16 @@ async fn pages_cut_the_list_and_every_page_has_the_right_total() {
         ("p=3&page_size=3".to_owned(), &[0], 3, 3),
         ("p=4&page_size=3".to_owned(), &[], 4, 3),
         ("p=-1&page_size=1".to_owned(), &[6], 1, 1),
-        (
-            "p=0&page_size=1000".to_owned(),
-            &[6, 5, 4, 3, 2, 1, 0],
-            1,
-            100,
-        ),
-        ("page_size=0".to_owned(), &[6, 5, 4, 3, 2, 1, 0], 1, 20),
-        ("page_size=-3".to_owned(), &[6, 5, 4, 3, 2, 1, 0], 1, 20),
+        ("p=0&page_size=1000".to_owned(), &ALL, 1, 100),
+        ("page_size=0".to_owned(), &ALL, 1, 20),
+        ("page_size=-3".to_owned(), &ALL, 1, 20),
         (format!("p={huge}"), &[], i64::MAX, 20),
         ("p=1&p=7&page_size=1".to_owned(), &[0], 7, 1),
     ] {
         let request = app.get(&format!("/api/task/self?{query}"));
         let response = request.user(&alice).send().await;
         let (items, total) = response.page();
-        let expected: Vec<&String> = expected.iter().map(|&n: &usize| &tasks[n]).collect();
-        assert_eq!(items.iter().collect::<Vec<_>>(), expected, "{query}");
+        assert_eq!(items, named(&tasks, expected), "{query}");
         assert_eq!(total, 7, "{query}");
         let data = &response.json()["data"];
         assert_eq!(
@@ -231,8 +227,6 @@ async fn a_database_that_fails_is_500_with_the_documents_sentence() {
     app.store.close().await;
     let response = app.get("/api/task/self").user(&alice).send().await;
     assert_eq!(response.status, 500);
-    assert_eq!(
-        response.text(),
-        r#"{"success":false,"message":"获取任务列表失败"}"#
-    );
+    let expected = r#"{"success":false,"message":"获取任务列表失败"}"#;
+    assert_eq!(response.text(), expected);
 }

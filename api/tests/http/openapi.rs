@@ -1,5 +1,4 @@
-//! The description at `/openapi.json`: what is served is described, what is described is served,
-//! and what we really response is what the description says.
+//! `/openapi.json` describes exactly the routes that the server has, and the responses that it gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -72,10 +71,8 @@ async fn a_path_takes_the_methods_it_is_described_with_and_no_others() {
                 .map(|method| method.trim().to_owned())
                 .filter(|method| !method.is_empty() && method != "HEAD")
                 .collect();
-            assert!(
-                is_served || allowed == methods,
-                "{name} {path}: {allowed:?}"
-            );
+            let is_right = is_served || allowed == methods;
+            assert!(is_right, "{name} {path}: {allowed:?}");
         }
     }
 }
@@ -88,12 +85,8 @@ fn assert_described(document: &Value, path: &str, method: &str, response: &TestR
     assert!(described["headers"]["x-request-id"].is_object(), "{title}");
     let content = described["content"].as_object().expect("it has a body");
     let (media_type, content) = content.iter().next().expect("of one type");
-    assert!(
-        response
-            .header("content-type")
-            .starts_with(media_type.as_str()),
-        "{title}"
-    );
+    let found = response.header("content-type");
+    assert!(found.starts_with(media_type.as_str()), "{title}: {found}");
     if media_type == "application/json" {
         assert_valid(document, &content["schema"], &response.json(), &title);
     }
@@ -112,7 +105,7 @@ fn assert_valid(document: &Value, schema: &Value, value: &Value, title: &str) {
 }
 
 #[tokio::test]
-async fn real_answers_are_as_they_are_described() {
+async fn responses_match_their_description() {
     let (app, alice) = TestApp::with_alice().await;
     let root = app.admin("root").await;
     let poor = app.user_with("poor", Role::User, 0).await;
@@ -126,6 +119,9 @@ async fn real_answers_are_as_they_are_described() {
     let own = |query: &str| app.get(&format!("/api/task/self{query}")).user(&alice);
     let all = |query: &str| app.get(&format!("/api/task/{query}")).user(&root);
     let once = |body| submit(&alice, body).header("idempotency-key", "k");
+    let submit_nothing = app.post("/suno/submit/music").key(&alice.key);
+    let fetch_nothing = app.post("/suno/fetch").key(&alice.key);
+    let one_id = json!({ "ids": [song] }).to_string();
     let too_large = json!({ "prompt": "x".repeat(300_000) }).to_string();
     let requests: Vec<(&str, &str, TestRequest)> = vec![
         ("/healthz", "get", app.get("/healthz")),
@@ -146,28 +142,16 @@ async fn real_answers_are_as_they_are_described() {
         (SUBMIT, "post", submit(&alice, "{}")),
         (SUBMIT, "post", submit(&poor, SONG)),
         (SUBMIT, "post", app.post("/suno/submit/music")),
-        (
-            SUBMIT,
-            "post",
-            app.post("/suno/submit/music").key(&alice.key),
-        ),
+        (SUBMIT, "post", submit_nothing),
         (SUBMIT, "post", app.post("/suno/submit/x").key(&alice.key)),
         (SUBMIT, "post", submit(&alice, "{}").body(too_large.clone())),
         (FETCH, "get", fetch(&song)),
         (FETCH, "get", fetch("task_x")),
         (FETCH, "get", app.get("/suno/fetch/t").key("sk-no")),
-        (
-            "/suno/fetch",
-            "post",
-            many(json!({ "ids": [song] }).to_string()),
-        ),
+        ("/suno/fetch", "post", many(one_id)),
         ("/suno/fetch", "post", many("{}".to_owned())),
         ("/suno/fetch", "post", many(too_large)),
-        (
-            "/suno/fetch",
-            "post",
-            app.post("/suno/fetch").key(&alice.key),
-        ),
+        ("/suno/fetch", "post", fetch_nothing),
         ("/suno/fetch", "post", app.post("/suno/fetch")),
     ];
     for (path, method, request) in requests {
@@ -176,7 +160,7 @@ async fn real_answers_are_as_they_are_described() {
 }
 
 #[tokio::test]
-async fn answers_in_bad_times_are_as_they_are_described() {
+async fn responses_to_disabled_users_and_during_outages_match_their_description() {
     let (app, alice) = TestApp::with_alice().await;
     let root = app.admin("root").await;
     let bob = app.user("bob").await;
@@ -209,7 +193,7 @@ async fn answers_in_bad_times_are_as_they_are_described() {
 }
 
 #[tokio::test]
-async fn the_answers_in_the_golden_files_are_as_they_are_described() {
+async fn golden_responses_match_their_description() {
     let app = TestApp::new().await;
     let document = document(&app).await;
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -224,12 +208,8 @@ async fn the_answers_in_the_golden_files_are_as_they_are_described() {
     ] {
         let value = serde_json::from_str(&read(name)).expect("it is JSON");
         let content = &document["paths"][path][method]["responses"]["200"]["content"];
-        assert_valid(
-            &document,
-            &content["application/json"]["schema"],
-            &value,
-            name,
-        );
+        let schema = &content["application/json"]["schema"];
+        assert_valid(&document, schema, &value, name);
     }
     for name in [
         "bad_bodies.txt",
@@ -252,7 +232,7 @@ async fn the_answers_in_the_golden_files_are_as_they_are_described() {
             assert_valid(&document, &schema, &value, name);
             count += 1;
         }
-        assert!(count > 5, "{name} holds responses");
+        assert!(count > 5, "{name} has too few responses");
     }
 }
 
@@ -270,11 +250,8 @@ async fn every_described_parameter_of_the_listings_is_read() {
             let path = format!("/api/task/?{name}=a%00");
             let response = app.get(&path).user(&root).send().await;
             assert_eq!(response.status, 400, "{path}");
-            assert!(
-                response.text().contains(name),
-                "{path}: {}",
-                response.text()
-            );
+            let text = response.text();
+            assert!(text.contains(name), "{path}: {text}");
             read.insert(name);
         }
     }

@@ -7,6 +7,7 @@ use api::http::server::{Server, Timeouts};
 use api::http::tls::Tls;
 use axum::Router;
 use axum::routing::get;
+use harness::folder::Folder;
 use shared::config::TlsFiles;
 use shared::process::lifecycle::Stop;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,6 +18,8 @@ use crate::app::{SONG, TestApp};
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A running server.
 struct Serving {
@@ -30,11 +33,15 @@ impl Serving {
     async fn send(&self, bytes: &str) -> TcpStream {
         let client = TcpStream::connect(self.address).await;
         let mut client = client.expect("it connects");
+        let sent = client.write_all(bytes.as_bytes()).await;
+        sent.expect("it is sent");
         client
-            .write_all(bytes.as_bytes())
-            .await
-            .expect("it is sent");
-        client
+    }
+
+    /// Waits for the end of a stop.
+    async fn end(self) {
+        let ended = self.ended.await.expect("it did not panic");
+        ended.expect("it ended well");
     }
 }
 
@@ -62,20 +69,19 @@ fn impatient() -> Timeouts {
 
 #[tokio::test]
 async fn https_is_served_with_the_given_certificate() {
-    let signed =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is signed");
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let signed = signed.expect("it is signed");
+    let folder = Folder::new();
     let files = TlsFiles {
-        cert: folder.join(format!("cert-{}.pem", std::process::id())),
-        key: folder.join(format!("key-{}.pem", std::process::id())),
+        cert: folder.path().join("cert.pem"),
+        key: folder.path().join("key.pem"),
     };
     std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
     let tls = Tls::read(&files).expect("certificate and key fit");
     let app = TestApp::new().await;
-    let server = Server::bind(LOOPBACK, Some(tls))
-        .await
-        .expect("a port is free");
+    let server = Server::bind(LOOPBACK, Some(tls)).await;
+    let server = server.expect("a port is free");
     let address = server.address();
     assert_eq!(server.url(), format!("https://{address}"));
     let serving = tokio::spawn(server.serve(app.router.clone(), std::future::pending()));
@@ -95,7 +101,7 @@ async fn https_is_served_with_the_given_certificate() {
     serving.abort();
 
     let missing = TlsFiles {
-        cert: folder.join("no-such-cert.pem"),
+        cert: folder.path().join("no-such-cert.pem"),
         key: files.key.clone(),
     };
     let error = Tls::read(&missing).expect_err("there is no such file");
@@ -130,48 +136,39 @@ async fn a_client_that_stops_reading_is_cut_off() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     let mut got = Vec::new();
     let read = client.read_to_end(&mut got).await;
-    assert!(
-        read.is_err() || got.len() < length,
-        "all of it was kept for the client"
-    );
+    let is_cut = read.is_err() || got.len() < length;
+    assert!(is_cut, "all of it was kept for the client");
 }
 
 #[tokio::test]
 async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
-    let router = Router::new().route(
-        "/",
-        get(async || {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            "done"
-        }),
-    );
-    let serving = serve(router, impatient()).await;
-    let mut client = serving.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let handler = get(async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        "done"
+    });
+    let serving = serve(Router::new().route("/", handler), impatient()).await;
+    let mut client = serving.send(GET).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     serving.stop.request();
     let mut response = String::new();
-    client
-        .read_to_string(&mut response)
-        .await
-        .expect("it answers");
-    assert!(
-        response.starts_with("HTTP/1.1 200") && response.ends_with("done"),
-        "{response}"
-    );
-    let ended = serving.ended.await.expect("it did not panic");
-    ended.expect("it ended well");
-    assert!(TcpStream::connect(serving.address).await.is_err());
+    let read = client.read_to_string(&mut response).await;
+    read.expect("it answers");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    assert!(response.ends_with("done"), "{response}");
+    let address = serving.address;
+    serving.end().await;
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
-async fn a_request_that_outlasts_the_grace_does_not_hold_the_stop_up() {
+async fn a_request_that_outlasts_the_grace_does_not_delay_the_stop() {
     let router = Router::new().route("/", get(std::future::pending::<()>));
     let timeouts = Timeouts {
         grace: Duration::from_millis(300),
         ..impatient()
     };
     let serving = serve(router, timeouts).await;
-    let _client = serving.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let _client = serving.send(GET).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     serving.stop.request();
     let ended = tokio::time::timeout(Duration::from_secs(10), serving.ended).await;
@@ -194,8 +191,7 @@ async fn a_client_that_disconnects_leaves_each_task_stored_and_published() {
         drop(client);
     }
     serving.stop.request();
-    let ended = serving.ended.await.expect("it did not panic");
-    ended.expect("it ended well");
+    serving.end().await;
     // A store that outlives its request ends soon.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let stored = app.audited_tasks().await;
@@ -218,14 +214,10 @@ async fn a_client_that_sends_too_large_a_body_still_reads_the_response() {
         (3 * 1024 * 1024, alice.key.as_str(), 413),
     ] {
         for _ in 0..20 {
-            let response = client
-                .post(&url)
-                .bearer_auth(key)
-                .header("content-type", "application/json")
-                .body(vec![b' '; length])
-                .send()
-                .await
-                .expect("the response arrives");
+            let request = client.post(&url).bearer_auth(key);
+            let request = request.header("content-type", "application/json");
+            let response = request.body(vec![b' '; length]).send().await;
+            let response = response.expect("the response arrives");
             assert_eq!(response.status(), status, "{length} bytes");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::clock::{Clock as _, Millis};
+use shared::clock::Clock as _;
 use shared::store::turns::{Accepted, Finished, Polled, TaskUpdate};
 use shared::task::{AtTurn, ChannelId, End, Progress, RowId, Status, Turn};
 
@@ -23,15 +23,12 @@ impl TestApp {
 
     /// Makes the upstream accept a task.
     pub async fn accept(&self, task: &str, channel: ChannelId, upstream_id: &str) {
-        let now = self.clock.now();
-        let sent = self
-            .store
-            .begin_submit(self.at(task).await, channel, 1, in_a_minute(now), now)
-            .await
-            .expect("the database works")
-            .expect("it is its turn");
+        let (at, now) = (self.at(task).await, self.clock.now());
+        let lease = now.after(Duration::from_mins(1));
+        let begun = self.store.begin_submit(at, channel, 1, lease, now).await;
+        let begun = begun.expect("the database works");
         let accepted = Accepted {
-            at: sent,
+            at: begun.expect("it is its turn"),
             channel,
             upstream_id: upstream_id.to_owned(),
             due_at: now,
@@ -68,10 +65,8 @@ impl TestApp {
             end,
             data: data.map(str::to_owned),
         };
-        let settled = self
-            .store
-            .settle(vec![], vec![finished], self.clock.now())
-            .await;
+        let now = self.clock.now();
+        let settled = self.store.settle(vec![], vec![finished], now).await;
         assert_eq!(settled.expect("the database works").finished, [at.row]);
     }
 
@@ -90,8 +85,4 @@ pub fn failed(reason: &str) -> End {
         channel: None,
         given_up: false,
     }
-}
-
-fn in_a_minute(now: Millis) -> Millis {
-    now.after(Duration::from_mins(1))
 }

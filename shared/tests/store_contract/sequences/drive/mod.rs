@@ -12,7 +12,7 @@ use shared::store::channels::Price;
 use shared::task::{Action, AtTurn, KeyId, Platform};
 
 use super::oracle::{Channel, Key, Oracle, Stage, Task, User};
-use super::step::{Pick, Polled, Step};
+use super::step::{Pick, PollAnswer, Step};
 use super::watch::{self, Watch};
 use crate::database::ok;
 use crate::values::{earlier, quota};
@@ -159,7 +159,7 @@ impl<'a> Drive<'a> {
         self.sweep(1_000).await;
         let tasks = self.oracle.tasks.iter();
         let left = tasks.filter(|task| task.unfinished.is_some());
-        let left = left.map(|task| (task.at(), Polled::GivenUp)).collect();
+        let left = left.map(|task| (task.at(), PollAnswer::GivenUp)).collect();
         self.settle_at(left, false, false).await;
         self.watch.look(self.world, &self.oracle).await;
         assert_eq!(ok!(self.world.store.unfinished()), 0);
