@@ -131,13 +131,13 @@ impl Topology {
 impl Drop for Topology {
     /// Deletes the exchanges and queues, however the test ends.
     fn drop(&mut self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime starts");
-        // The test's own runtime, which runs this, cannot wait.
-        let deleted =
-            std::thread::scope(|scope| scope.spawn(|| runtime.block_on(self.delete())).join());
-        assert!(deleted.is_ok() || std::thread::panicking(), "it is deleted");
+        let delete = || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().expect("a runtime starts");
+            runtime.block_on(self.delete());
+        };
+        // In a thread of its own: the runtime of the test cannot wait here.
+        let deleted = std::thread::scope(|scope| scope.spawn(delete).join());
+        assert!(deleted.is_ok() || std::thread::panicking());
     }
 }

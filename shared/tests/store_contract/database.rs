@@ -1,15 +1,18 @@
-//! Runs one test body over every Store, each time on a database of its own.
+//! Runs one test body over every Store, each time on empty tables.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use harness::database::Database as PostgresDatabase;
 use harness::folder::Folder;
 use harness::servers::postgres_of_environment;
+use harness::suite::{Trial, caught};
 use shared::config::DatabaseUrl;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::world::World;
 
@@ -17,16 +20,14 @@ use crate::world::World;
 /// compiler reports a function that is missing in the list as unused.
 macro_rules! contract {
     ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[test] fn $name() {
-                crate::database::on_sqlite(super::$name);
-            })+
-        }
-
-        mod postgres {
-            $(#[test] fn $name() {
-                crate::database::on_postgres(super::$name);
-            })+
+        /// The tests of this module.
+        pub fn tests() -> Vec<harness::suite::Trial> {
+            use crate::database::{Kind, test};
+            let path = |kind, name| format!("{}::{kind}::{name}", module_path!());
+            vec![$(
+                test(Kind::Sqlite, &path("sqlite", stringify!($name)), $name),
+                test(Kind::Postgres, &path("postgres", stringify!($name)), $name),
+            )+]
         }
     };
 }
@@ -44,24 +45,46 @@ pub(crate) use ok;
 pub const EMPTY: &str = "
     DELETE FROM task_events; DELETE FROM ledger; DELETE FROM unfinished_tasks;
     DELETE FROM late_tasks; DELETE FROM idempotency_keys; DELETE FROM tasks; DELETE FROM api_keys;
-    DELETE FROM channels; DELETE FROM users";
+    DELETE FROM channels; DELETE FROM users; DELETE FROM task_changes; DELETE FROM task_counts";
+
+/// The default prices.
+const PRICES: &str = "
+    UPDATE prices SET quota = CASE action WHEN 'song' THEN 150000 ELSE 5000 END";
+
+/// A kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A `SQLite` file.
+    Sqlite,
+    /// A database of a Postgres server.
+    Postgres,
+}
 
 /// The database of one test.
 pub enum Database {
     /// A file in a folder of its own.
     Sqlite(Folder),
-    /// A database on the server of `DATABASE_URL`.
-    Postgres(Box<PostgresDatabase>),
+    /// A database on the server of `DATABASE_URL`, and a connection past the Store.
+    Postgres(Box<PostgresDatabase>, tokio::sync::Mutex<PgConnection>),
 }
 
 impl Database {
-    fn sqlite() -> Self {
-        Self::Sqlite(Folder::new())
+    /// A database without any tables.
+    async fn new(kind: Kind) -> Self {
+        if kind == Kind::Sqlite {
+            return Self::Sqlite(Folder::new());
+        }
+        let server = postgres_of_environment();
+        let database = PostgresDatabase::create(&server, "store").await;
+        let connection = database.connect().await;
+        Self::Postgres(Box::new(database), connection.into())
     }
 
-    async fn postgres() -> Self {
-        let server = postgres_of_environment();
-        Self::Postgres(Box::new(PostgresDatabase::create(&server, "store").await))
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(..) => Kind::Postgres,
+        }
     }
 
     /// Its address.
@@ -69,24 +92,21 @@ impl Database {
         match self {
             // The Store makes the folder of its file.
             Self::Sqlite(folder) => DatabaseUrl::Sqlite(folder.path().join("data/task-center.db")),
-            Self::Postgres(database) => DatabaseUrl::Postgres(database.url()),
+            Self::Postgres(database, _) => DatabaseUrl::Postgres(database.url()),
         }
     }
 
     /// Another one of the same kind, without any tables. The caller removes it.
     pub async fn sibling(&self) -> Self {
-        match self {
-            Self::Sqlite(_) => Self::sqlite(),
-            Self::Postgres(_) => Self::postgres().await,
-        }
+        Self::new(self.kind()).await
     }
 
     /// Makes the tables as a program did that knew the migrations up to number `last`.
     pub async fn migrate_to(&self, last: i64) {
         let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
-        let dialect = match self {
-            Self::Sqlite(_) => "sqlite",
-            Self::Postgres(_) => "postgres",
+        let dialect = match self.kind() {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
         };
         let migrator = Migrator::new(migrations.join(dialect)).await;
         let mut migrator = migrator.expect("the migrations read");
@@ -96,7 +116,7 @@ impl Database {
             .retain(|one| one.version <= last);
         match self {
             Self::Sqlite(_) => migrator.run(&mut self.sqlite_connection().await).await,
-            Self::Postgres(database) => migrator.run(&mut database.connect().await).await,
+            Self::Postgres(_, connection) => migrator.run(&mut *connection.lock().await).await,
         }
         .expect("the tables are made");
     }
@@ -111,15 +131,12 @@ impl Database {
     pub async fn try_to_execute(&self, sql: &str) -> sqlx::Result<()> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
-            Self::Sqlite(_) => {
-                let mut connection = self.sqlite_connection().await;
-                sql.execute(&mut connection).await?;
-                connection.close().await
-            }
-            Self::Postgres(database) => {
-                let mut connection = database.connect().await;
-                sql.execute(&mut connection).await?;
-                connection.close().await
+            Self::Sqlite(_) => sql
+                .execute(&mut self.sqlite_connection().await)
+                .await
+                .map(drop),
+            Self::Postgres(_, connection) => {
+                sql.execute(&mut *connection.lock().await).await.map(drop)
             }
         }
     }
@@ -132,9 +149,9 @@ impl Database {
                 let mut connection = self.sqlite_connection().await;
                 sqlx::query_scalar(sql).fetch_one(&mut connection).await
             }
-            Self::Postgres(database) => {
-                let mut connection = database.connect().await;
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await
+            Self::Postgres(_, connection) => {
+                let connection = &mut *connection.lock().await;
+                sqlx::query_scalar(sql).fetch_one(connection).await
             }
         };
         number.expect("the query is right")
@@ -157,38 +174,74 @@ impl Database {
 
     /// Removes it.
     pub async fn remove(self) {
-        if let Self::Postgres(database) = self {
+        if let Self::Postgres(database, connection) = self {
+            drop(connection);
             database.remove().await;
         }
     }
 }
 
-/// Runs a test on a new `SQLite` file.
-pub fn on_sqlite(test: impl AsyncFnOnce(&World)) {
-    run(async { Database::sqlite() }, test);
+/// All tests share a runtime, so that the connections of a Store outlive the test that opened them.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build();
+    runtime.expect("a runtime starts")
+});
+
+/// Worlds that no test uses. Making one takes longer than most tests.
+static IDLE: Mutex<Vec<World>> = Mutex::new(Vec::new());
+
+/// A test with empty tables, which proves at its end that the ledger balances.
+pub fn test<F>(kind: Kind, path: &str, body: F) -> Trial
+where
+    F: AsyncFnOnce(&World) + Send + 'static,
+{
+    let name = path.trim_start_matches("store_contract::");
+    Trial::test(name, move || {
+        RUNTIME.block_on(run(kind, body)).map_err(Into::into)
+    })
 }
 
-/// Runs a test on a new Postgres database.
-pub fn on_postgres(test: impl AsyncFnOnce(&World)) {
-    run(Database::postgres(), test);
-}
-
-/// Runs a test, proves that its ledger balances at the end, and removes its database.
-fn run(database: impl Future<Output = Database>, test: impl AsyncFnOnce(&World)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-        .expect("a runtime starts");
-    let world = runtime.block_on(async { World::new(database.await).await });
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(async {
-            test(&world).await;
-            world.assert_balanced_unless_broken().await;
-        });
-    }));
-    runtime.block_on(async { world.close().await.remove().await });
-    if let Err(panic) = outcome {
-        resume_unwind(panic);
+async fn run(kind: Kind, body: impl AsyncFnOnce(&World)) -> Result<(), String> {
+    let world = world(kind).await;
+    let tested = caught(async {
+        body(&world).await;
+        world.assert_balanced_unless_broken().await;
+    });
+    let outcome = tested.await;
+    if outcome.is_ok() && !world.is_broken() {
+        idle(|worlds| worlds.push(world));
+    } else {
+        world.close().await.remove().await;
     }
+    outcome
+}
+
+/// A world with empty tables.
+async fn world(kind: Kind) -> World {
+    let used = idle(|worlds| {
+        let found = worlds
+            .iter()
+            .position(|world| world.database.kind() == kind);
+        found.map(|place| worlds.swap_remove(place))
+    });
+    let Some(world) = used else {
+        return World::new(Database::new(kind).await).await;
+    };
+    world.database.execute(EMPTY).await;
+    world.database.execute(PRICES).await;
+    world
+}
+
+/// Removes the databases of all worlds that no test uses.
+pub fn remove_idle() {
+    RUNTIME.block_on(async {
+        for world in idle(std::mem::take) {
+            world.close().await.remove().await;
+        }
+    });
+}
+
+fn idle<T>(change: impl FnOnce(&mut Vec<World>) -> T) -> T {
+    change(&mut IDLE.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -2,6 +2,8 @@
 //!
 //! Each test is written once and runs as `sqlite::…` and as `postgres::…`. The Postgres half needs a
 //! server: `scripts/test` starts one. Without a server those tests fail; they are never skipped.
+//!
+//! A test begins with empty tables, in a database that another test may have used before.
 
 mod database;
 mod values;
@@ -21,3 +23,32 @@ mod turns_settle;
 mod turns_settle_races;
 mod turns_submit;
 mod turns_sweep;
+
+use std::process::ExitCode;
+
+/// How many tests run at once. Each waits for its database most of the time.
+const AT_ONCE: usize = 4;
+
+fn main() -> ExitCode {
+    // Those that take longest come first.
+    let tests = [
+        counts::tests(),
+        sequences::tests(),
+        turns_settle_races::tests(),
+        turns_settle::tests(),
+        turns_polls::tests(),
+        turns_submit::tests(),
+        turns_sweep::tests(),
+        submissions::tests(),
+        idempotency::tests(),
+        books::tests(),
+        listing::tests(),
+        channels::tests(),
+        accounts::tests(),
+        store::tests(),
+    ];
+    let tests = tests.into_iter().flatten().collect();
+    let outcome = harness::suite::run_at_once(tests, AT_ONCE);
+    database::remove_idle();
+    outcome
+}

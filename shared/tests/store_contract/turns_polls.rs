@@ -56,14 +56,14 @@ async fn poll_jobs_are_just_the_tasks_that_the_channel_has_at_that_turn(world: &
     let elsewhere = world.accepted(&payer, other).await.at;
     let (fresh, _) = world.stored(&payer).await;
     let (sending, _) = world.sending(&payer, channel).await;
-    let (unknown, stale) = (first_turn(RowId(999)), earlier(one, 1));
+    let (unknown, stale) = (first_turn(RowId(i64::MAX)), earlier(one, 1));
 
     let tasks = [unknown, stale, fresh, one, sending, elsewhere, two, one];
     let jobs = ok!(world.store.poll_jobs(channel, &tasks));
     let found = sorted(jobs.iter().map(|job| job.at).collect());
     assert_eq!(found, [one, two]);
     assert!(world.job(other, elsewhere).await.is_some());
-    assert!(world.job(ChannelId(999), one).await.is_none());
+    assert!(world.job(ChannelId(i64::MAX), one).await.is_none());
     assert!(ok!(world.store.poll_jobs(channel, &[])).is_empty());
 }
 

@@ -202,7 +202,7 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
     let (unsent, _) = world.stored(&second).await;
     let stale = world.polled(&payer, channel).await;
     let unknown = AtTurn {
-        row: RowId(999),
+        row: RowId(i64::MAX),
         turn: Turn(3),
     };
 

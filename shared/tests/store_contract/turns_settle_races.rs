@@ -84,8 +84,8 @@ async fn a_task_that_stays_unfinished_and_ends_in_one_call_does_one_of_them(worl
     let at = world.polled_song().await.at;
     let news = vec![moved(at, Status::InProgress, 30, None)];
     let ends = vec![failure(at, "no")];
-    let settled = ok!(world.store.settle(news, ends, NOW));
-    assert_eq!(changed(&[settled.clone()]), 1, "{settled:?}");
+    let settled = vec![ok!(world.store.settle(news, ends, NOW))];
+    assert_eq!(changed(&settled), 1, "{settled:?}");
 }
 
 async fn settles_that_overlap_end_each_task_once_without_a_deadlock(world: &World) {

@@ -34,7 +34,7 @@ async fn a_task_is_to_be_submitted_at_its_turn_only(world: &World) {
     let accepted = world.accepted(&payer, channel).await.at;
     for (at, why) in [
         (next(at), "another turn"),
-        (first_turn(RowId(999)), "an unknown task"),
+        (first_turn(RowId(i64::MAX)), "an unknown task"),
         (accepted, "an accepted task"),
     ] {
         assert!(ok!(world.store.submit_job(at)).is_none(), "{why}");
@@ -218,7 +218,7 @@ async fn a_task_is_postponed_unless_an_intention_is_recorded(world: &World) {
     let (fresh, task) = world.stored(&payer).await;
     let (sending, _) = world.sending(&payer, channel).await;
     let accepted = world.accepted(&payer, channel).await.at;
-    let (unknown, due) = (first_turn(RowId(999)), later(77));
+    let (unknown, due) = (first_turn(RowId(i64::MAX)), later(77));
     let tasks = [fresh, sending, accepted, next(sending), unknown];
     let postponed = ok!(world.store.postpone(&tasks, due));
     assert_eq!(sorted(postponed), [next(fresh), next(accepted)]);

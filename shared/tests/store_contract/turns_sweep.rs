@@ -240,7 +240,7 @@ async fn a_late_end_is_noted_even_after_the_last_look(world: &World) {
 async fn only_of_a_failure_a_late_end_is_noted(world: &World) {
     let (running, made) = (world.polled_song().await, world.polled_song().await);
     world.end([success(made.at, "[]")], NOW).await;
-    for row in [running.at.row, made.at.row, RowId(999)] {
+    for row in [running.at.row, made.at.row, RowId(i64::MAX)] {
         let noted = world
             .store
             .note_late(row, Status::Success, Some("[7]"), NOW);

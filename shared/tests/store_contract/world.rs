@@ -101,9 +101,14 @@ impl World {
         assert_eq!(audit.breaks, Vec::<String>::new());
     }
 
+    /// Whether a test broke something on purpose.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
     /// [`World::assert_balanced`], unless the test broke something on purpose.
     pub async fn assert_balanced_unless_broken(&self) {
-        if !self.broken.load(Ordering::SeqCst) {
+        if !self.is_broken() {
             self.assert_balanced().await;
         }
     }
