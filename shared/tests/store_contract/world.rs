@@ -16,7 +16,7 @@ use shared::store::channels::Channel;
 use shared::store::listing::TaskView;
 use shared::store::story::Story;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::{Accepted, Finished, PollJob, Waiting};
+use shared::store::turns::{Accepted, Finished, PollJob, Polled};
 use shared::store::{Plans, Store};
 use shared::task::{Action, AtTurn, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
 use tokio::sync::Barrier;
@@ -266,7 +266,7 @@ impl World {
     }
 
     /// Settles a task that stays unfinished. Returns its next turn.
-    pub async fn wait(&self, waiting: Waiting, now: Millis) -> AtTurn {
+    pub async fn wait(&self, waiting: Polled, now: Millis) -> AtTurn {
         let settled = ok!(self.store.settle(vec![waiting], vec![], now));
         assert_eq!(settled.finished, []);
         only(settled.waiting)

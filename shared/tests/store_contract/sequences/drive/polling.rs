@@ -137,7 +137,7 @@ impl Drive<'_> {
                 due_at,
                 polls: polls + 1,
                 missing,
-                news,
+                update: news,
             })
         };
         let fails = |reason: &str, given_up, data| {
