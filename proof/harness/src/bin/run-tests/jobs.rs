@@ -8,9 +8,10 @@ use serde_json::Value;
 use tokio::process::Command;
 
 /// Jobs that take longest, in the order in which they start. All others follow.
-const LONGEST: [&str; 7] = [
-    "short_runs",
+const LONGEST: [&str; 8] = [
     "exclusive_runs",
+    "short_runs",
+    "broker_contract",
     "store_contract",
     "both_stacks",
     "short_run",
