@@ -1,6 +1,7 @@
 //! Batches concurrent calls, so that many share one statement and one commit.
 //!
-//! A call runs at once if a slot is free. Calls that arrive while all slots are busy share the next batch.
+//! A call runs at once if a slot is free and no batch started just before. Calls that arrive meanwhile share the
+//! next batch.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
