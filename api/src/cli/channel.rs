@@ -7,7 +7,7 @@ use shared::secret::Secret;
 use shared::store::channels::{Channel, NewChannel};
 use shared::task::{ChannelId, Platform};
 
-use super::{CommandContext, CommandError, Output, is_enabled, name, state};
+use super::{CommandContext, CommandError, Output, name, state, switched};
 
 /// The commands on channels.
 #[derive(Debug, Subcommand)]
@@ -132,5 +132,5 @@ async fn enable(
             "there is no channel named `{name}`; `channel list` shows all"
         )));
     }
-    is_enabled("channel", name, enabled)
+    switched("channel", name, enabled)
 }

@@ -147,7 +147,7 @@ impl StoreCommand {
 }
 
 /// The output of a command that enabled or disabled a user or a channel.
-fn is_enabled(kind: &str, name: &str, enabled: bool) -> Result<Output, CommandError> {
+fn switched(kind: &str, name: &str, enabled: bool) -> Result<Output, CommandError> {
     #[derive(Serialize)]
     struct State<'a> {
         name: &'a str,

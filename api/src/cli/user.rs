@@ -7,7 +7,7 @@ use shared::store::accounts::{Granted, NewUser, Role, User};
 use shared::task::{Quota, UserId};
 
 use super::output::fields;
-use super::{CommandContext, CommandError, Output, is_enabled, name, state};
+use super::{CommandContext, CommandError, Output, name, state, switched};
 
 /// The commands on users.
 #[derive(Debug, Subcommand)]
@@ -182,5 +182,5 @@ async fn enable(
     if !context.store.enable_user(name, enabled).await? {
         return Err(CommandError::no_user(name));
     }
-    is_enabled("user", name, enabled)
+    switched("user", name, enabled)
 }

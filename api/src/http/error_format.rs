@@ -53,17 +53,18 @@ impl Surface {
 
     fn body(self, error: &ApiError, language: Language) -> Response {
         let message = &*self.text(error).into(language);
-        let (success, code, data) = (false, error.code(), ());
         match self {
-            Self::Api => Json(ApiShape { success, message }).into_response(),
-            Self::Suno => {
-                let body = SunoShape {
-                    code,
-                    message,
-                    data,
-                };
-                Json(body).into_response()
-            }
+            Self::Api => Json(ApiShape {
+                success: false,
+                message,
+            })
+            .into_response(),
+            Self::Suno => Json(SunoShape {
+                code: error.code(),
+                message,
+                data: (),
+            })
+            .into_response(),
         }
     }
 

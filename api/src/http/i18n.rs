@@ -16,9 +16,10 @@ pub enum Language {
 
 /// A text in each language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the languages")]
 pub struct Text {
+    /// In Chinese.
     pub chinese: Cow<'static, str>,
+    /// In English.
     pub english: Cow<'static, str>,
 }
 
