@@ -44,8 +44,9 @@ pub fn spawn(
     Ok(())
 }
 
-/// Works until a stop is requested, then finishes what it has begun. It waits for upstreams to answer
-/// submits, because a submit without an answer is never sent again. `Err`: a part of the worker ended early.
+/// Works until a stop is requested, then finishes the work under way. The worker waits until upstreams have
+/// answered its submits, because a submit without an answer is never sent again. `Err`: a part of the worker
+/// ended early.
 async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), BrokerError> {
     start_at_zero();
     let broker = &context.broker;

@@ -2,12 +2,13 @@
 
 use crate::ledger_check::Database;
 
-/// Where tasks are counted: each task; the folded counts; and each change since, before and after.
+/// Three sources of a count: the tasks themselves, the folded counts, and the changes since the last fold,
+/// each with the state before and the state after.
 ///
-/// Scope 0 holds everybody's tasks in blocks of three sizes by their id, a user's scope in blocks of the
-/// two smaller sizes by their number. There all unfinished statuses are one. Level 3 of scope 0 counts
-/// unfinished tasks by their exact status, in one block. A change between two unfinished statuses names
-/// no task, and concerns level 3 only.
+/// Scope 0 counts everybody's tasks, in blocks of three sizes by task id. A user's scope counts that user's
+/// tasks, in blocks of the two smaller sizes by `user_seq`. Both count all unfinished statuses as one state.
+/// Level 3 of scope 0 counts unfinished tasks by their exact status, in one block. A change between two
+/// unfinished statuses names no task, and only level 3 counts it.
 const PLACES: &str = "
     WITH sizes (level, size) AS (VALUES (0, 256), (1, 8192), (2, 262144)),
     facts AS (

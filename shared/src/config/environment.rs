@@ -24,8 +24,9 @@ struct Environment {
     mistakes: Vec<Mistake>,
 }
 
-/// Passes the environment variables, and `.env` in the current folder, to `read_config`, such as
-/// [`super::Config::read`]. The mistakes are those of the environment, then those of `read_config`.
+/// Reads the environment variables and `.env` in the current folder, and passes them to `read_config`, for
+/// example [`super::Config::read`]. The error lists the mistakes of the environment first, and then those
+/// that `read_config` found.
 pub fn from_environment<T>(
     program: Program,
     read_config: impl FnOnce(Program, &Lookup) -> Result<T, Mistakes>,

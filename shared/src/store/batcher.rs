@@ -30,9 +30,9 @@ pub struct Policy {
     pub slots: usize,
     /// The largest number of calls in a batch.
     pub max_items: usize,
-    /// The shortest time from the start of a batch to the start of the next, in which calls gather. If a
-    /// client waits for the answer, it is no longer than a batch takes, so that a client who sends one
-    /// request after the other does not notice it.
+    /// The shortest time from the start of a batch to the start of the next: calls gather meanwhile. Where a
+    /// client waits for the answer, the pause is no longer than a batch takes. A client that sends one request
+    /// after the other then does not notice the pause.
     pub pause: Duration,
 }
 

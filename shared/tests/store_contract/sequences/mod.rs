@@ -1,5 +1,5 @@
-//! Random sequences of all that can happen, on both databases, compared with a plain model: a [`drive`]
-//! does each [`step`] on the Store and on the [`oracle`], and [`watch`] compares the two after it.
+//! Random sequences of all that can happen, on both databases, compared with a plain model. [`drive`] does
+//! each [`step`] on the Store and on the model, the [`oracle`]. After each step [`watch`] compares the two.
 //!
 //! A failure prints its shortest sequence, one step a line. `PROPTEST_CASES` sets how many sequences run,
 //! `PROPTEST_RNG_SEED` which (`docs/testing.md`).
