@@ -9,12 +9,14 @@
 //! | [`process`] | what every program does the same way: start, logs, metrics, health, stop |
 //! | [`backoff`] | growing waits |
 //! | [`clock`], [`random`] | time and random numbers, passed in so that tests can set them |
+//! | [`json`] | JSON that others wrote badly |
 //! | [`secret`] | tokens and keys: made, digested, never printed |
 
 pub mod backoff;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod json;
 pub mod process;
 pub mod random;
 pub mod secret;

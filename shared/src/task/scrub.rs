@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::json::{decoded, string_length};
 use crate::secret::Secret;
 
 /// Texts that must never reach a client inside an upstream's answer.
@@ -54,7 +55,8 @@ impl Scrub {
         let mut rest = json;
         while let Some(start) = rest.find('"') {
             let (between, from_string) = rest.split_at(start);
-            let (string, after) = from_string.split_at(string_length(from_string));
+            let length = string_length(from_string.as_bytes()).unwrap_or(from_string.len());
+            let (string, after) = from_string.split_at(length);
             clean.push_str(between);
             if nothing_shows && !string.contains('\\') {
                 clean.push_str(string);
@@ -105,55 +107,6 @@ impl Scrub {
             None => clean,
         }
     }
-}
-
-/// The length in bytes of the JSON string at the start of `text`, with its quotes; the length of `text` if
-/// the string does not end.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (place, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return place + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The value of a JSON string. Half of a surrogate pair becomes U+FFFD, not an error: some upstreams cut
-/// titles in the middle of a character.
-fn decoded(string: &str) -> String {
-    let inner = string.strip_prefix('"').unwrap_or(string);
-    let inner = inner.strip_suffix('"').unwrap_or(inner);
-    if !inner.contains('\\') {
-        return inner.to_owned();
-    }
-    let mut units: Vec<u16> = Vec::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(c) = rest.chars().next() {
-        let escape = rest.as_bytes().get(1).copied().filter(|_| c == '\\');
-        let digits = rest.get(2..6).filter(|_| escape == Some(b'u'));
-        let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
-        let (c, length) = match (unit, escape) {
-            (Some(unit), _) => {
-                units.push(unit);
-                rest = &rest[6..];
-                continue;
-            }
-            (None, Some(escape @ (b'"' | b'\\' | b'/'))) => (char::from(escape), 2),
-            (None, Some(b'b')) => ('\u{8}', 2),
-            (None, Some(b'f')) => ('\u{c}', 2),
-            (None, Some(b'n')) => ('\n', 2),
-            (None, Some(b'r')) => ('\r', 2),
-            (None, Some(b't')) => ('\t', 2),
-            (None, _) => (c, c.len_utf8()),
-        };
-        units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
-        rest = &rest[length..];
-    }
-    String::from_utf16_lossy(&units)
 }
 
 #[cfg(test)]
