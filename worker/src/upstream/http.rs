@@ -31,22 +31,28 @@ impl Body {
     }
 }
 
+/// An answer of an upstream.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Body,
+    /// What `Retry-After` says.
+    pub retry_after: Option<Duration>,
+    /// The time from the start of the call until the status arrived.
+    pub after: Duration,
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub enum Reply {
     /// The upstream answered.
-    Answer {
-        /// The HTTP status.
-        status: StatusCode,
-        /// The body.
-        body: Body,
-        /// What `Retry-After` says.
-        retry_after: Option<Duration>,
-    },
+    Response(Response),
     /// No connection was made, so the request did not arrive. The text is for an operator.
     NotConnected(String),
     /// The request went out and no answer came: it may have arrived. The text is for an operator.
-    NoAnswer(String),
+    NoResponse(String),
 }
 
 /// The HTTP clients that all drivers share.
@@ -85,6 +91,7 @@ impl Client {
     /// Posts JSON to the channel, and reads at most `largest` bytes of the answer.
     pub async fn post(&self, channel: &Channel, path: &str, body: String, largest: usize) -> Reply {
         let Self(client, clock) = self;
+        let started = clock.now();
         let sent = client
             .post(format!("{}{path}", channel.base_url))
             .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
@@ -97,19 +104,21 @@ impl Client {
             Err(error) if error.is_connect() || error.is_builder() => {
                 return Reply::NotConnected(causes(&error));
             }
-            Err(error) => return Reply::NoAnswer(causes(&error)),
+            Err(error) => return Reply::NoResponse(causes(&error)),
         };
         let status = response.status();
+        let after = clock.now().since(started);
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| self::retry_after(value, clock.now()));
         let body = read(response, largest).await;
-        Reply::Answer {
+        Reply::Response(Response {
             status,
             body,
             retry_after,
-        }
+            after,
+        })
     }
 }
 

@@ -1,133 +1,277 @@
-//! Reads an upstream's JSON. Upstreams are not trusted: a part that does not read is left out, and the
-//! rest is kept.
+//! Reads an upstream's answers, item by item (`docs/upstreams/suno.md`, "Reading what upstreams say"). A
+//! part that cannot be read harms only its own task, and the rest of it is used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::json::{self, MOST_DEPTH};
+use shared::task::Status;
 use shared::task::step::Observation;
 
-/// The answer to a submit or a fetch.
-#[derive(Deserialize)]
-pub struct Envelope<'a> {
-    /// `success`, or the code of an error.
-    #[serde(default)]
-    code: Value,
-    /// The error, for people.
-    #[serde(default)]
-    message: Value,
-    /// The result.
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
+/// The largest result that is stored, in bytes: 1 MiB.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Our reasons for a task whose result cannot be stored.
+const TOO_LARGE: &str = "the upstream's result is larger than 1 MiB";
+const TOO_DEEP: &str = "the upstream's result is nested deeper than 64 levels";
+
+/// The fields of a clip, and of lyrics, that the dialect documents: what is kept of a result over 1 MiB.
+const FIELDS: [&str; 13] = [
+    "id",
+    "title",
+    "status",
+    "text",
+    "audio_url",
+    "video_url",
+    "image_url",
+    "image_large_url",
+    "major_model_version",
+    "model_name",
+    "created_at",
+    "error_message",
+    "metadata",
+];
+
+/// The fields of a clip's `metadata` that the dialect documents.
+const METADATA: [&str; 7] = [
+    "tags",
+    "prompt",
+    "gpt_description_prompt",
+    "type",
+    "duration",
+    "error_type",
+    "error_message",
+];
+
+/// The members of an object by name. Of a name that occurs twice, the last counts.
+struct Fields<'a>(HashMap<String, &'a [u8]>);
+
+impl<'a> Fields<'a> {
+    fn read(json: &'a [u8]) -> Option<Self> {
+        Some(Self(json::members(json)?.into_iter().collect()))
+    }
+
+    /// The value, unless it is `null`.
+    fn value(&self, name: &str) -> Option<&'a [u8]> {
+        let value = self.0.get(name).copied();
+        value.filter(|value| *value != b"null")
+    }
+
+    /// The text without white space around it, or the digits of a number; `None` if it is empty.
+    fn text(&self, name: &str) -> Option<String> {
+        let text = json::text(self.value(name)?)?;
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The words of a refusal, where gateways put them: `message`, `error.message`, `error`, `detail`,
+    /// `msg`, `fail_reason`.
+    fn words(&self) -> Option<String> {
+        let of_error = || Self::read(self.value("error")?)?.text("message");
+        self.text("message")
+            .or_else(of_error)
+            .or_else(|| self.text("error"))
+            .or_else(|| self.text("detail"))
+            .or_else(|| words_of_list(self.value("detail")?))
+            .or_else(|| self.text("msg"))
+            .or_else(|| self.text("fail_reason"))
+    }
 }
+
+/// The words of a list of faults: texts, or objects with `msg` or `message`.
+fn words_of_list(json: &[u8]) -> Option<String> {
+    let words = |item: &&[u8]| {
+        let words = json::text(item).or_else(|| Fields::read(item)?.words());
+        words.filter(|words| !words.trim().is_empty())
+    };
+    let words: Vec<String> = json::items(json)?.iter().filter_map(words).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// The answer to a submit or a fetch.
+pub struct Envelope<'a>(Fields<'a>);
 
 impl<'a> Envelope<'a> {
     /// Reads an answer; `None` if the body is not a JSON object.
     pub fn read(body: &'a [u8]) -> Option<Self> {
-        // serde would read an array as the fields in their order.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        is_object.then(|| serde_json::from_slice(body).ok())?
+        Fields::read(body).map(Self)
     }
 
-    /// Whether the upstream did what it was asked.
-    pub fn is_success(&self) -> bool {
-        self.code.as_str() == Some("success")
+    /// `success`, or the code of an error, in lower case; `None` if there is none.
+    pub fn code(&self) -> Option<String> {
+        let code = self.0.text("code")?;
+        Some(code.to_ascii_lowercase())
     }
 
-    /// The code; empty if it is not a text.
-    pub fn code(&self) -> &str {
-        self.code.as_str().unwrap_or_default()
-    }
-
-    /// The message for people; the code if there is no message.
-    pub fn message(&self) -> String {
-        match self.message.as_str() {
-            Some(message) if !message.trim().is_empty() => message.to_owned(),
-            _ => self.code().to_owned(),
-        }
+    /// The words for people, if there are any.
+    pub fn words(&self) -> Option<String> {
+        self.0.words()
     }
 
     /// The upstream's id of a task that it accepted.
     pub fn accepted_id(&self) -> Option<String> {
-        let id = match serde_json::from_str(self.data?.get()).ok()? {
-            Value::String(id) => id,
-            Value::Number(id) => id.to_string(),
-            _ => return None,
-        };
-        let sane = !id.is_empty() && id.len() <= 255 && !id.contains(char::is_control);
-        sane.then_some(id)
+        let id = self.0.text("data")?;
+        (id.len() <= 255 && !id.contains(char::is_control)).then_some(id)
     }
 
     /// What the upstream says about each task in `asked`; the first mention of a task counts. `None` if
     /// the data is not a list. No data is an empty list: some upstreams print none if they know no id.
     pub fn tasks(&self, asked: &[String]) -> Option<HashMap<String, Observation>> {
-        let Some(data) = self.data.map(RawValue::get) else {
-            return Some(HashMap::new());
+        let mut tasks = HashMap::new();
+        let Some(data) = self.0.value("data") else {
+            return Some(tasks);
         };
-        let listed: Vec<&RawValue> = serde_json::from_str(data).ok()?;
-        let mut tasks = HashMap::with_capacity(listed.len());
-        for raw in listed {
-            let Ok(task) = serde_json::from_str::<RawTask>(raw.get()) else {
+        for item in json::items(data)? {
+            let Some(task) = Fields::read(item) else {
                 continue;
             };
-            let Some(id) = task.task_id.as_str() else {
+            let Some(id) = task.text("task_id") else {
                 continue;
             };
-            if asked.iter().any(|asked| asked == id) && !tasks.contains_key(id) {
-                tasks.insert(id.to_owned(), task.observation());
+            if let Some(asked) = asked.iter().find(|asked| asked.trim() == id)
+                && !tasks.contains_key(asked)
+            {
+                tasks.insert(asked.clone(), observation(&task));
             }
         }
         Some(tasks)
     }
 }
 
-#[derive(Deserialize)]
-struct RawTask<'a> {
-    task_id: Value,
-    #[serde(default)]
-    status: Value,
-    #[serde(default)]
-    fail_reason: Value,
-    #[serde(default)]
-    progress: Value,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
+/// What an upstream says whose answer about one task is too large to be read.
+pub fn too_large() -> Observation {
+    failed(TOO_LARGE)
 }
 
-impl RawTask<'_> {
-    fn observation(&self) -> Observation {
-        Observation {
-            status: self.status.as_str().and_then(|status| status.parse().ok()),
-            fail_reason: self.fail_reason.as_str().unwrap_or_default().to_owned(),
-            progress: percent(&self.progress),
-            // A result is an array of clips or an object of lyrics.
-            data: self
-                .data
-                .filter(|data| data.get().starts_with(['[', '{']))
-                .map(ToOwned::to_owned),
-        }
+fn failed(reason: &str) -> Observation {
+    Observation {
+        status: Some(Status::Failure),
+        fail_reason: reason.to_owned(),
+        progress: None,
+        data: None,
     }
 }
 
-/// `"45%"`, `"45"` or `45`.
-fn percent(progress: &Value) -> Option<u8> {
-    match progress {
-        Value::String(text) => text.trim().trim_end_matches('%').parse().ok(),
-        Value::Number(number) => number.as_u64().and_then(|number| u8::try_from(number).ok()),
-        _ => None,
+fn observation(task: &Fields<'_>) -> Observation {
+    let status = task.text("status");
+    let status = status.and_then(|status| status.to_ascii_uppercase().parse().ok());
+    let data = task.value("data").map_or(Ok(None), result);
+    // A result that cannot be stored is a failure only if it is the last one.
+    let data = match (data, status) {
+        (Err(reason), Some(Status::Success)) => return failed(reason),
+        (data, _) => data.unwrap_or_default(),
+    };
+    let reason = || {
+        let of_clips = || clip_errors(data.as_ref()?.get().as_bytes());
+        task.text("fail_reason")
+            .or_else(of_clips)
+            .or_else(|| task.words())
+    };
+    let is_failure = status == Some(Status::Failure);
+    Observation {
+        fail_reason: is_failure.then(reason).flatten().unwrap_or_default(),
+        status,
+        progress: task.text("progress").as_deref().and_then(percent),
+        data,
     }
-    .filter(|percent| *percent <= 100)
+}
+
+/// `"45%"`, `"45"`, `45` or `45.5`.
+fn percent(progress: &str) -> Option<u8> {
+    let number = progress.trim_end_matches('%').trim_end();
+    let whole = number.split_once('.').map_or(number, |(whole, _)| whole);
+    whole.parse().ok().filter(|percent| *percent <= 100)
+}
+
+/// The result as it is stored. A text that holds JSON counts as that JSON. Nothing that was paid for is
+/// dropped: what is no valid JSON is kept as a text. The error is our reason why it cannot be stored.
+fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str> {
+    let text = json::text(data).filter(|_| data.starts_with(b"\""));
+    let data = match &text {
+        Some(text) if text.trim().is_empty() => return Ok(None),
+        Some(text) if text.trim_start().starts_with(['[', '{']) => text.trim().as_bytes(),
+        _ => data,
+    };
+    if json::depth(data) > MOST_DEPTH {
+        return Err(TOO_DEEP);
+    }
+    let lossy = || to_raw_value(&text.clone().unwrap_or_else(|| lossy(data))).ok();
+    let Some(result) = json::repaired(data).or_else(lossy) else {
+        return Ok(None);
+    };
+    if result.get().len() <= MOST_BYTES {
+        return Ok(Some(result));
+    }
+    let reduced = reduced(&result).filter(|reduced| reduced.get().len() <= MOST_BYTES);
+    reduced.map(Some).ok_or(TOO_LARGE)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The members of an object, unparsed.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Only the documented fields of clips or of lyrics. `None` for any other result.
+fn reduced(result: &RawValue) -> Option<Box<RawValue>> {
+    if let Ok(lyrics) = serde_json::from_str::<Members>(result.get()) {
+        return to_raw_value(&documented(lyrics, &FIELDS)).ok();
+    }
+    let clips: Vec<Members> = serde_json::from_str(result.get()).ok()?;
+    let clips = clips.into_iter().map(|clip| {
+        let clip = documented(clip, &FIELDS).into_iter();
+        let clip = clip.map(|(name, value)| {
+            let metadata = serde_json::from_str(value.get())
+                .ok()
+                .filter(|_| name == "metadata");
+            let metadata = metadata.and_then(|all| to_raw_value(&documented(all, &METADATA)).ok());
+            (name, metadata.unwrap_or_else(|| value.to_owned()))
+        });
+        clip.collect::<BTreeMap<_, _>>()
+    });
+    to_raw_value(&clips.collect::<Vec<_>>()).ok()
+}
+
+fn documented<'a>(mut members: Members<'a>, names: &[&str]) -> Members<'a> {
+    members.retain(|name, _| names.contains(&name.as_str()));
+    members
+}
+
+/// What the clips of a failed task say: `error_message`, in the clip or in its `metadata`.
+fn clip_errors(clips: &[u8]) -> Option<String> {
+    let mut errors = Vec::new();
+    for clip in json::items(clips)? {
+        let Some(clip) = Fields::read(clip) else {
+            continue;
+        };
+        let metadata = || Fields::read(clip.value("metadata")?);
+        let error = clip.text("error_message");
+        let error = error.or_else(|| metadata()?.text("error_message"));
+        let error = error.or_else(|| metadata()?.text("error_type"));
+        errors.extend(error.filter(|error| !errors.contains(error)));
+    }
+    (!errors.is_empty()).then(|| errors.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::task::Status;
-
     use super::*;
 
-    fn asked(ids: &[&str]) -> Vec<String> {
-        ids.iter().map(|id| (*id).to_owned()).collect()
+    fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {
+        let asked: Vec<String> = asked.iter().map(|id| (*id).to_owned()).collect();
+        Envelope::read(body)?.tasks(&asked)
+    }
+
+    /// What an answer with the one task `a` says about that task.
+    fn task(fields: &str) -> Observation {
+        let body = format!(r#"{{"code":"success","data":[{{"task_id":"a",{fields}}}]}}"#);
+        let tasks = read(body.as_bytes(), &["a"]).expect("it lists tasks");
+        tasks.get("a").expect("it names the task").clone()
+    }
+
+    fn data(fields: &str) -> Option<String> {
+        task(fields).data.map(|data| data.get().to_owned())
     }
 
     #[test]
@@ -136,8 +280,7 @@ mod tests {
             {"task_id":"a","action":"MUSIC","status":"IN_PROGRESS","fail_reason":"","progress":"45%",
              "data":[{"id":"1"}],"search_item":"x"},
             {"task_id":"b","status":"SUCCESS","data":null}]}"#;
-        let envelope = Envelope::read(body).expect("it is an answer");
-        let tasks = envelope.tasks(&asked(&["a", "b"])).expect("it lists tasks");
+        let tasks = read(body, &["a", "b"]).expect("it lists tasks");
         assert_eq!(tasks["a"].status, Some(Status::InProgress));
         assert_eq!(tasks["a"].progress, Some(45));
         assert_eq!(
@@ -152,8 +295,7 @@ mod tests {
         let body = br#"{"code":"success","data":[{"task_id":"z","status":"SUCCESS"},7,null,
             {"status":"SUCCESS"},{"task_id":5},{"task_id":"a","status":["?"]},
             {"task_id":"a","status":"FAILURE"}]}"#;
-        let tasks = Envelope::read(body).and_then(|read| read.tasks(&asked(&["a"])));
-        let tasks = tasks.expect("it lists tasks");
+        let tasks = read(body, &["a"]).expect("it lists tasks");
         assert_eq!(tasks.len(), 1);
         assert_eq!(
             tasks["a"].status, None,
@@ -163,37 +305,186 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_reads_as_none() {
-        for body in ["", "<html>busy</html>", "[]", "7", "{"] {
-            let tasks = Envelope::read(body.as_bytes()).and_then(|read| read.tasks(&[]));
-            assert!(tasks.is_none(), "{body}");
+        for body in ["", "<html>busy</html>", "[]", "7", "{", r#"{"data":"x"}"#] {
+            assert!(read(body.as_bytes(), &[]).is_none(), "{body}");
         }
-    }
-
-    #[test]
-    fn no_data_is_an_empty_list() {
         for body in [r#"{"code":"success","data":null}"#, r#"{"code":"success"}"#] {
-            let tasks = Envelope::read(body.as_bytes()).and_then(|read| read.tasks(&[]));
-            assert_eq!(tasks.map(|tasks| tasks.len()), Some(0), "{body}");
+            let tasks = read(body.as_bytes(), &[]).map(|tasks| tasks.len());
+            assert_eq!(tasks, Some(0), "{body}");
         }
-        let text = Envelope::read(br#"{"data":"x"}"#).and_then(|read| read.tasks(&[]));
-        assert!(text.is_none());
     }
 
     #[test]
-    fn an_accepted_task_has_a_name() {
+    fn an_item_that_cannot_be_read_harms_only_its_own_task() {
+        for item in [
+            &b"{\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"data\":[{\"title\":\"two\nlines\"}]}"[..],
+            b"{\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"data\":[{\"duration\":NaN}]}",
+            b"{\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"data\":[{\"title\":\"\xff\xfe\"}]}",
+            b"{\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"data\":[{\"title\":\"\\ud83c\"}]}",
+            b"{\"task_id\":\"x\",\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"data\":[{}]}",
+            b"{\"task_id\":\"bad\",\"status\":\"SUCCESS\",\"fail_reason\":{},\"progress\":[],\"data\":[[]]}",
+        ] {
+            let body = [
+                &b"\xef\xbb\xbf {\"code\":\"success\",\"data\":["[..],
+                item,
+                b",{\"task_id\":\"good\",\"status\":\"QUEUED\"}]}",
+            ];
+            let body = body.concat();
+            let name = String::from_utf8_lossy(&body);
+            let tasks = read(&body, &["bad", "good"]).expect(&name);
+            assert_eq!(tasks["good"].status, Some(Status::Queued), "{name}");
+            assert_eq!(tasks["bad"].status, Some(Status::Success), "{name}");
+            let data = tasks["bad"].data.as_ref().expect(&name).get();
+            serde_json::from_str::<serde_json::Value>(data).expect(&name);
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_text_or_a_number() {
         let id = |body: &str| Envelope::read(body.as_bytes()).and_then(|read| read.accepted_id());
-        assert_eq!(
-            id(r#"{"code":"success","data":"7c0d"}"#).as_deref(),
-            Some("7c0d")
-        );
-        assert_eq!(id(r#"{"code":"success","data":12}"#).as_deref(), Some("12"));
+        for (body, expected) in [
+            (r#"{"code":"success","data":"7c0d"}"#, "7c0d"),
+            (r#"{"code":"success","data":101}"#, "101"),
+            (r#"{"data":" 7c0d\n"}"#, "7c0d"),
+        ] {
+            assert_eq!(id(body).as_deref(), Some(expected), "{body}");
+        }
         for body in [
             r#"{"data":""}"#,
             r#"{"data":{}}"#,
-            r#"{"data":"a\u0000"}"#,
+            r#"{"data":"a\u0000b"}"#,
             "{}",
         ] {
             assert_eq!(id(body), None, "{body}");
+        }
+        let body =
+            br#"{"code":"success","data":[{"task_id":101,"status":"QUEUED"},{"task_id":" b "}]}"#;
+        let tasks = read(body, &["101", "b"]).expect("it lists tasks");
+        assert_eq!(tasks["101"].status, Some(Status::Queued));
+        assert!(tasks.contains_key("b"));
+    }
+
+    #[test]
+    fn status_and_progress_read_however_they_are_written() {
+        for status in ["SUCCESS", "success", " Success "] {
+            let said = task(&format!(r#""status":"{status}""#)).status;
+            assert_eq!(said, Some(Status::Success), "{status}");
+        }
+        for (progress, expected) in [
+            (r#""45%""#, Some(45)),
+            (r#""45 %""#, Some(45)),
+            ("45", Some(45)),
+            ("45.7", Some(45)),
+            (r#""soon""#, None),
+            ("101", None),
+            ("-1", None),
+        ] {
+            let said = task(&format!(r#""progress":{progress}"#)).progress;
+            assert_eq!(said, expected, "{progress}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_words() {
+        for (body, expected) in [
+            (r#"{"code":"x","message":"too long"}"#, Some("too long")),
+            (r#"{"error":{"message":"too long"}}"#, Some("too long")),
+            (r#"{"error":"too long"}"#, Some("too long")),
+            (r#"{"detail":"too long"}"#, Some("too long")),
+            (
+                r#"{"detail":[{"loc":["body"],"msg":"too long"},{"msg":"too loud"}]}"#,
+                Some("too long; too loud"),
+            ),
+            (r#"{"msg":"too long"}"#, Some("too long")),
+            (
+                r#"{"message":" ","fail_reason":"too long"}"#,
+                Some("too long"),
+            ),
+            (r#"{"message":null,"error":{},"detail":[]}"#, None),
+        ] {
+            let words = Envelope::read(body.as_bytes()).and_then(|read| read.words());
+            assert_eq!(words.as_deref(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_failure_without_a_reason_takes_the_words_of_its_clips() {
+        let reason = |fields: &str| task(fields).fail_reason;
+        let clips = r#""data":[{"metadata":{"error_message":"moderated"}},
+            {"error_message":"moderated"},{"metadata":{"error_type":"cut"}}]"#;
+        for (fields, expected) in [
+            (
+                format!(r#""status":"FAILURE","fail_reason":"no",{clips}"#),
+                "no",
+            ),
+            (
+                format!(r#""status":"FAILURE","fail_reason":"",{clips}"#),
+                "moderated; cut",
+            ),
+            (r#""status":"FAILURE","message":"no""#.to_owned(), "no"),
+            (format!(r#""status":"IN_PROGRESS",{clips}"#), ""),
+        ] {
+            assert_eq!(reason(&fields), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_kept_whatever_it_is() {
+        for (value, expected) in [
+            (r#"[{"id":1}]"#, Some(r#"[{"id":1}]"#)),
+            (r#""[{\"id\":1}]""#, Some(r#"[{"id":1}]"#)),
+            (r#"" {\"id\":1} ""#, Some(r#"{"id":1}"#)),
+            (r#""[1,""#, Some(r#""[1,""#)),
+            (
+                r#""https://cdn.example.com/1.mp3""#,
+                Some(r#""https://cdn.example.com/1.mp3""#),
+            ),
+            ("7", Some("7")),
+            (r#""""#, None),
+            ("null", None),
+        ] {
+            let kept = data(&format!(r#""status":"SUCCESS","data":{value}"#));
+            assert_eq!(kept.as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_result_that_is_too_deep_ends_its_task_with_a_reason() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let said = task(&format!(
+            r#""status":"SUCCESS","data":{}"#,
+            nested(MOST_DEPTH)
+        ));
+        assert_eq!(said.status, Some(Status::Success));
+        for deep in [nested(MOST_DEPTH + 1), nested(200_000)] {
+            let said = task(&format!(r#""status":"SUCCESS","data":{deep}"#));
+            assert_eq!(
+                (said.status, said.fail_reason.as_str()),
+                (Some(Status::Failure), TOO_DEEP)
+            );
+            let said = task(&format!(r#""status":"IN_PROGRESS","data":{deep}"#));
+            assert!(said.status == Some(Status::InProgress) && said.data.is_none());
+        }
+    }
+
+    #[test]
+    fn unknown_fields_of_a_large_result_go_first() {
+        let large = "x".repeat(MOST_BYTES);
+        let clip = format!(
+            r#"[{{"id":"1","status":"complete","waveform":"{large}","metadata":{{"tags":"pop","raw":"{large}"}}}}]"#
+        );
+        let kept = data(&format!(r#""status":"SUCCESS","data":{clip}"#));
+        let expected = r#"[{"id":"1","metadata":{"tags":"pop"},"status":"complete"}]"#;
+        assert_eq!(kept.as_deref(), Some(expected));
+        for data in [
+            format!(r#"[{{"title":"{large}"}}]"#),
+            format!(r#""{large}""#),
+        ] {
+            let said = task(&format!(r#""status":"SUCCESS","data":{data}"#));
+            assert_eq!(
+                (said.status, said.fail_reason.as_str()),
+                (Some(Status::Failure), TOO_LARGE)
+            );
         }
     }
 }

@@ -49,14 +49,14 @@ impl Upstream for Suno {
         let request = request.to_owned();
         let client = &self.http.submits;
         let submit = client.post(channel, path, request, LARGEST_SUBMIT_ANSWER);
-        outcome::of_submit(submit.await)
+        outcome::of_submit(&submit.await)
     }
 
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
         let request = json!({ "ids": upstream_ids }).to_string();
         let client = &self.http.fetches;
         let fetch = client.post(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
-        outcome::of_fetch(fetch.await, upstream_ids)
+        outcome::of_fetch(&fetch.await, upstream_ids)
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {

@@ -1,26 +1,30 @@
 //! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use shared::task::cool_down::CoolDown;
 
-use super::answer::Envelope;
-use crate::upstream::http::{Body, Reply};
+use super::answer::{Envelope, too_large};
+use crate::upstream::http::{Body, Reply, Response};
 use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
 const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
 
-/// What an HTTP status or a code of the dialect means.
+/// A 5xx that comes later than this may be what a gateway says after its own timeout: the request may have
+/// been accepted behind it.
+const LATE: Duration = Duration::from_secs(5);
+
+/// What an HTTP status means.
 enum Class {
     /// 2xx: the body decides.
     Fine,
     /// The upstream refuses the request itself.
     Refused,
     /// The channel is at fault.
-    Channel(Trouble),
+    Channel(Fault),
 }
 
 /// A fault of the channel: how it cools down, whether it is only busy, and the label for the metrics.
@@ -32,105 +36,162 @@ const UNAUTHORIZED: Fault = (CoolDown::Refusal, false, "unauthorized");
 /// The address is not an upstream's.
 const MISDIRECTED: Fault = (CoolDown::Refusal, false, "misdirected");
 
-/// The channel's fault, which it answered with `what`.
-fn fault((kind, busy, outcome): Fault, what: &str, retry_after: Option<Duration>) -> Class {
-    Class::Channel(Trouble {
-        kind,
-        busy,
-        retry_after,
-        outcome,
-        what: format!("it answered with {what}"),
-        said: format!("the upstream answered with {what}"),
-    })
+impl Class {
+    fn is_fine(&self) -> bool {
+        matches!(self, Self::Fine)
+    }
 }
 
-fn class(status: StatusCode, retry_after: Option<Duration>) -> Class {
-    let kind = match status.as_u16() {
+fn class(status: u16) -> Class {
+    Class::Channel(match status {
         200..=299 => return Class::Fine,
         408 | 425 | 429 => BUSY,
         401..=403 | 407 => UNAUTHORIZED,
-        300..=399 | 405 => MISDIRECTED,
+        300..=399 => MISDIRECTED,
         400..=499 => return Class::Refused,
         _ => ERROR,
-    };
-    fault(kind, &format!("status {}", status.as_u16()), retry_after)
+    })
 }
 
-/// What an error code of the dialect means in an answer with status 200.
-fn class_of_code(code: &str) -> Class {
-    let kind = match code {
-        "internal_error" | "no_available_channel" => ERROR,
-        "too_many_requests" | "rate_limit_exceeded" => BUSY,
-        "invalid_token" | "user_disabled" | "key_disabled" | "quota_not_enough" => UNAUTHORIZED,
-        _ => return Class::Refused,
-    };
-    fault(kind, &format!("code {code}"), None)
+/// The status that an error code of the dialect stands for. Some gateways print the status itself.
+fn status_of_code(code: &str) -> u16 {
+    match code {
+        "success" => 200,
+        "internal_error" => 500,
+        "no_available_channel" | "busy" => 503,
+        "too_many_requests" | "rate_limit_exceeded" | "too_many_tasks" => 429,
+        "invalid_token" => 401,
+        "user_disabled" | "key_disabled" | "key_expired" | "quota_not_enough" => 403,
+        other => other
+            .parse()
+            .ok()
+            .filter(|status| (200..600).contains(status))
+            .unwrap_or(400),
+    }
+}
+
+/// Whether a submit that was answered with `status` after this time may have been accepted: a gateway that
+/// gives up waiting does not know what the server behind it does.
+fn may_be_accepted(status: u16, after: Duration) -> bool {
+    matches!(status, 408 | 504 | 524) || (500..600).contains(&status) && after > LATE
+}
+
+/// An answer of an upstream, read.
+struct Answer<'a> {
+    /// The status, or the one that the `code` in a 2xx stands for.
+    status: u16,
+    /// `status 429` or `code internal_error`.
+    what: String,
+    response: &'a Response,
+    code: Option<String>,
+    envelope: Option<Envelope<'a>>,
+}
+
+impl<'a> Answer<'a> {
+    fn read(response: &'a Response) -> Self {
+        let status = response.status.as_u16();
+        let envelope = response.body.whole().and_then(Envelope::read);
+        let code = envelope.as_ref().and_then(Envelope::code);
+        let (status, what) = match &code {
+            Some(code) if class(status).is_fine() => (status_of_code(code), format!("code {code}")),
+            _ => (status, format!("status {status}")),
+        };
+        Self {
+            status,
+            what,
+            response,
+            code,
+            envelope,
+        }
+    }
+
+    /// The upstream's words; its code if it says nothing else.
+    fn words(&self) -> Option<String> {
+        let words = self.envelope.as_ref().and_then(Envelope::words);
+        words.or_else(|| self.code.clone())
+    }
+
+    /// What the upstream answered, with its words.
+    fn told(&self) -> String {
+        match self.envelope.as_ref().and_then(Envelope::words) {
+            Some(words) => format!("{}: {words}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// Whether a refusal may be about one of the ids: any by status, and some by code.
+    fn is_about_ids(&self) -> bool {
+        let is_by_status = !class(self.response.status.as_u16()).is_fine();
+        let code = self.code.as_deref().unwrap_or_default();
+        is_by_status || IDS_REFUSED.contains(&code) || code.parse::<u16>().is_ok()
+    }
+
+    fn trouble(&self, (kind, busy, outcome): Fault) -> Trouble {
+        Trouble {
+            kind,
+            busy,
+            retry_after: self.response.retry_after,
+            outcome,
+            what: format!("it answered with {}", self.told()),
+            said: format!("the upstream answered with {}", self.told()),
+        }
+    }
 }
 
 /// What the answer to a submit means.
-pub fn of_submit(reply: Reply) -> SubmitOutcome {
-    let (status, body, retry_after) = match reply {
-        Reply::Answer {
-            status,
-            body,
-            retry_after,
-        } => (status, body, retry_after),
-        Reply::NotConnected(why) => return SubmitOutcome::NotArrived(no_connection(&why)),
-        Reply::NoAnswer(why) => return SubmitOutcome::Unknown(why),
+pub fn of_submit(reply: &Reply) -> SubmitOutcome {
+    let answer = match reply {
+        Reply::Response(response) => Answer::read(response),
+        Reply::NotConnected(why) => return SubmitOutcome::NotArrived(no_connection(why)),
+        Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
     };
-    let envelope = body.whole().and_then(Envelope::read);
-    let message = envelope.as_ref().map(Envelope::message);
-    match class(status, retry_after) {
-        Class::Channel(trouble) => SubmitOutcome::NotArrived(with_message(trouble, message)),
-        Class::Refused => SubmitOutcome::Refused(message.unwrap_or_default()),
-        Class::Fine => match envelope {
-            None => SubmitOutcome::Unknown("it answered with what is no answer".to_owned()),
-            Some(envelope) if envelope.is_success() => match envelope.accepted_id() {
-                Some(id) => SubmitOutcome::Accepted(id),
-                None => SubmitOutcome::Unknown("it accepted and gave no task id".to_owned()),
-            },
-            Some(envelope) if envelope.code().is_empty() => {
-                SubmitOutcome::Unknown("it answered without a code".to_owned())
-            }
-            Some(envelope) => match class_of_code(envelope.code()) {
-                Class::Channel(trouble) => {
-                    SubmitOutcome::NotArrived(with_message(trouble, message))
-                }
-                _ => SubmitOutcome::Refused(envelope.message()),
-            },
+    let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
+    let refused = || SubmitOutcome::Refused(answer.words().unwrap_or_default());
+    let after = answer.response.after;
+    if may_be_accepted(answer.status, after) {
+        let (told, seconds) = (answer.told(), after.as_secs());
+        return unknown(&format!("it answered with {told}, after {seconds} s"));
+    }
+    match (class(answer.status), &answer.envelope) {
+        (Class::Channel(fault), _) => SubmitOutcome::NotArrived(answer.trouble(fault)),
+        (Class::Refused, _) => refused(),
+        (Class::Fine, None) => unknown("it answered with what is no answer"),
+        (Class::Fine, Some(envelope)) => match (envelope.accepted_id(), &answer.code) {
+            (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
+            (None, Some(_)) => unknown("it accepted and gave no task id"),
+            (None, None) if envelope.words().is_some() => refused(),
+            (_, None) => unknown("it answered without a code"),
         },
     }
 }
 
 /// What the answer to a fetch of `asked` means.
-pub fn of_fetch(reply: Reply, asked: &[String]) -> FetchOutcome {
-    let (status, body, retry_after) = match reply {
-        Reply::Answer {
-            status,
-            body,
-            retry_after,
-        } => (status, body, retry_after),
-        Reply::NotConnected(why) => return FetchOutcome::Failed(no_connection(&why)),
-        Reply::NoAnswer(why) => return broken(why),
+pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
+    let answer = match reply {
+        Reply::Response(response) => Answer::read(response),
+        Reply::NotConnected(why) => return FetchOutcome::Failed(no_connection(why)),
+        Reply::NoResponse(why) => return broken(why.clone()),
     };
-    let envelope = body.whole().and_then(Envelope::read);
-    let message = envelope.as_ref().map(Envelope::message);
-    match class(status, retry_after) {
-        Class::Channel(trouble) => FetchOutcome::Failed(with_message(trouble, message)),
-        Class::Refused => FetchOutcome::IdsRefused,
-        Class::Fine => match envelope {
+    match (class(answer.status), &answer.envelope) {
+        _ if answer.status == 405 => FetchOutcome::Failed(answer.trouble(MISDIRECTED)),
+        (Class::Channel(fault), _) => FetchOutcome::Failed(answer.trouble(fault)),
+        (Class::Refused, _) if answer.is_about_ids() => FetchOutcome::IdsRefused,
+        (Class::Refused, _) => broken(format!("it answered with {}", answer.told())),
+        (Class::Fine, None) => match (&answer.response.body, asked) {
+            (Body::TooLarge, [id]) => {
+                FetchOutcome::Answered(HashMap::from([(id.clone(), too_large())]))
+            }
             // One task's result may be huge: smaller groups find it.
-            None if matches!(body, Body::TooLarge) => FetchOutcome::IdsRefused,
-            None => broken("it answered with what is no answer".to_owned()),
-            Some(envelope) if envelope.is_success() => match envelope.tasks(asked) {
-                Some(tasks) => FetchOutcome::Answered(tasks),
-                None => broken("it answered without a list of tasks".to_owned()),
-            },
-            Some(envelope) => match class_of_code(envelope.code()) {
-                Class::Channel(trouble) => FetchOutcome::Failed(with_message(trouble, message)),
-                _ if IDS_REFUSED.contains(&envelope.code()) => FetchOutcome::IdsRefused,
-                _ => broken(format!("it answered {}", envelope.message())),
-            },
+            (Body::TooLarge, _) => FetchOutcome::IdsRefused,
+            _ => broken("it answered with what is no answer".to_owned()),
+        },
+        (Class::Fine, Some(_)) if answer.code.is_none() => {
+            let words = answer.words().unwrap_or_default();
+            broken(format!("it answered without a code: {words}"))
+        }
+        (Class::Fine, Some(envelope)) => match envelope.tasks(asked) {
+            Some(tasks) => FetchOutcome::Answered(tasks),
+            None => broken("it answered without a list of tasks".to_owned()),
         },
     }
 }
@@ -143,13 +204,139 @@ fn broken(why: String) -> FetchOutcome {
     FetchOutcome::Failed(Trouble::broken("broken", why))
 }
 
-fn with_message(trouble: Trouble, message: Option<String>) -> Trouble {
-    match message.filter(|message| !message.is_empty()) {
-        Some(message) => Trouble {
-            what: format!("{}: {message}", trouble.what),
-            said: format!("{}: {message}", trouble.said),
-            ..trouble
-        },
-        None => trouble,
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn reply(status: u16, body: &str, seconds: u64) -> Reply {
+        Reply::Response(Response {
+            status: StatusCode::from_u16(status).expect("it is a status"),
+            body: Body::Whole(body.as_bytes().to_vec()),
+            retry_after: None,
+            after: Duration::from_secs(seconds),
+        })
+    }
+
+    fn submit(status: u16, body: &str, seconds: u64) -> &'static str {
+        match of_submit(&reply(status, body, seconds)) {
+            SubmitOutcome::Accepted(_) => "accepted",
+            SubmitOutcome::Refused(_) => "refused",
+            SubmitOutcome::NotArrived(_) => "not arrived",
+            SubmitOutcome::Unknown(_) => "unknown",
+        }
+    }
+
+    #[test]
+    fn only_what_proves_that_nothing_arrived_is_sent_again() {
+        for (status, seconds, expected) in [
+            (429, 60, "not arrived"),
+            (401, 60, "not arrived"),
+            (402, 60, "not arrived"),
+            (403, 60, "not arrived"),
+            (500, 5, "not arrived"),
+            (502, 0, "not arrived"),
+            (503, 5, "not arrived"),
+            (500, 6, "unknown"),
+            (502, 60, "unknown"),
+            (504, 0, "unknown"),
+            (408, 0, "unknown"),
+            (524, 0, "unknown"),
+            (400, 0, "refused"),
+            (404, 0, "refused"),
+            (405, 0, "refused"),
+            (422, 60, "refused"),
+            (200, 0, "unknown"),
+        ] {
+            assert_eq!(
+                submit(status, "<html>", seconds),
+                expected,
+                "{status} after {seconds} s"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_in_a_200_counts_as_its_status() {
+        for (body, seconds, expected) in [
+            (r#"{"code":"success","data":101}"#, 60, "accepted"),
+            (r#"{"code":" Success ","data":"7c0d"}"#, 0, "accepted"),
+            (r#"{"code":200,"data":"7c0d"}"#, 0, "accepted"),
+            (r#"{"code":"success","data":null}"#, 0, "unknown"),
+            (r#"{"data":"7c0d"}"#, 0, "unknown"),
+            (r#"{"code":"internal_error"}"#, 5, "not arrived"),
+            (r#"{"code":"internal_error"}"#, 6, "unknown"),
+            (r#"{"code":"no_available_channel"}"#, 60, "unknown"),
+            (r#"{"code":504}"#, 0, "unknown"),
+            (r#"{"code":"too_many_requests"}"#, 60, "not arrived"),
+            (r#"{"code":429}"#, 60, "not arrived"),
+            (r#"{"code":"invalid_token"}"#, 60, "not arrived"),
+            (r#"{"code":"invalid_request"}"#, 60, "refused"),
+            (r#"{"error":{"message":"too long"}}"#, 0, "refused"),
+        ] {
+            assert_eq!(
+                submit(200, body, seconds),
+                expected,
+                "{body} after {seconds} s"
+            );
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_refusal_are_kept() {
+        for (status, body, expected) in [
+            (400, r#"{"error":{"message":"too long"}}"#, "too long"),
+            (422, r#"{"detail":[{"msg":"too long"}]}"#, "too long"),
+            (
+                200,
+                r#"{"code":"invalid_request","message":""}"#,
+                "invalid_request",
+            ),
+            (404, "<html>", ""),
+        ] {
+            match of_submit(&reply(status, body, 0)) {
+                SubmitOutcome::Refused(words) => assert_eq!(words, expected, "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_whose_answer_is_too_large_fails_alone() {
+        let too_large = Reply::Response(Response {
+            status: StatusCode::OK,
+            body: Body::TooLarge,
+            retry_after: None,
+            after: Duration::ZERO,
+        });
+        let ids = ["a", "b"].map(str::to_owned);
+        let both = of_fetch(&too_large, &ids);
+        assert!(matches!(both, FetchOutcome::IdsRefused));
+        match of_fetch(&too_large, &ids[..1]) {
+            FetchOutcome::Answered(tasks) => {
+                assert!(tasks["a"].fail_reason.contains("larger than 1 MiB"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_refused_fetch_is_about_its_ids_or_about_the_channel() {
+        for (status, body, is_about_ids) in [
+            (404, "", true),
+            (400, r#"{"detail":"x"}"#, true),
+            (200, r#"{"code":"task_not_exist"}"#, true),
+            (200, r#"{"code":404}"#, true),
+            (200, r#"{"code":"strange"}"#, false),
+            (200, r#"{"message":"x"}"#, false),
+            (405, "", false),
+            (504, "", false),
+            (408, "", false),
+        ] {
+            let outcome = of_fetch(&reply(status, body, 0), &[]);
+            let refused = matches!(outcome, FetchOutcome::IdsRefused);
+            assert_eq!(refused, is_about_ids, "{status} {body}: {outcome:?}");
+        }
     }
 }
