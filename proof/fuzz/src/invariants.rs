@@ -24,9 +24,10 @@ use worker::upstream::{FetchOutcome, SubmitOutcome};
 pub type Invariant = fn(&[u8]);
 
 /// Every invariant, by the name of its fuzz target and of its folder of seeds.
-pub const ALL: [(&str, Invariant); 7] = [
+pub const ALL: [(&str, Invariant); 8] = [
     ("message", message),
     ("fetch_answer", fetch_answer),
+    ("fetch_item", fetch_item),
     ("submit_answer", submit_answer),
     ("retry_after", retry_after),
     ("scrub", scrub),
@@ -136,6 +137,35 @@ pub fn fetch_answer(bytes: &[u8]) {
         }
         FetchOutcome::IdsRefused | FetchOutcome::Failed(_) => {}
     }
+}
+
+/// One item of an answer to a fetch, between two good ones: if its brackets match, both good ones are read.
+pub fn fetch_item(bytes: &[u8]) {
+    let of =
+        |id: &str| format!(r#"{{"task_id":"{id}","status":"SUCCESS","data":[{{"id":"{id}"}}]}}"#);
+    let items = [of("a").as_bytes(), bytes, of("b").as_bytes()].join(&b',');
+    let list = [&b"["[..], &items, b"]"].concat();
+    let split = json::items(&list).unwrap_or_default();
+    if split.len() < 2 || split[split.len() - 1] != of("b").as_bytes() {
+        return;
+    }
+    let body = [&br#"{"code":"success","data":"#[..], &list, b"}"].concat();
+    let reply = Reply::Response(Response {
+        status: StatusCode::OK,
+        body: Body::Whole(body),
+        retry_after: None,
+        after: Duration::ZERO,
+    });
+    let requested = ["a", "b", "upstream-7"].map(str::to_owned);
+    let FetchOutcome::Answered(tasks) = of_fetch(&reply, &requested) else {
+        panic!("one item spoils the whole answer");
+    };
+    for id in ["a", "b"] {
+        assert!(tasks.contains_key(id), "{id} is lost beside another item");
+    }
+    let first = tasks["a"].data.as_ref().map(|data| data.get());
+    assert_eq!(first, Some(r#"[{"id":"a"}]"#));
+    tasks.values().for_each(assert_observation);
 }
 
 fn assert_observation(observation: &Observation) {
