@@ -8,6 +8,7 @@ use shared::process::start::StartError;
 
 use crate::http::observe;
 use crate::http::server::{Server, Timeouts};
+use crate::http::spelling::lenient;
 use crate::http::tls::{Tls, TlsError};
 use crate::routes::router;
 use crate::state::Api;
@@ -38,7 +39,7 @@ impl Settings {
 pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
     process.figures.describe(&observe::FIGURES);
     let publisher = SubmitPublisher::start(process.broker.clone());
-    let routes = router(Api {
+    let routes = lenient(router(Api {
         store: process.store.clone(),
         broker: process.broker.clone(),
         submit_publisher: publisher.clone(),
@@ -47,7 +48,7 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
         task_timeout: settings.task_timeout,
         cors: settings.cors,
         figures: process.figures.clone(),
-    });
+    }));
     let stop = process.stop.clone();
     process.spawn("HTTP server", async move {
         server

@@ -75,6 +75,35 @@ pub fn text(json: &[u8]) -> Option<String> {
     }
 }
 
+/// What makes a text of a client unfit to be stored and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// The NUL character: databases refuse it.
+    Nul,
+    /// Half of a surrogate pair: it is no character, and many parsers refuse it.
+    Surrogate,
+}
+
+/// The first flaw of a string or a name anywhere in `json`, which is valid.
+pub fn flaw(json: &[u8]) -> Option<Flaw> {
+    let mut rest = json;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'"') {
+        let length = string_length(&rest[start..])?;
+        let (string, after) = rest[start..].split_at(length);
+        if string.contains(&b'\\') {
+            let units = units(&String::from_utf8_lossy(string));
+            if units.contains(&0) {
+                return Some(Flaw::Nul);
+            }
+            if char::decode_utf16(units).any(|unit| unit.is_err()) {
+                return Some(Flaw::Surrogate);
+            }
+        }
+        rest = after;
+    }
+    None
+}
+
 /// How deep arrays and objects are nested: 0 for a text or a number, 1 for `[]`.
 pub fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
@@ -159,11 +188,20 @@ pub(crate) fn string_length(json: &[u8]) -> Option<usize> {
 /// The value of a string. Half of a surrogate pair becomes U+FFFD, not an error: some upstreams cut titles
 /// in the middle of a character.
 pub(crate) fn decoded(string: &str) -> String {
-    let inner = string.strip_prefix('"').unwrap_or(string);
-    let inner = inner.strip_suffix('"').unwrap_or(inner);
-    if !inner.contains('\\') {
-        return inner.to_owned();
+    if string.contains('\\') {
+        return String::from_utf16_lossy(&units(string));
     }
+    unquoted(string).to_owned()
+}
+
+fn unquoted(string: &str) -> &str {
+    let inner = string.strip_prefix('"').unwrap_or(string);
+    inner.strip_suffix('"').unwrap_or(inner)
+}
+
+/// The value of a string in UTF-16, in which half of a surrogate pair can stand.
+fn units(string: &str) -> Vec<u16> {
+    let inner = unquoted(string);
     let mut units: Vec<u16> = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(c) = rest.chars().next() {
@@ -187,7 +225,7 @@ pub(crate) fn decoded(string: &str) -> String {
         units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
         rest = &rest[length..];
     }
-    String::from_utf16_lossy(&units)
+    units
 }
 
 #[cfg(test)]
@@ -262,6 +300,19 @@ mod tests {
         }
         for json in ["", "[1", "[1 2]{}", "{\"a\"}"] {
             assert!(repaired(json.as_bytes()).is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn flaws_are_found_in_every_string() {
+        for (json, expected) in [
+            (r#"{"a":"\u0000"}"#, Some(Flaw::Nul)),
+            (r#"{"a":[{"b\u0000":1}]}"#, Some(Flaw::Nul)),
+            (r#"["\ud83c"]"#, Some(Flaw::Surrogate)),
+            (r#"["\udfb5\ud83c"]"#, Some(Flaw::Surrogate)),
+            (r#"["\ud83c\udfb5","\\u0000","\\ud83c",0]"#, None),
+        ] {
+            assert_eq!(flaw(json.as_bytes()), expected, "{json}");
         }
     }
 

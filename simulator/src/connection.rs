@@ -5,7 +5,7 @@
 
 use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, http::Uri};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -79,8 +79,19 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     }
 }
 
+/// The address as the routes know it: real servers take a path in any case, and a slash at its end.
+fn respelled(uri: &Uri) -> Uri {
+    let path = uri.path().to_ascii_lowercase();
+    let path = path.strip_suffix('/').unwrap_or(&path);
+    let query = uri.query().map(|query| format!("?{query}"));
+    let known = format!("{path}{}", query.unwrap_or_default()).parse();
+    known.unwrap_or_else(|_| uri.clone())
+}
+
 async fn answer(mut router: Router, request: Request<Incoming>) -> io::Result<Response<Body>> {
-    let response: Result<_, Infallible> = router.call(request.map(Body::new)).await;
+    let mut request = request.map(Body::new);
+    *request.uri_mut() = respelled(request.uri());
+    let response: Result<_, Infallible> = router.call(request).await;
     let Ok(response) = response;
     match response.extensions().get::<Cut>() {
         Some(Cut) => Err(io::Error::other("cut on purpose")),

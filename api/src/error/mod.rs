@@ -6,6 +6,8 @@
 
 mod text;
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::store::StoreError;
@@ -19,6 +21,10 @@ pub type Result<T> = std::result::Result<T, ApiError>;
 pub enum ApiError {
     TokenMissing,
     TokenUnknown,
+    /// An API key where an access token is needed.
+    KeyInsteadOfToken,
+    /// An access token where an API key is needed.
+    TokenInsteadOfKey,
     UserHeader(UserHeader),
     UserDisabled,
     KeyDisabled,
@@ -28,6 +34,12 @@ pub enum ApiError {
     QueryEncoding,
     Parameter(&'static str, Wanted),
     MediaType,
+    /// The charset of the body is not UTF-8.
+    Charset,
+    /// The body is compressed in a way that is not read.
+    ContentEncoding,
+    /// The body is not what its `Content-Encoding` says.
+    BrokenGzip,
     TooLarge,
     TooSlow,
     BrokenJson {
@@ -35,10 +47,14 @@ pub enum ApiError {
         column: usize,
     },
     NotAnObject,
-    Field(&'static str, Wanted),
+    Field(Cow<'static, str>, Wanted),
     TooManyIds(usize),
     LyricsWithoutPrompt,
-    SongWithoutPrompt,
+    SongFromNothing,
+    /// A field that holds the address of a webhook.
+    NoWebhooks(String),
+    /// The JSON is nested too deep.
+    TooDeep,
     IdempotencyKey,
     /// The request is malformed, and more is not known.
     BadRequest,
@@ -74,17 +90,23 @@ pub enum Wanted {
     Text,
     /// The databases cannot store NUL characters.
     TextWithoutNul,
+    /// Half of a surrogate pair is no character.
+    TextWithoutSurrogates,
     Strings,
     Status,
+    /// Unix seconds: a number of 12 digits is a time in milliseconds.
+    Seconds,
 }
 
 impl ApiError {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::TokenMissing
+            | Self::TokenUnknown
+            | Self::KeyInsteadOfToken
+            | Self::TokenInsteadOfKey
+            | Self::UserHeader(_) => StatusCode::UNAUTHORIZED,
             Self::UserDisabled | Self::KeyDisabled | Self::NotAdmin | Self::QuotaNotEnough => {
                 StatusCode::FORBIDDEN
             }
@@ -93,15 +115,20 @@ impl ApiError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType | Self::Charset | Self::ContentEncoding => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::QueryEncoding
             | Self::Parameter(..)
             | Self::BrokenJson { .. }
+            | Self::BrokenGzip
             | Self::NotAnObject
             | Self::Field(..)
             | Self::TooManyIds(_)
             | Self::LyricsWithoutPrompt
-            | Self::SongWithoutPrompt
+            | Self::SongFromNothing
+            | Self::NoWebhooks(_)
+            | Self::TooDeep
             | Self::IdempotencyKey
             | Self::BadRequest
             | Self::InvalidAction
@@ -116,7 +143,11 @@ impl ApiError {
     /// name have `invalid_request` if the request causes them, else `internal_error`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => "invalid_token",
+            Self::TokenMissing
+            | Self::TokenUnknown
+            | Self::KeyInsteadOfToken
+            | Self::TokenInsteadOfKey
+            | Self::UserHeader(_) => "invalid_token",
             Self::UserDisabled => "user_disabled",
             Self::KeyDisabled => "key_disabled",
             Self::InvalidAction => "invalid_action",
@@ -149,10 +180,12 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let header = match self {
-            Self::TokenMissing | Self::TokenUnknown | Self::UserHeader(_) => {
+            Self::Busy => Some((header::RETRY_AFTER, "1")),
+            // An operator has to enable a channel first.
+            Self::NoAvailableChannel => Some((header::RETRY_AFTER, "30")),
+            _ if self.status() == StatusCode::UNAUTHORIZED => {
                 Some((header::WWW_AUTHENTICATE, "Bearer"))
             }
-            Self::Busy => Some((header::RETRY_AFTER, "1")),
             _ => None,
         };
         if let Some((name, value)) = header {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use shared::json::MOST_DEPTH;
 use shared::task::Status;
 
 use super::{ApiError, UserHeader, Wanted};
@@ -18,8 +19,8 @@ impl ApiError {
                 "no credential: send `Authorization: Bearer <access token or API key>`",
             ),
             Self::UserHeader(UserHeader::NotANumber) => plain(
-                "请求头 New-Api-User 缺失或不是数字，应为令牌所属用户的 ID",
-                "the header New-Api-User must be the number of the token's user",
+                "请求头 New-Api-User 不是数字，应为令牌所属用户的 ID，或不发送",
+                "the header New-Api-User must be the number of the token's user, or absent",
             ),
             Self::UserHeader(UserHeader::NotTheirs) => plain(
                 "请求头 New-Api-User 与令牌所属用户不符",
@@ -28,6 +29,14 @@ impl ApiError {
             Self::TokenUnknown => plain(
                 "令牌或密钥无效，请检查请求头 Authorization",
                 "the credential in the header Authorization is not valid",
+            ),
+            Self::KeyInsteadOfToken => plain(
+                "这是 API 密钥；该接口需要访问令牌（access token）",
+                "this is an API key; this path takes an access token",
+            ),
+            Self::TokenInsteadOfKey => plain(
+                "这是访问令牌（access token）；该接口需要 API 密钥（sk-…）",
+                "this is an access token; this path takes an API key (sk-…)",
             ),
             Self::UserDisabled => plain(
                 "该用户已被禁用，请联系管理员",
@@ -55,6 +64,18 @@ impl ApiError {
             ),
             Self::Parameter(name, wanted) => wanted.of("参数", "parameter", name),
             Self::Field(name, wanted) => wanted.of("字段", "field", name),
+            Self::Charset => plain(
+                "请求体的字符集应为 UTF-8，请修改请求头 Content-Type 中的 charset",
+                "the body must be UTF-8: change the charset in the header Content-Type",
+            ),
+            Self::ContentEncoding => plain(
+                "请求头 Content-Encoding 仅支持 identity 和 gzip",
+                "the header Content-Encoding may be identity or gzip",
+            ),
+            Self::BrokenGzip => plain(
+                "请求体不是完整的 gzip 数据，与请求头 Content-Encoding 不符",
+                "the body is not whole gzip data, which the header Content-Encoding says it is",
+            ),
             Self::MediaType => plain(
                 "请求体的类型应为 JSON，请设置请求头 Content-Type: application/json",
                 "the body must be JSON: send `Content-Type: application/json`",
@@ -90,9 +111,18 @@ impl ApiError {
                 "生成歌词需要非空的 prompt",
                 "lyrics need a `prompt` that is not empty",
             ),
-            Self::SongWithoutPrompt => plain(
-                "生成歌曲需要非空的 prompt、gpt_description_prompt 或 continue_clip_id 之一",
-                "a song needs one of `prompt`, `gpt_description_prompt` and `continue_clip_id`",
+            Self::SongFromNothing => plain(
+                "生成歌曲需要 prompt、gpt_description_prompt、tags、title 或一个片段 ID（如 continue_clip_id）中的至少一个",
+                "a song needs something to start from: `prompt`, `gpt_description_prompt`, `tags`, `title` or \
+                 the id of a clip such as `continue_clip_id`",
+            ),
+            Self::NoWebhooks(name) => built(
+                format!("暂不支持回调通知，请去掉字段 {name} 并用 /suno/fetch 查询任务"),
+                format!("there are no webhooks here yet: leave out `{name}` and ask /suno/fetch"),
+            ),
+            Self::TooDeep => built(
+                format!("请求体的 JSON 嵌套过深，最多 {MOST_DEPTH} 层"),
+                format!("the JSON of the body is nested too deep; the most is {MOST_DEPTH} levels"),
             ),
             Self::IdempotencyKey => plain(
                 "请求头 Idempotency-Key 应为 1 至 255 个可打印 ASCII 字符，且只能出现一次",
@@ -145,6 +175,14 @@ impl Wanted {
             Self::TextWithoutNul => (
                 "不能包含 NUL 字符（U+0000）".into(),
                 "must not contain NUL characters (U+0000)".into(),
+            ),
+            Self::TextWithoutSurrogates => (
+                "不能包含不成对的代理项（\\ud800 至 \\udfff）".into(),
+                "must not contain half of a surrogate pair (\\ud800 to \\udfff)".into(),
+            ),
+            Self::Seconds => (
+                "应为以秒为单位的 Unix 时间，而不是毫秒".into(),
+                "must be a Unix time in seconds, not milliseconds".into(),
             ),
             Self::Strings => (
                 "应为字符串数组".into(),

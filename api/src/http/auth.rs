@@ -33,14 +33,17 @@ impl FromRequestParts<App> for TokenUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let token = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
-        let given = user_header(&parts.headers);
-        let user = app.store.user_by_token(token.digest()).await?;
-        let user = user.ok_or(ApiError::TokenUnknown)?;
-        match given {
-            None => Err(ApiError::UserHeader(UserHeader::NotANumber)),
-            Some(given) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
-            Some(_) if !user.enabled => Err(ApiError::UserDisabled),
-            Some(_) => Ok(Self(user)),
+        let Some(user) = app.store.user_by_token(token.digest()).await? else {
+            return Err(match key_holder(app, &token).await? {
+                Some(_) => ApiError::KeyInsteadOfToken,
+                None => ApiError::TokenUnknown,
+            });
+        };
+        match user_header(&parts.headers) {
+            Some(Err(header)) => Err(ApiError::UserHeader(header)),
+            Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
+            _ if !user.enabled => Err(ApiError::UserDisabled),
+            _ => Ok(Self(user)),
         }
     }
 }
@@ -62,8 +65,12 @@ impl FromRequestParts<App> for KeyUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let key = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
-        let holder = app.store.key_holder(key.digest()).await?;
-        let holder = holder.ok_or(ApiError::TokenUnknown)?;
+        let Some(holder) = key_holder(app, &key).await? else {
+            return Err(match app.store.user_by_token(key.digest()).await? {
+                Some(_) => ApiError::TokenInsteadOfKey,
+                None => ApiError::TokenUnknown,
+            });
+        };
         if !holder.user.enabled {
             return Err(ApiError::UserDisabled);
         }
@@ -72,6 +79,16 @@ impl FromRequestParts<App> for KeyUser {
         }
         Ok(Self(holder))
     }
+}
+
+/// Who holds the API key, which may come without its `sk-`, as clients of new-api send it.
+async fn key_holder(app: &App, key: &Secret) -> Result<Option<KeyHolder>> {
+    let holder = app.store.key_holder(key.digest()).await?;
+    if holder.is_some() || key.expose().starts_with("sk-") {
+        return Ok(holder);
+    }
+    let whole = Secret::new(format!("sk-{}", key.expose()));
+    Ok(app.store.key_holder(whole.digest()).await?)
 }
 
 /// The value of `Authorization`, without the word `Bearer` and without white space around it.
@@ -85,9 +102,15 @@ fn credential(headers: &HeaderMap) -> Option<Secret> {
     (!secret.is_empty()).then(|| Secret::new(secret))
 }
 
-fn user_header(headers: &HeaderMap) -> Option<UserId> {
-    let text = headers.get(NEW_API_USER)?.to_str().ok()?;
-    text.trim().parse().ok().map(UserId)
+/// The user that `New-Api-User` names; `None` without that header.
+fn user_header(headers: &HeaderMap) -> Option<std::result::Result<UserId, UserHeader>> {
+    let number = headers
+        .get(NEW_API_USER)?
+        .to_str()
+        .unwrap_or_default()
+        .trim();
+    let number = number.parse().map(UserId);
+    Some(number.map_err(|_| UserHeader::NotANumber))
 }
 
 #[cfg(test)]

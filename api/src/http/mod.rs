@@ -8,6 +8,7 @@
 //! | [`auth`] | who calls, by access token or API key |
 //! | [`body`] | JSON bodies: media type, size, time |
 //! | [`i18n`] | the language of a client |
+//! | [`spelling`] | the spellings of the dialect's paths |
 
 pub mod auth;
 pub mod body;
@@ -17,5 +18,6 @@ pub mod observe;
 pub mod panics;
 pub mod request_id;
 pub mod server;
+pub mod spelling;
 pub mod tcp;
 pub mod tls;

@@ -46,8 +46,9 @@ pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
 }
 
 /// The errors of every endpoint that reads a JSON body.
-pub(crate) fn of_body() -> [ApiError; 6] {
+pub(crate) fn of_body() -> [ApiError; 7] {
     [
+        ApiError::TooDeep,
         ApiError::NotAnObject,
         ApiError::BrokenJson { line: 1, column: 1 },
         ApiError::BadRequest,

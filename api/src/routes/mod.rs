@@ -18,17 +18,16 @@ pub mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use shared::config::Cors;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::http::auth::NEW_API_USER;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::http::{error_format, observe, panics, request_id};
 use crate::openapi as description;
@@ -87,13 +86,8 @@ fn cors(allowed: &Cors) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            NEW_API_USER,
-            IDEMPOTENCY_KEY,
-            X_REQUEST_ID,
-        ])
+        // Scripts of pages send headers of their own, such as Cache-Control. None of them lets anybody in.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([X_REQUEST_ID])
         .max_age(Duration::from_hours(1));
     Some(layer)

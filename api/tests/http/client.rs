@@ -1,5 +1,6 @@
 //! Requests to the router, and their responses.
 
+use api::http::spelling::lenient;
 use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Method, Request};
@@ -76,7 +77,7 @@ impl TestRequest<'_> {
 
     pub async fn send(self) -> TestResponse {
         let request = self.builder.body(self.body).expect("it is a request");
-        let Ok(response) = self.app.router.clone().oneshot(request).await;
+        let Ok(response) = lenient(self.app.router.clone()).oneshot(request).await;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await;
         TestResponse {

@@ -8,10 +8,12 @@
 
 mod records;
 
+use std::collections::HashMap;
+
 use super::detach::detach;
 use super::either::either;
 use super::row::{self, Cells as _};
-use super::sql::{Tx, sql};
+use super::sql::{Database, Row, Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
 use crate::task::history::{self, LATE};
@@ -123,6 +125,22 @@ impl Store {
         let polled = in_order(polled, |task| task.at);
         let finished = in_order(finished, |task| task.at);
         detached!(self, store => store.settle(&polled, &finished, now).await)
+    }
+
+    /// The results so far of those of `rows` that have one, as stored.
+    pub async fn results(&self, rows: &[RowId]) -> Result<HashMap<RowId, String>> {
+        let is_one = match self.database {
+            Database::Postgres(_) => "id = ANY ($1)",
+            Database::Sqlite(_) => "id IN (SELECT value FROM json_each($1))",
+        };
+        let rows: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let select = sql(format!(
+            "SELECT id, data FROM tasks WHERE data IS NOT NULL AND {is_one}"
+        ))
+        .bind(rows.as_slice()); // $1 id
+        let found = self.database.all(select).await?;
+        let result = |found: &Row| Ok((RowId(found.int("id")?), found.text("data")?));
+        found.iter().map(result).collect()
     }
 
     /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only.

@@ -20,6 +20,7 @@ contract! {
     each_filter_lets_through_what_it_says,
     the_times_of_a_filter_are_both_inclusive,
     filters_combine,
+    ids_that_nobody_has_find_nothing,
     a_page_and_its_total_come_from_one_snapshot,
     a_user_finds_their_own_tasks_and_no_others,
     a_thousand_tasks_are_found_at_once,
@@ -194,6 +195,36 @@ async fn the_times_of_a_filter_are_both_inclusive(world: &World) {
         (until(first - 1), vec![]),
     ];
     assert_lists(world, cases).await;
+}
+
+async fn ids_that_nobody_has_find_nothing(world: &World) {
+    three(world).await;
+    // Once folded, everybody's tasks are counted under the user 0.
+    ok!(world.store.fold(1_000));
+    let others: [fn(&mut Filter); 6] = [
+        |_| {},
+        |f| f.status = Some(Status::Failure),
+        |f| f.status = Some(Status::Submitted),
+        |f| f.action = Some(Action::SONG),
+        |f| f.platform = Some("suno".to_owned()),
+        |f| f.start_timestamp = Some(NOW.seconds()),
+    ];
+    for id in [0, -1, i64::MIN, i64::MAX] {
+        for set in others {
+            let user = by(|f| {
+                set(f);
+                f.user_id = Some(UserId(id));
+            });
+            let channel = by(|f| {
+                set(f);
+                f.channel_id = Some(ChannelId(id));
+            });
+            assert_lists(world, vec![(user, vec![])]).await;
+            if id != 0 {
+                assert_lists(world, vec![(channel, vec![])]).await;
+            }
+        }
+    }
 }
 
 async fn filters_combine(world: &World) {

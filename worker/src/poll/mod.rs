@@ -19,7 +19,7 @@ use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
-use shared::task::{AtTurn, ChannelId, End};
+use shared::task::{AtTurn, ChannelId, End, RowId};
 
 use crate::channels::Permit;
 use crate::context::{Context, LEASE_SLACK};
@@ -101,6 +101,7 @@ pub async fn poll(
     drop(permit);
     let batch = Batch {
         context,
+        driver,
         channel,
         now: context.now(),
         cool_until,
@@ -166,6 +167,7 @@ enum Outcome {
 
 struct Batch<'a> {
     context: &'a Context,
+    driver: Option<Driver<'a>>,
     channel: &'a Channel,
     now: Millis,
     cool_until: Millis,
@@ -293,6 +295,9 @@ impl Batch<'_> {
                 Outcome::Ends(ending) => endings.push(ending),
             }
         }
+        if let Some(driver) = self.driver {
+            mark_failed(self.context, driver, &mut endings).await?;
+        }
         let waiting =
             ended::settle(self.context, "settle a poll", waiting, endings, self.now).await?;
         let next = waiting.into_iter().map(|at| FollowUp::Poll {
@@ -302,6 +307,35 @@ impl Batch<'_> {
         });
         Ok(next.collect())
     }
+}
+
+/// Lets no result of a failed task say that something in it is still being made.
+async fn mark_failed(
+    context: &Context,
+    driver: Driver<'_>,
+    endings: &mut [Ending],
+) -> Result<(), StoreError> {
+    let failed = endings
+        .iter_mut()
+        .map(|ending| &mut ending.finished)
+        .filter(|finished| matches!(finished.end, End::Failure { .. }));
+    let mut failed: Vec<&mut Finished> = failed.collect();
+    let without_result = failed.iter().filter(|finished| finished.data.is_none());
+    let rows: Vec<RowId> = without_result.map(|finished| finished.at.row).collect();
+    let mut stored = HashMap::new();
+    if !rows.is_empty() {
+        stored = context
+            .ask_store("read results", || context.store.results(&rows))
+            .await?;
+    }
+    for finished in &mut failed {
+        let result = finished
+            .data
+            .take()
+            .or_else(|| stored.remove(&finished.at.row));
+        finished.data = result.map(|result| driver.failed_result(&result));
+    }
+    Ok(())
 }
 
 fn give_up(job: &PollJob, reason: &str) -> Outcome {

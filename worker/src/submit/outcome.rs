@@ -37,7 +37,7 @@ impl Sent<'_> {
                 next
             }
             SubmitOutcome::Refused(message) => {
-                let reason = match self.scrub().reason(&message) {
+                let reason = match self.shown(&message) {
                     empty if empty.is_empty() => "the upstream refused the task".to_owned(),
                     reason => reason,
                 };
@@ -110,7 +110,7 @@ impl Sent<'_> {
         let counted = !(trouble.busy || refused && elsewhere);
         let attempts = job.attempts + u32::from(counted);
         if counted && attempts >= context.settings.submit_attempts {
-            let said = self.scrub().reason(&trouble.said);
+            let said = self.shown(&trouble.said);
             let reason = format!("no channel could take the task in {attempts} attempts: {said}");
             return self.fail(&reason).await;
         }
@@ -122,7 +122,7 @@ impl Sent<'_> {
         };
         let rung = rung.min(Rung::at_least(job.deadline.since(now)));
         let due_at = due_at(now, rung);
-        let what = self.scrub().reason(&trouble.what);
+        let what = self.shown(&trouble.what);
         let (name, seconds) = (&channel.name, rung.seconds());
         let reason = format!("channel {name}: {what}; again in {seconds} s");
         let store = &context.store;
@@ -157,12 +157,14 @@ impl Sent<'_> {
         fail(self.context, self.job, self.at, reason, Some(self.channel)).await
     }
 
-    /// Hides the channel's secrets, and the upstream's id of the task that this one continues.
-    fn scrub(&self) -> Scrub {
+    /// The upstream's words as anybody may see them: without the channel's secrets and the upstream's id of
+    /// the task that this one continues. If that id is not known, no word is shown.
+    fn shown(&self, words: &str) -> String {
         let scrub = Scrub::channel(&self.channel.base_url, &self.channel.key);
         match self.driver.continued_id(&self.job.request) {
-            Some(continued) => scrub.and(&continued),
-            None => scrub,
+            Some(continued) => scrub.and(&continued).reason(words),
+            None if self.job.pinned.is_some() => "the upstream's words are hidden".to_owned(),
+            None => scrub.reason(words),
         }
     }
 }

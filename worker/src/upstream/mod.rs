@@ -99,6 +99,10 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// The upstream's id of the task that `request` continues: clients must not see it.
     fn continued_id(&self, request: &str) -> Option<String>;
+
+    /// The result (JSON) of a task that failed: what is unfinished in it is marked as failed, so that no
+    /// client waits for it.
+    fn failed_result(&self, result: &str) -> String;
 }
 
 /// The drivers of all platforms that this worker can call.
@@ -172,6 +176,11 @@ impl Driver<'_> {
     /// See [`Upstream::continued_id`].
     pub fn continued_id(self, request: &str) -> Option<String> {
         self.upstream.continued_id(request)
+    }
+
+    /// See [`Upstream::failed_result`].
+    pub fn failed_result(self, result: &str) -> String {
+        self.upstream.failed_result(result)
     }
 
     fn count(self, channel: &Channel, call: &'static str, outcome: &'static str, started: Millis) {

@@ -41,7 +41,7 @@ pub(crate) struct Refusals;
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
         let errors = [
-            ApiError::Field("ids", Wanted::Strings),
+            ApiError::Field("ids".into(), Wanted::Strings),
             ApiError::TooManyIds(FETCH_IDS + 1),
         ];
         refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
@@ -118,7 +118,7 @@ mod tests {
             r#"{"ids":["x",7]}"#,
             r#"{"ids":[null]}"#,
         ] {
-            let expected = Err(ApiError::Field("ids", Wanted::Strings));
+            let expected = Err(ApiError::Field("ids".into(), Wanted::Strings));
             assert_eq!(ids(body.as_bytes()), expected, "{body}");
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use shared::json::{self, Flaw};
 use shared::task::Action;
 use utoipa::openapi::schema::{AnyOfBuilder, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
@@ -14,6 +15,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, Result, Wanted};
 use crate::openapi::schemas;
+
+/// The names under which clients of other gateways send the address of a webhook. They are compared in lower
+/// case, without `_` and `-`.
+const WEBHOOKS: [&str; 6] = [
+    "notifyhook",
+    "notifyurl",
+    "callback",
+    "callbackurl",
+    "webhook",
+    "webhookurl",
+];
 
 /// The model of a song that names none.
 const DEFAULT_MODEL: &str = "chirp-v3-0";
@@ -26,12 +38,12 @@ pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
 #[derive(Debug)]
 pub struct SubmitRequest {
     fields: Fields,
-    /// The prompt, or the description, or the title: the `input` of the listings.
+    /// The prompt, the description, the title or the tags: the `input` of the listings.
     pub input: String,
     /// The `task_id` field, as the client sent it.
     pub task_id: Option<String>,
-    /// Whether it continues a clip of the task `task_id`.
-    pub is_continuation: bool,
+    /// Whether it continues, or otherwise uses, a clip of the task `task_id`.
+    pub names_a_clip: bool,
 }
 
 impl PartialSchema for SubmitRequest {
@@ -84,29 +96,35 @@ impl ToSchema for SubmitRequest {
 impl SubmitRequest {
     /// Parses the body of a submit.
     pub fn parse(action: Action, body: &[u8]) -> Result<Self> {
-        let fields = Fields::parse(body)?;
+        let mut fields = Fields::parse(body)?;
+        fields.remove_webhooks()?;
         let prompt = fields.text("prompt")?;
         let title = fields.text("title")?;
         let description = fields.text("gpt_description_prompt")?;
-        let clip = fields.text("continue_clip_id")?;
+        let names_a_clip = fields.names_a_clip()?;
         let task_id = fields.text("task_id")?;
         let model = fields.text("mv")?;
-        fields.text("tags")?;
+        let tags = fields.text("tags")?;
         fields.optional::<bool>("make_instrumental", Wanted::Flag)?;
         fields.optional::<f64>("continue_at", Wanted::Number)?;
 
+        let texts = [&prompt, &description, &title, &tags];
         match action {
             Action::LYRICS if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
-            Action::SONG if prompt.is_none() && description.is_none() && clip.is_none() => {
-                return Err(ApiError::SongWithoutPrompt);
+            Action::SONG if !names_a_clip && texts.iter().all(|text| text.is_none()) => {
+                return Err(ApiError::SongFromNothing);
             }
             _ => {}
         }
         let mut request = Self {
             fields,
-            input: prompt.or(description).or(title).unwrap_or_default(),
+            input: prompt
+                .or(description)
+                .or(title)
+                .or(tags)
+                .unwrap_or_default(),
             task_id,
-            is_continuation: clip.is_some(),
+            names_a_clip,
         };
         if action == Action::SONG && model.is_none() {
             request.fields.set("mv", DEFAULT_MODEL)?;
@@ -128,7 +146,11 @@ impl SubmitRequest {
 impl Fields {
     /// Parses a JSON object. If a field is repeated, the last one counts.
     pub fn parse(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).map(Self).map_err(|error| {
+        // Everything that is forwarded, stored and shown has the same bounds.
+        if json::depth(body) > json::MOST_DEPTH {
+            return Err(ApiError::TooDeep);
+        }
+        let fields: Self = serde_json::from_slice(body).map(Self).map_err(|error| {
             if error.is_data() {
                 return ApiError::NotAnObject;
             }
@@ -136,33 +158,73 @@ impl Fields {
                 line: error.line(),
                 column: error.column(),
             }
-        })
+        })?;
+        for (name, value) in &fields.0 {
+            let flaw = json::flaw(value.get().as_bytes());
+            let flaw = flaw.or_else(|| name.contains('\0').then_some(Flaw::Nul));
+            let wanted = match flaw {
+                Some(Flaw::Nul) => Wanted::TextWithoutNul,
+                Some(Flaw::Surrogate) => Wanted::TextWithoutSurrogates,
+                None => continue,
+            };
+            return Err(ApiError::Field(
+                name.replace('\0', "\\u0000").into(),
+                wanted,
+            ));
+        }
+        Ok(fields)
+    }
+
+    /// Whether the request names a clip: `clip_id`, `continue_clip_id`, `cover_clip_id` and their like.
+    fn names_a_clip(&self) -> Result<bool> {
+        let is_clip = |name: &&String| *name == "clip_id" || name.ends_with("_clip_id");
+        let mut any = false;
+        for name in self.0.keys().filter(is_clip) {
+            any |= self.text(name)?.is_some();
+        }
+        Ok(any)
+    }
+
+    /// Removes the address of a webhook, if it is null or blank. Any other is an error: the upstream must not
+    /// get it, because it would call the client past us, with an id of its own.
+    fn remove_webhooks(&mut self) -> Result<()> {
+        let is_webhook = |name: &String| {
+            let name = name.to_ascii_lowercase().replace(['_', '-'], "");
+            WEBHOOKS.contains(&name.as_str())
+        };
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| is_webhook(name))
+            .cloned()
+            .collect();
+        for name in names {
+            match self.text(&name) {
+                Ok(None) => self.0.remove(&name),
+                _ => return Err(ApiError::NoWebhooks(name)),
+            };
+        }
+        Ok(())
     }
 
     /// The text of a field; `None` if it is absent, null or blank.
-    fn text(&self, name: &'static str) -> Result<Option<String>> {
+    fn text(&self, name: &str) -> Result<Option<String>> {
         let text = self.optional::<String>(name, Wanted::Text)?;
-        match text {
-            Some(text) if text.contains('\0') => Err(ApiError::Field(name, Wanted::TextWithoutNul)),
-            text => Ok(text.filter(|text| !text.trim().is_empty())),
-        }
+        Ok(text.filter(|text| !text.trim().is_empty()))
     }
 
     /// The strings of a required array field.
     pub fn strings(&self, name: &'static str) -> Result<Vec<String>> {
         self.optional(name, Wanted::Strings)?
-            .ok_or(ApiError::Field(name, Wanted::Strings))
+            .ok_or(ApiError::Field(name.into(), Wanted::Strings))
     }
 
     /// The value of a field; `None` if it is absent or null.
-    fn optional<'a, T: Deserialize<'a>>(
-        &'a self,
-        name: &'static str,
-        wanted: Wanted,
-    ) -> Result<Option<T>> {
+    fn optional<'a, T: Deserialize<'a>>(&'a self, name: &str, wanted: Wanted) -> Result<Option<T>> {
         match self.0.get(name) {
             None => Ok(None),
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| ApiError::Field(name, wanted)),
+            Some(raw) => serde_json::from_str(raw.get())
+                .map_err(|_| ApiError::Field(name.to_owned().into(), wanted)),
         }
     }
 
@@ -240,10 +302,10 @@ mod tests {
         for body in [
             "{}",
             r#"{"prompt":null}"#,
-            r#"{"prompt":" \n","tags":"pop"}"#,
+            r#"{"prompt":" \n","tags":"","mv":"chirp-v4","make_instrumental":true}"#,
         ] {
             assert_eq!(refused(Action::LYRICS, body), ApiError::LyricsWithoutPrompt);
-            assert_eq!(refused(Action::SONG, body), ApiError::SongWithoutPrompt);
+            assert_eq!(refused(Action::SONG, body), ApiError::SongFromNothing);
         }
         let described = r#"{"gpt_description_prompt":"d"}"#;
         assert!(song(described).is_ok());
@@ -264,23 +326,23 @@ mod tests {
             "continue_clip_id",
             "task_id",
         ] {
-            for value in ["1", "true", "[]", "{}", r#""\ud800""#] {
+            for value in ["1", "true", "[]", "{}"] {
                 let body = format!(r#"{{"prompt":"p","{name}":{value}}}"#);
-                let expected = ApiError::Field(name, Wanted::Text);
+                let expected = ApiError::Field(name.into(), Wanted::Text);
                 assert_eq!(refused(Action::SONG, &body), expected);
             }
             let body = format!(r#"{{"prompt":"p","{name}":"a\u0000"}}"#);
-            let expected = ApiError::Field(name, Wanted::TextWithoutNul);
+            let expected = ApiError::Field(name.into(), Wanted::TextWithoutNul);
             assert_eq!(refused(Action::SONG, &body), expected);
         }
         for value in ["1", r#""true""#, "[]"] {
             let body = format!(r#"{{"prompt":"p","make_instrumental":{value}}}"#);
-            let expected = ApiError::Field("make_instrumental", Wanted::Flag);
+            let expected = ApiError::Field("make_instrumental".into(), Wanted::Flag);
             assert_eq!(refused(Action::SONG, &body), expected);
         }
         for value in [r#""1""#, "true", "1e999"] {
             let body = format!(r#"{{"prompt":"p","continue_at":{value}}}"#);
-            let expected = ApiError::Field("continue_at", Wanted::Number);
+            let expected = ApiError::Field("continue_at".into(), Wanted::Number);
             assert_eq!(refused(Action::SONG, &body), expected);
         }
     }
@@ -289,7 +351,7 @@ mod tests {
     fn null_counts_as_absent() {
         let body = r#"{"prompt":"p","tags":null,"title":null,"mv":null,"continue_clip_id":null,"task_id":null,"make_instrumental":null,"continue_at":null}"#;
         let request = song(body).expect("it is good");
-        assert!(request.task_id.is_none() && !request.is_continuation);
+        assert!(request.task_id.is_none() && !request.names_a_clip);
     }
 
     #[test]

@@ -60,8 +60,10 @@ impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
         let errors = [
             ApiError::InvalidAction,
-            ApiError::Field("prompt", Wanted::TextWithoutNul),
-            ApiError::SongWithoutPrompt,
+            ApiError::Field("prompt".into(), Wanted::TextWithoutNul),
+            ApiError::Field("prompt".into(), Wanted::TextWithoutSurrogates),
+            ApiError::NoWebhooks("notify_hook".to_owned()),
+            ApiError::SongFromNothing,
             ApiError::LyricsWithoutPrompt,
             ApiError::TaskNotExist,
             ApiError::NothingToContinue,
@@ -141,7 +143,7 @@ async fn continued(
     request: &SubmitRequest,
 ) -> Result<Option<Continuable>> {
     let Some(name) = &request.task_id else {
-        if request.is_continuation {
+        if request.names_a_clip {
             return Err(ApiError::TaskNotExist);
         }
         return Ok(None);

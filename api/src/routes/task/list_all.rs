@@ -19,9 +19,9 @@ use crate::state::App;
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "it describes what `Query` reads")]
 struct AdminParameters {
-    /// Only tasks of this channel.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    channel_id: i64,
+    /// Only tasks of the channel with this id.
+    #[param(required = false, schema_with = schemas::text_without_nul)]
+    channel_id: String,
     /// Only tasks of this user.
     #[param(required = false, schema_with = schemas::optional_number)]
     user_id: i64,
@@ -48,7 +48,10 @@ impl IntoResponses for Refusals {
 )]
 pub(crate) async fn list_all(State(app): State<App>, _: Admin, query: Query) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;
-    request.filter.channel_id = query.number("channel_id")?.map(ChannelId);
+    // A channel is named by a text: one that names no channel finds nothing.
+    let channel = query.text("channel_id")?.map(str::parse);
+    request.filter.nothing |= matches!(channel, Some(Err(_)));
+    request.filter.channel_id = channel.and_then(std::result::Result::ok).map(ChannelId);
     request.filter.user_id = query.number("user_id")?.map(UserId);
     page::respond(&app, request, Columns::All).await
 }

@@ -20,6 +20,12 @@ pub(crate) struct ListParameters {
     /// The tasks on a page, at most 100; 20 if it is absent or below 1.
     #[param(required = false, schema_with = schemas::optional_number)]
     page_size: i64,
+    /// Another name of `page_size`.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    ps: i64,
+    /// Another name of `page_size`.
+    #[param(required = false, schema_with = schemas::optional_number)]
+    size: i64,
     /// Only tasks of this platform, such as `suno`.
     #[param(required = false, schema_with = schemas::text_without_nul)]
     platform: String,
@@ -41,8 +47,9 @@ pub(crate) struct ListParameters {
 }
 
 /// The errors of wrong parameters, for `/openapi.json`.
-pub(crate) fn refusals() -> [ApiError; 4] {
+pub(crate) fn refusals() -> [ApiError; 5] {
     [
+        ApiError::Parameter("start_timestamp", Wanted::Seconds),
         ApiError::Parameter("p", Wanted::WholeNumber),
         ApiError::Parameter("task_id", Wanted::TextWithoutNul),
         ApiError::Parameter("status", Wanted::Status),
@@ -65,7 +72,12 @@ pub struct ListRequest {
 impl ListRequest {
     /// Reads the parameters.
     pub fn from_query(query: &Query) -> Result<Self> {
-        let page_size = match query.number("page_size")? {
+        let mut page_size = None;
+        // The first name that is given counts.
+        for name in ["page_size", "ps", "size"] {
+            page_size = page_size.or(query.number(name)?);
+        }
+        let page_size = match page_size {
             Some(size) if size >= 1 => size.min(PAGE_SIZE),
             _ => DEFAULT_PAGE_SIZE,
         };
@@ -79,8 +91,8 @@ impl ListRequest {
             action: known_action,
             // An unknown action is no error: no task has it, so the listing is empty.
             nothing: action.is_some() && known_action.is_none(),
-            start_timestamp: query.number("start_timestamp")?,
-            end_timestamp: query.number("end_timestamp")?,
+            start_timestamp: query.seconds("start_timestamp")?,
+            end_timestamp: query.seconds("end_timestamp")?,
             user_id: None,
             channel_id: None,
         };
@@ -118,6 +130,9 @@ mod tests {
         assert_eq!(page_of("p=0&page_size=0"), (1, 20, 0));
         assert_eq!(page_of("p=-7&page_size=-7"), (1, 20, 0));
         assert_eq!(page_of("p=2&page_size=101"), (2, 100, 100));
+        assert_eq!(page_of("ps=50"), (1, 50, 0));
+        assert_eq!(page_of("size=50&page_size=&ps=NaN"), (1, 50, 0));
+        assert_eq!(page_of("ps=50&page_size=10"), (1, 10, 0));
         let huge = "99999999999999999999";
         let far = page_of(&format!("p={huge}&page_size={huge}"));
         assert_eq!(far, (i64::MAX, 100, i64::MAX));
@@ -132,6 +147,16 @@ mod tests {
         let filter = request("action=video").expect("good").filter;
         assert_eq!((filter.action, filter.nothing), (None, true));
         assert!(!request("action=").expect("good").filter.nothing);
+    }
+
+    #[test]
+    fn a_time_in_milliseconds_is_refused() {
+        let time = |text: &str| request(&format!("start_timestamp={text}")).map(|_| ());
+        assert_eq!(time("1640908800"), Ok(()));
+        assert_eq!(time("99999999999"), Ok(()));
+        let refused = Err(ApiError::Parameter("start_timestamp", Wanted::Seconds));
+        assert_eq!(time("1640908800000"), refused);
+        assert_eq!(time("100000000000"), refused);
     }
 
     #[test]

@@ -6,8 +6,14 @@ use axum::http::request::Parts;
 
 use crate::error::{ApiError, Result, Wanted};
 
+/// What a browser prints for no value.
+const ABSENT: [&str; 4] = ["", "NaN", "null", "undefined"];
+
+/// The smallest number of 12 digits: a time this large is in milliseconds.
+const MILLISECONDS: i64 = 100_000_000_000;
+
 /// The parameters of a request. An empty parameter counts as absent, because existing web clients
-/// send every parameter. If a parameter is repeated, the last one counts. Unknown parameters are
+/// send every parameter, and so do `NaN`, `null` and `undefined`. If a parameter is repeated, the last one counts. Unknown parameters are
 /// ignored.
 #[derive(Debug, Clone)]
 pub struct Query(Vec<(String, String)>);
@@ -53,10 +59,18 @@ impl Query {
         }
     }
 
+    /// A time in Unix seconds.
+    pub fn seconds(&self, name: &'static str) -> Result<Option<i64>> {
+        match self.number(name)? {
+            Some(time) if time >= MILLISECONDS => Err(ApiError::Parameter(name, Wanted::Seconds)),
+            time => Ok(time),
+        }
+    }
+
     fn last(&self, name: &str) -> Option<&str> {
         let mut found = self.0.iter().rev().filter(|(given, _)| given == name);
         let (_, value) = found.next()?;
-        (!value.is_empty()).then_some(value)
+        (!ABSENT.contains(&value.as_str())).then_some(value)
     }
 }
 
@@ -135,14 +149,24 @@ mod tests {
     #[test]
     fn a_value_that_is_not_a_number_is_refused() {
         let refused = Err(ApiError::Parameter("p", Wanted::WholeNumber));
-        for value in ["x", "1.5", "1e3", "0x1", "--1", "%20", "NaN", "1_000", "١"] {
+        for value in ["x", "1.5", "1e3", "0x1", "--1", "%20", "nan", "1_000", "١"] {
             assert_eq!(number_in(&format!("p={value}")), refused, "{value}");
         }
     }
 
     #[test]
     fn an_empty_parameter_is_absent_and_the_last_of_two_counts() {
-        for query in ["", "&&", "p=", "p", "p=5&p=", "P=5"] {
+        for query in [
+            "",
+            "&&",
+            "p=",
+            "p",
+            "p=5&p=",
+            "P=5",
+            "p=NaN",
+            "p=null",
+            "p=undefined",
+        ] {
             assert_eq!(number_in(query), Ok(None), "{query}");
         }
         assert_eq!(number_in("p=5&p=6"), Ok(Some(6)));

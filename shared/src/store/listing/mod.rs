@@ -80,6 +80,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether no task can match. Ids begin at 1, and blocks count everybody's tasks under the user 0.
+    fn matches_nothing(&self) -> bool {
+        self.nothing || self.user_id.is_some_and(|user| user.0 < 1)
+    }
+
     /// Whose tasks the filter is about.
     fn scope(&self) -> blocks::Scope {
         self.user_id
@@ -130,7 +135,7 @@ impl Store {
     /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
     /// come from one snapshot.
     pub async fn list(&self, filter: Filter, offset: i64, limit: i64) -> Result<Page> {
-        if filter.nothing {
+        if filter.matches_nothing() {
             return Ok(Page {
                 items: Vec::new(),
                 total: 0,

@@ -238,6 +238,41 @@ fn documented<'a>(mut members: Members<'a>, names: &[&str]) -> Members<'a> {
     members
 }
 
+/// The result of a task that failed: clips, or lyrics, that are not complete say `error`.
+pub fn failed_result(result: &str) -> String {
+    let of_clip = |clip: &[u8]| with_error(clip).unwrap_or_else(|| lossy(clip));
+    match json::items(result.as_bytes()) {
+        Some(clips) => {
+            let clips: Vec<String> = clips.into_iter().map(of_clip).collect();
+            format!("[{}]", clips.join(","))
+        }
+        None => of_clip(result.as_bytes()),
+    }
+}
+
+/// A clip whose `status` is `error`, unless it is `complete`. `None` if it has no status.
+fn with_error(clip: &[u8]) -> Option<String> {
+    let members = json::members(clip)?;
+    let (_, status) = members.iter().rfind(|(name, _)| name == "status")?;
+    if json::text(status)?.trim().eq_ignore_ascii_case("complete") {
+        return None;
+    }
+    let member = |(name, value): &(String, &[u8])| {
+        let value = if name == "status" {
+            &b"\"error\""[..]
+        } else {
+            value
+        };
+        format!(
+            "{}:{}",
+            serde_json::Value::from(name.as_str()),
+            lossy(value)
+        )
+    };
+    let members: Vec<String> = members.iter().map(member).collect();
+    Some(format!("{{{}}}", members.join(",")))
+}
+
 /// What the clips of a failed task say: `error_message`, in the clip or in its `metadata`.
 fn clip_errors(clips: &[u8]) -> Option<String> {
     let mut errors = Vec::new();
@@ -464,6 +499,27 @@ mod tests {
             );
             let said = task(&format!(r#""status":"IN_PROGRESS","data":{deep}"#));
             assert!(said.status == Some(Status::InProgress) && said.data.is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_failed_result_is_unfinished() {
+        for (result, expected) in [
+            (
+                r#"[{"id":"1","status":"streaming","x":{"status":"queued"}},{"status":"complete"}]"#,
+                r#"[{"id":"1","status":"error","x":{"status":"queued"}},{"status":"complete"}]"#,
+            ),
+            (
+                r#"{"status":"queued","text":""}"#,
+                r#"{"status":"error","text":""}"#,
+            ),
+            (r#"[{"id":"1"},7]"#, r#"[{"id":"1"},7]"#),
+            (
+                r#""https://cdn.example.com/1.wav""#,
+                r#""https://cdn.example.com/1.wav""#,
+            ),
+        ] {
+            assert_eq!(failed_result(result), expected);
         }
     }
 

@@ -10,7 +10,7 @@ pub mod answer;
 pub mod outcome;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use shared::json;
 use shared::store::channels::Channel;
 use shared::task::{Action, Platform};
 
@@ -53,14 +53,19 @@ impl Upstream for Suno {
     }
 
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
-        let request = json!({ "ids": upstream_ids }).to_string();
+        let request = serde_json::json!({ "ids": upstream_ids }).to_string();
         let client = &self.http.fetches;
         let fetch = client.post(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
         outcome::of_fetch(&fetch.await, upstream_ids)
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {
-        let request: Value = serde_json::from_str(request).ok()?;
-        request["task_id"].as_str().map(str::to_owned)
+        let members = json::members(request.as_bytes())?;
+        let (_, id) = members.into_iter().rfind(|(name, _)| name == "task_id")?;
+        json::text(id)
+    }
+
+    fn failed_result(&self, result: &str) -> String {
+        answer::failed_result(result)
     }
 }
