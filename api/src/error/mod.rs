@@ -155,7 +155,8 @@ impl ApiError {
             Self::QuotaNotEnough => "quota_not_enough",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::NoAvailableChannel => "no_available_channel",
-            Self::Busy | Self::Internal => "internal_error",
+            Self::Busy => "busy",
+            Self::Internal => "internal_error",
             _ => "invalid_request",
         }
     }

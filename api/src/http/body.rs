@@ -10,10 +10,6 @@ use futures_util::StreamExt as _;
 use crate::error::{ApiError, Result};
 use crate::limits::{BODY_BYTES, BODY_TIME};
 
-/// The bytes of a too large body that are read and dropped before the connection is closed. A
-/// client that still sends when the connection closes may miss the response.
-const DRAINED_BYTES: usize = 4 * 1024 * 1024;
-
 /// Reads the bytes of a JSON body, unpacked. They are not parsed.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
     is_json(headers)?;
@@ -40,19 +36,13 @@ fn unpacked(gzip: &[u8]) -> Result<Bytes> {
 async fn collect(body: Body) -> Result<Bytes> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
-    let mut length = 0;
     while let Some(chunk) = stream.next().await {
         // The client closed the connection, or a chunk is malformed.
         let chunk = chunk.map_err(|_| ApiError::BadRequest)?;
-        length += chunk.len();
-        if length <= BODY_BYTES {
-            bytes.extend_from_slice(&chunk);
-        } else if length > DRAINED_BYTES {
-            break;
+        if bytes.len() + chunk.len() > BODY_BYTES {
+            return Err(ApiError::TooLarge);
         }
-    }
-    if length > BODY_BYTES {
-        return Err(ApiError::TooLarge);
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.into())
 }

@@ -8,6 +8,7 @@
 //! | [`auth`] | who calls, by access token or API key |
 //! | [`body`] | JSON bodies: media type, size, time |
 //! | [`i18n`] | the language of a client |
+//! | [`unread`] | the layer that reads what handlers left of a body |
 //! | [`spelling`] | the spellings of the dialect's paths |
 
 pub mod auth;
@@ -21,3 +22,4 @@ pub mod server;
 pub mod spelling;
 pub mod tcp;
 pub mod tls;
+pub mod unread;

@@ -29,7 +29,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::http::request_id::X_REQUEST_ID;
-use crate::http::{error_format, observe, panics, request_id};
+use crate::http::{error_format, observe, panics, request_id, unread};
 use crate::openapi as description;
 use crate::state::{Api, App};
 
@@ -64,6 +64,7 @@ fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<Ap
     router
         .layer(CompressionLayer::new())
         .layer(from_fn(observe::measure))
+        .layer(from_fn(unread::drain))
         .layer(from_fn_with_state(Arc::clone(app), request_id::assign))
 }
 

@@ -44,9 +44,9 @@ async fn every_bad_parameter_is_named_in_both_languages() {
         "p=x",
         "p=1.5",
         "page_size=ten",
-        "start_timestamp=NaN",
+        "start_timestamp=yesterday",
+        "start_timestamp=1716191749000",
         "end_timestamp=2024-05-20",
-        "channel_id=main",
         "user_id=alice",
         "status=DONE",
         "status=success",
@@ -79,6 +79,12 @@ async fn every_bad_body_is_explained_in_both_languages() {
         ("lyrics", r#"{"title":"t"}"#),
         ("music", r#"{"prompt":1}"#),
         ("music", r#"{"prompt":"a\u0000b"}"#),
+        ("music", r#"{"prompt":"a\ud83c"}"#),
+        ("music", r#"{"prompt":"p","seed":{"x":"a\u0000b"}}"#),
+        (
+            "music",
+            r#"{"prompt":"p","notify_hook":"https://example.com"}"#,
+        ),
         ("music", r#"{"prompt":"p","tags":["pop"]}"#),
         ("music", r#"{"prompt":"p","title":{}}"#),
         ("music", r#"{"prompt":"p","mv":3}"#),
@@ -105,6 +111,17 @@ async fn every_bad_body_is_explained_in_both_languages() {
         let request = || app.post("/suno/fetch").key(&alice.key).json(body);
         both(&mut out, &format!("/suno/fetch {body:?}"), request).await;
     }
+    let deep = format!(
+        r#"{{"prompt":"p","x":{}{}}}"#,
+        "[".repeat(64),
+        "]".repeat(64)
+    );
+    let request = || {
+        app.post("/suno/submit/music")
+            .key(&alice.key)
+            .json(deep.clone())
+    };
+    both(&mut out, "/suno/submit/music of 65 levels", request).await;
     let many = serde_json::json!({ "ids": vec![""; 1_001] }).to_string();
     let request = || app.post("/suno/fetch").key(&alice.key).json(many.clone());
     both(&mut out, "/suno/fetch of 1,001 ids", request).await;
@@ -121,7 +138,9 @@ async fn every_other_refusal_is_explained_in_both_languages() {
     let own = || app.get("/api/task/self");
     both(&mut out, "own: no token", own).await;
     both(&mut out, "own: unknown token", || own().key("x")).await;
-    both(&mut out, "own: no number", || own().key(&alice.token)).await;
+    both(&mut out, "own: an API key", || own().key(&alice.key)).await;
+    let odd = || own().key(&alice.token).header("new-api-user", "x");
+    both(&mut out, "own: no number", odd).await;
     let other = || own().key(&alice.token).header("new-api-user", "99");
     both(&mut out, "own: another's number", other).await;
     let all = || app.get("/api/task/").user(&alice);
@@ -129,8 +148,15 @@ async fn every_other_refusal_is_explained_in_both_languages() {
 
     both(&mut out, "submit: no key", || app.post(song)).await;
     both(&mut out, "submit: unknown key", || app.post(song).key("x")).await;
+    let token = || app.post(song).key(&alice.token);
+    both(&mut out, "submit: an access token", token).await;
     let post = || app.post(song).key(&alice.key);
-    both(&mut out, "submit: no media type", || post().body(SONG)).await;
+    let gbk = || post().header("content-type", "application/json; charset=gbk");
+    both(&mut out, "submit: another charset", || gbk().body(SONG)).await;
+    let brotli = || post().header("content-encoding", "br").json(SONG);
+    both(&mut out, "submit: brotli", brotli).await;
+    let no_gzip = || post().header("content-encoding", "gzip").json(SONG);
+    both(&mut out, "submit: no gzip data", no_gzip).await;
     let form = || post().header("content-type", "application/x-www-form-urlencoded");
     both(&mut out, "submit: a form", || form().body("prompt=p")).await;
     let large = || post().json(vec![b' '; 300 * 1024]);

@@ -222,3 +222,95 @@ async fn a_client_that_sends_too_large_a_body_still_reads_the_response() {
         }
     }
 }
+
+/// Sends a request with the body in pieces, and returns its answer up to its head.
+async fn answer(client: &mut TcpStream, head: &str, body: &[u8]) -> String {
+    let head = format!("{head}Host: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.write_all(head.as_bytes()).await.expect("it is sent");
+    for piece in body.chunks(16 * 1024) {
+        tokio::task::yield_now().await;
+        client.write_all(piece).await.expect("it is sent");
+    }
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}") {
+        let mut piece = [0; 4096];
+        let read = client.read(&mut piece).await.expect("it answers");
+        assert!(read > 0, "the connection ended without notice");
+        answer.extend_from_slice(&piece[..read]);
+    }
+    String::from_utf8_lossy(&answer).to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn a_kept_connection_outlives_an_answer_that_came_before_the_body_was_read() {
+    let (app, alice) = TestApp::with_alice().await;
+    let serving = serve(app.router.clone(), Timeouts::default()).await;
+    let mut client = serving.send("").await;
+    let key = format!("Authorization: Bearer {}\r\n", alice.key);
+    let large = vec![b' '; 200 * 1024];
+    for (status, head, body) in [
+        (
+            401,
+            "POST /suno/submit/music HTTP/1.1\r\n".to_owned(),
+            &large,
+        ),
+        (404, "POST /nowhere HTTP/1.1\r\n".to_owned(), &large),
+        (405, "POST /healthz HTTP/1.1\r\n".to_owned(), &large),
+        (
+            400,
+            format!("POST /suno/submit/video HTTP/1.1\r\n{key}"),
+            &large,
+        ),
+        (
+            415,
+            format!("POST /suno/submit/music HTTP/1.1\r\nContent-Type: text/plain\r\n{key}"),
+            &large,
+        ),
+        (
+            413,
+            format!("POST /suno/submit/music HTTP/1.1\r\n{key}"),
+            &vec![b' '; 1 << 20],
+        ),
+    ] {
+        for (status, head, body) in [
+            (status, head.as_str(), body.as_slice()),
+            (
+                200,
+                &format!("POST /suno/submit/music HTTP/1.1\r\n{key}"),
+                SONG.as_bytes(),
+            ),
+        ] {
+            let answer = answer(&mut client, head, body).await;
+            assert!(
+                answer.starts_with(&format!("http/1.1 {status} ")),
+                "{head}: {answer}"
+            );
+            assert!(!answer.contains("connection: close"), "{head}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_an_endless_body_says_that_the_connection_ends() {
+    let app = TestApp::new().await;
+    let serving = serve(app.router.clone(), Timeouts::default()).await;
+    for head in [
+        "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n",
+        "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    ] {
+        let mut client = serving.send(head).await;
+        let (mut reads, mut writes) = client.split();
+        let sending = async {
+            while !head.contains("Expect") && writes.write_all(&[b' '; 65_536]).await.is_ok() {}
+        };
+        let mut answer = Vec::new();
+        let reading = reads.read_to_end(&mut answer);
+        let _ = tokio::join!(
+            sending,
+            tokio::time::timeout(Duration::from_secs(20), reading)
+        );
+        let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 404 "), "{head}: {answer}");
+        assert!(answer.contains("connection: close"), "{head}: {answer}");
+    }
+}

@@ -38,6 +38,93 @@ async fn actions_go_by_any_of_their_names_in_any_case() {
 }
 
 #[tokio::test]
+async fn every_spelling_of_a_path_is_served() {
+    let (app, alice) = TestApp::with_alice().await;
+    for path in [
+        "/suno/submit/MUSIC",
+        "/suno/submit/music/",
+        "/Suno/Submit/Music/",
+        "/task/suno/v1/submit/music",
+    ] {
+        let response = app.post(path).key(&alice.key).json(SONG).send().await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        let name = response.submitted();
+        for path in ["/suno/fetch/", "/SUNO/fetch/", "/task/suno/v1/fetch/"] {
+            let fetched = app
+                .get(&format!("{path}{name}/"))
+                .key(&alice.key)
+                .send()
+                .await;
+            assert_eq!(fetched.status, 200, "{path}: {}", fetched.text());
+            let many = serde_json::json!({ "ids": [name] }).to_string();
+            let many = app.post(path).key(&alice.key).json(many).send().await;
+            assert_eq!(many.json()["data"][0]["task_id"], name, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_song_starts_from_anything_that_says_something() {
+    let (app, alice) = TestApp::with_alice().await;
+    for body in [
+        r#"{"prompt":"","tags":"heavy metal","title":"Beijing","make_instrumental":true}"#,
+        r#"{"tags":"heavy metal"}"#,
+        r#"{"title":"Beijing"}"#,
+        r#"{"gpt_description_prompt":"a slow blues"}"#,
+    ] {
+        let response = app
+            .post("/suno/submit/music")
+            .key(&alice.key)
+            .json(body)
+            .send()
+            .await;
+        assert_eq!(response.status, 200, "{body}: {}", response.text());
+    }
+    let body = r#"{"prompt":" ","mv":"chirp-v4","make_instrumental":true}"#;
+    let refused = app
+        .post("/suno/submit/music")
+        .key(&alice.key)
+        .json(body)
+        .send()
+        .await;
+    assert_eq!(refused.error(), "400 invalid_request");
+}
+
+#[tokio::test]
+async fn the_address_of_a_webhook_is_refused_and_never_forwarded() {
+    let (app, alice) = TestApp::with_alice().await;
+    for name in [
+        "notify_hook",
+        "callBackUrl",
+        "callback_url",
+        "webhook_url",
+        "notifyHook",
+    ] {
+        for value in [r#""https://example.com/hook""#, "7", "[]"] {
+            let body = format!(r#"{{"prompt":"p","{name}":{value}}}"#);
+            let refused = app
+                .post("/suno/submit/music")
+                .key(&alice.key)
+                .json(body)
+                .send()
+                .await;
+            assert_eq!(refused.error(), "400 invalid_request", "{name}: {value}");
+            assert!(refused.text().contains(name), "{}", refused.text());
+        }
+        for value in [r#""""#, "null"] {
+            let body = format!(r#"{{"prompt":"p","{name}":{value}}}"#);
+            let taken = app
+                .post("/suno/submit/music")
+                .key(&alice.key)
+                .json(body)
+                .send()
+                .await;
+            assert_eq!(taken.status, 200, "{name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_action_that_is_none_is_refused() {
     let (app, alice) = TestApp::with_alice().await;
     for action in ["video", "musics", "%6Dusic2", "%FF", "%20music"] {

@@ -63,6 +63,8 @@ impl PartialSchema for SubmitRequest {
                 "A song with these lyrics, or lyrics about this topic.",
             ))
             .item(by("gpt_description_prompt", "A song from a description."))
+            .item(by("tags", "A song in this style."))
+            .item(by("title", "A song of this title."))
             .item(by(
                 "continue_clip_id",
                 "The continuation of a song; requires `task_id` too.",

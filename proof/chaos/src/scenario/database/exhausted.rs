@@ -122,7 +122,7 @@ async fn refused_in_time(bob: &PatientClient) {
         let answer = answer.unwrap_or_else(|_| panic!("{title} hangs"));
         let took = started.elapsed();
         assert_eq!(answer.status, 503, "{} after {took:?}", answer.text);
-        assert_eq!(answer.json["code"], "internal_error", "{}", answer.text);
+        assert_eq!(answer.json["code"], "busy", "{}", answer.text);
         bob.log(&title, vec![SubmitAnswer::Refused(503)]);
     };
     join_all((0..SUBMITS).map(one)).await;
