@@ -18,6 +18,16 @@ const FILLS_PER_MEGABYTE: u32 = 16;
 /// The pause between half an answer and the end of its connection, so that the half is sent.
 const PAUSE_BEFORE_CUT: Duration = Duration::from_millis(50);
 
+/// How long a gateway waits for the server behind it.
+const LATE: Duration = Duration::from_secs(6);
+const TOO_LONG: &str = "the lyrics are too long";
+
+/// Private characters stand for what no JSON value can hold, until the answer is written.
+pub const RAW_TEXT: &str = "\u{e000}";
+pub const NOT_A_NUMBER: &str = "\u{e001}";
+pub const DEEP: &str = "\u{e002}";
+const LEVELS: usize = 200_000;
+
 /// A success with this data.
 pub fn success(data: &impl Serialize) -> Response {
     json_bytes(bytes_of(data))
@@ -56,6 +66,15 @@ pub async fn spoil(
     }
     match fault {
         Fault::Submit502 | Fault::Fetch502 => page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
+        Fault::Submit504 => page(StatusCode::GATEWAY_TIMEOUT, "504 Gateway Time-out"),
+        Fault::SubmitLate502 => {
+            pause(LATE).await;
+            page(StatusCode::BAD_GATEWAY, "502 Bad Gateway")
+        }
+        Fault::SubmitDetail => {
+            let detail = json!({"detail": [{"loc": ["body", "prompt"], "msg": TOO_LONG}]});
+            (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(detail)).into_response()
+        }
         Fault::SubmitHtml | Fault::FetchHtml => page(StatusCode::OK, "Back soon"),
         Fault::SubmitEmpty | Fault::FetchEmpty => StatusCode::OK.into_response(),
         Fault::SubmitDropBefore | Fault::SubmitDropAfter | Fault::FetchDrop => cut(),
@@ -86,7 +105,12 @@ fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
         }
         F::Submit404 => (404, "not_found", "there is no such model"),
         F::Fetch404 | F::Batch404 => (404, "task_not_exist", "a task of the batch does not exist"),
-        F::Submit422 => (422, "unprocessable", "the lyrics are too long"),
+        F::Submit422 => (422, "unprocessable", TOO_LONG),
+        F::Submit408 => (
+            408,
+            "timeout",
+            "the server behind this gateway did not answer",
+        ),
         F::SubmitCode | F::FetchCode => {
             (200, "internal_error", "something went wrong, but politely")
         }
@@ -109,7 +133,30 @@ fn bytes_of(data: &impl Serialize) -> Bytes {
         data,
     };
     // Texts and printed tasks always serialize.
-    serde_json::to_vec(&envelope).unwrap_or_default().into()
+    let bytes = serde_json::to_vec(&envelope).unwrap_or_default();
+    // The first byte of the private characters.
+    if bytes.contains(&0xee) {
+        raw(&bytes).into()
+    } else {
+        bytes.into()
+    }
+}
+
+/// The answer with what the private characters stand for.
+fn raw(answer: &[u8]) -> Vec<u8> {
+    let deep = [vec![b'['; LEVELS], vec![b']'; LEVELS]].concat();
+    let mut answer = answer.to_vec();
+    for (what, raw) in [
+        (RAW_TEXT.to_owned(), &b"two\nlines \xff \\ud83c"[..]),
+        (format!("\"{NOT_A_NUMBER}\""), b"NaN"),
+        (format!("\"{DEEP}\""), &deep),
+    ] {
+        let what = what.as_bytes();
+        while let Some(at) = answer.windows(what.len()).position(|bytes| bytes == what) {
+            answer.splice(at..at + what.len(), raw.iter().copied());
+        }
+    }
+    answer
 }
 
 fn json_bytes(bytes: impl Into<Body>) -> Response {

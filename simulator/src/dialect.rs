@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{json, value::to_raw_value};
+use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
+    answer,
     fault::Fault,
     id::Id,
     life::{Moment, Phase},
@@ -71,6 +72,8 @@ struct Metadata<'a> {
     error_message: Option<&'static str>,
 }
 
+/// The bytes of an undocumented field.
+const LARGE: usize = 2 << 20;
 const FAILED: &str = "generation failed: the model gave up on this song";
 const EARLY: &str = "slow down: retrying on another account";
 
@@ -82,6 +85,7 @@ pub fn print(fetched: &FetchedTask, secrets: &Secrets, out: &mut Vec<Printed>) {
             "task_id": fetched.id, "action": 7, "status": ["IN_PROGRESS"], "fail_reason": {},
             "submit_time": "soon", "start_time": -1.5, "finish_time": null, "progress": 200, "data": "none",
         })),
+        Some(fault) if is_odd(fault) => to_raw_value(&odd(fault, &Task::of(fetched, secrets))),
         _ => to_raw_value(&Task::of(fetched, secrets)),
     };
     // Plain structs always serialize.
@@ -90,6 +94,50 @@ pub fn print(fetched: &FetchedTask, secrets: &Secrets, out: &mut Vec<Printed>) {
         out.push(printed.clone());
     }
     out.push(printed);
+}
+
+/// Whether the fault changes how the values of a task are written.
+fn is_odd(fault: Fault) -> bool {
+    use Fault as F;
+    matches!(
+        fault,
+        F::RawText
+            | F::NotANumber
+            | F::TextData
+            | F::LowerCase
+            | F::DeepData
+            | F::LargeData
+            | F::ClipReason
+    )
+}
+
+fn odd(fault: Fault, task: &Task<'_>) -> Value {
+    let mut task = json!(task);
+    if fault == Fault::LowerCase {
+        let status = task["status"].as_str().unwrap_or_default();
+        task["status"] = status.to_ascii_lowercase().into();
+    }
+    if fault == Fault::ClipReason {
+        task["fail_reason"] = "".into();
+    }
+    let data = &mut task["data"];
+    if data.is_null() {
+        return task;
+    }
+    match fault {
+        Fault::TextData => *data = data.to_string().into(),
+        Fault::DeepData => *data = answer::DEEP.into(),
+        _ => {
+            let clip = if data.is_array() { &mut data[0] } else { data };
+            match fault {
+                Fault::RawText => clip["title"] = answer::RAW_TEXT.into(),
+                Fault::NotANumber => clip["metadata"] = json!({"duration": answer::NOT_A_NUMBER}),
+                Fault::LargeData => clip["waveform"] = "x".repeat(LARGE).into(),
+                _ => {}
+            }
+        }
+    }
+    task
 }
 
 impl<'a> Task<'a> {

@@ -70,6 +70,10 @@ faults! {
         SubmitDrip "submit-drip" "the task is ACCEPTED, the answer comes byte by byte"
         SubmitHuge "submit-huge" "the task is ACCEPTED, the answer is a success of megabytes"
         SubmitWait "submit-wait" "the task is ACCEPTED, the answer comes only once it is done; as a rate, of lyrics only"
+        Submit504 "submit-504" "the task is ACCEPTED, the answer is 504 with a gateway's HTML"
+        Submit408 "submit-408" "the task is ACCEPTED, the answer is 408"
+        SubmitLate502 "submit-late-502" "the task is ACCEPTED, the answer is 502 after 6 s"
+        SubmitDetail "submit-detail" "422 whose words stand in a list, as `detail`; nothing is accepted"
     }
     Fetch {
         Fetch429 "fetch-429" "429 without Retry-After"
@@ -104,6 +108,13 @@ faults! {
         Twice "twice" "the task stands twice in the answer"
         NoData "no-data" "data is null, whatever the status"
         Malformed "malformed" "fields of the wrong types"
+        RawText "raw-text" "a title with a raw newline, a byte that is not UTF-8 and half of a surrogate pair"
+        NotANumber "not-a-number" "a duration of NaN"
+        TextData "text-data" "data is a text that holds the JSON"
+        LowerCase "lower-case" "the status in lower case"
+        DeepData "deep-data" "data nested 200,000 levels deep"
+        LargeData "large-data" "an undocumented field of 2 MiB in the result"
+        ClipReason "clip-reason" "a FAILURE whose reason stands in its clips only"
     }
     Task {
         Fail "fail" "the task ends in FAILURE"

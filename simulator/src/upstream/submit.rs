@@ -206,8 +206,8 @@ fn may_befall(fault: Fault, action: Action) -> bool {
 /// Whether the task is made in spite of this fault.
 fn accepts(fault: Fault) -> bool {
     use Fault::{
-        SubmitDrip, SubmitDropAfter, SubmitEmpty, SubmitHangAfter, SubmitHuge, SubmitNoId,
-        SubmitTorn, SubmitWait,
+        Submit408, Submit504, SubmitDrip, SubmitDropAfter, SubmitEmpty, SubmitHangAfter,
+        SubmitHuge, SubmitLate502, SubmitNoId, SubmitTorn, SubmitWait,
     };
     matches!(
         fault,
@@ -219,6 +219,9 @@ fn accepts(fault: Fault) -> bool {
             | SubmitDrip
             | SubmitHuge
             | SubmitWait
+            | Submit408
+            | Submit504
+            | SubmitLate502
     )
 }
 

@@ -31,6 +31,10 @@ fn expected(fault: Fault) -> (Seen, u64) {
         Fault::SubmitEmpty => (Seen::Nonsense, 1),
         Fault::SubmitNoId | Fault::SubmitDrip | Fault::SubmitHuge => (Seen::Success, 1),
         Fault::SubmitTorn => (Seen::Half, 1),
+        Fault::Submit504 => (Seen::Page(504), 1),
+        Fault::Submit408 => (Seen::Error(408), 1),
+        Fault::SubmitLate502 => (Seen::Page(502), 1),
+        Fault::SubmitDetail => (Seen::Nonsense, 0),
         _ => unreachable!("{fault} is no fault of a submit"),
     }
 }

@@ -79,6 +79,11 @@ async fn unknown_statuses(cluster: &Cluster) {
     for (id, _) in &tasks {
         let reason = failure(&user, id).await;
         assert!(reason.contains("deadline"), "{reason}");
+        // Nobody waits for a clip of a task that has failed.
+        let task = user.task(id).await;
+        for clip in task["data"].as_array().expect("there are clips") {
+            assert_eq!(clip["status"], "error", "{task}");
+        }
     }
     assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
 }

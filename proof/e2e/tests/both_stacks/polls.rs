@@ -29,6 +29,11 @@ pub fn scenarios() -> Vec<Trial> {
             nonsense,
         ),
         on_both(
+            "an item that cannot be read hurts nobody else, and its task is read as far as it can be",
+            &setup().env("TASK_TIMEOUT", "60s"),
+            odd_items,
+        ),
+        on_both(
             "a task that fails upstream is refunded",
             &setup(),
             fails_upstream,
@@ -54,6 +59,35 @@ async fn missing_ids(cluster: &Cluster) {
     let reason = failure(&user, &spoils).await;
     assert!(reason.contains("no longer knew"), "{reason}");
     assert_eq!(cluster.quota("ann").await, (4 * SONG, 6 * SONG));
+}
+
+async fn odd_items(cluster: &Cluster) {
+    let user = cluster.user("ann", 20 * SONG).await;
+    let mut odd = Vec::new();
+    for fault in [
+        "raw-text",
+        "not-a-number",
+        "text-data",
+        "lower-case",
+        "large-data",
+    ] {
+        odd.push(user.song(&format!("Odd sim:{fault}")).await);
+    }
+    let deep = user.song("Deep sim:deep-data").await;
+    let silent = user.song("Silent sim:clip-reason sim:fail").await;
+    let mut healthy = Vec::new();
+    for number in 0..5 {
+        healthy.push(user.song(&format!("Healthy {number}")).await);
+    }
+    for id in healthy.iter().chain(&odd) {
+        let task = success(&user, id).await;
+        assert_eq!(task["data"][0]["status"], "complete", "{task}");
+    }
+    let reason = failure(&user, &deep).await;
+    assert!(reason.contains("deeper than 64"), "{reason}");
+    let reason = failure(&user, &silent).await;
+    assert!(reason.contains("the model gave up"), "{reason}");
+    assert_eq!(cluster.quota("ann").await, (10 * SONG, 10 * SONG));
 }
 
 async fn broken_polls(cluster: &Cluster) {

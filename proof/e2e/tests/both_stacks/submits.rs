@@ -47,7 +47,16 @@ pub fn scenarios() -> Vec<Trial> {
 
 async fn lost_answers(cluster: &Cluster) {
     let user = cluster.user("ann", 10 * SONG).await;
-    let accepted = ["drop-after", "hang-after", "torn", "empty", "no-id"];
+    let accepted = [
+        "drop-after",
+        "hang-after",
+        "torn",
+        "empty",
+        "no-id",
+        "504",
+        "408",
+        "late-502",
+    ];
     let not_accepted = ["drop-before", "hang-before", "html"];
     let mut tasks = Vec::new();
     for (faults, times) in [(&accepted[..], 1), (&not_accepted[..], 0)] {
@@ -109,6 +118,7 @@ async fn refused(cluster: &Cluster) {
     for (fault, said) in [
         ("refuse", "moderation"),
         ("422", "too long"),
+        ("detail", "too long"),
         ("404", "no such model"),
     ] {
         let title = format!("Forbidden sim:{fault}");
