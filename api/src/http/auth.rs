@@ -39,6 +39,7 @@ impl FromRequestParts<App> for TokenUser {
                 None => ApiError::TokenUnknown,
             });
         };
+        tracing::Span::current().record("user", user.id.0);
         match user_header(&parts.headers) {
             Some(Err(header)) => Err(ApiError::UserHeader(header)),
             Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
@@ -71,6 +72,9 @@ impl FromRequestParts<App> for KeyUser {
                 None => ApiError::TokenUnknown,
             });
         };
+        let span = tracing::Span::current();
+        span.record("user", holder.user.id.0);
+        span.record("key", holder.key.id.0);
         if !holder.user.enabled {
             return Err(ApiError::UserDisabled);
         }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use shared::random::Random;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use crate::limits;
 use crate::state::App;
@@ -23,6 +23,9 @@ pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next)
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
         path = request.uri().path(),
+        // Known once the credential is.
+        user = field::Empty,
+        key = field::Empty,
     );
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(X_REQUEST_ID, id);
