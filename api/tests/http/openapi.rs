@@ -255,5 +255,5 @@ async fn every_described_parameter_of_the_listings_is_read() {
             read.insert(name);
         }
     }
-    assert_eq!(read.len(), 10, "{read:?}");
+    assert_eq!(read.len(), 12, "{read:?}");
 }

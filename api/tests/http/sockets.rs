@@ -300,9 +300,9 @@ async fn an_answer_to_an_endless_body_says_that_the_connection_ends() {
     ] {
         let mut client = serving.send(head).await;
         let (mut reads, mut writes) = client.split();
-        let sending = async {
-            while !head.contains("Expect") && writes.write_all(&[b' '; 65_536]).await.is_ok() {}
-        };
+        let piece = vec![b' '; 64 * 1024];
+        let sending =
+            async { while !head.contains("Expect") && writes.write_all(&piece).await.is_ok() {} };
         let mut answer = Vec::new();
         let reading = reads.read_to_end(&mut answer);
         let _ = tokio::join!(

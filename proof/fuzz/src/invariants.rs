@@ -223,7 +223,7 @@ pub fn submit_answer(bytes: &[u8]) {
         }
         SubmitOutcome::NotArrived(_) | SubmitOutcome::Refused(_) => {}
         SubmitOutcome::Unknown(_) => {
-            assert!(status.is_success() || [408, 504, 524].contains(&status.as_u16()))
+            assert!(status.is_success() || [408, 504, 524].contains(&status.as_u16()));
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Seen {
     Error(u16),
     /// HTML, with this status.
     Page(u16),
-    /// 200 and a body that is neither of these.
+    /// A body that is neither of these.
     Nonsense,
     /// Half a body; the connection ends.
     Half,
@@ -69,6 +69,7 @@ fn classify(answer: &Answer) -> Seen {
     }
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(json) if json["code"] == "success" => Seen::Success,
+        Ok(json) if json["detail"].is_array() => Seen::Nonsense,
         Ok(json) => {
             assert!(
                 json["code"].is_string() && json["message"].is_string() && json["data"].is_null(),
