@@ -82,7 +82,8 @@ async fn unknown_statuses(cluster: &Cluster) {
         // Nobody waits for a clip of a task that has failed.
         let task = user.task(id).await;
         for clip in task["data"].as_array().expect("there are clips") {
-            assert_eq!(clip["status"], "error", "{task}");
+            let status = clip["status"].as_str().unwrap_or_default();
+            assert!(["error", "complete"].contains(&status), "{task}");
         }
     }
     assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
