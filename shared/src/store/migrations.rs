@@ -23,6 +23,8 @@ macro_rules! sources {
             (3, "sweep", file!("0003_sweep.sql")),
             (4, "history", file!("0004_history.sql")),
             (5, "actions", file!("0005_actions.sql")),
+            (6, "clients", file!("0006_clients.sql")),
+            (7, "clips", file!("0007_clips.sql")),
         ]
     }};
 }

@@ -1,0 +1,38 @@
+-- The clips that each user's tasks made: a request that names a clip goes to the channel that made the clip.
+--
+-- No foreign key: its check would look up, and lock, a task for each clip that is written. A trigger removes
+-- the clips of a task that goes.
+CREATE TABLE clips (
+    user_id BIGINT NOT NULL,
+    -- The upstream's id of the clip.
+    clip_id TEXT   NOT NULL,
+    -- The `id` of the first task of this user with the clip.
+    task    BIGINT NOT NULL,
+    PRIMARY KEY (user_id, clip_id)
+);
+
+CREATE INDEX clips_task ON clips (task);
+
+CREATE FUNCTION delete_clips() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM clips c USING deleted d WHERE c.task = d.id;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER tasks_delete_clips AFTER DELETE ON tasks
+REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION delete_clips();
+
+-- From when on an API key is refused; NULL: never.
+ALTER TABLE api_keys ADD COLUMN expires_at BIGINT;
+
+-- Whether the upstream takes a request that it got twice, with the same `Idempotency-Key`, for one.
+ALTER TABLE channels ADD COLUMN idempotent BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- In the stage 'sending': a digest of the address and the key that the request is sent with. NULL in the
+-- other stages, and if a program of the version before sends.
+ALTER TABLE unfinished_tasks ADD COLUMN sent_to BIGINT;
+
+-- The digest of the action and the body's JSON without regard to order and spacing. NULL: a program of the
+-- version before stored the key.
+ALTER TABLE idempotency_keys ADD COLUMN meaning BYTEA;
