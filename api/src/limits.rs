@@ -11,6 +11,9 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// The most ids in one `POST /suno/fetch`.
 pub const FETCH_IDS: usize = 1_000;
 
+/// The most clips that one submit may name.
+pub const CLIPS: usize = 16;
+
 /// Tasks on a page of a listing, if the client gives no `page_size` or one below 1.
 pub const DEFAULT_PAGE_SIZE: i64 = 20;
 

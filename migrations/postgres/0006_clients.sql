@@ -29,8 +29,10 @@ ALTER TABLE api_keys ADD COLUMN expires_at BIGINT;
 -- Whether the upstream takes a request that it got twice, with the same `Idempotency-Key`, for one.
 ALTER TABLE channels ADD COLUMN idempotent BOOLEAN NOT NULL DEFAULT FALSE;
 
--- In the stage 'sending': a digest of the address and the key that the request is sent with. NULL in the
--- other stages, and if a program of the version before sends.
+-- A digest of the address and the key of the channel that the request was last sent to. NULL: it was not
+-- sent, surely did not arrive, or was sent by a program of the version before.
+-- In the stage 'sending' without a claim, the outcome of the last submit is unknown, and the channel takes
+-- the same request again.
 ALTER TABLE unfinished_tasks ADD COLUMN sent_to BIGINT;
 
 -- The digest of the action and the body's JSON without regard to order and spacing. NULL: a program of the

@@ -8,5 +8,5 @@ FROM (
     JOIN json_each(CASE WHEN json_valid(t.data) THEN t.data ELSE '[]' END) AS clip
     WHERE t.data LIKE '[%'
 )
-WHERE length(id) BETWEEN 1 AND 255
+WHERE octet_length(id) BETWEEN 1 AND 255
 ORDER BY task;

@@ -29,6 +29,10 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = Self::default().skew)]
     pub skew: i64,
 
+    /// Answer a submit whose `Idempotency-Key` was accepted before with the first task
+    #[arg(long)]
+    pub idempotent: bool,
+
     /// How long a finished task is kept
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "24h")]
     pub keep: Duration,
@@ -79,6 +83,7 @@ impl Default for Options {
             key: None,
             seed: 1,
             skew: 0,
+            idempotent: false,
             keep: Duration::from_hours(24),
             song_time: Span::between(Duration::from_secs(30), Duration::from_mins(5)),
             lyrics_time: Span::between(Duration::from_secs(5), Duration::from_secs(30)),

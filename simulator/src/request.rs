@@ -54,9 +54,10 @@ impl Request {
             .map_err(|error| format!("the body can't be read: {error}"))?;
         let prompt = filled(body.prompt.as_deref());
         let description = filled(body.gpt_description_prompt.as_deref());
-        let continued = filled(body.continue_clip_id.as_deref());
+        let other = [&body.tags, &body.title, &body.continue_clip_id];
+        let other = other.into_iter().find_map(|field| filled(field.as_deref()));
         let nothing_to_make = match action {
-            Action::Music => prompt.or(description).or(continued).is_none(),
+            Action::Music => prompt.or(description).or(other).is_none(),
             Action::Lyrics => prompt.is_none(),
         };
         if nothing_to_make {

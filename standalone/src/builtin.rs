@@ -26,6 +26,7 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
     .await?;
     let (url, key) = (simulator.base_url(), Secret::new(""));
     let channel = NewChannel {
+        idempotent: false,
         builtin: true,
         ..NewChannel::new("builtin-simulator", Platform::SUNO, url, key)
     };

@@ -71,6 +71,7 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
         key: Secret::new(""),
         priority: 0,
         weight: 1,
+        idempotent: false,
         builtin: false,
     };
     let channel = store.create_channel(channel, now).await;

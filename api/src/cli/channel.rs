@@ -20,6 +20,8 @@ pub enum ChannelCommand {
     Enable(ChannelName),
     /// Disable a channel: it gets no new tasks; the tasks it has are still polled
     Disable(ChannelName),
+    /// Change a channel, at once
+    Set(SetChannel),
 }
 
 /// The arguments of `channel create`.
@@ -43,6 +45,21 @@ pub struct CreateChannel {
     /// Its share of the tasks among the channels of the same priority, 1 to 1000
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     weight: u32,
+    /// The upstream takes a submit that it got twice, with the same Idempotency-Key, for one: a submit that
+    /// may or may not have arrived is sent to it again, instead of failing
+    #[arg(long)]
+    idempotent: bool,
+}
+
+/// The arguments of `channel set`.
+#[derive(Debug, Args)]
+pub struct SetChannel {
+    /// The channel's name
+    #[arg(long, value_parser = name::parse)]
+    name: String,
+    /// Whether the upstream takes a submit that it got twice, with the same Idempotency-Key, for one
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    idempotent: bool,
 }
 
 fn upstream_key(text: &str) -> Result<Secret, &'static str> {
@@ -70,6 +87,7 @@ impl ChannelCommand {
             Self::List => list(context).await,
             Self::Enable(channel) => enable(context, &channel.name, true).await,
             Self::Disable(channel) => enable(context, &channel.name, false).await,
+            Self::Set(channel) => set(context, &channel).await,
         }
     }
 }
@@ -84,6 +102,7 @@ async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Outpu
         key: new.key,
         priority: new.priority,
         weight: new.weight,
+        idempotent: new.idempotent,
         builtin: false,
     };
     let made = context
@@ -128,9 +147,30 @@ async fn enable(
     enabled: bool,
 ) -> Result<Output, CommandError> {
     if !context.store.enable_channel(name, enabled).await? {
-        return Err(CommandError::new(format!(
-            "there is no channel named `{name}`; `channel list` shows all"
-        )));
+        return Err(no_channel(name));
     }
     switched("channel", name, enabled)
+}
+
+async fn set(context: CommandContext<'_>, set: &SetChannel) -> Result<Output, CommandError> {
+    let SetChannel { name, idempotent } = set;
+    if !context.store.set_idempotent(name, *idempotent).await? {
+        return Err(no_channel(name));
+    }
+    let human = if *idempotent {
+        "gets a submit again that may or may not have arrived"
+    } else {
+        "gets no submit again that may or may not have arrived"
+    };
+    let human = format!("The channel `{name}` {human}.");
+    Output::new(
+        human,
+        &serde_json::json!({"name": name, "idempotent": idempotent}),
+    )
+}
+
+fn no_channel(name: &str) -> CommandError {
+    CommandError::new(format!(
+        "there is no channel named `{name}`; `channel list` shows all"
+    ))
 }

@@ -62,6 +62,9 @@ pub enum ApiError {
     TaskNotExist,
     /// No upstream ever accepted the task to continue.
     NothingToContinue,
+    /// The clips that a request names were made at several channels.
+    ClipsApart,
+    TooManyClips,
     QuotaNotEnough,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
@@ -133,7 +136,9 @@ impl ApiError {
             | Self::BadRequest
             | Self::InvalidAction
             | Self::TaskNotExist
-            | Self::NothingToContinue => StatusCode::BAD_REQUEST,
+            | Self::NothingToContinue
+            | Self::ClipsApart
+            | Self::TooManyClips => StatusCode::BAD_REQUEST,
             Self::NoAvailableChannel | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -7,7 +7,7 @@ use shared::task::Status;
 
 use super::{ApiError, UserHeader, Wanted};
 use crate::http::i18n::Text;
-use crate::limits::{BODY_BYTES, BODY_TIME, FETCH_IDS};
+use crate::limits::{BODY_BYTES, BODY_TIME, CLIPS, FETCH_IDS};
 
 impl ApiError {
     /// The text for the client, in both languages.
@@ -133,12 +133,20 @@ impl ApiError {
                 "the action must be music (or song) or lyrics",
             ),
             Self::TaskNotExist => plain(
-                "任务不存在，请检查 task_id",
-                "there is no such task; check the `task_id`",
+                "任务或片段不存在，请检查 task_id 或片段 ID",
+                "you have no such task or clip; check the `task_id` or the clip's id",
             ),
             Self::NothingToContinue => plain(
                 "task_id 所指的任务从未被上游受理，没有可续写的内容",
                 "the task of `task_id` was never accepted by an upstream: there is nothing to continue",
+            ),
+            Self::ClipsApart => plain(
+                "这些片段由不同的渠道生成，一次请求只能使用同一渠道的片段",
+                "these clips were made at different channels; a request can use clips of one channel",
+            ),
+            Self::TooManyClips => built(
+                format!("一次请求最多使用 {CLIPS} 个片段"),
+                format!("a request can use at most {CLIPS} clips"),
             ),
             Self::QuotaNotEnough => plain(
                 "用户或密钥的额度不足，本次未扣费",

@@ -19,7 +19,7 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
     assert_eq!(
         operator.json_text("channel list"),
         r#"[{"id":1,"name":"up","platform":"suno","base_url":"https://u.example/v1","#.to_owned()
-            + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0}]"#
+            + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0,"idempotent":false}]"#
     );
     operator.says("channel enable --name up");
     let listed = operator.says("channel list");
@@ -38,6 +38,20 @@ fn channels_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
     assert_eq!(missing, expected);
 }
 
+#[test]
+fn a_channel_is_made_idempotent_or_becomes_so() {
+    let operator = Operator::new();
+    let is_idempotent = || operator.json("channel list")[0]["idempotent"].clone();
+    operator.says(&format!("{UP} --idempotent"));
+    assert_eq!(is_idempotent(), true);
+    for (flag, expected) in [("=false", false), ("", true), ("=true", true)] {
+        operator.says(&format!("channel set --name up --idempotent{flag}"));
+        assert_eq!(is_idempotent(), expected, "{flag}");
+    }
+    let missing = operator.refused("channel set --name x --idempotent");
+    assert!(missing.contains("no channel named `x`"), "{missing}");
+}
+
 #[tokio::test]
 async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     let operator = Operator::new();
@@ -49,6 +63,7 @@ async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
         key: Secret::new(""),
         priority: 0,
         weight: 1,
+        idempotent: false,
         builtin: true,
     };
     let store = operator.store().await;

@@ -139,6 +139,7 @@ impl TestApp {
             key: Secret::new("upstream-key"),
             priority: 0,
             weight: 1,
+            idempotent: false,
             builtin: false,
         };
         let id = self.store.create_channel(channel, self.clock.now()).await;

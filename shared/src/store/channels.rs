@@ -10,7 +10,7 @@ use super::row::{self, Cells};
 use super::sql::{Tx, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretDigest};
 use crate::task::cool_down::{CoolDown, Cooling};
 use crate::task::platform::default_prices;
 use crate::task::{Action, ChannelId, Platform, Quota};
@@ -41,6 +41,9 @@ pub struct Channel {
     /// How many cool-downs in a row.
     #[serde(skip)]
     pub cool_count: u32,
+    /// Whether the upstream takes a submit that it got twice, with the same `Idempotency-Key`, for one. Then a
+    /// submit that may or may not have arrived is sent to the channel again.
+    pub idempotent: bool,
     /// Whether the channel is the simulator that `task-center` starts while there is no other channel.
     #[serde(skip)]
     pub builtin: bool,
@@ -56,6 +59,7 @@ pub struct NewChannel {
     pub key: Secret,
     pub priority: i32,
     pub weight: u32,
+    pub idempotent: bool,
     pub builtin: bool,
 }
 
@@ -69,8 +73,17 @@ impl NewChannel {
             key,
             priority: 0,
             weight: 1,
+            idempotent: false,
             builtin: false,
         }
+    }
+}
+
+impl Channel {
+    /// A digest of the address and the key. While it is equal, a request that is sent again reaches the same
+    /// account of the same upstream.
+    pub fn address_digest(&self) -> i64 {
+        SecretDigest::of(format!("{}\n{}", self.base_url, self.key.expose())).short()
     }
 }
 
@@ -122,8 +135,8 @@ impl Store {
     ) -> Result<Option<ChannelId>> {
         let insert = sql(format!(
             "INSERT INTO channels AS c
-                 (name, platform, base_url, key, builtin, priority, weight, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 (name, platform, base_url, key, builtin, priority, weight, created_at, idempotent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (name) {taken}
              RETURNING id"
         ))
@@ -134,7 +147,8 @@ impl Store {
         .bind(channel.builtin) // $5 builtin
         .bind(i64::from(channel.priority)) // $6 priority
         .bind(i64::from(channel.weight)) // $7 weight
-        .bind(now.0); // $8 created_at
+        .bind(now.0) // $8 created_at
+        .bind(channel.idempotent); // $9 idempotent
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -156,7 +170,7 @@ impl Store {
     pub async fn channels(&self) -> Result<Vec<Channel>> {
         let select = sql(
             "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight, used_quota,
-                    cool_until, cool_count
+                    cool_until, cool_count, idempotent
              FROM channels
              ORDER BY id",
         );
@@ -168,6 +182,13 @@ impl Store {
     pub async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
         let update = sql("UPDATE channels SET enabled = $2 WHERE name = $1");
         self.database.changes(update.bind(name).bind(enabled)).await
+    }
+
+    /// Sets whether a channel is idempotent. `false`: there is none of that name.
+    pub async fn set_idempotent(&self, name: &str, idempotent: bool) -> Result<bool> {
+        let update = sql("UPDATE channels SET idempotent = $2 WHERE name = $1");
+        let update = update.bind(name).bind(idempotent);
+        self.database.changes(update).await
     }
 
     /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
@@ -283,6 +304,7 @@ fn channel(found: &impl Cells) -> Result<Channel> {
         used_quota: row::quota("channels", "used_quota", id, found.int("used_quota")?)?,
         cool_until: Millis(found.int("cool_until")?),
         cool_count: row::count("channels", "cool_count", id, found.int("cool_count")?)?,
+        idempotent: found.flag("idempotent")?,
         builtin: found.flag("builtin")?,
     })
 }

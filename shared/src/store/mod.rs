@@ -9,6 +9,7 @@
 //! | [`accounts`] | users, access tokens, API keys, grants |
 //! | [`channels`] | channels, their cool-downs; prices |
 //! | [`submissions`] | charge + task + ledger, in one transaction |
+//! | [`clips`] | which channel made a task or a clip |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
 //! | [`listing`] | tasks as clients see them |
 //! | [`story`] | the story of one task; how many are unfinished |
@@ -24,6 +25,7 @@ mod admission;
 pub mod audit;
 pub mod batcher;
 pub mod channels;
+pub mod clips;
 mod detach;
 mod either;
 mod error;

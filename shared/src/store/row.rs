@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use super::admission::Facts;
-use super::turns::{LateTask, Overdue, PollJob, SubmitJob};
+use super::turns::{LateTask, Overdue, PollJob, Sending, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn};
@@ -163,7 +163,15 @@ pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
         pinned: found.int_or_null("pinned_channel")?.map(ChannelId),
         attempts: count("unfinished_tasks", "attempts", id, found.int("attempts")?)?,
         last_channel: found.int_or_null("channel_id")?.map(ChannelId),
-        intention: found.text("stage")? == "sending",
+        sending: match (found.text("stage")?.as_str(), found.int_or_null("claim")?) {
+            ("sending", Some(_)) => Sending::Orphaned {
+                sent_to: found.int_or_null("sent_to")?,
+            },
+            ("sending", None) => Sending::Again {
+                sent_to: found.int("sent_to")?,
+            },
+            _ => Sending::NotSent,
+        },
         due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
     })

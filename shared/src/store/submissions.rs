@@ -15,7 +15,6 @@ use super::admission::PendingSubmit;
 use super::batcher::{Batcher, Policy, to_each};
 use super::detach::detach;
 use super::either::either;
-use super::row::Cells as _;
 use super::sql::{Database, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
@@ -69,22 +68,6 @@ pub enum Submitted {
     NoChannel,
     /// The user's quota or the key's limit does not suffice.
     QuotaNotEnough,
-}
-
-/// Whether a task can be continued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Continuation {
-    NoTask,
-    NeverAccepted,
-    Possible(Continuable),
-}
-
-/// A task that can be continued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Continuable {
-    /// The channel that made the task.
-    pub channel: ChannelId,
-    pub upstream_id: String,
 }
 
 /// Whether a transaction waits for locks that others hold.
@@ -153,27 +136,6 @@ impl Store {
             submit_alone(&store.database, submit).await
         })
         .await
-    }
-
-    /// Whether the user's task can be continued, and where.
-    pub async fn continuation(&self, user: UserId, task: &TaskId) -> Result<Continuation> {
-        let select =
-            "SELECT channel_id, upstream_id FROM tasks WHERE task_id = $1 AND user_id = $2";
-        let select = sql(select)
-            .bind(task.as_str()) // $1 task_id
-            .bind(user.0); // $2 user_id
-        let Some(found) = self.database.optional(select).await? else {
-            return Ok(Continuation::NoTask);
-        };
-        let channel = found.int_or_null("channel_id")?.map(ChannelId);
-        let upstream_id = found.text_or_null("upstream_id")?;
-        Ok(match channel.zip(upstream_id) {
-            Some((channel, upstream_id)) => Continuation::Possible(Continuable {
-                channel,
-                upstream_id,
-            }),
-            None => Continuation::NeverAccepted,
-        })
     }
 
     /// Deletes at most `limit` idempotency keys made before `before`; returns how many.

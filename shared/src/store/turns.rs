@@ -19,8 +19,8 @@ use crate::clock::Millis;
 use crate::task::history::{self, LATE};
 use crate::task::{AtTurn, ChannelId, RowId, Status, Turn, late};
 pub use records::{
-    Accepted, Begun, Finished, Intention, LateTask, Overdue, PollJob, Polled, Settled, SubmitJob,
-    TaskUpdate,
+    Accepted, Begun, Finished, Intention, LateTask, Overdue, PollJob, Polled, Retry, Sending,
+    Settled, SubmitJob, TaskUpdate,
 };
 
 /// Calls a method that both databases have under one name, in a task of its own.
@@ -67,30 +67,27 @@ impl Store {
         lease_until: Millis,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
-        let intention = Intention { at, channel, claim };
+        let intention = Intention {
+            at,
+            channel,
+            sent_to: 0,
+            claim,
+        };
         let mut begun = self.begin_submits(&[intention], lease_until, now).await?;
         Ok(begun.pop().map(|begun| begun.at))
     }
 
-    /// Postpones unfinished tasks until `due_at`. A task with a recorded intention is not postponed.
+    /// Postpones unfinished tasks until `due_at`. A task with a recorded intention is not postponed, but one
+    /// that is to be sent to its channel again ([`Sending::Again`]) is.
     pub async fn postpone(&self, tasks: &[AtTurn], due_at: Millis) -> Result<Vec<AtTurn>> {
         let tasks = in_order(tasks.to_vec(), |at| *at);
         detached!(self, store => store.postpone(&tasks, due_at).await)
     }
 
-    /// Records that a submit surely did not arrive: withdraws the intention, counts the attempt if
-    /// `counted` (a 429 is no attempt), and notes `reason` in the history. `None`: the task is at another
-    /// turn.
-    pub async fn retry_submit(
-        &self,
-        at: AtTurn,
-        counted: bool,
-        reason: &str,
-        due_at: Millis,
-        now: Millis,
-    ) -> Result<Option<AtTurn>> {
-        let reason = reason.to_owned();
-        detached!(self, store => store.retry_submit(at, counted, &reason, due_at, now).await)
+    /// Withdraws an intention: the submit is tried again. If the request may have arrived, the task stays
+    /// with its channel ([`Sending::Again`]). `None`: the task is at another turn.
+    pub async fn retry_submit(&self, retry: Retry, now: Millis) -> Result<Option<AtTurn>> {
+        detached!(self, store => store.retry_submit(&retry, now).await)
     }
 
     /// Records that upstreams accepted tasks: the tasks become SUBMITTED, and their prices are added to

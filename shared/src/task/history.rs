@@ -17,6 +17,8 @@ pub const STORED: Event = event("stored", "charged %s");
 pub const SENDING: Event = event("sending", "to channel %s");
 /// A submit surely did not arrive. Value: why.
 pub const NOT_ARRIVED: Event = event("not_arrived", "%s");
+/// A submit may have arrived. Value: what happened.
+pub const UNKNOWN: Event = event("unknown", "%s");
 /// The upstream accepted the task. Values: the channel's name, the upstream's id of the task.
 pub const ACCEPTED: Event = event("accepted", "by channel %s as %s");
 /// The sweep found the task overdue and published it again; noted once a turn. Value: whole seconds

@@ -7,6 +7,7 @@
 //! | [`platform`] | platforms and actions, and what a task costs by default |
 //! | [`status`] | the seven statuses and the table of transitions |
 //! | [`progress`] | from the upstream's answer to a percentage that never falls |
+//! | [`clips`] | the clips of a result, by their ids |
 //! | [`step`] | from the upstream's answer to what becomes of the task |
 //! | [`end`] | how a task ends |
 //! | [`money`] | quota; what a charge and a refund change, and for whom |
@@ -16,6 +17,7 @@
 //! | [`cool_down`] | how long a channel in trouble is left alone |
 //! | [`scrub`] | our secrets kept out of upstreams' texts |
 
+pub mod clips;
 pub mod cool_down;
 pub mod end;
 pub mod history;

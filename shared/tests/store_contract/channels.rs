@@ -41,6 +41,7 @@ async fn create(world: &World, name: &str) -> Option<ChannelId> {
 
 fn builtin(name: &str) -> NewChannel {
     NewChannel {
+        idempotent: false,
         builtin: true,
         ..new_channel(name)
     }

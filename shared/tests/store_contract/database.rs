@@ -1,6 +1,6 @@
 //! Runs one test body over every Store, each time on empty tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use harness::database::Database as PostgresDatabase;
@@ -103,12 +103,7 @@ impl Database {
 
     /// Makes the tables as a program did that knew the migrations up to number `last`.
     pub async fn migrate_to(&self, last: i64) {
-        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
-        let dialect = match self.kind() {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
-        };
-        let migrator = Migrator::new(migrations.join(dialect)).await;
+        let migrator = Migrator::new(self.migrations()).await;
         let mut migrator = migrator.expect("the migrations read");
         migrator
             .migrations
@@ -119,6 +114,21 @@ impl Database {
             Self::Postgres(_, connection) => migrator.run(&mut *connection.lock().await).await,
         }
         .expect("the tables are made");
+    }
+
+    /// The folder of its migrations.
+    fn migrations(&self) -> PathBuf {
+        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+        migrations.join(match self.kind() {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+        })
+    }
+
+    /// Executes a migration again, of which the test took back what it did.
+    pub async fn migrate_again(&self, file: &str) {
+        let sql = std::fs::read_to_string(self.migrations().join(file));
+        self.execute(&sql.expect("the migration is there")).await;
     }
 
     /// Executes statements past the Store.

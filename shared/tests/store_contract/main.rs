@@ -12,6 +12,7 @@ mod world;
 mod accounts;
 mod books;
 mod channels;
+mod clips;
 mod counts;
 mod idempotency;
 mod listing;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         books::tests(),
         listing::tests(),
         channels::tests(),
+        clips::tests(),
         accounts::tests(),
         store::tests(),
     ];

@@ -2,13 +2,14 @@
 
 use shared::store::channels::Price;
 use shared::store::listing::TaskView;
-use shared::store::submissions::{Continuable, Continuation, NewTask, Submitted};
+use shared::store::submissions::{NewTask, Submitted};
+use shared::store::turns::Sending;
 use shared::task::cool_down::CoolDown;
-use shared::task::{Action, ChannelId, Platform, Progress, Status, TaskId, UserId};
+use shared::task::{Action, ChannelId, Platform, Progress, Status};
 
 use crate::database::{contract, ok};
 use crate::values::{
-    NOW, SONG, entries, failure, failure_by, first_turn, new_channel, quota, stored, turn_and_due,
+    NOW, SONG, entries, failure, first_turn, new_channel, quota, stored, turn_and_due,
 };
 use crate::world::World;
 
@@ -27,8 +28,6 @@ contract! {
     concurrent_submits_never_spend_more_than_there_is,
     concurrent_submits_never_spend_more_than_their_key_may,
     a_caller_who_goes_away_in_the_middle_leaves_nothing_half_done,
-    a_task_can_be_continued_once_an_upstream_accepted_it,
-    a_task_that_was_refused_by_a_channel_cannot_be_continued,
     only_the_platform_s_own_channels_count,
 }
 
@@ -86,7 +85,7 @@ async fn what_is_stored_is_what_a_worker_reads(world: &World) {
     assert_eq!(job.request, request);
     assert_eq!((job.platform, job.action), (Platform::SUNO, Action::SONG));
     assert_eq!((job.pinned, job.last_channel), (Some(channel), None));
-    assert_eq!((job.attempts, job.intention), (0, false));
+    assert_eq!((job.attempts, job.sending), (0, Sending::NotSent));
     assert_eq!(job.deadline, song.deadline);
     assert_eq!(world.view(&song.task_id).await.input, song.input);
 }
@@ -215,35 +214,6 @@ async fn a_caller_who_goes_away_in_the_middle_leaves_nothing_half_done(world: &W
     world.assert_balanced().await;
     assert_eq!(world.money(&payer).await, (80 * SONG, 20 * SONG, 20 * SONG));
     world.stored(&payer).await;
-}
-
-async fn a_task_can_be_continued_once_an_upstream_accepted_it(world: &World) {
-    let (channel, payer) = world.channel_and_payer(2 * SONG).await;
-    let stranger = world.payer(0).await.user;
-    let (_, fresh) = world.stored(&payer).await;
-    let song = world.accepted(&payer, channel).await;
-    let unknown = world.song(&payer).task_id;
-    let possible = Continuation::Possible(Continuable {
-        channel,
-        upstream_id: song.upstream_id,
-    });
-    let cases: [(UserId, &TaskId, Continuation); 4] = [
-        (payer.user, &song.id, possible),
-        (payer.user, &fresh, Continuation::NeverAccepted),
-        (stranger, &song.id, Continuation::NoTask),
-        (payer.user, &unknown, Continuation::NoTask),
-    ];
-    for (user, task, expected) in cases {
-        assert_eq!(ok!(world.store.continuation(user, task)), expected);
-    }
-}
-
-async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World) {
-    let (channel, payer) = world.channel_and_payer(SONG).await;
-    let (at, task) = world.sending(&payer, channel).await;
-    world.end([failure_by(channel, at, "bad words")], NOW).await;
-    let answer = ok!(world.store.continuation(payer.user, &task));
-    assert_eq!(answer, Continuation::NeverAccepted);
 }
 
 async fn only_the_platform_s_own_channels_count(world: &World) {

@@ -1,13 +1,13 @@
 //! Submitting: the job, the intention, and its outcomes.
 
 use shared::store::listing::TaskView;
-use shared::store::turns::Accepted;
+use shared::store::turns::{Accepted, Intention, Retry, Sending};
 use shared::task::{RowId, Status};
 
 use crate::database::{contract, ok};
 use crate::values::{
-    NOW, SONG, accepted, failure, first_turn, last_event, later, next, only, progress, sorted,
-    turn_and_due,
+    NOW, SONG, accepted, failure, first_turn, last_event, later, next, only, progress, retry,
+    sorted, turn_and_due,
 };
 use crate::world::World;
 
@@ -17,6 +17,7 @@ contract! {
     a_caller_that_lost_the_answer_begins_again,
     of_many_callers_that_begin_one_submit_one_does,
     a_submit_that_did_not_arrive_is_tried_again,
+    a_submit_that_may_have_arrived_stays_with_its_channel,
     only_a_standing_intention_is_withdrawn,
     an_accepted_task_is_submitted_and_its_channel_has_its_price,
     many_tasks_of_several_channels_are_accepted_together,
@@ -50,7 +51,8 @@ async fn an_intention_stands_until_its_outcome(world: &World) {
     assert_eq!(sending, next(at));
 
     let job = ok!(world.store.submit_job(sending)).expect("it is there");
-    assert_eq!((job.at, job.intention), (sending, true));
+    let orphaned = Sending::Orphaned { sent_to: Some(0) };
+    assert_eq!((job.at, job.sending), (sending, orphaned));
     assert_eq!(job.last_channel, Some(channel));
     let story = world.story(&task).await;
     assert_eq!(turn_and_due(&story), Some((sending.turn.0, lease.0)));
@@ -94,12 +96,12 @@ async fn a_submit_that_did_not_arrive_is_tried_again(world: &World) {
     let (channel, payer) = world.channel_and_payer(SONG).await;
     let (at, task) = world.sending(&payer, channel).await;
     let (now, due) = (later(2), later(7));
-    let retry = |at, counted, reason| world.store.retry_submit(at, counted, reason, due, now);
+    let retry = |at, counted, reason| world.store.retry_submit(retry(at, counted, reason), now);
     let again = ok!(retry(at, true, "refused")).expect("it is not stale");
     assert_eq!(again, next(at));
 
     let job = ok!(world.store.submit_job(again)).expect("it is there");
-    assert_eq!((job.intention, job.attempts), (false, 1));
+    assert_eq!((job.sending, job.attempts), (Sending::NotSent, 1));
     assert_eq!(job.last_channel, Some(channel));
     let story = world.story(&task).await;
     assert_eq!(turn_and_due(&story), Some((again.turn.0, due.0)));
@@ -110,7 +112,54 @@ async fn a_submit_that_did_not_arrive_is_tried_again(world: &World) {
     let sending = world.begin(again, channel).await;
     let again = ok!(retry(sending, false, "429")).expect("it is not stale");
     let job = ok!(world.store.submit_job(again)).expect("it is there");
-    assert_eq!((job.intention, job.attempts), (false, 1));
+    assert_eq!((job.sending, job.attempts), (Sending::NotSent, 1));
+}
+
+async fn a_submit_that_may_have_arrived_stays_with_its_channel(world: &World) {
+    let (channel, payer) = world.channel_and_payer(SONG).await;
+    let (at, task) = world.stored(&payer).await;
+    let begin = async |at, claim, sent_to| {
+        let intention = Intention {
+            at,
+            channel,
+            sent_to,
+            claim,
+        };
+        let intentions = [intention];
+        let begun = world.store.begin_submits(&intentions, later(180), NOW);
+        ok!(begun).first().map(|begun| begun.at)
+    };
+    let job = async |at| ok!(world.store.submit_job(at)).expect("it is to be sent");
+    let sending = begin(at, 1, 77).await.expect("it is not stale");
+    let orphaned = Sending::Orphaned { sent_to: Some(77) };
+    assert_eq!(job(sending).await.sending, orphaned);
+
+    let unknown = Retry {
+        may_have_arrived: true,
+        ..retry(sending, true, "timed out")
+    };
+    let again = ok!(world.store.retry_submit(unknown.clone(), later(2)));
+    let again = again.expect("it is not stale");
+    let found = job(again).await;
+    assert_eq!(found.sending, Sending::Again { sent_to: 77 });
+    assert_eq!((found.attempts, found.last_channel), (1, Some(channel)));
+    let expected = (later(2).0, again.turn.0, "unknown", "timed out");
+    assert_eq!(last_event(&world.story(&task).await), expected);
+    assert_eq!(ok!(world.store.retry_submit(unknown, NOW)), None);
+
+    // It can wait for its channel, and it keeps what it was sent with until it is sent again.
+    let postponed = only(ok!(world.store.postpone(&[again], later(9))));
+    assert_eq!(postponed, next(again));
+    let found = job(postponed).await.sending;
+    assert_eq!(found, Sending::Again { sent_to: 77 });
+    let sending = begin(postponed, 2, 78).await.expect("it is not stale");
+    assert_eq!(begin(postponed, 3, 78).await, None);
+    let orphaned = Sending::Orphaned { sent_to: Some(78) };
+    assert_eq!(job(sending).await.sending, orphaned);
+    // What surely did not arrive may be sent anywhere.
+    let again = ok!(world.store.retry_submit(retry(sending, true, "x"), NOW));
+    let found = job(again.expect("it is not stale")).await;
+    assert_eq!((found.sending, found.attempts), (Sending::NotSent, 2));
 }
 
 async fn only_a_standing_intention_is_withdrawn(world: &World) {
@@ -118,7 +167,7 @@ async fn only_a_standing_intention_is_withdrawn(world: &World) {
     let (fresh, _) = world.stored(&payer).await;
     let song = world.accepted(&payer, channel).await;
     for at in [fresh, next(fresh), song.at] {
-        let retry = ok!(world.store.retry_submit(at, true, "refused", NOW, NOW));
+        let retry = ok!(world.store.retry_submit(retry(at, true, "refused"), NOW));
         assert_eq!(retry, None, "{at:?}");
     }
     let history = "stored sending accepted";
@@ -239,7 +288,7 @@ async fn a_task_that_ended_can_not_be_postponed_submitted_or_retried(world: &Wor
         assert!(ok!(world.store.submit_job(at)).is_none());
         let begun = ok!(world.store.begin_submit(at, channel, 5, NOW, NOW));
         assert_eq!(begun, None);
-        let retry = ok!(world.store.retry_submit(at, true, "x", NOW, NOW));
+        let retry = ok!(world.store.retry_submit(retry(at, true, "x"), NOW));
         assert_eq!(retry, None);
         assert!(world.job(channel, at).await.is_none());
     }

@@ -7,7 +7,7 @@ use shared::secret::Secret;
 use shared::store::channels::NewChannel;
 use shared::store::story::Story;
 use shared::store::submissions::Submitted;
-use shared::store::turns::{Accepted, Finished, Polled, Settled, TaskUpdate};
+use shared::store::turns::{Accepted, Finished, Polled, Retry, Settled, TaskUpdate};
 use shared::task::{AtTurn, ChannelId, End, Platform, Progress, Quota, RowId, Status, Turn};
 
 /// The moment at which tests start; not a whole second.
@@ -24,6 +24,7 @@ pub fn new_channel(name: &str) -> NewChannel {
         key: Secret::new("a channel's key"),
         priority: 0,
         weight: 1,
+        idempotent: false,
         builtin: false,
     }
 }
@@ -96,6 +97,17 @@ pub fn moved(at: AtTurn, status: Status, percent: i64, data: Option<&str>) -> Po
 /// A progress in percent.
 pub fn progress(percent: i64) -> Progress {
     Progress::from_percent(percent).expect("it is a percentage")
+}
+
+/// Another try of a submit, due in 7 s, that surely did not arrive.
+pub fn retry(at: AtTurn, counted: bool, reason: &str) -> Retry {
+    Retry {
+        at,
+        counted,
+        may_have_arrived: false,
+        reason: reason.to_owned(),
+        due_at: later(7),
+    }
 }
 
 /// A success.

@@ -36,7 +36,9 @@ async fn submit(
         Ok(request) => request,
         Err(message) => return invalid_request(upstream, &message),
     };
-    let Some(decision) = upstream.submit(&request, &body) else {
+    let key = headers.get("idempotency-key");
+    let key = key.and_then(|key| key.to_str().ok());
+    let Some(decision) = upstream.submit(&request, &body, key) else {
         let message = "the task to continue does not exist";
         return answer::bad_request("task_not_exist", message);
     };

@@ -34,6 +34,8 @@ pub struct Upstream {
 struct State {
     faults: Faults,
     tasks: HashMap<Id, Task>,
+    /// The accepted submits by their `Idempotency-Key`, if the upstream heeds it.
+    accepted_keys: HashMap<String, Id>,
     /// The tasks in the order in which their age is checked; some may be forgotten already.
     expiry_queue: VecDeque<Id>,
     /// By the digest of the title.

@@ -50,6 +50,7 @@ pub struct RecordedSubmit {
     /// `MUSIC` or `LYRICS`.
     action: &'static str,
     task_id: Option<Id>,
+    idempotency_key: Option<String>,
     fault: Option<&'static str>,
     /// The body as it was sent; `null` if it was too long.
     body: Option<Box<RawValue>>,
@@ -58,17 +59,18 @@ pub struct RecordedSubmit {
 impl Upstream {
     /// Decides about a submit. If it is accepted, its task exists from now on, whether the client gets an answer or not.
     /// `None`: the task to continue does not exist.
-    pub fn submit(&self, request: &Request, json: &[u8]) -> Option<Decision> {
+    pub fn submit(&self, request: &Request, json: &[u8], key: Option<&str>) -> Option<Decision> {
         let now = self.clock.now();
         let body = (json.len() <= RECORDED_BODY)
             .then(|| serde_json::from_slice(json).ok())
             .flatten();
         let mut state = self.state();
-        let decision = state.submit(&self.options, request, now);
+        let decision = state.submit(&self.options, request, key, now);
         state.record(RecordedSubmit {
             marker: request.digest(),
             action: request.action.name(),
             task_id: decision.and_then(|decision| decision.task),
+            idempotency_key: key.map(str::to_owned),
             fault: decision
                 .and_then(|decision| decision.fault)
                 .map(Fault::name),
@@ -94,7 +96,13 @@ impl State {
         before.into()
     }
 
-    fn submit(&mut self, options: &Options, request: &Request, now: u64) -> Option<Decision> {
+    fn submit(
+        &mut self,
+        options: &Options,
+        request: &Request,
+        key: Option<&str>,
+        now: u64,
+    ) -> Option<Decision> {
         let number = self.number(request);
         if !request.continues().is_none_or(|id| self.knows(id)) {
             return None;
@@ -111,7 +119,14 @@ impl State {
             self.counts.happened(fault);
         }
         let accepted = fault.is_none_or(accepts);
-        let task = accepted.then(|| self.accept(options, request, number, now, leaks));
+        let key = key.filter(|_| options.idempotent);
+        let task = accepted.then(|| {
+            let first = key.and_then(|key| self.accepted_keys.get(key)).copied();
+            first.unwrap_or_else(|| self.accept(options, request, number, now, leaks))
+        });
+        if let Some((task, key)) = task.zip(key) {
+            self.accepted_keys.insert(key.to_owned(), task);
+        }
         Some(Decision {
             task,
             fault,

@@ -81,6 +81,7 @@ mod tests {
             used_quota: Quota::ZERO,
             cool_until: Millis(0),
             cool_count: 0,
+            idempotent: false,
             builtin: false,
         }
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::turns::{Begun, Intention, SubmitJob};
-use shared::task::AtTurn;
+use shared::store::turns::{Begun, Intention, Sending, SubmitJob};
 use shared::task::wait::Rung;
+use shared::task::{AtTurn, ChannelId};
 use tracing::field::display;
 
 use crate::channels::Permit;
@@ -18,8 +18,8 @@ use crate::channels::choice::{Choice, choose};
 use crate::context::Context;
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
-use crate::upstream::Driver;
-use outcome::{Sent, UNKNOWN, fail};
+use crate::upstream::{Driver, Submission};
+use outcome::{Sent, UNKNOWN, fail, send_again};
 
 /// The longest time that a message is held while all channels are full; then it goes back to a queue.
 const LONGEST_HOLD: Duration = Duration::from_mins(1);
@@ -44,15 +44,25 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         return Ok(None);
     };
     tracing::Span::current().record("task", display(&job.task_id));
-    if job.intention {
+    let is_orphan = matches!(job.sending, Sending::Orphaned { .. });
+    if is_orphan {
         count_turns(Work::Submit, TurnState::Orphaned, 1);
-        tracing::warn!(
-            "a worker died between sending this task and recording the answer; it is not sent again"
-        );
-        return fail(context, &job, at, UNKNOWN, None).await;
+    }
+    if job.sending != Sending::NotSent {
+        let Some(channel) = again_at(context, &job).await? else {
+            tracing::warn!("a submit may or may not have arrived; it is not sent again");
+            return fail(context, &job, at, UNKNOWN, None).await;
+        };
+        if is_orphan {
+            let what = "a worker died before it recorded the answer";
+            return send_again(context, &job, at, &channel, what, Rung::SHORTEST).await;
+        }
     }
     if job.deadline <= context.now() {
-        let reason = "no channel could take the task before its deadline";
+        let reason = match job.sending {
+            Sending::NotSent => "no channel could take the task before its deadline",
+            _ => UNKNOWN,
+        };
         return fail(context, &job, at, reason, None).await;
     }
     let Some(driver) = context.upstreams.driver(job.platform) else {
@@ -74,11 +84,39 @@ enum Found {
     Wait(Duration),
 }
 
+/// The channel of a submit that may have arrived, if it may be sent there again: the channel takes a repeated
+/// request for one, has the address and the key that the request was sent with, and not all attempts are
+/// used.
+async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>, StoreError> {
+    let channels = context
+        .ask_store("read the channels", || context.channels.all())
+        .await?;
+    let channel = channels.iter().find(|channel| {
+        job.last_channel == Some(channel.id)
+            && channel.idempotent
+            && job.sending.sent_to() == Some(channel.address_digest())
+    });
+    // An orphan's attempt is not counted yet.
+    let attempts = job.attempts + u32::from(matches!(job.sending, Sending::Orphaned { .. }));
+    Ok(channel
+        .filter(|_| attempts < context.settings.submit_attempts)
+        .cloned())
+}
+
+/// The one channel that can take the task, if there is only one.
+fn only_channel(job: &SubmitJob) -> Option<ChannelId> {
+    match job.sending {
+        Sending::NotSent => job.pinned,
+        _ => job.last_channel,
+    }
+}
+
 /// Finds a channel that may take the task and has a free slot. A task that any channel could take waits
-/// here for a slot, which holds back the queue. A continuation goes back to a queue, so that its one
-/// full channel does not hold back tasks of the others.
+/// here for a slot, which holds back the queue. A task that one channel can take goes back to a queue, so
+/// that its full channel does not hold back tasks of the others.
 async fn find_slot(context: &Context, job: &SubmitJob) -> Result<Found, StoreError> {
     let started = context.now();
+    let only = only_channel(job);
     let avoid = job.last_channel.filter(|_| job.attempts > 0);
     loop {
         let channels = context
@@ -86,7 +124,7 @@ async fn find_slot(context: &Context, job: &SubmitJob) -> Result<Found, StoreErr
             .await?;
         let now = context.now();
         let chance = || context.random.unit();
-        let order = match choose(&channels, job.platform, job.pinned, avoid, now, chance) {
+        let order = match choose(&channels, job.platform, only, avoid, now, chance) {
             Choice::Take(order) => order,
             Choice::Cooling(until) => return Ok(Found::Wait(until.since(now))),
             Choice::Nobody => return Ok(Found::Wait(NO_CHANNEL)),
@@ -97,7 +135,7 @@ async fn find_slot(context: &Context, job: &SubmitJob) -> Result<Found, StoreErr
             return Ok(Found::Slot(Box::new(channel.clone()), permit));
         }
         let waited = now.since(started);
-        if job.pinned.is_some() || waited > LONGEST_HOLD || context.stop.is_requested() {
+        if only.is_some() || waited > LONGEST_HOLD || context.stop.is_requested() {
             return Ok(Found::Wait(Rung::SHORTEST.duration()));
         }
         context.channels.submit_ended(LONGEST_LOOK).await;
@@ -125,7 +163,7 @@ async fn put_off(context: &Context, job: &SubmitJob, wait: Duration) -> Decision
     }))
 }
 
-/// Records the intention to send the task, sends it once, and settles the outcome.
+/// Records the intention to send the task, sends the request, and settles the outcome.
 async fn send(
     context: &Context,
     job: &SubmitJob,
@@ -135,6 +173,7 @@ async fn send(
     let intention = Intention {
         at: job.at,
         channel: channel.id,
+        sent_to: channel.address_digest(),
         claim: context.random.number(),
     };
     let claimed = context
@@ -149,7 +188,12 @@ async fn send(
     count_turns(Work::Submit, TurnState::Claimed, 1);
     tracing::debug!(task = %job.task_id, turn = at.turn.0, channel = %channel.name, "sending the task");
     record_lateness(Work::Submit, context.now().since(job.due_at));
-    let outcome = driver.submit(channel, job.action, &job.request).await;
+    let submission = Submission {
+        task: &job.task_id,
+        action: job.action,
+        request: &job.request,
+    };
+    let outcome = driver.submit(channel, submission).await;
     let sent = Sent {
         context,
         job,

@@ -1,7 +1,7 @@
 //! What the outcome of a submit means for its task: a poll, another try, or the end.
 
 use shared::store::channels::Channel;
-use shared::store::turns::{Accepted, Finished, SubmitJob};
+use shared::store::turns::{Accepted, Finished, Retry, Sending, SubmitJob};
 use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{Rung, retry_rung};
@@ -44,12 +44,7 @@ impl Sent<'_> {
                 self.fail(&reason).await
             }
             SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble).await,
-            SubmitOutcome::Unknown(what) => {
-                let next = self.fail(UNKNOWN).await;
-                let trouble = Trouble::broken("unknown", what);
-                self.context.cool_down(self.channel, &trouble).await;
-                next
-            }
+            SubmitOutcome::Unknown(what) => self.unknown(what).await,
         }
     }
 
@@ -92,6 +87,29 @@ impl Sent<'_> {
         }))
     }
 
+    /// An idempotent channel gets the request again. Otherwise the task ends.
+    async fn unknown(&self, what: String) -> Decision {
+        let Self {
+            context,
+            job,
+            at,
+            channel,
+            ..
+        } = self;
+        let what_happened = self.shown(&what);
+        let trouble = Trouble::broken("unknown", what);
+        let attempts = job.attempts + 1;
+        if !channel.idempotent || attempts >= context.settings.submit_attempts {
+            let next = self.fail(UNKNOWN).await;
+            context.cool_down(channel, &trouble).await;
+            return next;
+        }
+        let until = context.cool_down(channel, &trouble).await;
+        let rested = Rung::at_least(until.since(context.now()));
+        let wait = retry_rung(attempts).max(rested);
+        send_again(context, job, *at, channel, &what_happened, wait).await
+    }
+
     /// Schedules another try: soon if another channel is well, else when this channel may be well.
     async fn not_arrived(&self, trouble: Trouble) -> Decision {
         let Self {
@@ -103,13 +121,18 @@ impl Sent<'_> {
         } = self;
         let until = context.cool_down(channel, &trouble).await;
         let now = context.now();
-        let elsewhere = self.another_is_well().await;
+        // An earlier request may have arrived: the task stays with this channel.
+        let may_have_arrived = job.sending != Sending::NotSent;
+        let elsewhere = !may_have_arrived && self.another_is_well().await;
         // "Not now" does not count as an attempt. Nor does a channel that refuses our key, while
         // another channel may take the task.
         let refused = trouble.kind == CoolDown::Refusal;
         let counted = !(trouble.busy || refused && elsewhere);
         let attempts = job.attempts + u32::from(counted);
         if counted && attempts >= context.settings.submit_attempts {
+            if may_have_arrived {
+                return self.fail(UNKNOWN).await;
+            }
             let said = self.shown(&trouble.said);
             let reason = format!("no channel could take the task in {attempts} attempts: {said}");
             return self.fail(&reason).await;
@@ -121,24 +144,21 @@ impl Sent<'_> {
             (false, false) => retry_rung(attempts).max(rested),
         };
         let rung = rung.min(Rung::at_least(job.deadline.since(now)));
-        let due_at = due_at(now, rung);
         let what = self.shown(&trouble.what);
         let (name, seconds) = (&channel.name, rung.seconds());
-        let reason = format!("channel {name}: {what}; again in {seconds} s");
-        let store = &context.store;
-        let again = context
-            .persist("put a submit off", || {
-                store.retry_submit(*at, counted, &reason, due_at, now)
-            })
-            .await?;
-        if let Some(again) = again {
-            tracing::info!(task = %job.task_id, turn = again.turn.0, channel = %channel.name, what,
-                attempts, seconds, "a submit did not arrive; it is tried again");
+        let retry = Retry {
+            at: *at,
+            counted,
+            may_have_arrived,
+            reason: format!("channel {name}: {what}; again in {seconds} s"),
+            due_at: due_at(now, rung),
+        };
+        let again = try_again(context, &retry, rung).await?;
+        if again.is_some() {
+            tracing::info!(task = %job.task_id, channel = %channel.name, what, attempts, seconds,
+                "a submit did not arrive; it is tried again");
         }
-        Ok(again.map(|at| FollowUp::Submit {
-            at,
-            delay: Some(rung),
-        }))
+        Ok(again)
     }
 
     /// Whether another channel, with no trouble of late, may take the task now.
@@ -167,6 +187,46 @@ impl Sent<'_> {
             None => scrub.reason(words),
         }
     }
+}
+
+/// Schedules another try of a submit that may have arrived, at the same channel: the channel takes both for
+/// one. Counts the attempt that came before.
+pub(super) async fn send_again(
+    context: &Context,
+    job: &SubmitJob,
+    at: AtTurn,
+    channel: &Channel,
+    what: &str,
+    wait: Rung,
+) -> Decision {
+    let now = context.now();
+    let rung = wait.min(Rung::at_least(job.deadline.since(now)));
+    let (name, seconds) = (&channel.name, rung.seconds());
+    let retry = Retry {
+        at,
+        counted: true,
+        may_have_arrived: true,
+        reason: format!("channel {name}: {what}; again there in {seconds} s"),
+        due_at: due_at(now, rung),
+    };
+    let again = try_again(context, &retry, rung).await?;
+    if again.is_some() {
+        tracing::info!(task = %job.task_id, channel = %channel.name, what, seconds,
+            "a submit may or may not have arrived; the idempotent channel gets it again");
+    }
+    Ok(again)
+}
+
+async fn try_again(context: &Context, retry: &Retry, rung: Rung) -> Decision {
+    let again = context
+        .persist("put a submit off", || {
+            context.store.retry_submit(retry.clone(), context.now())
+        })
+        .await?;
+    Ok(again.map(|at| FollowUp::Submit {
+        at,
+        delay: Some(rung),
+    }))
 }
 
 /// Ends the task as FAILURE, and refunds it.

@@ -7,6 +7,9 @@ use reqwest::{StatusCode, redirect};
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
 
+/// By this header an upstream may recognise a request that it got before.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// The longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -83,23 +86,36 @@ impl Http {
     }
 }
 
+/// A POST of JSON to a channel.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The path, after the channel's base URL.
+    pub path: &'a str,
+    /// The `Idempotency-Key`.
+    pub idempotency_key: Option<&'a str>,
+    /// The JSON.
+    pub body: String,
+    /// The most bytes of the answer that are read.
+    pub largest: usize,
+}
+
 /// An HTTP client, and the clock by which `Retry-After` dates are read.
 #[derive(Clone)]
 pub struct Client(reqwest::Client, SharedClock);
 
 impl Client {
-    /// Posts JSON to the channel, and reads at most `largest` bytes of the answer.
-    pub async fn post(&self, channel: &Channel, path: &str, body: String, largest: usize) -> Reply {
+    /// Calls the channel, once.
+    pub async fn post(&self, channel: &Channel, call: Call<'_>) -> Reply {
         let Self(client, clock) = self;
         let started = clock.now();
-        let sent = client
-            .post(format!("{}{path}", channel.base_url))
+        let mut request = client
+            .post(format!("{}{}", channel.base_url, call.path))
             .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send()
-            .await;
-        let response = match sent {
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = call.idempotency_key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        let response = match request.body(call.body).send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() || error.is_builder() => {
                 return Reply::NotConnected(causes(&error));
@@ -112,7 +128,7 @@ impl Client {
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| self::retry_after(value, clock.now()));
-        let body = read(response, largest).await;
+        let body = read(response, call.largest).await;
         Reply::Response(Response {
             status,
             body,

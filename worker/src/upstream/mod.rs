@@ -19,7 +19,7 @@ use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::task::cool_down::CoolDown;
 use shared::task::step::Observation;
-use shared::task::{Action, Platform};
+use shared::task::{Action, Platform, TaskId};
 
 use crate::context::Settings;
 use http::Http;
@@ -27,6 +27,17 @@ use http::Http;
 /// The driver of each platform. Another platform is one line here.
 fn drivers(http: Http) -> Vec<Box<dyn Upstream>> {
     vec![Box::new(suno::Suno::new(http))]
+}
+
+/// A task to submit.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// Our name of the task: the `Idempotency-Key` for the upstream.
+    pub task: &'a TaskId,
+    /// What to make.
+    pub action: Action,
+    /// The request: JSON.
+    pub request: &'a str,
 }
 
 /// How a submit ended, as far as we can know.
@@ -38,7 +49,8 @@ pub enum SubmitOutcome {
     Refused(String),
     /// The request did not arrive: it may be retried, on this channel or another.
     NotArrived(Trouble),
-    /// The request may have arrived: it must never be sent again. The text is for an operator.
+    /// The request may have arrived: only an idempotent channel may get it again. The text is for an
+    /// operator.
     Unknown(String),
 }
 
@@ -91,8 +103,8 @@ pub trait Upstream: Send + Sync + 'static {
     /// The platform whose channels this driver calls.
     fn platform(&self) -> Platform;
 
-    /// Sends a request (JSON) to the channel, once.
-    async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome;
+    /// Sends a task to the channel, in one request.
+    async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome;
 
     /// Asks the channel about at most a hundred tasks, by the ids that the upstream gave them.
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
@@ -145,9 +157,9 @@ pub struct Driver<'a> {
 
 impl Driver<'_> {
     /// See [`Upstream::submit`].
-    pub async fn submit(self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome {
+    pub async fn submit(self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
         let started = self.clock.now();
-        let outcome = self.upstream.submit(channel, action, request).await;
+        let outcome = self.upstream.submit(channel, submission).await;
         let label = match &outcome {
             SubmitOutcome::Accepted(_) => "ok",
             SubmitOutcome::Refused(_) => "refused",

@@ -14,6 +14,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, Result, Wanted};
+use crate::limits;
 use crate::openapi::schemas;
 
 /// The names under which clients of other gateways send the address of a webhook. They are compared in lower
@@ -42,8 +43,8 @@ pub struct SubmitRequest {
     pub input: String,
     /// The `task_id` field, as the client sent it.
     pub task_id: Option<String>,
-    /// Whether it continues, or otherwise uses, a clip of the task `task_id`.
-    pub names_a_clip: bool,
+    /// The ids of the clips that it continues or otherwise uses, each once.
+    pub clips: Vec<String>,
 }
 
 impl PartialSchema for SubmitRequest {
@@ -67,7 +68,7 @@ impl PartialSchema for SubmitRequest {
             .item(by("title", "A song of this title."))
             .item(by(
                 "continue_clip_id",
-                "The continuation of a song; requires `task_id` too.",
+                "The continuation of a song, by one of its clips.",
             ))
             .description(Some("Other fields are forwarded unchanged."))
             .into()
@@ -103,7 +104,7 @@ impl SubmitRequest {
         let prompt = fields.text("prompt")?;
         let title = fields.text("title")?;
         let description = fields.text("gpt_description_prompt")?;
-        let names_a_clip = fields.names_a_clip()?;
+        let clips = fields.clips()?;
         let task_id = fields.text("task_id")?;
         let model = fields.text("mv")?;
         let tags = fields.text("tags")?;
@@ -113,7 +114,7 @@ impl SubmitRequest {
         let texts = [&prompt, &description, &title, &tags];
         match action {
             Action::LYRICS if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
-            Action::SONG if !names_a_clip && texts.iter().all(|text| text.is_none()) => {
+            Action::SONG if clips.is_empty() && texts.iter().all(|text| text.is_none()) => {
                 return Err(ApiError::SongFromNothing);
             }
             _ => {}
@@ -126,7 +127,7 @@ impl SubmitRequest {
                 .or(tags)
                 .unwrap_or_default(),
             task_id,
-            names_a_clip,
+            clips,
         };
         if action == Action::SONG && model.is_none() {
             request.fields.set("mv", DEFAULT_MODEL)?;
@@ -177,14 +178,18 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Whether the request names a clip: `clip_id`, `continue_clip_id`, `cover_clip_id` and their like.
-    fn names_a_clip(&self) -> Result<bool> {
+    /// The clips that the request names: `clip_id`, `continue_clip_id`, `cover_clip_id` and their like.
+    fn clips(&self) -> Result<Vec<String>> {
         let is_clip = |name: &&String| *name == "clip_id" || name.ends_with("_clip_id");
-        let mut any = false;
+        let mut clips = Vec::new();
         for name in self.0.keys().filter(is_clip) {
-            any |= self.text(name)?.is_some();
+            let clip = self.text(name)?.map(|clip| clip.trim().to_owned());
+            clips.extend(clip.filter(|clip| !clips.contains(clip)));
+            if clips.len() > limits::CLIPS {
+                return Err(ApiError::TooManyClips);
+            }
         }
-        Ok(any)
+        Ok(clips)
     }
 
     /// Removes the address of a webhook, if it is null or blank. Any other is an error: the upstream must not
@@ -353,7 +358,7 @@ mod tests {
     fn null_counts_as_absent() {
         let body = r#"{"prompt":"p","tags":null,"title":null,"mv":null,"continue_clip_id":null,"task_id":null,"make_instrumental":null,"continue_at":null}"#;
         let request = song(body).expect("it is good");
-        assert!(request.task_id.is_none() && !request.names_a_clip);
+        assert!(request.task_id.is_none() && request.clips.is_empty());
     }
 
     #[test]

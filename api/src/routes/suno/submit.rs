@@ -9,7 +9,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use shared::store::StoreError;
 use shared::store::accounts::KeyHolder;
-use shared::store::submissions::{Continuable, Continuation, NewTask, Submitted};
+use shared::store::clips::{Continuation, Maker};
+use shared::store::submissions::{NewTask, Submitted};
 use shared::task::{Action, AtTurn, Platform, TaskId, Turn, UserId};
 use tracing::Instrument as _;
 
@@ -67,6 +68,8 @@ impl IntoResponses for Refusals {
             ApiError::LyricsWithoutPrompt,
             ApiError::TaskNotExist,
             ApiError::NothingToContinue,
+            ApiError::ClipsApart,
+            ApiError::TooManyClips,
             ApiError::IdempotencyKey,
             ApiError::QuotaNotEnough,
             ApiError::IdempotencyKeyReused,
@@ -106,9 +109,9 @@ pub(crate) async fn submit(
     let body = body::read(&headers, body).await?;
     let idempotency = idempotency::from_request(&headers, action, &body)?;
     let mut request = SubmitRequest::parse(action, &body)?;
-    let continued = continued(&app, holder.user.id, &request).await?;
-    if let Some(continued) = &continued {
-        request.set_upstream_id(&continued.upstream_id)?;
+    let maker = maker(&app, holder.user.id, &request).await?;
+    if let Some(maker) = &maker {
+        request.set_upstream_id(&maker.upstream_id)?;
     }
     let KeyHolder { user, key } = holder;
     let task = NewTask {
@@ -119,7 +122,7 @@ pub(crate) async fn submit(
         action,
         request: request.to_json()?,
         input: request.input,
-        pinned: continued.map(|continued| continued.channel),
+        pinned: maker.map(|maker| maker.channel),
         idempotency,
         deadline: app.clock.now().after(app.task_timeout),
     };
@@ -136,24 +139,32 @@ pub(crate) async fn submit(
     }
 }
 
-/// The task to continue: a task of the user that an upstream accepted.
-async fn continued(
-    app: &App,
-    user: UserId,
-    request: &SubmitRequest,
-) -> Result<Option<Continuable>> {
-    let Some(name) = &request.task_id else {
-        if request.names_a_clip {
-            return Err(ApiError::TaskNotExist);
+/// Where the task and the clips were made that the request names. A task of the user counts before the clips:
+/// a gateway in front of us sends its own name of a task, which we do not know, beside the clip's id.
+async fn maker(app: &App, user: UserId, request: &SubmitRequest) -> Result<Option<Maker>> {
+    if let Some(name) = &request.task_id {
+        let found = match name.trim().parse() {
+            Ok(task) => app.store.continuation(user, &task).await?,
+            Err(_) => Continuation::NoTask,
+        };
+        match found {
+            Continuation::Possible(maker) => return Ok(Some(maker)),
+            Continuation::NeverAccepted => return Err(ApiError::NothingToContinue),
+            Continuation::NoTask if request.clips.is_empty() => return Err(ApiError::TaskNotExist),
+            Continuation::NoTask => {}
         }
-        return Ok(None);
-    };
-    let task = name.parse().map_err(|_| ApiError::TaskNotExist)?;
-    match app.store.continuation(user, &task).await? {
-        Continuation::NoTask => Err(ApiError::TaskNotExist),
-        Continuation::NeverAccepted => Err(ApiError::NothingToContinue),
-        Continuation::Possible(found) => Ok(Some(found)),
     }
+    let mut first: Option<Maker> = None;
+    for clip in &request.clips {
+        let maker = app.store.maker_of_clip(user, clip).await?;
+        let maker = maker.ok_or(ApiError::TaskNotExist)?;
+        match &first {
+            Some(first) if first.channel != maker.channel => return Err(ApiError::ClipsApart),
+            Some(_) => {}
+            None => first = Some(maker),
+        }
+    }
+    Ok(first)
 }
 
 /// Charges and stores the task and publishes its message.

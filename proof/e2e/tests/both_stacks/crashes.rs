@@ -27,6 +27,7 @@ pub fn scenarios() -> Vec<Trial> {
         workers: 1,
         ..e2e::setup().env("UPSTREAM_SUBMIT_TIMEOUT", "2m")
     };
+    let idempotent = [&slow[..], &["--idempotent"]].concat();
     let mut scenarios = vec![
         on_both(
             "a worker that is killed under load costs no task and no money",
@@ -37,6 +38,11 @@ pub fn scenarios() -> Vec<Trial> {
             "what was accepted is not lost when everything is killed at once",
             &setup,
             killed_at_once,
+        ),
+        on_both(
+            "an idempotent channel gets again what it may have got when everything was killed",
+            &setup.clone().upstreams(&[("first", &idempotent)]),
+            killed_at_an_idempotent_channel,
         ),
         on_both(
             "a stop under load is in order, and a start goes on where it stopped",
@@ -71,6 +77,16 @@ async fn killed_at_once(cluster: &Cluster) {
     cluster.kill().await;
     cluster.serve().await;
     all_end(cluster, &user, &ids).await;
+}
+
+async fn killed_at_an_idempotent_channel(cluster: &Cluster) {
+    let set = ["channel", "set", "--name", "first", "--idempotent"];
+    cluster.operator().json(&set).await;
+    let (user, ids) = songs_under_way(cluster).await;
+    cluster.kill().await;
+    cluster.serve().await;
+    let successes = all_end(cluster, &user, &ids).await;
+    assert_eq!(successes, SONGS, "each song is made once");
 }
 
 async fn graceful_stop(cluster: &Cluster) {

@@ -20,6 +20,11 @@ pub fn scenarios() -> Vec<Trial> {
         ),
         on_both("lyrics succeed with their text", &setup(), lyrics),
         on_both(
+            "a song succeeds however little of it a client orders",
+            &setup(),
+            little_ordered,
+        ),
+        on_both(
             "a continuation goes to the channel of its song under the upstream's id",
             &two,
             continuation,
@@ -189,6 +194,18 @@ async fn lyrics(cluster: &Cluster) {
     assert_eq!(cluster.quota("ann").await, (1_000_000 - LYRICS, LYRICS));
 }
 
+async fn little_ordered(cluster: &Cluster) {
+    let user = cluster.user("ann", 1_000_000).await;
+    for body in [
+        json!({"prompt": "", "tags": "heavy metal", "title": "Beijing", "make_instrumental": true}),
+        json!({"prompt": "", "tags": "lo-fi", "notify_hook": ""}),
+        json!({"title": "Only a Title", "notify_hook": null}),
+    ] {
+        let id = user.submit("MUSIC", &body).await.task_id();
+        success(&user, &id).await;
+    }
+}
+
 async fn continuation(cluster: &Cluster) {
     let (user, other) = (
         cluster.user("ann", 10_000_000).await,
@@ -218,9 +235,26 @@ async fn continuation(cluster: &Cluster) {
         assert_eq!(body["task_id"], upstream_id, "{sent}");
         assert_eq!(body["continue_clip_id"], made["data"][0]["id"], "{sent}");
     }
-    let not_theirs = other.submit("music", &more("Stolen Half")).await;
-    assert_eq!(not_theirs.status, 400);
-    assert_eq!(not_theirs.json["code"], "task_not_exist");
+    // By the clip alone, and as a gateway in front of us sends it: with its own name of the task.
+    for (number, task) in [Value::Null, json!("task_ofAnotherGatewayXXXXXXXXXXXXXXXXX")]
+        .iter()
+        .enumerate()
+    {
+        let title = format!("Third Half {number}");
+        let mut body = more(&title);
+        body["task_id"] = task.clone();
+        let id = user.submit("music", &body).await.task_id();
+        success(&user, &id).await;
+        let sent = maker.submits(&title).await;
+        assert_eq!(sent["latest"][0]["body"]["task_id"], upstream_id, "{sent}");
+    }
+    for task in [json!(first), Value::Null] {
+        let mut body = more("Stolen Half");
+        body["task_id"] = task;
+        let not_theirs = other.submit("music", &body).await;
+        assert_eq!(not_theirs.status, 400);
+        assert_eq!(not_theirs.json["code"], "task_not_exist");
+    }
     assert_eq!(cluster.quota("bob").await, (10_000_000, 0));
 }
 

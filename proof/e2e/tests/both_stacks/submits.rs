@@ -9,12 +9,18 @@ use crate::{failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
+    let idempotent = [&QUICK[..], &["--idempotent"]].concat();
     let two = setup().upstreams(&[("locked", &locked), ("open", &QUICK)]);
     vec![
         on_both(
             "a submit whose answer is lost fails, is refunded, and is never sent again",
             &setup(),
             lost_answers,
+        ),
+        on_both(
+            "an idempotent channel gets a submit again whose answer is lost, and makes one song",
+            &setup().upstreams(&[("twice", &idempotent), ("other", &idempotent)]),
+            lost_answers_of_an_idempotent_channel,
         ),
         on_both(
             "an upstream that is busy or down only delays a task",
@@ -72,6 +78,35 @@ async fn lost_answers(cluster: &Cluster) {
         assert_eq!(seen, (1, times), "{title}");
     }
     assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
+}
+
+async fn lost_answers_of_an_idempotent_channel(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
+    let operator = cluster.operator();
+    for channel in ["twice", "other"] {
+        let set = ["channel", "set", "--name", channel, "--idempotent"];
+        operator.json(&set).await;
+    }
+    let mut tasks = Vec::new();
+    for fault in ["drop-after", "torn", "504"] {
+        // The second try may be refused for a moment: the song stays with its channel all the same.
+        let title = format!("Twice sim:{fault}x1 sim:429x1");
+        tasks.push((user.song(&title).await, title));
+    }
+    for (id, title) in tasks {
+        success(&user, &id).await;
+        let mut seen = Vec::new();
+        for channel in &cluster.channels {
+            seen.push(channel.upstream.asked_and_accepted(&title).await);
+            let submits = channel.upstream.submits(&title).await;
+            for submit in submits["latest"].as_array().expect("a list") {
+                assert_eq!(submit["idempotency_key"], id, "{submits}");
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [(0, 0), (3, 1)], "{title}");
+    }
+    assert_eq!(cluster.quota("ann").await, (7 * SONG, 3 * SONG));
 }
 
 async fn busy_and_down(cluster: &Cluster) {

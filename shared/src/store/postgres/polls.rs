@@ -6,6 +6,7 @@ use super::PostgresStore;
 use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
+use crate::store::clips;
 use crate::store::row::{self, at_turn, good};
 use crate::store::turns::{PollJob, Polled};
 use crate::task::history::STATUS;
@@ -58,8 +59,8 @@ impl PostgresStore {
     }
 }
 
-/// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
-/// an update, and a line of history where the status changed. A poll without an update writes the narrow
+/// Writes the narrow rows of the tasks that are still at their turn, the wide rows and the clips of those
+/// that have an update, and a line of history where the status changed. A poll without an update writes the narrow
 /// table only and changes no index.
 ///
 /// `old` reads the status from before the statement. It is right: a wide row changes only together with
@@ -72,6 +73,14 @@ pub(super) async fn write_polled(
     if polled.is_empty() {
         return Ok(Vec::new());
     }
+    let results = polled.iter().map(|task| {
+        let data = task
+            .update
+            .as_ref()
+            .and_then(|update| update.data.as_deref());
+        (task.at.row, data)
+    });
+    let clips = clips::of_results(results);
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "WITH waits AS (
              UPDATE unfinished_tasks u
@@ -91,12 +100,19 @@ pub(super) async fn write_polled(
              FROM waits w
              JOIN tasks old ON old.id = w.id
              WHERE t.id = w.id AND w.status IS NOT NULL
-             RETURNING t.id, w.turn, t.status, old.status AS status_before
+             RETURNING t.id, t.user_id, w.turn, t.status, old.status AS status_before
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
              SELECT id, $12, turn, $13, format($14, status)
              FROM moved
              WHERE status <> status_before
+         ), made AS (
+             INSERT INTO clips (user_id, clip_id, task)
+             SELECT m.user_id, x.clip_id, m.id
+             FROM unnest($15::BIGINT[], $16::TEXT[]) AS x (id, clip_id)
+             JOIN moved m ON m.id = x.id
+             ORDER BY m.user_id, x.clip_id
+             ON CONFLICT DO NOTHING
          )
          SELECT id, turn FROM waits",
     )
@@ -118,6 +134,8 @@ pub(super) async fn write_polled(
     .bind(now.0) // $12 at
     .bind(STATUS.kind) // $13 kind
     .bind(STATUS.detail) // $14 detail
+    .bind(column(&clips, |(row, _)| row.0)) // $15 task
+    .bind(column(&clips, |(_, id)| id.as_str())) // $16 clip_id
     .fetch_all(database)
     .await?;
     Ok(rows.into_iter().map(at_turn).collect())

@@ -8,6 +8,7 @@ use super::column::column;
 use super::{PostgresStore, polls};
 use crate::clock::Millis;
 use crate::store::Result;
+use crate::store::clips;
 use crate::store::row::{self, Cells as _, at_turn};
 use crate::store::turns::{Finished, Polled, Settled};
 use crate::task::history::{self, ENDED, REFUNDED};
@@ -72,9 +73,11 @@ async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<R
     Ok(column(&ended, |(at, _)| at.row))
 }
 
-/// Deletes the narrow rows of the tasks that are at their turn, and ends these tasks. Whoever deletes the
+/// Deletes the narrow rows of the tasks that are at their turn, ends these tasks, and writes their clips. Whoever deletes the
 /// row ends the task; a second caller finds no row.
 async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtTurn, Charged)>> {
+    let results = finished.iter();
+    let clips = clips::of_results(results.map(|task| (task.at.row, task.data.as_deref())));
     let rows = sqlx::query(
         "WITH taken AS (
              DELETE FROM unfinished_tasks u
@@ -99,6 +102,13 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
              INSERT INTO task_events (task_id, at, turn, kind, detail)
              SELECT id, $10, turn, $11, detail
              FROM ended
+         ), made AS (
+             INSERT INTO clips (user_id, clip_id, task)
+             SELECT e.user_id, x.clip_id, e.id
+             FROM unnest($12::BIGINT[], $13::TEXT[]) AS x (id, clip_id)
+             JOIN ended e ON e.id = x.id
+             ORDER BY e.user_id, x.clip_id
+             ON CONFLICT DO NOTHING
          )
          SELECT id, turn, user_id, key_id, quota, accepted_by FROM ended",
     )
@@ -113,6 +123,8 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
     .bind(now.seconds()) // $9 finish_time
     .bind(now.0) // $10 at
     .bind(ENDED.kind) // $11 kind
+    .bind(column(&clips, |(row, _)| row.0)) // $12 task
+    .bind(column(&clips, |(_, id)| id.as_str())) // $13 clip_id
     .fetch_all(&mut **tx)
     .await?;
     let ended = |found: &sqlx::postgres::PgRow| {

@@ -5,16 +5,16 @@ use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{Accepted, Begun, Intention, SubmitJob};
-use crate::task::history::{ACCEPTED, NOT_ARRIVED, SENDING};
+use crate::store::turns::{Accepted, Begun, Intention, Retry, SubmitJob};
+use crate::task::history::{ACCEPTED, SENDING};
 use crate::task::{AtTurn, Progress, Status};
 
 impl PostgresStore {
     pub(in crate::store) async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         // LATERAL and OFFSET make Postgres look each task up by its id: see `poll_jobs`.
         let found = sqlx::query(
-            "SELECT u.id, u.turn, u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
-                    u.deadline, t.task_id, t.platform, t.action, t.request
+            "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
+                    u.attempts, u.due_at, u.deadline, t.task_id, t.platform, t.action, t.request
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
              CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
              JOIN tasks t ON t.id = u.id
@@ -38,11 +38,12 @@ impl PostgresStore {
             "WITH claimed AS (
                  UPDATE unfinished_tasks u
                  SET turn = x.turn + 1, stage = 'sending', channel_id = x.channel, due_at = $5,
-                     claim = x.claim
-                 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[])
-                      AS x (id, turn, channel, claim)
+                     claim = x.claim, sent_to = x.sent_to
+                 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $9::BIGINT[])
+                      AS x (id, turn, channel, claim, sent_to)
                  WHERE u.id = x.id
-                   AND (u.turn = x.turn AND u.stage = 'submit'
+                   AND (u.turn = x.turn
+                          AND (u.stage = 'submit' OR u.stage = 'sending' AND u.claim IS NULL)
                         OR u.turn = x.turn + 1 AND u.stage = 'sending' AND u.claim = x.claim)
                  RETURNING u.id, u.turn, u.channel_id, u.claim
              ), noted AS (
@@ -65,6 +66,7 @@ impl PostgresStore {
         .bind(now.0) // $6 at
         .bind(SENDING.kind) // $7 kind
         .bind(SENDING.detail) // $8 detail
+        .bind(column(intentions, |one| one.sent_to)) // $9 sent_to
         .fetch_all(&self.pool)
         .await?;
         let begun = |(id, turn, claim)| Begun {
@@ -76,17 +78,16 @@ impl PostgresStore {
 
     pub(in crate::store) async fn retry_submit(
         &self,
-        at: AtTurn,
-        counted: bool,
-        reason: &str,
-        due_at: Millis,
+        retry: &Retry,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
         let retried: Option<(i64, i64)> = sqlx::query_as(
             "WITH withdrawn AS (
                  UPDATE unfinished_tasks
-                 SET turn = turn + 1, stage = 'submit', attempts = attempts + $3, due_at = $4
-                 WHERE id = $1 AND turn = $2 AND stage = 'sending'
+                 SET turn = turn + 1, stage = CASE WHEN $8 THEN 'sending' ELSE 'submit' END,
+                     claim = NULL, sent_to = CASE WHEN $8 THEN sent_to END,
+                     attempts = attempts + $3, due_at = $4
+                 WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
                  RETURNING id, turn
              )
              INSERT INTO task_events (task_id, at, turn, kind, detail)
@@ -94,13 +95,14 @@ impl PostgresStore {
              FROM withdrawn
              RETURNING task_id, turn",
         )
-        .bind(at.row.0) // $1 id
-        .bind(at.turn.0) // $2 turn
-        .bind(i64::from(counted)) // $3 attempts
-        .bind(due_at.0) // $4 due_at
+        .bind(retry.at.row.0) // $1 id
+        .bind(retry.at.turn.0) // $2 turn
+        .bind(i64::from(retry.counted)) // $3 attempts
+        .bind(retry.due_at.0) // $4 due_at
         .bind(now.0) // $5 at
-        .bind(NOT_ARRIVED.kind) // $6 kind
-        .bind(NOT_ARRIVED.detail(&[reason])) // $7 detail
+        .bind(retry.event().kind) // $6 kind
+        .bind(retry.event().detail(&[&retry.reason])) // $7 detail
+        .bind(retry.may_have_arrived) // $8 whether the channel gets it again
         .fetch_optional(&self.pool)
         .await?;
         Ok(retried.map(at_turn))
@@ -120,7 +122,8 @@ impl PostgresStore {
                      upstream_id = x.upstream_id, due_at = x.due_at
                  FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
                       AS x (id, turn, channel, upstream_id, due_at)
-                 WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'sending'
+                 WHERE u.id = x.id AND u.turn = x.turn
+                   AND u.stage = 'sending' AND u.claim IS NOT NULL
                  RETURNING u.id, u.turn, u.channel_id, u.upstream_id
              ), accepted AS (
                  UPDATE tasks t

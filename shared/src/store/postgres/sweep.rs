@@ -64,7 +64,7 @@ impl PostgresStore {
             "UPDATE unfinished_tasks u
              SET turn = u.turn + 1, due_at = $3
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
-             WHERE u.id = x.id AND u.turn = x.turn AND u.stage <> 'sending'
+             WHERE u.id = x.id AND u.turn = x.turn AND (u.stage <> 'sending' OR u.claim IS NULL)
              RETURNING u.id, u.turn",
         )
         .bind(column(tasks, |at| at.row.0)) // $1 id

@@ -5,10 +5,11 @@ use sqlx::sqlite::SqliteConnection;
 use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
+use crate::store::clips;
 use crate::store::row::{self, at_turn, good};
 use crate::store::turns::{PollJob, Polled, TaskUpdate};
 use crate::task::history::STATUS;
-use crate::task::{AtTurn, ChannelId, Status};
+use crate::task::{AtTurn, ChannelId, RowId, Status};
 
 impl SqliteStore {
     pub(in crate::store) async fn poll_jobs(
@@ -61,8 +62,8 @@ impl SqliteStore {
     }
 }
 
-/// Writes the narrow rows of the tasks that are still at their turn, the wide rows of those that have
-/// an update, and a line of history where the status changed. `polled` is sorted by task.
+/// Writes the narrow rows of the tasks that are still at their turn, the wide rows and the clips of those
+/// that have an update, and a line of history where the status changed. `polled` is sorted by task.
 pub(super) async fn write_polled(
     connection: &mut SqliteConnection,
     polled: &[Polled],
@@ -127,6 +128,26 @@ async fn write_update(
     .await?;
     if status_before != update.status.as_str() {
         history::note(connection, at, STATUS, &[update.status.as_str()], now).await?;
+    }
+    write_clips(connection, at.row, update.data.as_deref()).await
+}
+
+/// Writes the clips of a task's result. The task must be in the wide table.
+pub(super) async fn write_clips(
+    connection: &mut SqliteConnection,
+    task: RowId,
+    result: Option<&str>,
+) -> Result<()> {
+    for (row, clip) in clips::of_results([(task, result)].into_iter()) {
+        sqlx::query(
+            "INSERT INTO clips (user_id, clip_id, task)
+             SELECT user_id, $2, id FROM tasks WHERE id = $1
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(row.0) // $1 task
+        .bind(clip) // $2 clip_id
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ async fn finish(
     Ok(ended)
 }
 
-/// Writes the wide row and the history.
+/// Writes the wide row, the history and the clips.
 async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) -> Result<Charged> {
     let id = task.at.row.0;
     let found = sqlx::query(
@@ -80,6 +80,7 @@ async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) ->
     .fetch_one(&mut *connection)
     .await?;
     history::note(connection, task.at, ENDED, &[&ended(&task.end)], now).await?;
+    polls::write_clips(connection, task.at.row, task.data.as_deref()).await?;
     Ok(Charged {
         user: UserId(found.int("user_id")?),
         key: KeyId(found.int("key_id")?),

@@ -6,8 +6,8 @@ use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{Accepted, Begun, Intention, SubmitJob};
-use crate::task::history::{ACCEPTED, NOT_ARRIVED, SENDING};
+use crate::store::turns::{Accepted, Begun, Intention, Retry, SubmitJob};
+use crate::task::history::{ACCEPTED, SENDING};
 use crate::task::{AtTurn, ChannelId, Progress, Status};
 
 impl SqliteStore {
@@ -17,7 +17,7 @@ impl SqliteStore {
         let mut jobs = Vec::with_capacity(tasks.len());
         for at in tasks {
             let found = sqlx::query(
-                "SELECT u.id, u.turn, u.stage, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
+                "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
                         u.deadline, t.task_id, t.platform, t.action, t.request
                  FROM unfinished_tasks u
                  JOIN tasks t ON t.id = u.id
@@ -41,13 +41,20 @@ impl SqliteStore {
     ) -> Result<Vec<Begun>> {
         let mut tx = self.begin().await?;
         let mut begun = Vec::with_capacity(intentions.len());
-        for Intention { at, channel, claim } in intentions {
+        for intention in intentions {
+            let Intention {
+                at,
+                channel,
+                sent_to,
+                claim,
+            } = intention;
             // A caller that lost the answer calls again: its claim is known, and the history has its line.
             let claimed: Option<(i64, i64)> = sqlx::query_as(
                 "UPDATE unfinished_tasks
-                 SET turn = $2 + 1, stage = 'sending', channel_id = $3, due_at = $4, claim = $5
+                 SET turn = $2 + 1, stage = 'sending', channel_id = $3, due_at = $4, claim = $5,
+                     sent_to = $6
                  WHERE id = $1
-                   AND (turn = $2 AND stage = 'submit'
+                   AND (turn = $2 AND (stage = 'submit' OR stage = 'sending' AND claim IS NULL)
                         OR turn = $2 + 1 AND stage = 'sending' AND claim = $5)
                  RETURNING id, turn",
             )
@@ -56,6 +63,7 @@ impl SqliteStore {
             .bind(channel.0) // $3 channel_id
             .bind(lease_until.0) // $4 due_at
             .bind(claim) // $5 claim
+            .bind(sent_to) // $6 sent_to
             .fetch_optional(&mut *tx)
             .await?;
             if let Some(at) = claimed.map(at_turn) {
@@ -70,29 +78,28 @@ impl SqliteStore {
 
     pub(in crate::store) async fn retry_submit(
         &self,
-        at: AtTurn,
-        counted: bool,
-        reason: &str,
-        due_at: Millis,
+        retry: &Retry,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
         let mut tx = self.begin().await?;
         // The channel stays: it is the last that was tried.
         let withdrawn: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE unfinished_tasks
-             SET turn = turn + 1, stage = 'submit', attempts = attempts + $3, due_at = $4
-             WHERE id = $1 AND turn = $2 AND stage = 'sending'
+             SET turn = turn + 1, stage = CASE WHEN $5 THEN 'sending' ELSE 'submit' END, claim = NULL,
+                 sent_to = CASE WHEN $5 THEN sent_to END, attempts = attempts + $3, due_at = $4
+             WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
              RETURNING id, turn",
         )
-        .bind(at.row.0) // $1 id
-        .bind(at.turn.0) // $2 turn
-        .bind(counted) // $3 attempts
-        .bind(due_at.0) // $4 due_at
+        .bind(retry.at.row.0) // $1 id
+        .bind(retry.at.turn.0) // $2 turn
+        .bind(retry.counted) // $3 attempts
+        .bind(retry.due_at.0) // $4 due_at
+        .bind(retry.may_have_arrived) // $5 whether the channel gets it again
         .fetch_optional(&mut *tx)
         .await?;
         let withdrawn = withdrawn.map(at_turn);
         if let Some(at) = withdrawn {
-            history::note(&mut tx, at, NOT_ARRIVED, &[reason], now).await?;
+            history::note(&mut tx, at, retry.event(), &[&retry.reason], now).await?;
         }
         tx.commit().await?;
         Ok(withdrawn)
@@ -109,7 +116,7 @@ impl SqliteStore {
             let polling: Option<(i64, i64)> = sqlx::query_as(
                 "UPDATE unfinished_tasks
                  SET turn = turn + 1, stage = 'poll', channel_id = $3, upstream_id = $4, due_at = $5
-                 WHERE id = $1 AND turn = $2 AND stage = 'sending'
+                 WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
                  RETURNING id, turn",
             )
             .bind(task.at.row.0) // $1 id

@@ -58,7 +58,7 @@ impl SqliteStore {
             let done: Option<(i64, i64)> = sqlx::query_as(
                 "UPDATE unfinished_tasks
                  SET turn = turn + 1, due_at = $3
-                 WHERE id = $1 AND turn = $2 AND stage <> 'sending'
+                 WHERE id = $1 AND turn = $2 AND (stage <> 'sending' OR claim IS NULL)
                  RETURNING id, turn",
             )
             .bind(at.row.0) // $1 id

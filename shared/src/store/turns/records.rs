@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "names explain the rest")]
 
 use crate::clock::Millis;
+use crate::task::history::{self, Event};
 use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Status, TaskId};
 
 /// A task to submit.
@@ -20,11 +21,32 @@ pub struct SubmitJob {
     /// How many counted submits surely did not arrive.
     pub attempts: u32,
     pub last_channel: Option<ChannelId>,
-    /// Whether an intention to submit is recorded without an outcome: a worker died after or just before
-    /// it sent the request. The task must not be sent again.
-    pub intention: bool,
+    pub sending: Sending,
     pub due_at: Millis,
     pub deadline: Millis,
+}
+
+/// Whether the request of a task to submit may have arrived already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// It was not sent, or it surely did not arrive.
+    NotSent,
+    /// An intention is recorded without an outcome: a worker died just before or after it sent the request.
+    Orphaned { sent_to: Option<i64> },
+    /// The outcome is unknown, and the channel `last_channel` takes the same request again.
+    Again { sent_to: i64 },
+}
+
+impl Sending {
+    /// The digest of the address and key ([`super::super::channels::Channel::address_digest`]) that the
+    /// request was sent with. `None`: it was not sent, or by a program of the version before.
+    pub fn sent_to(self) -> Option<i64> {
+        match self {
+            Self::NotSent => None,
+            Self::Orphaned { sent_to } => sent_to,
+            Self::Again { sent_to } => Some(sent_to),
+        }
+    }
 }
 
 /// An intention to submit a task.
@@ -32,6 +54,8 @@ pub struct SubmitJob {
 pub struct Intention {
     pub at: AtTurn,
     pub channel: ChannelId,
+    /// See [`Sending::sent_to`].
+    pub sent_to: i64,
     /// A random number. It identifies a caller that lost the answer and calls again.
     pub claim: i64,
 }
@@ -43,6 +67,31 @@ pub struct Begun {
     pub at: AtTurn,
     /// See [`Intention::claim`].
     pub claim: i64,
+}
+
+/// A submit that is to be tried again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// The task at the turn of [`Begun`].
+    pub at: AtTurn,
+    /// Whether the attempt counts: a 429 is none.
+    pub counted: bool,
+    /// Whether the request may have arrived. Then only the same channel may get it again.
+    pub may_have_arrived: bool,
+    /// For the history.
+    pub reason: String,
+    pub due_at: Millis,
+}
+
+impl Retry {
+    /// What the history calls it.
+    pub(in crate::store) fn event(&self) -> Event {
+        if self.may_have_arrived {
+            history::UNKNOWN
+        } else {
+            history::NOT_ARRIVED
+        }
+    }
 }
 
 /// A task that an upstream accepted.

@@ -44,8 +44,15 @@ pub struct Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Submit,
-    Sending { channel: usize, claim: i64 },
-    Poll { channel: usize },
+    Sending {
+        channel: usize,
+        claim: i64,
+    },
+    /// The submit may have arrived, and its channel gets it again.
+    Again,
+    Poll {
+        channel: usize,
+    },
 }
 
 /// The part of a task that only an unfinished task has.

@@ -48,6 +48,7 @@ pub enum Step {
     NotArrived {
         pick: Pick,
         counted: bool,
+        may_have_arrived: bool,
     },
     Accept {
         picks: Vec<Pick>,
@@ -122,7 +123,9 @@ fn step() -> impl Strategy<Value = Step> {
         12 => submit(),
         10 => (pick(), any::<u8>(), 0..3_i64)
             .prop_map(|(pick, channel, claim)| Step::Begin { pick, channel, claim }),
-        3 => (pick(), any::<bool>()).prop_map(|(pick, counted)| Step::NotArrived { pick, counted }),
+        4 => (pick(), any::<bool>(), any::<bool>()).prop_map(|(pick, counted, may_have_arrived)| {
+            Step::NotArrived { pick, counted, may_have_arrived }
+        }),
         10 => (picks(), any::<bool>()).prop_map(|(picks, doubled)| Step::Accept { picks, doubled }),
         6 => (any::<u8>(), picks()).prop_map(|(channel, picks)| Step::PollJobs { channel, picks }),
         3 => picks().prop_map(|picks| Step::Renew { picks }),

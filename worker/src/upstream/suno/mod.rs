@@ -14,8 +14,8 @@ use shared::json;
 use shared::store::channels::Channel;
 use shared::task::{Action, Platform};
 
-use super::http::Http;
-use super::{FetchOutcome, SubmitOutcome, Upstream};
+use super::http::{Call, Http};
+use super::{FetchOutcome, Submission, SubmitOutcome, Upstream};
 
 /// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
@@ -40,23 +40,30 @@ impl Upstream for Suno {
         Platform::SUNO
     }
 
-    async fn submit(&self, channel: &Channel, action: Action, request: &str) -> SubmitOutcome {
-        let path = match action {
+    async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
+        let path = match submission.action {
             Action::SONG => "/suno/submit/music",
             Action::LYRICS => "/suno/submit/lyrics",
             other => return SubmitOutcome::Refused(format!("suno makes no {other}")),
         };
-        let request = request.to_owned();
-        let client = &self.http.submits;
-        let submit = client.post(channel, path, request, LARGEST_SUBMIT_ANSWER);
-        outcome::of_submit(&submit.await)
+        let call = Call {
+            path,
+            idempotency_key: Some(submission.task.as_str()),
+            body: submission.request.to_owned(),
+            largest: LARGEST_SUBMIT_ANSWER,
+        };
+        outcome::of_submit(&self.http.submits.post(channel, call).await)
     }
 
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
         let request = serde_json::json!({ "ids": upstream_ids }).to_string();
-        let client = &self.http.fetches;
-        let fetch = client.post(channel, "/suno/fetch", request, LARGEST_FETCH_ANSWER);
-        outcome::of_fetch(&fetch.await, upstream_ids)
+        let call = Call {
+            path: "/suno/fetch",
+            idempotency_key: None,
+            body: request,
+            largest: LARGEST_FETCH_ANSWER,
+        };
+        outcome::of_fetch(&self.http.fetches.post(channel, call).await, upstream_ids)
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {

@@ -44,7 +44,7 @@ impl Drive<'_> {
             task.due_at = lease;
             let channel = match task.stage {
                 Stage::Poll { channel } => Some(self.oracle.channels[channel].id),
-                Stage::Submit | Stage::Sending { .. } => None,
+                Stage::Submit | Stage::Again | Stage::Sending { .. } => None,
             };
             assert_eq!(one.poll_at, channel);
         }

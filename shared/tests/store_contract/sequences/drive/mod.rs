@@ -114,7 +114,11 @@ impl<'a> Drive<'a> {
                 channel,
                 claim,
             } => self.begin(pick, usize::from(channel), claim).await,
-            Step::NotArrived { pick, counted } => self.not_arrived(pick, counted).await,
+            Step::NotArrived {
+                pick,
+                counted,
+                may_have_arrived,
+            } => self.not_arrived(pick, counted, may_have_arrived).await,
             Step::Accept { picks, doubled } => self.accept(&picks, doubled).await,
             Step::PollJobs { channel, picks } => {
                 self.poll_jobs(usize::from(channel), &picks).await;

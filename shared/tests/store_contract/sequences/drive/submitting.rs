@@ -3,7 +3,7 @@
 use shared::secret::SecretDigest;
 use shared::store::Result;
 use shared::store::submissions::{Idempotency, NewTask, Submitted};
-use shared::store::turns::Accepted;
+use shared::store::turns::{Accepted, Retry, Sending};
 use shared::task::Action;
 use tokio::join;
 
@@ -98,8 +98,8 @@ impl Drive<'_> {
     }
 
     pub(super) async fn begin(&mut self, pick: Pick, channel: usize, claim: i64) {
-        let Some(at) = self.pick(pick, |task| at_stage(task, |stage| stage == Stage::Submit))
-        else {
+        let to_send = |stage| matches!(stage, Stage::Submit | Stage::Again);
+        let Some(at) = self.pick(pick, |task| at_stage(task, to_send)) else {
             return;
         };
         let (now, channel) = (self.oracle.now, channel % 2);
@@ -107,10 +107,7 @@ impl Drive<'_> {
         let id = self.oracle.channels[channel].id;
         let begun = ok!(self.store().begin_submit(at, id, claim, lease, now));
         let next = next(at);
-        let fresh = self
-            .oracle
-            .at(at)
-            .is_some_and(|task| task.stage == Stage::Submit);
+        let fresh = self.oracle.at(at).is_some_and(|task| to_send(task.stage));
         // The same caller again, which lost the answer.
         let is_own = |task: &&mut Unfinished| matches!(task.stage, Stage::Sending { claim: own, .. } if own == claim);
         let task = if fresh {
@@ -126,18 +123,29 @@ impl Drive<'_> {
         assert_eq!(begun, expected);
     }
 
-    pub(super) async fn not_arrived(&mut self, pick: Pick, counted: bool) {
+    pub(super) async fn not_arrived(&mut self, pick: Pick, counted: bool, may_have_arrived: bool) {
         let sending = |stage| matches!(stage, Stage::Sending { .. });
         let Some(at) = self.pick(pick, |task| at_stage(task, sending)) else {
             return;
         };
         let (now, due_at) = (self.oracle.now, self.oracle.now.after(PACE));
-        let reason = "no connection";
-        let again = ok!(self.store().retry_submit(at, counted, reason, due_at, now));
+        let retry = Retry {
+            at,
+            counted,
+            may_have_arrived,
+            reason: "no connection".to_owned(),
+            due_at,
+        };
+        let again = ok!(self.store().retry_submit(retry, now));
         let task = self.oracle.at(at).filter(|task| sending(task.stage));
         let expected = task.map(|task| {
             task.turn += 1;
-            (task.stage, task.due_at) = (Stage::Submit, due_at);
+            let stage = if may_have_arrived {
+                Stage::Again
+            } else {
+                Stage::Submit
+            };
+            (task.stage, task.due_at) = (stage, due_at);
             task.attempts += u32::from(counted);
             next(at)
         });
@@ -145,7 +153,12 @@ impl Drive<'_> {
         if let Some(at) = expected {
             let job = ok!(self.store().submit_job(at)).expect("it is to be submitted");
             let attempts = self.oracle.at(at).map(|task| task.attempts);
-            assert_eq!((Some(job.attempts), job.intention), (attempts, false));
+            let sending = if may_have_arrived {
+                Sending::Again { sent_to: 0 }
+            } else {
+                Sending::NotSent
+            };
+            assert_eq!((Some(job.attempts), job.sending), (attempts, sending));
         }
     }
 
