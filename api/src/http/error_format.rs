@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::http::i18n::{Language, Text};
+use crate::openapi::schemas;
 
 /// A group of paths with one format of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,11 @@ pub(crate) struct ApiShape<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SunoShape<'a> {
     /// What is wrong, for programs.
-    code: &'a str,
+    code: ErrorCode,
     /// What is wrong, for people.
     message: &'a str,
     /// Always null.
+    #[schema(schema_with = schemas::null)]
     data: (),
 }
 

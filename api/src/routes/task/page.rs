@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::parameters::ListRequest;
 use crate::error::Result;
+use crate::openapi::results::TaskResult;
 use crate::openapi::schemas;
 use crate::state::App;
 
@@ -88,8 +89,8 @@ pub(crate) struct TaskItem<'a> {
     #[schema(schema_with = schemas::progress)]
     progress: String,
     properties: Properties<'a>,
-    /// The upstream's result: an array of clips or a lyrics object; `{}` if there is none.
-    #[schema(schema_with = schemas::result)]
+    /// The upstream's result; `{}` if there is none.
+    #[schema(value_type = TaskResult)]
     data: StoredJson<'a>,
 }
 
