@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::http::i18n::{Language, Text};
-use crate::openapi::schemas;
 
 /// A group of paths with one format of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,6 @@ pub(crate) struct SunoShape<'a> {
     /// What is wrong, for people.
     message: &'a str,
     /// Always null.
-    #[schema(schema_with = schemas::null)]
     data: (),
 }
 

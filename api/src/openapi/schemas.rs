@@ -13,11 +13,6 @@ pub(crate) fn text() -> Schema {
     ObjectBuilder::new().schema_type(Type::String).into()
 }
 
-/// Null alone.
-pub(crate) fn null() -> Schema {
-    ObjectBuilder::new().schema_type(Type::Null).into()
-}
-
 /// One of these texts.
 pub(crate) fn one_of<T: Into<serde_json::Value>>(words: impl IntoIterator<Item = T>) -> Schema {
     ObjectBuilder::new()
@@ -50,7 +45,10 @@ pub(crate) fn task_id() -> Schema {
 
 /// `0%` to `100%`.
 pub(crate) fn progress() -> Schema {
-    of_form("^([0-9]{1,2}|100)%$").into()
+    let mut progress = of_form("^([0-9]{1,2}|100)%$");
+    let what = "Never decreases, and is `100%` exactly if the task has ended.";
+    progress.description = Some(what.to_owned());
+    progress.into()
 }
 
 /// A status.
