@@ -101,8 +101,9 @@ impl Database {
         Self::new(self.kind()).await
     }
 
-    /// Makes the tables as a program did that knew the migrations up to number `last`.
-    pub async fn migrate_to(&self, last: i64) {
+    /// Makes the tables with all migrations but one. A program of the version before that one would not know the
+    /// later ones either, but the Store of this version, which stands in for it, needs them.
+    pub async fn migrate_without(&self, version: i64) {
         let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
         let dialect = match self.kind() {
             Kind::Sqlite => "sqlite",
@@ -113,7 +114,7 @@ impl Database {
         migrator
             .migrations
             .to_mut()
-            .retain(|one| one.version <= last);
+            .retain(|one| one.version != version);
         match self {
             Self::Sqlite(_) => migrator.run(&mut self.sqlite_connection().await).await,
             Self::Postgres(_, connection) => migrator.run(&mut *connection.lock().await).await,
