@@ -35,6 +35,6 @@ ALTER TABLE channels ADD COLUMN idempotent BOOLEAN NOT NULL DEFAULT FALSE;
 -- the same request again.
 ALTER TABLE unfinished_tasks ADD COLUMN sent_to BIGINT;
 
--- The digest of the action and the body's JSON without regard to order and spacing. NULL: a program of the
--- version before stored the key.
+-- The digest of `request` and of what the request means: its action and its body's JSON without regard to order,
+-- spacing and escapes. NULL: a program of the version before stored the key.
 ALTER TABLE idempotency_keys ADD COLUMN meaning BYTEA;

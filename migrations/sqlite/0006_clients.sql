@@ -27,6 +27,6 @@ ALTER TABLE channels ADD COLUMN idempotent INTEGER NOT NULL DEFAULT 0;
 -- the same request again.
 ALTER TABLE unfinished_tasks ADD COLUMN sent_to INTEGER;
 
--- The digest of the action and the body's JSON without regard to order and spacing. NULL: a program of the
--- version before stored the key.
+-- The digest of `request` and of what the request means: its action and its body's JSON without regard to order,
+-- spacing and escapes. NULL: a program of the version before stored the key.
 ALTER TABLE idempotency_keys ADD COLUMN meaning BLOB;

@@ -4,11 +4,15 @@
 //! parser reject the whole text. [`items`] and [`members`] split a text by its brackets, commas and quotes
 //! alone, so that such a value harms only itself. [`repaired`] makes the value valid.
 
+mod canonical;
+
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+pub use self::canonical::canonical;
 
 /// The deepest nesting of arrays and objects that is forwarded, stored and shown
 /// (`docs/contract.md`, "Making music"). Parsers in common use fail at some hundreds of levels.

@@ -4,6 +4,7 @@
 //! A handler returns an [`ApiError`]; [`crate::http::error_format`] writes it in the format of the
 //! surface and the language of the client.
 
+mod code;
 mod text;
 
 use std::borrow::Cow;
@@ -11,6 +12,8 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::store::StoreError;
+
+pub use self::code::ErrorCode;
 
 /// The result of a handler.
 pub type Result<T> = std::result::Result<T, ApiError>;
@@ -146,23 +149,23 @@ impl ApiError {
 
     /// The code, from the table in `docs/contract.md`, "Making music". Errors that the table does not
     /// name have `invalid_request` if the request causes them, else `internal_error`.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::TokenMissing
             | Self::TokenUnknown
             | Self::KeyInsteadOfToken
             | Self::TokenInsteadOfKey
-            | Self::UserHeader(_) => "invalid_token",
-            Self::UserDisabled => "user_disabled",
-            Self::KeyDisabled => "key_disabled",
-            Self::InvalidAction => "invalid_action",
-            Self::TaskNotExist => "task_not_exist",
-            Self::QuotaNotEnough => "quota_not_enough",
-            Self::IdempotencyKeyReused => "idempotency_key_reused",
-            Self::NoAvailableChannel => "no_available_channel",
-            Self::Busy => "busy",
-            Self::Internal => "internal_error",
-            _ => "invalid_request",
+            | Self::UserHeader(_) => ErrorCode::InvalidToken,
+            Self::UserDisabled => ErrorCode::UserDisabled,
+            Self::KeyDisabled => ErrorCode::KeyDisabled,
+            Self::InvalidAction => ErrorCode::InvalidAction,
+            Self::TaskNotExist => ErrorCode::TaskNotExist,
+            Self::QuotaNotEnough => ErrorCode::QuotaNotEnough,
+            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::NoAvailableChannel => ErrorCode::NoAvailableChannel,
+            Self::Busy => ErrorCode::Busy,
+            Self::Internal => ErrorCode::InternalError,
+            _ => ErrorCode::InvalidRequest,
         }
     }
 
@@ -241,7 +244,8 @@ mod tests {
             (ApiError::NoAvailableChannel, "no_available_channel", 503),
             (ApiError::Internal, "internal_error", 500),
         ] {
-            assert_eq!((error.code(), error.status().as_u16()), (code, status));
+            assert_eq!(error.code().to_string(), code);
+            assert_eq!(error.status().as_u16(), status, "{code}");
         }
     }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::http::i18n::{Language, Text};
 
 /// A group of paths with one format of errors.
@@ -34,7 +34,7 @@ pub(crate) struct ApiShape<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SunoShape<'a> {
     /// What is wrong, for programs.
-    code: &'a str,
+    code: ErrorCode,
     /// What is wrong, for people.
     message: &'a str,
     /// Always null.

@@ -6,19 +6,27 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`refusals`] | errors, as responses |
-//! | [`schemas`] | schemas of values that no Rust type describes |
+//! | [`results`] | results of an upstream |
+//! | [`schemas`] | other schemas of values that no Rust type describes |
 
 pub mod refusals;
+pub mod results;
 pub mod schemas;
 
+use utoipa::ToSchema as _;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required};
+use utoipa::openapi::{
+    Components, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Required, Schema,
+    Server,
+};
 
 use crate::http::auth::NEW_API_USER;
 use crate::http::request_id::X_REQUEST_ID;
+use crate::routes::suno::response::FetchedTask;
 
 /// The tag of `/api/*`.
 pub(crate) const LISTINGS: &str = "listings";
@@ -36,7 +44,7 @@ pub(crate) fn frame() -> OpenApi {
             "Makes songs and lyrics through an upstream. Each task is charged once, and refunded once if \
              it fails. Errors are Chinese by default, and English if `Accept-Language` prefers it.",
         ));
-    let listings = "Lists tasks, for web clients. Needs an access token and its user's id.";
+    let listings = "Lists tasks, for web clients. Needs an access token.";
     let music =
         "Submits and fetches tasks in the upstream's format, for programs. Needs an API key.";
     let operators = "Health, figures and this description. Needs no credential.";
@@ -44,6 +52,8 @@ pub(crate) fn frame() -> OpenApi {
         .map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
     let mut frame = OpenApiBuilder::new()
         .info(info.build())
+        // Where the document was found: right for every deployment.
+        .servers(Some([Server::new("/")]))
         .tags(Some(tags))
         .build();
     let components = frame.components.get_or_insert_default();
@@ -59,7 +69,7 @@ pub(crate) fn frame() -> OpenApi {
         "userNumber",
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
             NEW_API_USER.as_str(),
-            "The id of the access token's user.",
+            "The id of the access token's user. It may be left out, as the token names its user.",
         ))),
     );
     components.add_security_scheme(
@@ -67,11 +77,16 @@ pub(crate) fn frame() -> OpenApi {
         bearer("An API key, `sk-…`. The word `Bearer` may be left out."),
     );
     refusals::add_shapes(components);
+    schemas::add_shapes(components);
     frame
 }
 
 /// Adds the headers that every request may have and every response has.
 pub(crate) fn finish(document: &mut OpenApi) {
+    if let Some(components) = &mut document.components {
+        let task = FetchedTask::name();
+        refer_to(&task, components);
+    }
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             let parameters = operation.parameters.get_or_insert_default();
@@ -85,6 +100,28 @@ pub(crate) fn finish(document: &mut OpenApi) {
                     response.headers.insert(name, RefOr::T(header.build()));
                 }
             }
+        }
+    }
+}
+
+/// Replaces copies of the schema `name`, in `data` of the others, by references. `utoipa` copies what a generic
+/// type holds, and generators make another class of each copy.
+fn refer_to(name: &str, components: &mut Components) {
+    let Some(copied) = components.schemas.get(name).cloned() else {
+        return;
+    };
+    let reference = || RefOr::Ref(Ref::from_schema_name(name));
+    for schema in components.schemas.values_mut() {
+        let RefOr::T(Schema::Object(object)) = schema else {
+            continue;
+        };
+        match object.properties.get_mut("data") {
+            Some(data) if *data == copied => *data = reference(),
+            Some(RefOr::T(Schema::Array(array))) => match &mut array.items {
+                ArrayItems::RefOrSchema(items) if **items == copied => **items = reference(),
+                _ => {}
+            },
+            _ => {}
         }
     }
 }
@@ -115,13 +152,21 @@ fn headers() -> [Parameter; 2] {
         (X_REQUEST_ID.as_str(), request_id),
         ("accept-language", language),
     ]
-    .map(|(name, what)| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Header)
-            .required(Required::False)
-            .description(Some(what))
-            .schema(Some(schemas::text()))
-            .build()
-    })
+    .map(|(name, what)| optional(ParameterIn::Header, name, what, schemas::text()))
+}
+
+/// A parameter that may be left out.
+pub(crate) fn optional(
+    place: ParameterIn,
+    name: &str,
+    what: &str,
+    schema: impl Into<RefOr<Schema>>,
+) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(Required::False)
+        .description(Some(what))
+        .schema(Some(schema))
+        .build()
 }

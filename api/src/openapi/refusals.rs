@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::PartialSchema as _;
 use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-use crate::error::{ApiError, UserHeader};
+use crate::error::{ApiError, ErrorCode, UserHeader};
 use crate::http::error_format::{ApiShape, SunoShape, Surface};
 use crate::http::i18n::Language;
 
@@ -86,9 +86,11 @@ fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Respon
         .collect()
 }
 
-/// Adds the schemas of both error formats.
+/// Adds the schemas of both error formats and of the codes.
 pub(super) fn add_shapes(components: &mut Components) {
     let schemas = &mut components.schemas;
     schemas.insert(API.to_owned(), ApiShape::schema());
     schemas.insert(SUNO.to_owned(), SunoShape::schema());
+    let code = ErrorCode::name().into_owned();
+    schemas.insert(code, ErrorCode::schema());
 }

@@ -1,9 +1,12 @@
-//! Schemas of values that no Rust type describes: texts of a fixed form, and results of an
-//! upstream.
+//! Schemas of values that no Rust type describes: texts of a fixed form, and parameters.
 
 use shared::task::{Action, Status};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, RefOr, Schema, SchemaFormat};
+use utoipa::openapi::{
+    Components, KnownFormat, Object, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat,
+};
+
+use crate::routes::task::query::{ABSENT, MILLISECONDS};
 
 /// Any text.
 pub(crate) fn text() -> Schema {
@@ -42,7 +45,10 @@ pub(crate) fn task_id() -> Schema {
 
 /// `0%` to `100%`.
 pub(crate) fn progress() -> Schema {
-    of_form("^([0-9]{1,2}|100)%$").into()
+    let mut progress = of_form("^([0-9]{1,2}|100)%$");
+    let what = "Never decreases, and is `100%` exactly if the task has ended.";
+    progress.description = Some(what.to_owned());
+    progress.into()
 }
 
 /// A status.
@@ -55,53 +61,66 @@ pub(crate) fn action() -> Schema {
     one_of(Action::known().into_iter().map(Action::as_str))
 }
 
-/// Unix seconds by the server's clock; 0 is "not yet".
+/// A time.
 pub(crate) fn time() -> Schema {
-    count()
+    let what = "Unix seconds by the server's clock; 0 is \"not yet\".";
+    natural().description(Some(what)).into()
 }
 
 /// An amount of quota, or an id.
 pub(crate) fn count() -> Schema {
+    natural().into()
+}
+
+fn natural() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .minimum(Some(0))
-        .into()
 }
 
-/// A whole number of any size in a query string. A number beyond 64 bits counts as the nearest
-/// within. An empty parameter is absent.
+/// The name of the schema of [`ABSENT`].
+const ABSENT_NAME: &str = "Absent";
+
+/// A whole number of any size in a query string, or no value. A number beyond 64 bits counts as the nearest
+/// within.
 pub(crate) fn optional_number() -> Schema {
+    or_absent(ObjectBuilder::new().schema_type(Type::Integer))
+}
+
+/// A time in Unix seconds in a query string, or no value.
+pub(crate) fn optional_seconds() -> Schema {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer);
+    or_absent(seconds.maximum(Some(MILLISECONDS - 1)))
+}
+
+fn or_absent(value: ObjectBuilder) -> Schema {
     AnyOfBuilder::new()
-        .item(ObjectBuilder::new().schema_type(Type::Integer))
-        .item(empty_text())
+        .item(value)
+        .item(Ref::from_schema_name(ABSENT_NAME))
         .into()
 }
 
-/// A text without NUL characters. In a query string, an empty parameter is absent.
+/// A text without NUL characters. In a query string, the words of [`ABSENT`] are no value.
 pub(crate) fn text_without_nul() -> Schema {
     of_form("^[^\\u0000]*$").into()
 }
 
-/// A status in a query string. An empty parameter is absent.
+/// A status in a query string, or no value.
 pub(crate) fn optional_status() -> Schema {
-    one_of(Status::ALL.map(Status::as_str).into_iter().chain([""]))
+    one_of(Status::ALL.map(Status::as_str).into_iter().chain(ABSENT))
 }
 
-/// An upstream's result, unchanged: an array of clips or a lyrics object; `{}` if there is none.
-pub(crate) fn result() -> Schema {
-    passed_through([Type::Array, Type::Object])
-}
-
-/// The same in the upstream's format, which has `null` if there is none.
-pub(crate) fn result_or_null() -> Schema {
-    passed_through([Type::Array, Type::Object, Type::Null])
-}
-
-fn passed_through(types: impl IntoIterator<Item = Type>) -> Schema {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter(types))
-        .into()
+/// Adds the schemas that others refer to.
+pub(super) fn add_shapes(components: &mut Components) {
+    let absent = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(ABSENT))
+        .description(Some(
+            "No value, as browsers print it: as if the parameter were absent.",
+        ));
+    let absent = RefOr::T(absent.into());
+    components.schemas.insert(ABSENT_NAME.to_owned(), absent);
 }
 
 /// An array of at most `most` texts.

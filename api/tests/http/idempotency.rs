@@ -45,11 +45,36 @@ async fn another_key_or_another_user_is_another_task() {
 }
 
 #[tokio::test]
+async fn the_same_json_in_another_spelling_is_the_same_request() {
+    let (app, alice) = TestApp::with_alice().await;
+    let send = |body: &'static str| request(&app, &alice, "music", "k").json(body).send();
+    let body = r#"{"prompt":"A","mv":"m","seed":1,"more":{"a":1,"b":[2]}}"#;
+    let first = send(body).await.submitted();
+    for same in [
+        r#"{"more":{"b":[2],"a":1},"seed":1,"mv":"m","prompt":"A"}"#,
+        "{ \"prompt\" : \"\\u0041\",\n \"mv\":\"m\", \"seed\":1, \"more\":{\"a\":1, \"b\":[2]} }",
+        r#"{"prompt":"B","prompt":"A","mv":"m","seed":1,"more":{"a":1,"b":[2]}}"#,
+    ] {
+        assert_eq!(send(same).await.submitted(), first, "{same}");
+    }
+    for other in [
+        r#"{"prompt":"a","mv":"m","seed":1,"more":{"a":1,"b":[2]}}"#,
+        r#"{"prompt":"A","mv":"m","seed":1.0,"more":{"a":1,"b":[2]}}"#,
+        r#"{"prompt":"A","mv":"m","seed":1,"more":{"a":1,"b":[2,2]}}"#,
+        r#"{"prompt":"A","mv":"m","seed":1,"more":{"a":1,"b":[2]},"x":null}"#,
+    ] {
+        let error = send(other).await.error();
+        assert_eq!(error, "409 idempotency_key_reused", "{other}");
+    }
+    assert_eq!(app.audited_tasks().await, 1);
+}
+
+#[tokio::test]
 async fn the_same_key_with_another_request_is_409() {
     let (app, alice) = TestApp::with_alice().await;
     submit(&app, &alice, "k").await.submitted();
     let reused = "409 idempotency_key_reused";
-    let other_body = request(&app, &alice, "music", "k").json(r#"{"prompt": "p"}"#);
+    let other_body = request(&app, &alice, "music", "k").json(r#"{"prompt":"q"}"#);
     assert_eq!(other_body.send().await.error(), reused);
     let other_action = request(&app, &alice, "lyrics", "k").json(SONG);
     assert_eq!(other_action.send().await.error(), reused);

@@ -1,5 +1,7 @@
 //! `/openapi.json` describes exactly the routes that the server has, and the responses that it gives.
 
+mod clients;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -68,7 +68,7 @@ pub fn query(bytes: &[u8]) {
 }
 
 /// The body of a submit: an accepted body is forwarded as JSON that is accepted again and has the same
-/// meaning.
+/// meaning. Its canonical text is its own, and is forwarded as the same JSON.
 pub fn body(bytes: &[u8]) {
     for action in Platform::SUNO.actions().copied() {
         let Ok(mut request) = SubmitRequest::parse(action, bytes) else {
@@ -82,6 +82,14 @@ pub fn body(bytes: &[u8]) {
             (&again.input, &again.task_id),
             (&request.input, &request.task_id)
         );
+        let canonical = json::canonical(bytes).expect("an accepted body has a canonical text");
+        let same = SubmitRequest::parse(action, canonical.as_bytes()).expect("it is accepted too");
+        let same = same.to_json().expect("a parsed request is JSON");
+        assert_eq!(
+            json::canonical(same.as_bytes()),
+            json::canonical(json.as_bytes())
+        );
+        assert_eq!(json::canonical(canonical.as_bytes()), Some(canonical));
         request
             .set_upstream_id("upstream-7")
             .expect("an id is text");

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::submissions::{Answer, IDEMPOTENCY_KEPT, NewTask, Submitted};
 use super::{Result, StoreError};
 use crate::clock::Millis;
+use crate::secret::SecretDigest;
 use crate::task::{Quota, RowId, TaskId, UserId, money};
 
 /// A submit that waits for its decision.
@@ -32,6 +33,8 @@ pub(super) struct Facts {
 #[derive(Debug, Clone)]
 pub(super) struct FirstUse {
     pub(super) request: Vec<u8>,
+    /// `None`: a program of the version before stored the key.
+    pub(super) meaning: Option<Vec<u8>>,
     pub(super) task: TaskId,
     pub(super) at: Millis,
 }
@@ -83,6 +86,7 @@ pub(super) fn decide(
         if let Some(idempotency) = &task.idempotency {
             let first = FirstUse {
                 request: idempotency.request.as_bytes().to_vec(),
+                meaning: idempotency.stored_meaning().map(to_bytes),
                 task: task.task_id.clone(),
                 at: submit.now,
             };
@@ -140,11 +144,18 @@ fn repeated(submit: &PendingSubmit, used_keys: &UsedKeys) -> Option<Submitted> {
     if first.at <= submit.now.before(IDEMPOTENCY_KEPT) {
         return None;
     }
-    Some(if first.request == idempotency.request.as_bytes() {
+    let meaning = idempotency.meaning_beside(&first.request).map(to_bytes);
+    let is_same = first.request == idempotency.request.as_bytes()
+        || (meaning.is_some() && first.meaning == meaning);
+    Some(if is_same {
         Submitted::Repeated(first.task.clone())
     } else {
         Submitted::KeyReused
     })
+}
+
+fn to_bytes(digest: SecretDigest) -> Vec<u8> {
+    digest.as_bytes().to_vec()
 }
 
 /// Takes the price from the balance and from the key's limit. `false`: one of them does not suffice, and
@@ -164,7 +175,6 @@ fn take(balance: &mut i64, key_left: &mut Option<i64>, price: Quota) -> bool {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use crate::secret::SecretDigest;
     use crate::store::submissions::Idempotency;
     use crate::task::{Action, KeyId, Platform};
 
@@ -195,6 +205,7 @@ mod tests {
                 idempotency: key.map(|(key, request)| Idempotency {
                     key: key.to_owned(),
                     request: SecretDigest::of(request),
+                    meaning: Some(SecretDigest::of(request.trim())),
                 }),
                 deadline: NOW,
             },
@@ -240,6 +251,7 @@ mod tests {
         let batch = [
             of(1, key),
             of(1, key),
+            of(1, Some(("k", " body"))),
             of(1, Some(("k", "other"))),
             of(2, key),
         ];
@@ -247,6 +259,7 @@ mod tests {
         let first = batch[0].task.task_id.clone();
         let expected = [
             Decision::Store(PRICE),
+            Decision::Answer(Submitted::Repeated(first.clone())),
             Decision::Answer(Submitted::Repeated(first)),
             Decision::Answer(Submitted::KeyReused),
             Decision::Store(PRICE),
@@ -273,6 +286,7 @@ mod tests {
         let used_since = |at| {
             let first_use = FirstUse {
                 request: SecretDigest::of("body").as_bytes().to_vec(),
+                meaning: None,
                 task: first.clone(),
                 at,
             };

@@ -6,11 +6,11 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
-use super::admission::Facts;
+use super::admission::{Facts, FirstUse};
 use super::turns::{LateTask, Overdue, PollJob, Sending, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
-use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn};
+use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn, UserId};
 
 /// A text that must parse as `T`.
 pub(super) fn parse<T: std::str::FromStr>(
@@ -131,6 +131,18 @@ pub(super) fn facts(found: &impl Cells) -> Result<Facts> {
         balance: found.int("balance")?,
         key_left: found.int_or_null("key_left")?,
     })
+}
+
+/// A used idempotency key: its user and itself, and what it was first used for.
+pub(super) fn first_use(found: &impl Cells) -> Result<((UserId, String), FirstUse)> {
+    let user = found.int("user_id")?;
+    let first = FirstUse {
+        request: found.get("request")?,
+        meaning: found.get("meaning")?,
+        task: parse("idempotency_keys", "task_id", user, &found.text("task_id")?)?,
+        at: Millis(found.int("created_at")?),
+    };
+    Ok(((UserId(user), found.text("key")?), first))
 }
 
 /// The error if fewer users or keys were charged than a batch admits.

@@ -32,8 +32,26 @@ const BATCHED_TRIES: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Idempotency {
     pub key: String,
-    /// The digest of action and body. A repeated request has the same.
+    /// The digest of the action and of the body's bytes. Programs of the version before compare it alone.
     pub request: SecretDigest,
+    /// The digest of the action and of [`crate::json::canonical`] of the body; `None` if it has none.
+    pub meaning: Option<SecretDigest>,
+}
+
+impl Idempotency {
+    /// The `meaning` of a stored key whose `request` is `stored`, if it came with a body like this one.
+    ///
+    /// `request` is a part of it, because a program of the version before that uses an expired key again writes
+    /// its `request` and leaves the `meaning` of the former one.
+    pub(super) fn meaning_beside(&self, stored: &[u8]) -> Option<SecretDigest> {
+        let meaning = self.meaning?;
+        Some(SecretDigest::of([stored, meaning.as_bytes()].concat()))
+    }
+
+    /// The `meaning` to store.
+    pub(super) fn stored_meaning(&self) -> Option<SecretDigest> {
+        self.meaning_beside(self.request.as_bytes())
+    }
 }
 
 /// A task to charge and store.

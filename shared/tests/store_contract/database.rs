@@ -101,14 +101,15 @@ impl Database {
         Self::new(self.kind()).await
     }
 
-    /// Makes the tables as a program did that knew the migrations up to number `last`.
-    pub async fn migrate_to(&self, last: i64) {
+    /// Makes the tables with all migrations but one. A program of the version before that one would not know the
+    /// later ones either, but the Store of this version, which stands in for it, needs them.
+    pub async fn migrate_without(&self, version: i64) {
         let migrator = Migrator::new(self.migrations()).await;
         let mut migrator = migrator.expect("the migrations read");
         migrator
             .migrations
             .to_mut()
-            .retain(|one| one.version <= last);
+            .retain(|one| one.version != version);
         match self {
             Self::Sqlite(_) => migrator.run(&mut self.sqlite_connection().await).await,
             Self::Postgres(_, connection) => migrator.run(&mut *connection.lock().await).await,

@@ -9,6 +9,9 @@ use crate::world::World;
 
 contract! {
     the_same_request_again_answers_with_its_first_task_and_charges_nothing,
+    a_request_of_the_same_meaning_is_the_same,
+    a_key_of_the_version_before_counts_by_its_bytes,
+    a_key_that_the_version_before_used_again_does_not_count_by_its_former_meaning,
     an_idempotency_key_with_another_request_is_refused,
     idempotency_keys_of_two_users_are_two,
     a_refused_submit_leaves_its_idempotency_key_unused,
@@ -32,6 +35,66 @@ async fn the_same_request_again_answers_with_its_first_task_and_charges_nothing(
     assert_eq!(again, Submitted::Repeated(task));
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
     assert_eq!(ok!(world.store.unfinished()), 1);
+}
+
+async fn a_request_of_the_same_meaning_is_the_same(world: &World) {
+    let (_, payer) = world.channel_and_payer(2 * SONG).await;
+    let first = world.song_once(&payer, "k", "body");
+    let task = first.task_id.clone();
+    world.store_task(first).await;
+    for body in [" body", "body\n"] {
+        let again = ok!(world.store.submit(world.song_once(&payer, "k", body), NOW));
+        assert_eq!(again, Submitted::Repeated(task.clone()), "{body:?}");
+    }
+
+    // Without a meaning the bytes alone count.
+    let mut song = world.song_once(&payer, "k", " body");
+    let idempotency = song.idempotency.as_mut().expect("it has a key");
+    idempotency.meaning = None;
+    assert_eq!(ok!(world.store.submit(song, NOW)), Submitted::KeyReused);
+    assert_eq!(world.money(&payer).await, (SONG, SONG, SONG));
+}
+
+async fn a_key_of_the_version_before_counts_by_its_bytes(world: &World) {
+    let (_, payer) = world.channel_and_payer(2 * SONG).await;
+    let first = world.song_once(&payer, "k", "body");
+    let task = first.task_id.clone();
+    world.store_task(first).await;
+    let as_before = "UPDATE idempotency_keys SET meaning = NULL";
+    world.database.execute(as_before).await;
+
+    let again = ok!(world
+        .store
+        .submit(world.song_once(&payer, "k", "body"), NOW));
+    assert_eq!(again, Submitted::Repeated(task));
+    let spaced = ok!(world
+        .store
+        .submit(world.song_once(&payer, "k", " body"), NOW));
+    assert_eq!(spaced, Submitted::KeyReused);
+    assert_eq!(world.money(&payer).await, (SONG, SONG, SONG));
+}
+
+/// The version before writes `request` over an expired key and does not know `meaning`.
+async fn a_key_that_the_version_before_used_again_does_not_count_by_its_former_meaning(
+    world: &World,
+) {
+    let (_, payer) = world.channel_and_payer(3 * SONG).await;
+    world.store_task(world.song_once(&payer, "k", "body")).await;
+    world
+        .store_task(world.song_once(&payer, "other", "another body"))
+        .await;
+    let anew = "UPDATE idempotency_keys
+                SET request = (SELECT o.request FROM idempotency_keys o WHERE o.key = 'other')
+                WHERE key = 'k'";
+    world.database.execute(anew).await;
+
+    for body in ["body", " body"] {
+        let former = ok!(world.store.submit(world.song_once(&payer, "k", body), NOW));
+        assert_eq!(former, Submitted::KeyReused, "{body:?}");
+    }
+    let again = world.song_once(&payer, "k", "another body");
+    let again = ok!(world.store.submit(again, NOW));
+    assert!(matches!(again, Submitted::Repeated(_)));
 }
 
 async fn an_idempotency_key_with_another_request_is_refused(world: &World) {

@@ -1,19 +1,18 @@
 //! The Store as a whole: migrations, health, closing.
 
-use shared::config::DatabaseUrl;
 use shared::store::channels::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
-use shared::task::{Action, AtTurn, Turn};
+use shared::task::Action;
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, quota, success};
+use crate::values::{NOW, SONG, quota};
 use crate::world::World;
 
 contract! {
     tables_that_are_up_to_date_stay_as_they_are,
     many_programs_that_start_at_once_make_the_tables_once,
-    what_an_early_version_stored_stays_and_any_action_is_allowed,
+    programs_of_the_version_before_go_on_while_any_action_is_allowed,
     a_database_that_answers_says_so,
     a_closed_store_says_that_it_cannot_be_reached_and_keeps_what_it_has,
     a_closing_store_waits_for_work_under_way,
@@ -54,70 +53,42 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
     fresh.remove().await;
 }
 
-/// The rows that a program of an early version stored: a user with a key, a channel and a song at it.
-const EARLY_ROWS: &str = "
-    INSERT INTO users (name, role, quota, used_quota, token_digest, created_at)
-    VALUES ('ann', 'user', 300000, 150000, 'token', 0);
-    INSERT INTO ledger (user_id, kind, amount, created_at) VALUES (1, 'grant', 450000, 0);
-    INSERT INTO api_keys (user_id, label, digest, used_quota, created_at)
-    VALUES (1, 'key', 'digest', 150000, 0);
-    INSERT INTO channels (name, platform, base_url, key, used_quota, created_at)
-    VALUES ('up', 'suno', 'http://127.0.0.1:9', '', 150000, 0);
-    INSERT INTO tasks (task_id, user_id, key_id, channel_id, upstream_id, platform, action, status, progress,
-                       quota, created_at, updated_at, submit_time, request, input, user_seq)
-    VALUES ('task_00000000000000000000000000000000', 1, 1, 1, 'upstream-1', 'suno', 'song', 'SUBMITTED', 10,
-            150000, 0, 0, 0, '{}', 'rain', 1);
-    INSERT INTO unfinished_tasks (id, turn, due_at, deadline, stage, channel_id, upstream_id)
-    VALUES (1, 2, 0, 0, 'poll', 1, 'upstream-1');
-    INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-    VALUES (1, 1, 1, 'charge', -150000, 0);
-    UPDATE users SET tasks = 1";
-
 /// Migration 5: the database does not know the actions any more.
-async fn what_an_early_version_stored_stays_and_any_action_is_allowed(world: &World) {
+async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world: &World) {
     let database = world.database.sibling().await;
-    database.migrate_to(4).await;
-    let early = match database.url() {
-        DatabaseUrl::Postgres(_) => EARLY_ROWS.to_owned(),
-        DatabaseUrl::Sqlite(_) => EARLY_ROWS
-            .replace("'token'", "X'01'")
-            .replace("'digest'", "X'02'"),
-    };
-    database.execute(&early).await;
+    database.migrate_without(5).await;
     let world = World::without_migration(database).await;
-    ok!(world.store.migrate());
-
+    let payer = world.payer(3 * SONG).await;
+    world.channel().await;
+    let (_, before) = world.stored(&payer).await;
     let changes = "SELECT count(*) FROM task_changes";
-    let before = world.database.number(changes).await;
-    let song = "task_00000000000000000000000000000000";
-    let song = song.parse().expect("it is a name");
-    assert_eq!(world.story(&song).await.task.action, Action::SONG);
-    let at = world.story(&song).await.task.id;
-    let at = AtTurn {
-        row: at,
-        turn: Turn(2),
-    };
-    world.end([success(at, r#"[{"id":"c"}]"#)], NOW).await;
-    // The trigger that counts tasks survived.
-    assert!(world.database.number(changes).await > before);
+    assert_eq!(world.database.number(changes).await, 1);
 
-    let payer = world.payer(SONG).await;
+    ok!(world.other.migrate());
+
+    // The program that was there before.
+    let (_, after) = world.stored(&payer).await;
+    assert_eq!(world.database.number(changes).await, 2);
+    for task in [before, after] {
+        assert_eq!(world.story(&task).await.task.action, Action::SONG);
+    }
+    // The program that came.
     let video: Action = "video".parse().expect("it is a name");
     let task = NewTask {
         action: video,
         ..world.song(&payer)
     };
     let name = task.task_id.clone();
-    ok!(world.store.set_price(Price {
+    ok!(world.other.set_price(Price {
         platform: task.platform,
         action: video,
         quota: quota(SONG),
     }));
-    let stored = world.store.submit(task, NOW).await;
+    let stored = world.other.submit(task, NOW).await;
     assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
     assert_eq!(world.story(&name).await.task.action, video);
     // The other constraints stand.
-    let wrong = "UPDATE tasks SET progress = 99";
+    let wrong = "UPDATE tasks SET progress = 100";
     let refused = world.database.try_to_execute(wrong).await;
     assert!(refused.is_err());
     world.assert_balanced().await;

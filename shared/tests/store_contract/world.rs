@@ -182,12 +182,14 @@ impl World {
         }
     }
 
-    /// A song with an idempotency key; `request` stands for the client's request.
+    /// A song with an idempotency key; `request` stands for the client's request. White space at its ends does
+    /// not change what it means.
     pub fn song_once(&self, payer: &Payer, key: &str, request: &str) -> NewTask {
         NewTask {
             idempotency: Some(Idempotency {
                 key: key.to_owned(),
                 request: SecretDigest::of(request),
+                meaning: Some(SecretDigest::of(request.trim())),
             }),
             ..self.song(payer)
         }

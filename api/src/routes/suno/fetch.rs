@@ -28,6 +28,8 @@ impl IntoResponses for Refusals {
 #[utoipa::path(
     get,
     path = "/suno/fetch/{task_id}",
+    // Not `fetch`: generated JavaScript would hide the function of that name, and call itself.
+    operation_id = "fetch_task",
     tag = crate::openapi::MUSIC,
     params(("task_id" = String, Path, description = "The task's id")),
     responses((status = 200, description = "The task", body = Success<FetchedTask>), Refusals),

@@ -23,7 +23,7 @@ use crate::state::App;
 
 /// The body of the request, for `/openapi.json`.
 #[derive(ToSchema)]
-#[schema(as = Ids)]
+#[schema(as = Ids, examples(json!({ "ids": ["task_0123456789abcdefghijklmnopqrstuv"] })))]
 #[allow(dead_code, reason = "it describes what `Fields` reads")]
 pub(crate) struct Ids {
     /// The ids of the tasks.
@@ -55,6 +55,7 @@ impl IntoResponses for Refusals {
 #[utoipa::path(
     post,
     path = "/suno/fetch",
+    operation_id = "fetch_tasks",
     tag = crate::openapi::MUSIC,
     request_body = Ids,
     responses((status = 200, description = "The tasks", body = Success<Vec<FetchedTask>>), Refusals),

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: a repeated request is one task (`docs/contract.md`, "Making music").
 
 use axum::http::HeaderMap;
+use shared::json;
 use shared::secret::SecretDigest;
 use shared::store::submissions::Idempotency;
 use shared::task::Action;
@@ -22,8 +23,8 @@ pub(crate) fn schema() -> Schema {
 }
 
 /// The request's key, if it has one: 1 to 255 printable ASCII characters, the space included. Two
-/// requests are the same if they have the same action, by any of its names, and the same bytes in
-/// the body.
+/// requests are the same if they have the same action, by any of its names, and the same JSON in the
+/// body, in whatever order, spacing and escapes.
 pub(crate) fn from_request(
     headers: &HeaderMap,
     action: Action,
@@ -42,10 +43,11 @@ pub(crate) fn from_request(
         return Err(ApiError::IdempotencyKey);
     }
     let key = key.to_str().map_err(|_| ApiError::IdempotencyKey)?;
-    let request = SecretDigest::of([action.as_str().as_bytes(), b"\n", body].concat());
+    let digest = |body: &[u8]| SecretDigest::of([action.as_str().as_bytes(), b"\n", body].concat());
     Ok(Some(Idempotency {
         key: key.to_owned(),
-        request,
+        request: digest(body),
+        meaning: json::canonical(body).map(|json| digest(json.as_bytes())),
     }))
 }
 
@@ -86,11 +88,16 @@ mod tests {
         let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, HeaderValue::from_static("k"))]);
         let request = |action, body: &[u8]| {
             let found = from_request(&headers, action, body).expect("the key is good");
-            found.map(|found| found.request)
+            let found = found.expect("it has a key");
+            (found.request, found.meaning)
         };
         let first = request(Action::SONG, b"{}");
         assert_eq!(first, request(Action::SONG, b"{}"));
-        assert_ne!(first, request(Action::SONG, b"{ }"));
-        assert_ne!(first, request(Action::LYRICS, b"{}"));
+        let spaced = request(Action::SONG, b"{ }");
+        assert_ne!(first.0, spaced.0);
+        assert_eq!(first.1, spaced.1);
+        let lyrics = request(Action::LYRICS, b"{}");
+        assert!(first.0 != lyrics.0 && first.1 != lyrics.1);
+        assert_eq!(request(Action::SONG, b"{").1, None);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::json::{self, Flaw};
 use shared::task::Action;
-use utoipa::openapi::schema::{AnyOfBuilder, Type};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -48,46 +48,50 @@ pub struct SubmitRequest {
 }
 
 impl PartialSchema for SubmitRequest {
-    /// One of three objects. Each requires one field; the others are optional.
+    /// One object whose fields are all optional: generators make one class of it. That a song needs one of five
+    /// fields stands in the description.
     fn schema() -> RefOr<Schema> {
-        let by = |field: &str, what: &str| {
-            let needed = ObjectBuilder::new()
-                .schema_type(Type::String)
-                .pattern(Some("^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"));
-            let example = json!({ field: "a slow blues about rain", "title": "Rain on Tin" });
-            let object = described_fields().property(field, needed).required(field);
-            object.description(Some(what)).examples([example])
+        let text = |what| {
+            let text = schemas::or_null(Type::String).pattern(Some("^[^\\u0000]*$"));
+            text.description(Some(what))
         };
-        AnyOfBuilder::new()
-            .item(by(
-                "prompt",
-                "A song with these lyrics, or lyrics about this topic.",
+        let instrumental = schemas::or_null(Type::Boolean);
+        let continue_at = schemas::or_null(Type::Number);
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some(
+                "A song needs `prompt`, `gpt_description_prompt`, `tags`, `title` or the id of a clip such as \
+                 `continue_clip_id`; lyrics need a `prompt`. Null and blank texts count as absent. Other fields \
+                 are forwarded unchanged.",
             ))
-            .item(by("gpt_description_prompt", "A song from a description."))
-            .item(by("tags", "A song in this style."))
-            .item(by("title", "A song of this title."))
-            .item(by(
+            .property("prompt", text("The song's lyrics, or the topic of lyrics."))
+            .property(
+                "gpt_description_prompt",
+                text("What the song is about; the upstream writes its lyrics."),
+            )
+            .property("title", text("The song's title."))
+            .property("tags", text("The song's style."))
+            .property("mv", text("The upstream's model; `chirp-v3-0` by default."))
+            .property(
+                "make_instrumental",
+                instrumental.description(Some("Whether the song has no voice.")),
+            )
+            .property(
                 "continue_clip_id",
-                "The continuation of a song, by one of its clips.",
-            ))
-            .description(Some("Other fields are forwarded unchanged."))
+                text("The clip to continue, of a song of one's own."),
+            )
+            .property(
+                "continue_at",
+                continue_at.description(Some("Where to continue the clip, in seconds.")),
+            )
+            .property("task_id", text("The task that made the clip."))
+            .examples([
+                json!({ "gpt_description_prompt": "a slow blues about rain" }),
+                json!({ "prompt": "Rain on tin, rain on tin", "tags": "slow blues", "title": "Rain on Tin" }),
+                json!({ "prompt": "", "tags": "heavy metal", "title": "Beijing", "make_instrumental": true }),
+            ])
             .into()
     }
-}
-
-fn described_fields() -> ObjectBuilder {
-    let text = || schemas::or_null(Type::String).pattern(Some("^[^\\u0000]*$"));
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .property("prompt", text())
-        .property("gpt_description_prompt", text())
-        .property("title", text())
-        .property("tags", text())
-        .property("mv", text())
-        .property("make_instrumental", schemas::or_null(Type::Boolean))
-        .property("continue_clip_id", text())
-        .property("continue_at", schemas::or_null(Type::Number))
-        .property("task_id", text())
 }
 
 impl ToSchema for SubmitRequest {

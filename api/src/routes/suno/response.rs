@@ -9,6 +9,7 @@ use shared::task::{Action, Platform, TaskId};
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
+use crate::openapi::results::TaskResult;
 use crate::openapi::schemas;
 use crate::routes::task::page::result;
 
@@ -43,6 +44,7 @@ pub struct FetchedTask<'a> {
     action: String,
     #[schema(schema_with = schemas::status)]
     status: &'static str,
+    /// Why the task failed; empty if it did not.
     fail_reason: &'a str,
     #[schema(schema_with = schemas::time)]
     submit_time: i64,
@@ -52,7 +54,8 @@ pub struct FetchedTask<'a> {
     finish_time: i64,
     #[schema(schema_with = schemas::progress)]
     progress: String,
-    #[schema(schema_with = schemas::result_or_null)]
+    /// The upstream's result; null if there is none.
+    #[schema(required = true, value_type = Option<TaskResult>)]
     data: Option<&'a RawValue>,
 }
 

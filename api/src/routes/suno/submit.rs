@@ -14,6 +14,7 @@ use shared::store::submissions::{NewTask, Submitted};
 use shared::task::{Action, AtTurn, Platform, TaskId, Turn, UserId};
 use tracing::Instrument as _;
 
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use super::idempotency;
@@ -22,10 +23,11 @@ use super::response::{Success, success};
 use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::{body, observe};
-use crate::openapi::refusals;
+use crate::openapi::{optional, refusals};
+use crate::routes::IDEMPOTENCY_KEY;
 use crate::state::App;
 
-/// The action of the path, for `/openapi.json`. `song` is the same as `music`.
+/// `song` is the same as `music`.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "it describes what `Action` reads")]
@@ -35,16 +37,21 @@ enum ActionName {
     Lyrics,
 }
 
-/// The headers of the request, for `/openapi.json`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[allow(dead_code, reason = "it describes what `idempotency` reads")]
-struct SubmitHeaders {
-    /// Makes a retry safe: a repeated key gets the first task and is not charged, for 24 hours. 1
-    /// to 255 printable characters.
-    #[param(rename = "idempotency-key", required = false,
-            schema_with = idempotency::schema)]
-    idempotency_key: String,
+/// The headers of the request, for `/openapi.json`; `idempotency` reads them.
+struct SubmitHeaders;
+
+impl IntoParams for SubmitHeaders {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let what = "Makes a retry safe: for 24 hours, a repeated key gets the first task and is not charged, \
+                    if the body holds the same JSON. 1 to 255 printable characters.";
+        let schema = idempotency::schema();
+        vec![optional(
+            ParameterIn::Header,
+            IDEMPOTENCY_KEY.as_str(),
+            what,
+            schema,
+        )]
+    }
 }
 
 /// The most attempts of a submit that conflicts with other transactions.

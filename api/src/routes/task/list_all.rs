@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use shared::task::{ChannelId, UserId};
 
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, IntoResponses};
 
 use super::page::{self, Columns, ListingBody};
@@ -15,16 +16,23 @@ use crate::openapi::{refusals, schemas};
 use crate::state::App;
 
 /// The parameters beside [`ListParameters`], for `/openapi.json`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "it describes what `Query` reads")]
-struct AdminParameters {
-    /// Only tasks of the channel with this id.
-    #[param(required = false, schema_with = schemas::text_without_nul)]
-    channel_id: String,
-    /// Only tasks of this user.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    user_id: i64,
+struct AdminParameters;
+
+impl IntoParams for AdminParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::in_query([
+            (
+                "channel_id",
+                "Only tasks of the channel with this id. A text that names no channel finds nothing.",
+                schemas::text_without_nul(),
+            ),
+            (
+                "user_id",
+                "Only tasks of this user.",
+                schemas::optional_number(),
+            ),
+        ])
+    }
 }
 
 /// The errors of this endpoint.
@@ -44,7 +52,7 @@ impl IntoResponses for Refusals {
     tag = crate::openapi::LISTINGS,
     params(ListParameters, AdminParameters),
     responses((status = 200, description = "A page", body = ListingBody), Refusals),
-    security(("accessToken" = [], "userNumber" = [])),
+    security(("accessToken" = []), ("accessToken" = [], "userNumber" = [])),
 )]
 pub(crate) async fn list_all(State(app): State<App>, _: Admin, query: Query) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;

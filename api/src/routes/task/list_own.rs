@@ -31,7 +31,7 @@ impl IntoResponses for Refusals {
     tag = crate::openapi::LISTINGS,
     params(ListParameters),
     responses((status = 200, description = "A page", body = ListingBody), Refusals),
-    security(("accessToken" = [], "userNumber" = [])),
+    security(("accessToken" = []), ("accessToken" = [], "userNumber" = [])),
 )]
 pub(crate) async fn list_own(
     State(app): State<App>,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::parameters::ListRequest;
 use crate::error::Result;
+use crate::openapi::results::TaskResult;
 use crate::openapi::schemas;
 use crate::state::App;
 
@@ -39,7 +40,7 @@ struct PageJson<'a> {
     /// The tasks of the page, newest first.
     items: Vec<TaskItem<'a>>,
     /// The number of matching tasks on all pages.
-    #[schema(schema_with = schemas::count)]
+    #[schema(minimum = 0)]
     total: i64,
     /// From 1.
     page: i64,
@@ -63,14 +64,14 @@ pub(crate) struct TaskItem<'a> {
     user_id: UserId,
     /// The id of the task's channel; 0 if it has none yet. Not at `/api/task/self`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, schema_with = schemas::count)]
+    #[schema(required = false, value_type = i64, minimum = 0)]
     channel_id: Option<ChannelId>,
     /// The user's name. Not at `/api/task/self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     username: Option<&'a str>,
     /// The charged quota.
-    #[schema(schema_with = schemas::count)]
+    #[schema(value_type = i64, minimum = 0)]
     quota: Quota,
     #[schema(schema_with = schemas::action)]
     action: &'a str,
@@ -84,12 +85,11 @@ pub(crate) struct TaskItem<'a> {
     start_time: i64,
     #[schema(schema_with = schemas::time)]
     finish_time: i64,
-    /// Never decreases, and is `100%` exactly if the task has ended.
     #[schema(schema_with = schemas::progress)]
     progress: String,
     properties: Properties<'a>,
-    /// The upstream's result: an array of clips or a lyrics object; `{}` if there is none.
-    #[schema(schema_with = schemas::result)]
+    /// The upstream's result; `{}` if there is none.
+    #[schema(value_type = TaskResult)]
     data: StoredJson<'a>,
 }
 

@@ -3,47 +3,61 @@
 use shared::store::listing::Filter;
 use shared::task::Action;
 use utoipa::IntoParams;
+use utoipa::openapi::Schema;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::query::Query;
 use crate::error::{ApiError, Result, Wanted};
 use crate::limits::{DEFAULT_PAGE_SIZE, PAGE_SIZE};
-use crate::openapi::schemas;
+use crate::openapi::{optional, schemas};
 
 /// The parameters for `/openapi.json`; [`ListRequest::from_query`] reads them.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "it describes what `Query` reads")]
-pub(crate) struct ListParameters {
-    /// The page, from 1. Below 1 counts as 1.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    p: i64,
-    /// The tasks on a page, at most 100; 20 if it is absent or below 1.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    page_size: i64,
-    /// Another name of `page_size`.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    ps: i64,
-    /// Another name of `page_size`.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    size: i64,
-    /// Only tasks of this platform, such as `suno`.
-    #[param(required = false, schema_with = schemas::text_without_nul)]
-    platform: String,
-    /// Only the task with this id.
-    #[param(required = false, schema_with = schemas::text_without_nul)]
-    task_id: String,
-    /// Only tasks in this status.
-    #[param(required = false, schema_with = schemas::optional_status)]
-    status: String,
-    /// Only tasks of this action: `song` (or `music`) or `lyrics`, in upper or lower case.
-    #[param(required = false, schema_with = schemas::text_without_nul)]
-    action: String,
-    /// Only tasks submitted at this Unix second or later.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    start_timestamp: i64,
-    /// Only tasks submitted at this Unix second or earlier.
-    #[param(required = false, schema_with = schemas::optional_number)]
-    end_timestamp: i64,
+pub(crate) struct ListParameters;
+
+impl IntoParams for ListParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let (number, text) = (schemas::optional_number, schemas::text_without_nul);
+        let (seconds, status) = (schemas::optional_seconds, schemas::optional_status);
+        let parameters = [
+            ("p", "The page, from 1. Below 1 counts as 1.", number()),
+            (
+                "page_size",
+                "The tasks on a page, at most 100; 20 if it is absent or below 1.",
+                number(),
+            ),
+            ("ps", "Another name of `page_size`.", number()),
+            ("size", "Another name of `page_size`.", number()),
+            (
+                "platform",
+                "Only tasks of this platform, such as `suno`.",
+                text(),
+            ),
+            ("task_id", "Only the task with this id.", text()),
+            ("status", "Only tasks in this status.", status()),
+            (
+                "action",
+                "Only tasks of this action: `song` (or `music`) or `lyrics`, in upper or lower case.",
+                text(),
+            ),
+            (
+                "start_timestamp",
+                "Only tasks submitted at this Unix second or later. Milliseconds are refused.",
+                seconds(),
+            ),
+            (
+                "end_timestamp",
+                "Only tasks submitted at this Unix second or earlier. Milliseconds are refused.",
+                seconds(),
+            ),
+        ];
+        in_query(parameters)
+    }
+}
+
+/// Parameters of a listing: names, what they do, and their schemas.
+pub(crate) fn in_query<const N: usize>(parameters: [(&str, &str, Schema); N]) -> Vec<Parameter> {
+    let parameter = |(name, what, schema)| optional(ParameterIn::Query, name, what, schema);
+    parameters.map(parameter).into()
 }
 
 /// The errors of wrong parameters, for `/openapi.json`.

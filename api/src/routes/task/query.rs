@@ -7,14 +7,14 @@ use axum::http::request::Parts;
 use crate::error::{ApiError, Result, Wanted};
 
 /// What a browser prints for no value.
-const ABSENT: [&str; 4] = ["", "NaN", "null", "undefined"];
+pub(crate) const ABSENT: [&str; 4] = ["", "NaN", "null", "undefined"];
 
 /// The smallest number of 12 digits: a time this large is in milliseconds.
-const MILLISECONDS: i64 = 100_000_000_000;
+pub(crate) const MILLISECONDS: i64 = 100_000_000_000;
 
 /// The parameters of a request. An empty parameter counts as absent, because existing web clients
-/// send every parameter, and so do `NaN`, `null` and `undefined`. If a parameter is repeated, the last one counts. Unknown parameters are
-/// ignored.
+/// send every parameter, and so do `NaN`, `null` and `undefined`. If a parameter is repeated, the last
+/// one counts. Unknown parameters are ignored.
 #[derive(Debug, Clone)]
 pub struct Query(Vec<(String, String)>);
 

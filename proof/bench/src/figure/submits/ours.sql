@@ -34,10 +34,11 @@ WITH asked AS (
                 ARRAY[-150000]::BIGINT[], ARRAY[150000]::BIGINT[],
                 ARRAY['{"title":"Rain","tags":"folk, acoustic","prompt":"[Verse]\nRain on a tin roof"}']::TEXT[],
                 ARRAY['Rain on a tin roof']::TEXT[], ARRAY[1760000000000]::BIGINT[],
-                ARRAY[1760001800000]::BIGINT[], ARRAY[NULL]::BIGINT[], ARRAY[NULL]::TEXT[], ARRAY[NULL]::BYTEA[])
+                ARRAY[1760001800000]::BIGINT[], ARRAY[NULL]::BIGINT[], ARRAY[NULL]::TEXT[], ARRAY[NULL]::BYTEA[],
+                ARRAY[NULL]::BYTEA[])
          WITH ORDINALITY AS asked (user_id, key_id, task_id, platform, action, price,
                                    amount, used, request, input, now,
-                                   deadline, pinned, once, digest, n)
+                                   deadline, pinned, once, digest, meaning, n)
 ), payer AS (
     UPDATE users u
     SET quota = u.quota + due.amount, used_quota = u.used_quota + due.used,
@@ -74,11 +75,11 @@ WITH asked AS (
     INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
     SELECT user_id, key_id, row, 'charge', amount, now FROM written
 ), remembered AS (
-    INSERT INTO idempotency_keys (user_id, key, request, task_id, created_at)
-    SELECT user_id, once, digest, task_id, now FROM written WHERE once IS NOT NULL
+    INSERT INTO idempotency_keys (user_id, key, request, meaning, task_id, created_at)
+    SELECT user_id, once, digest, meaning, task_id, now FROM written WHERE once IS NOT NULL
     ON CONFLICT (user_id, key) DO UPDATE
-    SET request = EXCLUDED.request, task_id = EXCLUDED.task_id,
-        created_at = EXCLUDED.created_at
+    SET request = EXCLUDED.request, meaning = EXCLUDED.meaning,
+        task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
 ), noted AS (
     INSERT INTO task_events (task_id, at, turn, kind, detail)
     SELECT row, now, 0, 'stored', format('charged %s', price) FROM written

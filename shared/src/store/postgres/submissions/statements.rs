@@ -1,14 +1,13 @@
 //! The statements of a batch of submits.
 
 use super::super::column::column;
-use crate::clock::Millis;
 use crate::store::Result;
-use crate::store::admission::{Facts, FirstUse, PendingSubmit, UsedKeys};
+use crate::store::admission::{Facts, PendingSubmit, UsedKeys};
 use crate::store::row::{self, Cells as _};
 use crate::store::submissions::Locks;
 use crate::task::history::STORED;
 use crate::task::money::{self, EntryKind};
-use crate::task::{Quota, RowId, Status, UserId};
+use crate::task::{Quota, RowId, Status};
 
 type Tx = sqlx::PgTransaction<'static>;
 
@@ -73,8 +72,8 @@ pub(super) async fn used_keys(tx: &mut Tx, batch: &[PendingSubmit]) -> Result<Us
     if keys.is_empty() {
         return Ok(UsedKeys::new());
     }
-    let found: Vec<(i64, String, Vec<u8>, String, i64)> = sqlx::query_as(
-        "SELECT user_id, key, request, task_id, created_at
+    let found = sqlx::query(
+        "SELECT user_id, key, request, meaning, task_id, created_at
          FROM idempotency_keys
          WHERE (user_id, key) IN (SELECT * FROM unnest($1::BIGINT[], $2::TEXT[]))",
     )
@@ -82,15 +81,7 @@ pub(super) async fn used_keys(tx: &mut Tx, batch: &[PendingSubmit]) -> Result<Us
     .bind(keys) // $2 key
     .fetch_all(&mut **tx)
     .await?;
-    let first_use = |(user, key, request, task, at): (_, _, _, String, _)| {
-        let first = FirstUse {
-            request,
-            task: row::parse("idempotency_keys", "task_id", user, &task)?,
-            at: Millis(at),
-        };
-        Ok(((UserId(user), key), first))
-    };
-    found.into_iter().map(first_use).collect()
+    found.iter().map(row::first_use).collect()
 }
 
 /// The statement of [`store`].
@@ -98,10 +89,10 @@ const STORE: &str = "WITH asked AS (
          SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY n) AS nth
          FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BIGINT[],
                      $7::BIGINT[], $8::BIGINT[], $9::TEXT[], $10::TEXT[], $11::BIGINT[],
-                     $12::BIGINT[], $13::BIGINT[], $14::TEXT[], $15::BYTEA[])
+                     $12::BIGINT[], $13::BIGINT[], $14::TEXT[], $15::BYTEA[], $20::BYTEA[])
               WITH ORDINALITY AS asked (user_id, key_id, task_id, platform, action, price,
                                         amount, used, request, input, now,
-                                        deadline, pinned, once, digest, n)
+                                        deadline, pinned, once, digest, meaning, n)
      ), payer AS (
          UPDATE users u
          SET quota = u.quota + due.amount, used_quota = u.used_quota + due.used,
@@ -138,11 +129,11 @@ const STORE: &str = "WITH asked AS (
          INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
          SELECT user_id, key_id, row, $19, amount, now FROM written
      ), remembered AS (
-         INSERT INTO idempotency_keys (user_id, key, request, task_id, created_at)
-         SELECT user_id, once, digest, task_id, now FROM written WHERE once IS NOT NULL
+         INSERT INTO idempotency_keys (user_id, key, request, meaning, task_id, created_at)
+         SELECT user_id, once, digest, meaning, task_id, now FROM written WHERE once IS NOT NULL
          ON CONFLICT (user_id, key) DO UPDATE
-         SET request = EXCLUDED.request, task_id = EXCLUDED.task_id,
-             created_at = EXCLUDED.created_at
+         SET request = EXCLUDED.request, meaning = EXCLUDED.meaning,
+             task_id = EXCLUDED.task_id, created_at = EXCLUDED.created_at
      ), noted AS (
          INSERT INTO task_events (task_id, at, turn, kind, detail)
          SELECT row, now, 0, $17, format($18, price) FROM written
@@ -159,6 +150,7 @@ pub(super) async fn store(tx: &mut Tx, admitted: &[(&PendingSubmit, Quota)]) -> 
     let tasks = column(admitted, |(one, _)| &one.task);
     let changes = column(admitted, |(_, price)| money::charge(*price));
     let keys = column(&tasks, |task| task.idempotency.as_ref());
+    let meanings = column(&keys, |key| (*key)?.stored_meaning());
     let rows: Vec<i64> = sqlx::query_scalar(STORE)
         .bind(column(&tasks, |task| task.user.0)) // $1 user_id
         .bind(column(&tasks, |task| task.key.0)) // $2 key_id
@@ -179,6 +171,9 @@ pub(super) async fn store(tx: &mut Tx, admitted: &[(&PendingSubmit, Quota)]) -> 
         .bind(STORED.kind) // $17 kind of the event
         .bind(STORED.detail) // $18 detail
         .bind(EntryKind::Charge.as_str()) // $19 kind of the entry
+        .bind(column(&meanings, |meaning| {
+            Some(meaning.as_ref()?.as_bytes())
+        })) // $20 meaning
         .fetch_all(&mut **tx)
         .await?;
     if rows.len() != admitted.len() {

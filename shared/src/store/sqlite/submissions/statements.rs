@@ -4,8 +4,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::super::history;
 use crate::clock::Millis;
+use crate::secret::SecretDigest;
 use crate::store::Result;
-use crate::store::admission::{Facts, FirstUse, PendingSubmit, UsedKeys};
+use crate::store::admission::{Facts, PendingSubmit, UsedKeys};
 use crate::store::row;
 use crate::store::submissions::{Idempotency, NewTask};
 use crate::task::history::STORED;
@@ -52,8 +53,8 @@ pub(super) async fn used_keys(
         let Some(Idempotency { key, .. }) = &task.idempotency else {
             continue;
         };
-        let found: Option<(Vec<u8>, String, i64)> = sqlx::query_as(
-            "SELECT request, task_id, created_at
+        let found = sqlx::query(
+            "SELECT user_id, key, request, meaning, task_id, created_at
              FROM idempotency_keys
              WHERE user_id = $1 AND key = $2",
         )
@@ -61,14 +62,7 @@ pub(super) async fn used_keys(
         .bind(key) // $2 key
         .fetch_optional(&mut *connection)
         .await?;
-        if let Some((request, first, at)) = found {
-            let first = FirstUse {
-                request,
-                task: row::parse("idempotency_keys", "task_id", task.user.0, &first)?,
-                at: Millis(at),
-            };
-            used.insert((task.user, key.clone()), first);
-        }
+        used.extend(found.as_ref().map(row::first_use).transpose()?);
     }
     Ok(used)
 }
@@ -175,18 +169,20 @@ async fn remember(
     idempotency: &Idempotency,
     now: Millis,
 ) -> Result<()> {
+    let meaning = idempotency.stored_meaning();
     sqlx::query(
-        "INSERT INTO idempotency_keys (user_id, key, request, task_id, created_at)
-         VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO idempotency_keys (user_id, key, request, meaning, task_id, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (user_id, key) DO UPDATE
-         SET request = excluded.request, task_id = excluded.task_id,
-             created_at = excluded.created_at",
+         SET request = excluded.request, meaning = excluded.meaning,
+             task_id = excluded.task_id, created_at = excluded.created_at",
     )
     .bind(task.user.0) // $1 user_id
     .bind(&idempotency.key) // $2 key
     .bind(idempotency.request.as_bytes()) // $3 request
-    .bind(task.task_id.as_str()) // $4 task_id
-    .bind(now.0) // $5 created_at
+    .bind(meaning.as_ref().map(SecretDigest::as_bytes)) // $4 meaning
+    .bind(task.task_id.as_str()) // $5 task_id
+    .bind(now.0) // $6 created_at
     .execute(connection)
     .await?;
     Ok(())

@@ -92,6 +92,7 @@ impl Drive<'_> {
             idempotency: once.map(|(word, body)| Idempotency {
                 key: format!("order {word}"),
                 request: SecretDigest::of(format!("{action} {body}")),
+                meaning: Some(SecretDigest::of(format!("{action} {body}"))),
             }),
             ..self.world.song(&payer)
         }
