@@ -28,6 +28,7 @@ pub enum ApiError {
     UserHeader(UserHeader),
     UserDisabled,
     KeyDisabled,
+    KeyExpired,
     NotAdmin,
     NoSuchPath,
     MethodNotAllowed,
@@ -59,7 +60,10 @@ pub enum ApiError {
     /// The request is malformed, and more is not known.
     BadRequest,
     InvalidAction,
+    /// There is no such task, or it is another user's: on `/suno/*`, where clients expect 400.
     TaskNotExist,
+    /// The same on `/api/*`, where it is 404.
+    TaskNotFound,
     /// No upstream ever accepted the task to continue.
     NothingToContinue,
     QuotaNotEnough,
@@ -107,10 +111,12 @@ impl ApiError {
             | Self::KeyInsteadOfToken
             | Self::TokenInsteadOfKey
             | Self::UserHeader(_) => StatusCode::UNAUTHORIZED,
-            Self::UserDisabled | Self::KeyDisabled | Self::NotAdmin | Self::QuotaNotEnough => {
-                StatusCode::FORBIDDEN
-            }
-            Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::UserDisabled
+            | Self::KeyDisabled
+            | Self::KeyExpired
+            | Self::NotAdmin
+            | Self::QuotaNotEnough => StatusCode::FORBIDDEN,
+            Self::NoSuchPath | Self::TaskNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
@@ -150,6 +156,7 @@ impl ApiError {
             | Self::UserHeader(_) => "invalid_token",
             Self::UserDisabled => "user_disabled",
             Self::KeyDisabled => "key_disabled",
+            Self::KeyExpired => "key_expired",
             Self::InvalidAction => "invalid_action",
             Self::TaskNotExist => "task_not_exist",
             Self::QuotaNotEnough => "quota_not_enough",
@@ -227,6 +234,7 @@ mod tests {
             (ApiError::TokenUnknown, "invalid_token", 401),
             (ApiError::UserDisabled, "user_disabled", 403),
             (ApiError::KeyDisabled, "key_disabled", 403),
+            (ApiError::KeyExpired, "key_expired", 403),
             (ApiError::QuotaNotEnough, "quota_not_enough", 403),
             (
                 ApiError::IdempotencyKeyReused,
