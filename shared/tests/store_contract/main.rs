@@ -11,6 +11,7 @@ mod world;
 
 mod accounts;
 mod books;
+mod bounds;
 mod channels;
 mod counts;
 mod idempotency;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         idempotency::tests(),
         books::tests(),
         listing::tests(),
+        bounds::tests(),
         channels::tests(),
         accounts::tests(),
         store::tests(),
