@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::config::{Config, Cors, TlsFiles};
+use shared::config::{Config, Cors, ListingActions, TlsFiles};
 use shared::process::Process;
 use shared::process::start::StartError;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub task_timeout: Duration,
     /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
+    /// How the listings name actions (`LISTING_ACTIONS`).
+    pub listing_actions: ListingActions,
 }
 
 impl Settings {
@@ -29,6 +31,7 @@ impl Settings {
         Self {
             task_timeout: config.task_timeout,
             cors: config.cors.clone(),
+            listing_actions: config.listing_actions,
         }
     }
 }
@@ -47,6 +50,7 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
         random: process.random.clone(),
         task_timeout: settings.task_timeout,
         cors: settings.cors,
+        listing_actions: settings.listing_actions,
         figures: process.figures.clone(),
     }));
     let stop = process.stop.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
-use shared::config::Cors;
+use shared::config::{Cors, ListingActions};
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::store::Store;
@@ -29,6 +29,8 @@ pub struct Api {
     pub task_timeout: Duration,
     /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
+    /// How the listings name actions (`LISTING_ACTIONS`).
+    pub listing_actions: ListingActions,
     /// The figures for `/metrics`. [`crate::start::spawn`] describes
     /// [`crate::http::observe::FIGURES`].
     pub figures: Figures,

@@ -6,7 +6,7 @@ use shared::process::start::print;
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::store::Store;
-use shared::store::accounts::{NewUser, Role};
+use shared::store::accounts::{NewKey, NewUser, Role};
 use shared::task::{Quota, UserId};
 
 /// The quota of the user `demo`: 66 songs at the initial prices.
@@ -45,9 +45,8 @@ pub async fn make_users(
     let admin = make("admin", Role::Admin, Quota::ZERO).await?;
     let demo = make("demo", Role::User, Quota::try_from(DEMO_QUOTA)?).await?;
     let key = Secret::api_key(random);
-    store
-        .create_key(demo.0, "first key", key.digest(), None, now)
-        .await?;
+    let first = NewKey::new(demo.0, "first key", key.digest());
+    store.create_key(first, now).await?;
     Ok(Some(FirstUsers { admin, demo, key }))
 }
 

@@ -9,7 +9,7 @@ use shared::config::DatabaseUrl;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::secret::{Secret, SecretDigest};
-use shared::store::accounts::{NewUser, Role};
+use shared::store::accounts::{NewKey, NewUser, Role};
 use shared::store::channels::{NewChannel, Price};
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Accepted;
@@ -62,7 +62,8 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
     };
     let user = store.create_user(user, now).await.expect("it answers");
     let user = user.expect("the name is new");
-    let key = store.create_key(user, "key", SecretDigest::of("key"), None, now);
+    let key = NewKey::new(user, "key", SecretDigest::of("key"));
+    let key = store.create_key(key, now);
     let key = key.await.expect("a key is made");
     let channel = NewChannel {
         name: "newer".to_owned(),

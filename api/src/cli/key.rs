@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::accounts::{ApiKey, User};
+use shared::store::accounts::{ApiKey, NewKey, User};
 use shared::task::{KeyId, Quota};
 
 use super::output::fields;
@@ -38,6 +39,19 @@ pub struct CreateKey {
     /// The most quota that can be spent with it; without, the user's own quota is the only limit
     #[arg(long)]
     quota: Option<Quota>,
+    /// From when on it is refused: a date or a date with time by RFC 3339, such as 2030-01-31 or
+    /// 2030-01-31T18:00:00+08:00. UTC without a zone; a date alone is the start of that day in UTC. Without,
+    /// the key never expires
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    expires: Option<Millis>,
+}
+
+fn date(text: &str) -> Result<Millis, String> {
+    Millis::from_date(text).ok_or_else(|| {
+        "it takes a date such as 2030-01-31, or a date with time such as 2030-01-31T18:00:00Z or \
+         2030-01-31T18:00:00+08:00"
+            .to_owned()
+    })
 }
 
 /// The API key a command is about.
@@ -73,18 +87,31 @@ impl KeyCommand {
 
 async fn create(context: CommandContext<'_>, new: CreateKey) -> Result<Output, CommandError> {
     let user = owner(context, &new.user).await?;
+    let now = context.clock.now();
+    if let Some(moment) = new.expires.filter(|moment| *moment <= now) {
+        let (moment, now) = (moment.utc(), now.utc());
+        return Err(CommandError::new(format!(
+            "--expires names a time in the past: {moment}, and now it is {now}; no key was made"
+        )));
+    }
     let key = Secret::api_key(context.random);
-    let (digest, now) = (key.digest(), context.clock.now());
-    let id = context
-        .store
-        .create_key(user.id, &new.label, digest, new.quota, now)
-        .await?;
+    let created = NewKey {
+        limit: new.quota,
+        expires_at: new.expires,
+        ..NewKey::new(user.id, &new.label, key.digest())
+    };
+    let id = context.store.create_key(created, now).await?;
     let limit = new.quota.map_or_else(
         || "without a limit of its own".to_owned(),
         |quota| format!("with a limit of {quota}"),
     );
     let title = format!("Made the key `{}` of `{}` {limit}.", new.label, new.user);
-    let shown = fields(&[("id", &id.to_string()), ("key", key.expose())]);
+    let expires = new.expires.map(Millis::utc).unwrap_or_default();
+    let shown = fields(&[
+        ("id", &id.to_string()),
+        ("key", key.expose()),
+        ("expires", &expires),
+    ]);
     let human = format!("{title}\n{shown}Keep the key: it is not shown again.");
     let key = key.expose();
     Ok(Output::new(human, &CreatedKey { id, key })?.with_secret())
@@ -95,7 +122,7 @@ async fn list(context: CommandContext<'_>, name: &str) -> Result<Output, Command
     let keys = context.store.keys(user.id).await?;
     let none =
         format!("`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one.");
-    let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED"];
+    let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED", "EXPIRES"];
     Output::list(&none, titles, &keys, row)
 }
 
@@ -104,7 +131,7 @@ async fn owner(context: CommandContext<'_>, name: &str) -> Result<User, CommandE
     user.ok_or_else(|| CommandError::no_user(name))
 }
 
-fn row(key: &ApiKey) -> [String; 5] {
+fn row(key: &ApiKey) -> [String; 6] {
     let limit = key.quota.map(|quota| quota.to_string());
     [
         key.id.to_string(),
@@ -112,6 +139,8 @@ fn row(key: &ApiKey) -> [String; 5] {
         state(key.enabled).to_owned(),
         limit.unwrap_or_else(|| "no limit".to_owned()),
         key.used_quota.to_string(),
+        key.expires_at
+            .map_or_else(|| "never".to_owned(), Millis::utc),
     ]
 }
 

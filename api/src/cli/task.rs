@@ -3,13 +3,15 @@
 use clap::Subcommand;
 use serde::Serialize;
 use shared::clock::Millis;
+use shared::config::ListingActions;
 use shared::store::story::{Entry, Event, LateLooks, Story, Unfinished};
 use shared::task::{KeyId, TaskId};
 
 use super::output::fields;
 use super::table::table;
 use super::{CommandContext, CommandError, Output};
-use crate::routes::task::page::{Columns, StoredJson, TaskItem};
+use crate::routes::task::detail::TaskDetail;
+use crate::routes::task::item::{Columns, StoredJson};
 
 /// The commands on tasks.
 #[derive(Debug, Subcommand)]
@@ -21,12 +23,12 @@ pub enum TaskCommand {
     },
 }
 
-/// The fields of a listing, then those that only operators see. `due_at`, `deadline` and `at` are
-/// Unix milliseconds, all other times Unix seconds.
+/// What `/api/task/{task_id}` shows an administrator, then what only operators see. `due_at`, `deadline` and
+/// `at` are Unix milliseconds, all other times Unix seconds.
 #[derive(Serialize)]
 struct TaskJson<'a> {
     #[serde(flatten)]
-    listed: TaskItem<'a>,
+    detail: TaskDetail<'a>,
     upstream_id: Option<&'a str>,
     channel: Option<&'a str>,
     key_id: KeyId,
@@ -34,8 +36,6 @@ struct TaskJson<'a> {
     request: StoredJson<'a>,
     unfinished: Option<&'a Unfinished>,
     late: Option<LateLooks>,
-    ledger: &'a [Entry],
-    history: &'a [Event],
 }
 
 impl TaskCommand {
@@ -50,23 +50,17 @@ impl TaskCommand {
 
 fn task_json(story: &Story) -> TaskJson<'_> {
     let data = story.task.data.as_deref();
-    let data = data.map_or(StoredJson::None {}, json);
+    let data = data.map_or(StoredJson::None {}, StoredJson::of);
     TaskJson {
-        listed: TaskItem::new(&story.task, Columns::All, data),
+        detail: TaskDetail::new(story, Columns::All, ListingActions::Document, data),
         upstream_id: story.upstream_id.as_deref(),
         channel: story.channel.as_deref(),
         key_id: story.key,
         key: &story.key_label,
-        request: json(&story.request),
+        request: StoredJson::of(&story.request),
         unfinished: story.unfinished.as_ref(),
         late: story.late,
-        ledger: &story.entries,
-        history: &story.events,
     }
-}
-
-fn json(text: &str) -> StoredJson<'_> {
-    serde_json::from_str(text).map_or(StoredJson::Broken(text), StoredJson::Json)
 }
 
 fn in_words(story: &Story) -> String {

@@ -16,6 +16,7 @@ pub enum ErrorCode {
     InvalidToken,
     UserDisabled,
     KeyDisabled,
+    KeyExpired,
     QuotaNotEnough,
     IdempotencyKeyReused,
     NoAvailableChannel,

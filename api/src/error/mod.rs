@@ -31,6 +31,7 @@ pub enum ApiError {
     UserHeader(UserHeader),
     UserDisabled,
     KeyDisabled,
+    KeyExpired,
     NotAdmin,
     NoSuchPath,
     MethodNotAllowed,
@@ -62,7 +63,10 @@ pub enum ApiError {
     /// The request is malformed, and more is not known.
     BadRequest,
     InvalidAction,
+    /// There is no such task, or it is another user's: on `/suno/*`, where clients expect 400.
     TaskNotExist,
+    /// The same on `/api/*`, where it is 404.
+    TaskNotFound,
     /// No upstream ever accepted the task to continue.
     NothingToContinue,
     /// The clips that a request names were made at several channels.
@@ -113,10 +117,12 @@ impl ApiError {
             | Self::KeyInsteadOfToken
             | Self::TokenInsteadOfKey
             | Self::UserHeader(_) => StatusCode::UNAUTHORIZED,
-            Self::UserDisabled | Self::KeyDisabled | Self::NotAdmin | Self::QuotaNotEnough => {
-                StatusCode::FORBIDDEN
-            }
-            Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::UserDisabled
+            | Self::KeyDisabled
+            | Self::KeyExpired
+            | Self::NotAdmin
+            | Self::QuotaNotEnough => StatusCode::FORBIDDEN,
+            Self::NoSuchPath | Self::TaskNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
@@ -158,6 +164,7 @@ impl ApiError {
             | Self::UserHeader(_) => ErrorCode::InvalidToken,
             Self::UserDisabled => ErrorCode::UserDisabled,
             Self::KeyDisabled => ErrorCode::KeyDisabled,
+            Self::KeyExpired => ErrorCode::KeyExpired,
             Self::InvalidAction => ErrorCode::InvalidAction,
             Self::TaskNotExist => ErrorCode::TaskNotExist,
             Self::QuotaNotEnough => ErrorCode::QuotaNotEnough,
@@ -235,6 +242,7 @@ mod tests {
             (ApiError::TokenUnknown, "invalid_token", 401),
             (ApiError::UserDisabled, "user_disabled", 403),
             (ApiError::KeyDisabled, "key_disabled", 403),
+            (ApiError::KeyExpired, "key_expired", 403),
             (ApiError::QuotaNotEnough, "quota_not_enough", 403),
             (
                 ApiError::IdempotencyKeyReused,

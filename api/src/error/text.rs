@@ -46,6 +46,10 @@ impl ApiError {
                 "该 API 密钥已被禁用，请换用其他密钥或联系管理员",
                 "this API key is disabled; use another one or ask an administrator",
             ),
+            Self::KeyExpired => plain(
+                "该 API 密钥已过期，请换用其他密钥或联系管理员",
+                "this API key has expired; use another one or ask an administrator",
+            ),
             Self::NotAdmin => plain(
                 "无权访问：该接口仅限管理员，查询自己的任务请使用 /api/task/self",
                 "only administrators may see this; your own tasks are at /api/task/self",
@@ -135,6 +139,10 @@ impl ApiError {
             Self::TaskNotExist => plain(
                 "任务或片段不存在，请检查 task_id 或片段 ID",
                 "you have no such task or clip; check the `task_id` or the clip's id",
+            ),
+            Self::TaskNotFound => plain(
+                "任务不存在，请检查 task_id",
+                "there is no such task; check the `task_id`",
             ),
             Self::NothingToContinue => plain(
                 "task_id 所指的任务从未被上游受理，没有可续写的内容",

@@ -24,7 +24,7 @@ pub struct TokenUser(pub User);
 #[derive(Debug)]
 pub struct Admin;
 
-/// Extracts the enabled user of an enabled API key, for `/suno/*`.
+/// Extracts the enabled user of an enabled API key that has not expired, for `/suno/*`.
 #[derive(Debug)]
 pub struct KeyUser(pub KeyHolder);
 
@@ -80,6 +80,9 @@ impl FromRequestParts<App> for KeyUser {
         }
         if !holder.key.enabled {
             return Err(ApiError::KeyDisabled);
+        }
+        if holder.key.is_expired(app.clock.now()) {
+            return Err(ApiError::KeyExpired);
         }
         Ok(Self(holder))
     }

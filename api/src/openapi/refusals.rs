@@ -39,6 +39,7 @@ pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
         ApiError::TokenUnknown,
         ApiError::UserDisabled,
         ApiError::KeyDisabled,
+        ApiError::KeyExpired,
         ApiError::Busy,
         ApiError::Internal,
     ];

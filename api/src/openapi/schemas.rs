@@ -1,5 +1,6 @@
 //! Schemas of values that no Rust type describes: texts of a fixed form, and parameters.
 
+use crate::routes::task::item::dialect_action;
 use shared::task::{Action, Status};
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
 use utoipa::openapi::{
@@ -56,9 +57,12 @@ pub(crate) fn status() -> Schema {
     one_of(Status::ALL.map(Status::as_str))
 }
 
-/// An action in the listings.
+/// An action in the listings, as either value of `LISTING_ACTIONS` names it.
 pub(crate) fn action() -> Schema {
-    one_of(Action::known().into_iter().map(Action::as_str))
+    let known = Action::known();
+    let names = known.iter().map(|action| action.as_str().to_owned());
+    let of_dialect = known.iter().map(|action| dialect_action(**action));
+    one_of(names.chain(of_dialect))
 }
 
 /// A time.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /api/task/self` | [`task::list_own`] |
 //! | `GET /api/task/` | [`task::list_all`] |
+//! | `GET /api/task/{task_id}` | [`task::detail`] |
 //! | `POST /suno/submit/{action}` | [`suno::submit`] |
 //! | `GET /suno/fetch/{task_id}` | [`suno::fetch`] |
 //! | `POST /suno/fetch` | [`suno::fetch_many`] |

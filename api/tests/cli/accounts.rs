@@ -39,15 +39,37 @@ fn a_key_is_made_listed_disabled_and_enabled() {
     let first = operator.json("key create --user a --label phone");
     let key = first["key"].as_str().expect("the key is printed");
     assert!(key.starts_with("sk-") && key.len() == 51, "{key}");
-    operator.says("key create --user a --label tv --quota 9");
+    operator.says("key create --user a --label tv --quota 9 --expires 2100-03-01");
     operator.says("key disable --id 2");
     assert_eq!(
         operator.json_text("key list --user a"),
-        r#"[{"id":1,"label":"phone","enabled":true,"quota":null,"used_quota":0},"#.to_owned()
-            + r#"{"id":2,"label":"tv","enabled":false,"quota":9,"used_quota":0}]"#
+        r#"[{"id":1,"label":"phone","enabled":true,"quota":null,"used_quota":0,"expires_at":null},"#
+            .to_owned()
+            + r#"{"id":2,"label":"tv","enabled":false,"quota":9,"used_quota":0,"#
+            + r#""expires_at":"2100-03-01T00:00:00.000Z"}]"#
     );
     operator.says("key enable --id 2");
     assert_eq!(operator.json("key list --user a")[1]["enabled"], true);
+}
+
+#[test]
+fn when_a_key_expires_is_printed_and_a_time_in_the_past_makes_no_key() {
+    let operator = Operator::new();
+    operator.says("user create --name a");
+    let refused = operator.refused("key create --user a --label old --expires 2020-01-01");
+    let reason =
+        "error: --expires names a time in the past: 2020-01-01T00:00:00.000Z, and now it is ";
+    assert!(refused.starts_with(reason), "{refused}");
+    assert!(refused.ends_with("; no key was made\n"), "{refused}");
+    let made = operator.says("key create --user a --label b --expires 2100-03-01T20:00:00+08:00");
+    let moment = "2100-03-01T12:00:00.000Z";
+    assert!(made.contains(&format!("\n  expires  {moment}\n")), "{made}");
+    operator.says("key create --user a --label c");
+    let listed = operator.says("key list --user a");
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines[1].ends_with(moment), "{listed}");
+    assert!(lines[2].ends_with("never"), "{listed}");
+    assert_eq!(lines.len(), 3, "{listed}");
 }
 
 #[test]
@@ -71,7 +93,7 @@ fn people_read_the_same_in_tables() {
         "ID  NAME  ROLE  STATE    QUOTA  USED\n1   a     user  enabled  500    0\n"
     );
     let made = operator.says("key create --user a --label b");
-    assert!(made.contains("\n  key  sk-"), "{made}");
+    assert!(made.contains("\n  key      sk-"), "{made}");
     let listed = operator.says("key list --user a");
     assert!(listed.contains("no limit"), "{listed}");
     assert!(!listed.contains("sk-"), "{listed}");

@@ -53,7 +53,8 @@ async fn a_task_shows_its_row_its_ledger_and_its_history() {
     assert_eq!(shown["request"], json!({"prompt": "rain"}));
     let charge = json!([{"at": NOW.0, "kind": "charge", "amount": -150_000}]);
     assert_eq!(shown["ledger"], charge);
-    assert_eq!(shown["history"][0]["kind"], "stored");
+    let stored = json!([{"at": NOW.0, "turn": 0, "kind": "stored", "detail": "charged 150000"}]);
+    assert_eq!(shown["history"], stored);
 
     let text = operator.says(&format!("task show {task_id}"));
     for words in [

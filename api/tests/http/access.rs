@@ -1,8 +1,10 @@
 //! Who calls, and how they prove it (`docs/contract.md`, "Callers and credentials").
 
+use std::time::Duration;
+
 use shared::secret::Secret;
 
-use crate::app::TestApp;
+use crate::app::{SONG, TestApp};
 use crate::client::TestResponse;
 
 const OWN: &str = "/api/task/self";
@@ -121,6 +123,36 @@ async fn a_disabled_key_is_403_and_the_users_other_keys_go_on() {
     assert_eq!(fetched.error(), "403 key_disabled");
     let fetched = app.get(FETCH).key(&other).send().await;
     assert_eq!(fetched.error(), "400 task_not_exist");
+}
+
+#[tokio::test]
+async fn a_key_is_403_from_the_moment_it_expires_by_the_apis_clock_and_the_users_other_keys_go_on()
+{
+    let (app, alice) = TestApp::with_alice().await;
+    let expires_at = app.now().after(Duration::from_mins(1));
+    let (key, _) = app
+        .key_with(alice.id, |key| key.expires_at = Some(expires_at))
+        .await;
+    let requests = || {
+        [
+            app.post("/suno/submit/music").key(&key).json(SONG),
+            app.post("/suno/fetch").key(&key).json(r#"{"ids":[]}"#),
+            app.get(FETCH).key(&key),
+        ]
+    };
+    app.clock.advance(Duration::from_millis(59_999));
+    let mut statuses = Vec::new();
+    for request in requests() {
+        statuses.push(request.send().await.status);
+    }
+    assert_eq!(statuses, [200, 200, 400]);
+    app.clock.advance(Duration::from_millis(1));
+    for request in requests() {
+        assert_eq!(request.send().await.error(), "403 key_expired");
+    }
+    let other = app.get(FETCH).key(&alice.key).send().await;
+    assert_eq!(other.error(), "400 task_not_exist");
+    assert_eq!(app.audited_tasks().await, 1);
 }
 
 #[tokio::test]

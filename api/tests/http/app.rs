@@ -9,11 +9,11 @@ use harness::folder::Folder;
 use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
-use shared::config::{Cors, DatabaseUrl};
+use shared::config::{Cors, DatabaseUrl, ListingActions};
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::secret::Secret;
-use shared::store::accounts::{NewUser, Role};
+use shared::store::accounts::{NewKey, NewUser, Role};
 use shared::store::channels::NewChannel;
 use shared::store::turns::SubmitJob;
 use shared::store::{Plans, Store};
@@ -52,6 +52,10 @@ impl TestApp {
     }
 
     pub async fn with_cors(cors: Cors) -> Self {
+        Self::with(cors, ListingActions::default()).await
+    }
+
+    pub async fn with(cors: Cors, listing_actions: ListingActions) -> Self {
         let folder = Folder::new();
         let database = DatabaseUrl::Sqlite(folder.path().join("api.db"));
         let store = Store::open(&database, 4, Plans::Kept)
@@ -70,6 +74,7 @@ impl TestApp {
             random: random.clone(),
             task_timeout: Duration::from_mins(30),
             cors,
+            listing_actions,
             figures: Figures::install(),
         });
         Self {
@@ -121,14 +126,17 @@ impl TestApp {
 
     /// Another API key of a user.
     pub async fn key(&self, user: UserId, limit: Option<i64>) -> (String, KeyId) {
-        let key = Secret::api_key(&self.random);
         let limit = limit.map(|limit| Quota::try_from(limit).expect("it is a quota"));
-        let id = self
-            .store
-            .create_key(user, "key", key.digest(), limit, self.clock.now())
-            .await
-            .expect("the key is made");
-        (key.expose().to_owned(), id)
+        self.key_with(user, |key| key.limit = limit).await
+    }
+
+    /// Another API key of a user, with what `set` changes.
+    pub async fn key_with(&self, user: UserId, set: impl FnOnce(&mut NewKey)) -> (String, KeyId) {
+        let key = Secret::api_key(&self.random);
+        let mut new = NewKey::new(user, "key", key.digest());
+        set(&mut new);
+        let id = self.store.create_key(new, self.clock.now()).await;
+        (key.expose().to_owned(), id.expect("the key is made"))
     }
 
     pub async fn channel(&self, name: &str) -> ChannelId {
@@ -166,6 +174,11 @@ impl TestApp {
     pub async fn disable_channel(&self, name: &str) {
         let disabled = self.store.enable_channel(name, false).await;
         assert!(disabled.expect("the database works"));
+    }
+
+    /// The time of the app's clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     /// How many messages the queues hold.

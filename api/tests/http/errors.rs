@@ -175,12 +175,29 @@ async fn every_other_refusal_is_explained_in_both_languages() {
     let fetch = || app.get("/suno/fetch/x").key(&alice.key);
     both(&mut out, "fetch: no such task", fetch).await;
 
+    let others = app.user("bob").await;
+    let others = app.song(&others).await;
+    for (title, task) in [
+        ("a malformed id", "x"),
+        ("an unknown task", "task_00000000000000000000000000000000"),
+        ("another user's task", &others),
+    ] {
+        let path = format!("/api/task/{task}");
+        let detail = || app.get(&path).user(&alice);
+        both(&mut out, &format!("detail: {title}"), detail).await;
+    }
+
     let poor = app.user_with("poor", Role::User, 0).await;
     let unpaid = || app.post(song).key(&poor.key).json(SONG);
     both(&mut out, "submit: no quota", unpaid).await;
     app.disable_channel("main").await;
     both(&mut out, "submit: no channel", || post().json(SONG)).await;
 
+    let (expired, _) = app
+        .key_with(alice.id, |key| key.expires_at = Some(app.now()))
+        .await;
+    let expired = || app.post(song).key(&expired).json(SONG);
+    both(&mut out, "submit: key expired", expired).await;
     app.disable_key(&alice).await;
     both(&mut out, "submit: key disabled", || post().json(SONG)).await;
     app.disable_user("alice").await;
@@ -201,7 +218,7 @@ async fn unknown_paths_and_wrong_methods_have_the_shape_of_their_surface() {
     for path in [
         "/",
         "/api",
-        "/api/task/selfish",
+        "/api/task/self/x",
         "/suno",
         "/suno/submit",
         "/suno/submit/a/b",

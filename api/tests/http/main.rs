@@ -10,6 +10,7 @@ mod access;
 mod around;
 mod browsers;
 mod continuation;
+mod detail;
 mod errors;
 mod fetch;
 mod health;

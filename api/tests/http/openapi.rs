@@ -14,6 +14,7 @@ use crate::client::{TestRequest, TestResponse};
 
 const SUBMIT: &str = "/suno/submit/{action}";
 const FETCH: &str = "/suno/fetch/{task_id}";
+const DETAIL: &str = "/api/task/{task_id}";
 
 async fn document(app: &TestApp) -> Value {
     let response = app.get("/openapi.json").send().await;
@@ -120,6 +121,7 @@ async fn responses_match_their_description() {
     let fetch = |name: &str| app.get(&format!("/suno/fetch/{name}")).key(&alice.key);
     let own = |query: &str| app.get(&format!("/api/task/self{query}")).user(&alice);
     let all = |query: &str| app.get(&format!("/api/task/{query}")).user(&root);
+    let detail = |task: &str| app.get(&format!("/api/task/{task}/")).user(&alice);
     let once = |body| submit(&alice, body).header("idempotency-key", "k");
     let submit_nothing = app.post("/suno/submit/music").key(&alice.key);
     let fetch_nothing = app.post("/suno/fetch").key(&alice.key);
@@ -139,6 +141,10 @@ async fn responses_match_their_description() {
         ("/api/task/", "get", all("?channel_id=x")),
         ("/api/task/", "get", app.get("/api/task/")),
         ("/api/task/", "get", app.get("/api/task/").user(&alice)),
+        (DETAIL, "get", all(&song)),
+        (DETAIL, "get", all("task_x")),
+        (DETAIL, "get", app.get("/api/task/x")),
+        ("/api/task/{task_id}/", "get", detail(&song)),
         (SUBMIT, "post", once(SONG)),
         (SUBMIT, "post", once(r#"{"prompt":"q"}"#)),
         (SUBMIT, "post", submit(&alice, "{}")),
@@ -204,6 +210,7 @@ async fn golden_responses_match_their_description() {
         ("list_own.json", "/api/task/self", "get"),
         ("list_empty.json", "/api/task/self", "get"),
         ("list_all.json", "/api/task/", "get"),
+        ("detail_own.json", DETAIL, "get"),
         ("fetch.json", FETCH, "get"),
         ("fetch_many.json", "/suno/fetch", "post"),
         ("submit.json", SUBMIT, "post"),

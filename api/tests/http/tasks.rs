@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use shared::clock::Clock as _;
+use shared::store::story::Story;
 use shared::store::turns::{Accepted, Finished, Polled, TaskUpdate};
 use shared::task::{AtTurn, ChannelId, End, Progress, RowId, Status, Turn};
 
 use crate::app::TestApp;
 
 impl TestApp {
-    /// The row and the turn of an unfinished task.
-    async fn at(&self, task: &str) -> AtTurn {
+    /// Everything that is known of a task.
+    pub async fn story(&self, task: &str) -> Story {
         let task = task.parse().expect("it is a task id");
         let story = self.store.story(&task).await.expect("the database works");
-        let story = story.expect("the task exists");
+        story.expect("the task exists")
+    }
+
+    /// The row and the turn of an unfinished task.
+    async fn at(&self, task: &str) -> AtTurn {
+        let story = self.story(task).await;
         let turn = story.unfinished.expect("the task is unfinished").turn;
         AtTurn {
             row: RowId(story.task.id.0),

@@ -21,6 +21,13 @@ impl Millis {
         utc::print(self.0)
     }
 
+    /// The moment that a date or a date with a time names, as RFC 3339 writes them, with `T` or a space
+    /// between them. UTC where the text names no zone; a date alone is the start of its day. `None` for any
+    /// other text.
+    pub fn from_date(text: &str) -> Option<Self> {
+        utc::read(text).map(Self)
+    }
+
     /// The moment `wait` later.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {

@@ -1,4 +1,19 @@
-//! Unix milliseconds as a date and a time in UTC (ISO 8601), without a calendar library.
+//! Unix milliseconds as a date and a time (RFC 3339).
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// See [`super::Millis::from_date`].
+pub(super) fn read(text: &str) -> Option<i64> {
+    let mut whole = text.trim().replacen(' ', "T", 1).to_ascii_uppercase();
+    match whole.split_once('T') {
+        None => whole.push_str("T00:00:00Z"),
+        Some((_, time)) if time.contains(['Z', '+', '-']) => {}
+        Some(_) => whole.push('Z'),
+    }
+    let moment = OffsetDateTime::parse(&whole, &Rfc3339).ok()?;
+    i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
 
 /// `2026-07-28T12:34:56.789Z`.
 pub(super) fn print(millis: i64) -> String {
@@ -46,6 +61,44 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(print(millis), printed);
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_the_zone_they_name_or_in_utc() {
+        for (text, moment) in [
+            ("2026-07-28", "2026-07-28T00:00:00.000Z"),
+            (" 2024-02-29 ", "2024-02-29T00:00:00.000Z"),
+            ("2026-07-28T12:34:56", "2026-07-28T12:34:56.000Z"),
+            ("2026-07-28 12:34:56.7891", "2026-07-28T12:34:56.789Z"),
+            ("2026-07-28T12:34:56Z", "2026-07-28T12:34:56.000Z"),
+            ("2026-07-28t12:34:56z", "2026-07-28T12:34:56.000Z"),
+            ("2026-07-28T12:34:56+08:00", "2026-07-28T04:34:56.000Z"),
+            ("2026-07-28T20:00:00-05:30", "2026-07-29T01:30:00.000Z"),
+            ("9999-12-31", "9999-12-31T00:00:00.000Z"),
+        ] {
+            assert_eq!(read(text).map(print).as_deref(), Some(moment), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_not_read() {
+        for text in [
+            "",
+            "tomorrow",
+            "2026",
+            "2026-07",
+            "2026-7-28",
+            "2026-02-29",
+            "2026-07-28T",
+            "2026-07-28T12:34",
+            "2026-07-28T25:00:00",
+            "2026-07-28+08:00",
+            "2026-07-28T12:34:56 UTC",
+            "1785242096",
+            "12026-07-28",
+        ] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

@@ -8,7 +8,7 @@
 //! | [`mistake`] | a mistake, as the operator reads it |
 //! | `duration` | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
-//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`log`] | types of values |
+//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`] | types of values |
 //!
 //! Nothing outside this folder reads a variable. A [`Config`] that exists is valid.
 
@@ -18,6 +18,7 @@ pub mod cors;
 pub mod database_url;
 mod duration;
 pub mod environment;
+pub mod listing_actions;
 pub mod log;
 pub mod mistake;
 mod reader;
@@ -35,6 +36,7 @@ pub use base_url::BaseUrl;
 pub use cors::Cors;
 pub use database_url::DatabaseUrl;
 pub use environment::from_environment;
+pub use listing_actions::ListingActions;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
     pub cors: Cors,
+    /// `LISTING_ACTIONS`: how the listings name actions.
+    pub listing_actions: ListingActions,
     /// `SUNO_BASE_URL` and `SUNO_API_KEY`: if set, the channel `default`.
     pub suno: Option<Suno>,
     /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`: the waits between polls.
@@ -139,7 +143,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 20] = [
     "DATABASE_URL",
     "DATABASE_MAX_CONNECTIONS",
     "AMQP_URL",
@@ -149,6 +153,7 @@ pub const VARIABLES: [&str; 19] = [
     "TLS_CERT",
     "TLS_KEY",
     "CORS_ALLOWED_ORIGINS",
+    "LISTING_ACTIONS",
     "SUNO_BASE_URL",
     "SUNO_API_KEY",
     "POLL_INITIAL_DELAY",
@@ -185,6 +190,7 @@ impl Config {
             worker_bind: reader.address("WORKER_BIND", 3001),
             tls: values::tls(reader),
             cors: values::cors(reader),
+            listing_actions: values::listing_actions(reader),
             suno: values::suno(reader),
             poll: values::poll(reader),
             task_timeout: reader.duration("TASK_TIMEOUT", 30 * MINUTE, SECOND..=WEEK),

@@ -185,6 +185,7 @@ fn bad_names_filters_and_ranges_are_refused() {
         ("WORKER_BIND", "localhost"),
         ("POLL_MAX_DELAY", "6m"),
         ("TASK_TIMEOUT", "0s"),
+        ("LISTING_ACTIONS", "newapi"),
         ("UPSTREAM_SUBMIT_TIMEOUT", "30m"),
     ] {
         let said = mistakes(&[(name, value)]);

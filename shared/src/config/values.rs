@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::{
-    AmqpUrl, BaseUrl, Cors, DatabaseUrl, Log, LogFormat, Program, Suno, TlsFiles, amqp_url,
-    base_url, cors, duration, log,
+    AmqpUrl, BaseUrl, Cors, DatabaseUrl, ListingActions, Log, LogFormat, Program, Suno, TlsFiles,
+    amqp_url, base_url, cors, duration, log,
 };
 use crate::secret::Secret;
 use crate::task::wait::{PollPace, Rung};
@@ -70,6 +70,12 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
 pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {
     let origins = reader.parsed("CORS_ALLOWED_ORIGINS", cors::TAKES, Cors::parse);
     origins.unwrap_or_default()
+}
+
+pub(super) fn listing_actions(reader: &mut Reader<'_>) -> ListingActions {
+    let takes = "`document` or `new-api`";
+    let named = reader.parsed("LISTING_ACTIONS", takes, ListingActions::from_name);
+    named.unwrap_or_default()
 }
 
 /// The key is optional; a key without a URL is a mistake.

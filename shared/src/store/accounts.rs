@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, reason = "names explain the rest")]
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::row::{self, Cells};
 use super::sql::{Database, Tx, sql};
@@ -68,6 +68,50 @@ pub struct ApiKey {
     pub quota: Option<Quota>,
     /// What was spent with the key and not given back.
     pub used_quota: Quota,
+    /// From when on the key is refused; `None`: never. In JSON a date and a time by RFC 3339.
+    #[serde(serialize_with = "as_date")]
+    pub expires_at: Option<Millis>,
+}
+
+impl ApiKey {
+    /// Whether the key is refused at this moment.
+    pub fn is_expired(&self, now: Millis) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+}
+
+#[allow(clippy::ref_option, reason = "serde passes fields so")]
+fn as_date<S: Serializer>(
+    moment: &Option<Millis>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    moment.map(Millis::utc).serialize(serializer)
+}
+
+/// An API key to be created.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    pub user: UserId,
+    /// What the operator calls the key.
+    pub label: String,
+    pub digest: SecretDigest,
+    /// The most quota that can be spent with the key; `None`: no limit of its own.
+    pub limit: Option<Quota>,
+    /// From when on the key is refused; `None`: never.
+    pub expires_at: Option<Millis>,
+}
+
+impl NewKey {
+    /// A key without a limit that never expires.
+    pub fn new(user: UserId, label: &str, digest: SecretDigest) -> Self {
+        Self {
+            user,
+            label: label.to_owned(),
+            digest,
+            limit: None,
+            expires_at: None,
+        }
+    }
 }
 
 /// Who calls with an API key.
@@ -92,7 +136,7 @@ const USER: &str = "u.id, u.name, u.role, u.enabled, u.quota, u.used_quota";
 
 /// The columns that [`api_key`] reads, of `api_keys k`. Their names differ from those of [`USER`].
 const API_KEY: &str = "k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit, \
-                       k.used_quota AS key_used_quota";
+                       k.used_quota AS key_used_quota, k.expires_at";
 
 impl Store {
     /// Creates a user; a quota above zero is a `grant` in the ledger, in the same transaction.
@@ -191,25 +235,19 @@ impl Store {
         self.database.changes(update).await
     }
 
-    /// Creates an API key, with a limit of its own or without.
-    pub async fn create_key(
-        &self,
-        user: UserId,
-        label: &str,
-        key: SecretDigest,
-        limit: Option<Quota>,
-        now: Millis,
-    ) -> Result<KeyId> {
+    /// Creates an API key.
+    pub async fn create_key(&self, key: NewKey, now: Millis) -> Result<KeyId> {
         let insert = sql(
-            "INSERT INTO api_keys (user_id, label, digest, quota_limit, created_at)
-             VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO api_keys (user_id, label, digest, quota_limit, expires_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
              RETURNING id",
         )
-        .bind(user.0) // $1 user_id
-        .bind(label) // $2 label
-        .bind(key.as_bytes()) // $3 digest
-        .bind(limit.map(Quota::get)) // $4 quota_limit
-        .bind(now.0); // $5 created_at
+        .bind(key.user.0) // $1 user_id
+        .bind(&*key.label) // $2 label
+        .bind(key.digest.as_bytes()) // $3 digest
+        .bind(key.limit.map(Quota::get)) // $4 quota_limit
+        .bind(key.expires_at.map(|moment| moment.0)) // $5 expires_at
+        .bind(now.0); // $6 created_at
         let created = self.database.write(move |tx| Box::pin(tx.one(insert)));
         Ok(KeyId(created.await?.int("id")?))
     }
@@ -293,6 +331,7 @@ fn api_key(found: &impl Cells) -> Result<ApiKey> {
             .map(|left| row::quota("api_keys", "quota_limit", id, left))
             .transpose()?,
         used_quota: row::quota("api_keys", "used_quota", id, used)?,
+        expires_at: found.int_or_null("expires_at")?.map(Millis),
     })
 }
 

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::listing::{self, TASK_COLUMNS, TaskView};
+use super::listing::{self, TaskView};
 use super::row::Cells as _;
-use super::sql::{Row, sql};
+use super::sql::{Row, Tx, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
-use crate::task::{KeyId, TaskId};
+use crate::task::{KeyId, TaskId, UserId};
 
 /// One entry of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When, in Unix milliseconds.
     pub at: i64,
@@ -21,7 +21,7 @@ pub struct Entry {
 }
 
 /// One line of a task's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When, in Unix milliseconds.
     pub at: i64,
@@ -121,29 +121,29 @@ const STORY: &str = "t.upstream_id, t.key_id, k.label, t.request, \
 impl Store {
     /// Everything that is known of a task, whoever's it is.
     pub async fn story(&self, task: &TaskId) -> Result<Option<Story>> {
+        self.story_of(task, None).await
+    }
+
+    /// Everything that is known of a task, if it is this user's; `None`: of anybody's. Its row, its ledger
+    /// and its history come from one snapshot.
+    pub async fn story_of(&self, task: &TaskId, user: Option<UserId>) -> Result<Option<Story>> {
+        let columns = listing::whole();
         let select = sql(format!(
-            "SELECT {TASK_COLUMNS}, {STORY} WHERE t.task_id = $1"
-        ));
-        let found = self.database.optional(select.bind(task.as_str())).await?;
-        let Some(found) = found else { return Ok(None) };
-        let id = found.int("id")?;
-        let entries = "SELECT created_at, kind, amount FROM ledger WHERE task_id = $1 ORDER BY id";
-        let entries = self.database.all(sql(entries).bind(id)).await?;
-        let events =
-            "SELECT at, turn, kind, detail FROM task_events WHERE task_id = $1 ORDER BY id";
-        let events = self.database.all(sql(events).bind(id)).await?;
-        Ok(Some(Story {
-            task: listing::task(&found)?,
-            upstream_id: found.text_or_null("upstream_id")?,
-            key: KeyId(found.int("key_id")?),
-            key_label: found.text("label")?,
-            channel: found.text_or_null("channel_name")?,
-            request: found.text("request")?,
-            unfinished: unfinished(&found)?,
-            late: late_looks(&found)?,
-            entries: entries.iter().map(entry).collect::<Result<_>>()?,
-            events: events.iter().map(event).collect::<Result<_>>()?,
-        }))
+            "SELECT {columns}, {STORY}
+             WHERE t.task_id = $1 AND ($2 IS NULL OR t.user_id = $2)"
+        ))
+        .bind(task.as_str()) // $1 task_id
+        .bind(user.map(|user| user.0)); // $2 user_id
+        self.database
+            .snapshot("plan_cache_mode = auto", move |tx| {
+                Box::pin(async move {
+                    match tx.optional(select).await? {
+                        Some(found) => Ok(Some(story(tx, &found).await?)),
+                        None => Ok(None),
+                    }
+                })
+            })
+            .await
     }
 
     /// How many tasks are unfinished.
@@ -172,6 +172,27 @@ impl Store {
             overdue: count("overdue")?,
         })
     }
+}
+
+/// The story of a row of [`STORY`].
+async fn story(tx: &mut Tx, found: &Row) -> Result<Story> {
+    let id = found.int("id")?;
+    let entries = "SELECT created_at, kind, amount FROM ledger WHERE task_id = $1 ORDER BY id";
+    let entries = tx.all(sql(entries).bind(id)).await?;
+    let events = "SELECT at, turn, kind, detail FROM task_events WHERE task_id = $1 ORDER BY id";
+    let events = tx.all(sql(events).bind(id)).await?;
+    Ok(Story {
+        task: listing::task(found)?,
+        upstream_id: found.text_or_null("upstream_id")?,
+        key: KeyId(found.int("key_id")?),
+        key_label: found.text("label")?,
+        channel: found.text_or_null("channel_name")?,
+        request: found.text("request")?,
+        unfinished: unfinished(found)?,
+        late: late_looks(found)?,
+        entries: entries.iter().map(entry).collect::<Result<_>>()?,
+        events: events.iter().map(event).collect::<Result<_>>()?,
+    })
 }
 
 fn unfinished(found: &Row) -> Result<Option<Unfinished>> {

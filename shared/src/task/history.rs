@@ -50,6 +50,20 @@ impl Event {
     }
 }
 
+/// What the task's user may read of an event's detail. Details of the other kinds name channels, ids of
+/// upstreams or what went wrong between us and them. A late result was not paid for: its user reads the
+/// status alone.
+pub fn for_user<'a>(kind: &str, detail: &'a str) -> &'a str {
+    let is = |event: Event| event.kind == kind;
+    if [STORED, STATUS, ENDED, REFUNDED].into_iter().any(is) {
+        detail
+    } else if is(LATE) {
+        detail.split(':').next().unwrap_or_default()
+    } else {
+        ""
+    }
+}
+
 /// The status, and the reason of a failure.
 pub fn ended(end: &End) -> String {
     match end {
@@ -69,6 +83,25 @@ pub fn late(status: Status, data: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_reads_of_prices_and_statuses_and_nothing_of_channels_and_upstreams() {
+        let late_result = late(Status::Success, Some(r#"[{"id":"c1"}]"#));
+        for (event, detail, shown) in [
+            (STORED, "charged 5", "charged 5"),
+            (SENDING, "to channel main", ""),
+            (NOT_ARRIVED, "http://10.0.0.7 answered 503", ""),
+            (ACCEPTED, "by channel main as up-7", ""),
+            (SWEPT, "overdue for 9 s, published again", ""),
+            (STATUS, "QUEUED", "QUEUED"),
+            (ENDED, "FAILURE: out of tune", "FAILURE: out of tune"),
+            (REFUNDED, "gave back 5", "gave back 5"),
+            (LATE, late_result.as_str(), "SUCCESS"),
+        ] {
+            assert_eq!(for_user(event.kind, detail), shown, "{}", event.kind);
+        }
+        assert_eq!(for_user("a kind of a newer program", "main"), "");
+    }
 
     #[test]
     fn values_stand_where_the_detail_says() {

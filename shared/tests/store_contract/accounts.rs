@@ -1,10 +1,10 @@
 //! Users, access tokens, API keys, grants.
 
-use shared::store::accounts::{Granted, NewUser, Role, User};
+use shared::store::accounts::{Granted, NewKey, NewUser, Role, User};
 use shared::task::{KeyId, Quota, UserId};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, only, quota};
+use crate::values::{NOW, SONG, failure, later, only, quota};
 use crate::world::World;
 
 contract! {
@@ -195,9 +195,8 @@ async fn a_key_has_a_limit_of_its_own_or_none(world: &World) {
 
 async fn keys_are_listed_by_number_to_their_user_alone(world: &World) {
     let (payer, stranger) = (world.payer(0).await, world.payer(0).await);
-    let digest = world.digest();
-    let second = world.store.create_key(payer.user, "b", digest, None, NOW);
-    let second = ok!(second);
+    let second = NewKey::new(payer.user, "b", world.digest());
+    let second = ok!(world.store.create_key(second, NOW));
     for (user, expected) in [
         (payer.user, vec![payer.key, second]),
         (stranger.user, vec![stranger.key]),
@@ -209,9 +208,13 @@ async fn keys_are_listed_by_number_to_their_user_alone(world: &World) {
 
 async fn a_key_names_its_holder_enabled_or_not(world: &World) {
     let payer = world.payer(7).await;
-    let (digest, limit) = (world.digest(), Some(quota(9)));
-    let key = world.store.create_key(payer.user, "a", digest, limit, NOW);
-    let key = ok!(key);
+    let digest = world.digest();
+    let new = NewKey {
+        limit: Some(quota(9)),
+        expires_at: Some(later(60)),
+        ..NewKey::new(payer.user, "a", digest)
+    };
+    let key = ok!(world.store.create_key(new, NOW));
     assert!(ok!(world.store.enable_key(key, false)));
     assert!(ok!(world.store.enable_user(&payer.name, false)));
 
@@ -219,7 +222,9 @@ async fn a_key_names_its_holder_enabled_or_not(world: &World) {
     assert_eq!((holder.user.id, holder.user.enabled), (payer.user, false));
     assert_eq!(holder.user.quota, quota(7));
     assert_eq!((holder.key.id, holder.key.enabled), (key, false));
-    assert_eq!(holder.key.quota, limit);
+    assert_eq!(holder.key.quota, Some(quota(9)));
+    assert_eq!(holder.key.expires_at, Some(later(60)));
+    assert_eq!(world.key(&payer).await.expires_at, None);
     assert!(ok!(world.store.key_holder(world.digest())).is_none());
 }
 

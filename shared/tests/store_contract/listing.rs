@@ -88,6 +88,7 @@ async fn a_listed_task_is_told_whole(world: &World) {
         progress: progress(55),
         input: "la la la".to_owned(),
         data: Some(data.to_owned()),
+        truncated: false,
     };
     assert_eq!(list(world, Filter::default()).await.items[0], expected);
     assert_eq!(world.view(&song.id).await, expected);

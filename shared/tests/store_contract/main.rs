@@ -11,6 +11,7 @@ mod world;
 
 mod accounts;
 mod books;
+mod bounds;
 mod channels;
 mod clips;
 mod counts;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         idempotency::tests(),
         books::tests(),
         listing::tests(),
+        bounds::tests(),
         channels::tests(),
         clips::tests(),
         accounts::tests(),

@@ -1,13 +1,14 @@
 //! The Store as a whole: migrations, health, closing.
 
+use shared::store::accounts::{NewUser, Role};
 use shared::store::channels::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
-use shared::task::Action;
+use shared::task::{Action, KeyId};
 
 use crate::database::{contract, ok};
 use crate::values::{NOW, SONG, quota};
-use crate::world::World;
+use crate::world::{Payer, World};
 
 contract! {
     tables_that_are_up_to_date_stay_as_they_are,
@@ -53,12 +54,33 @@ async fn many_programs_that_start_at_once_make_the_tables_once(world: &World) {
     fresh.remove().await;
 }
 
+/// A user whose API key was made by a program that knows no keys that expire.
+async fn payer_of_the_version_before(world: &World, balance: i64) -> Payer {
+    let name = world.name("user");
+    let user = NewUser {
+        name: name.clone(),
+        role: Role::User,
+        quota: quota(balance),
+        token: world.digest(),
+    };
+    let user = ok!(world.store.create_user(user, NOW)).expect("the name is new");
+    let key = "INSERT INTO api_keys (user_id, label, digest, created_at)
+               SELECT id, 'a key', token_digest, 0 FROM users";
+    world.database.execute(key).await;
+    let key = world.database.number("SELECT id FROM api_keys").await;
+    Payer {
+        user,
+        name,
+        key: KeyId(key),
+    }
+}
+
 /// Migration 5: the database does not know the actions any more.
 async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world: &World) {
     let database = world.database.sibling().await;
     database.migrate_without(5).await;
     let world = World::without_migration(database).await;
-    let payer = world.payer(3 * SONG).await;
+    let payer = payer_of_the_version_before(&world, 3 * SONG).await;
     world.channel().await;
     let (_, before) = world.stored(&payer).await;
     let changes = "SELECT count(*) FROM task_changes";
@@ -91,6 +113,7 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
     let wrong = "UPDATE tasks SET progress = 100";
     let refused = world.database.try_to_execute(wrong).await;
     assert!(refused.is_err());
+    assert_eq!(world.key(&payer).await.expires_at, None);
     world.assert_balanced().await;
     world.close().await.remove().await;
 }

@@ -65,6 +65,7 @@ async fn a_submit_charges_and_stores_the_task(world: &World) {
         progress: Progress::NONE,
         input: "la la la".to_owned(),
         data: None,
+        truncated: false,
     };
     assert_eq!(story.task, expected);
 }

@@ -11,7 +11,7 @@ use harness::wait::eventually;
 use shared::clock::Millis;
 use shared::random::Random;
 use shared::secret::SecretDigest;
-use shared::store::accounts::{ApiKey, NewUser, Role, User};
+use shared::store::accounts::{ApiKey, NewKey, NewUser, Role, User};
 use shared::store::channels::Channel;
 use shared::store::listing::TaskView;
 use shared::store::story::Story;
@@ -144,8 +144,11 @@ impl World {
             token: self.digest(),
         };
         let user = ok!(self.store.create_user(user, NOW)).expect("the name is new");
-        let (key, limit) = (self.digest(), limit.map(quota));
-        let key = ok!(self.store.create_key(user, "a key", key, limit, NOW));
+        let key = NewKey {
+            limit: limit.map(quota),
+            ..NewKey::new(user, "a key", self.digest())
+        };
+        let key = ok!(self.store.create_key(key, NOW));
         Payer { user, name, key }
     }
 

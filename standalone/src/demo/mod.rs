@@ -16,13 +16,13 @@ use std::time::Duration;
 use api::http::server::Server;
 use shared::broker::in_process::InProcess;
 use shared::clock::{Clock as _, SystemClock};
-use shared::config::{Cors, DatabaseUrl, Log};
+use shared::config::{Cors, DatabaseUrl, ListingActions, Log};
 use shared::process::lifecycle::Stop;
 use shared::process::telemetry;
 use shared::process::{Failed, Process, fail};
 use shared::random::Random;
 use shared::secret::Secret;
-use shared::store::accounts::{NewUser, Role};
+use shared::store::accounts::{NewKey, NewUser, Role};
 use shared::store::channels::NewChannel;
 use shared::store::{Plans, Store};
 use shared::task::wait::PollPace;
@@ -127,6 +127,7 @@ fn api_settings() -> api::start::Settings {
     api::start::Settings {
         task_timeout: TIMEOUT,
         cors: Cors::None,
+        listing_actions: ListingActions::default(),
     }
 }
 
@@ -163,7 +164,7 @@ async fn make_user(store: &Store, random: &Random, url: String) -> Result<Client
         .await?
         .ok_or("the demo's user exists already")?;
     store
-        .create_key(user, "demo", key.digest(), None, now)
+        .create_key(NewKey::new(user, "demo", key.digest()), now)
         .await?;
     Ok(Client {
         url,

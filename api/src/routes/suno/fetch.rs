@@ -44,7 +44,7 @@ pub(crate) async fn fetch(
         return Err(ApiError::TaskNotExist);
     };
     let task = task.parse().map_err(|_| ApiError::TaskNotExist)?;
-    let found = app.store.find(holder.user.id, &[task]).await?;
-    let task = found.first().ok_or(ApiError::TaskNotExist)?;
-    Ok(success(FetchedTask::from(task)))
+    let found = app.store.find_one(holder.user.id, &task).await?;
+    let task = found.ok_or(ApiError::TaskNotExist)?;
+    Ok(success(FetchedTask::from(&task)))
 }

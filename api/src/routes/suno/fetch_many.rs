@@ -1,12 +1,11 @@
 //! `POST /suno/fetch`: up to 1,000 tasks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use shared::store::listing::TaskView;
 use shared::task::TaskId;
 
 use utoipa::openapi::Schema;
@@ -51,7 +50,7 @@ impl IntoResponses for Refusals {
 /// Fetches up to 1,000 tasks.
 ///
 /// Takes `{"ids":["task_…", …]}`. The tasks are in the order of the ids, each once. Unknown ids and
-/// ids of other users' tasks are left out.
+/// ids of other users' tasks are left out. Results beyond 8 MiB in all are `{}` beside `"truncated":true`.
 #[utoipa::path(
     post,
     path = "/suno/fetch",
@@ -72,10 +71,8 @@ pub(crate) async fn fetch_many(
         [] => Vec::new(),
         requested => app.store.find(holder.user.id, requested).await?,
     };
-    let mut found: HashMap<&TaskId, &TaskView> =
-        found.iter().map(|task| (&task.task_id, task)).collect();
-    let tasks = requested.iter().filter_map(|id| found.remove(id));
-    Ok(success(tasks.map(FetchedTask::from).collect::<Vec<_>>()))
+    let tasks = found.iter().map(FetchedTask::from);
+    Ok(success(tasks.collect::<Vec<_>>()))
 }
 
 /// The well-formed ids in their order, each once.

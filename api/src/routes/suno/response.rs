@@ -3,15 +3,14 @@
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use shared::store::listing::TaskView;
-use shared::task::{Action, Platform, TaskId};
+use shared::task::{Platform, TaskId};
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
 use crate::openapi::results::TaskResult;
 use crate::openapi::schemas;
-use crate::routes::task::page::result;
+use crate::routes::task::item::{StoredJson, dialect_action, result};
 
 /// The body of a success of `/suno/*`.
 #[derive(Serialize, ToSchema)]
@@ -56,15 +55,12 @@ pub struct FetchedTask<'a> {
     progress: String,
     /// The upstream's result; null if there is none.
     #[schema(required = true, value_type = Option<TaskResult>)]
-    data: Option<&'a RawValue>,
-}
-
-/// An action in the Suno dialect: `MUSIC`, `LYRICS`.
-fn dialect_action(action: Action) -> String {
-    match action {
-        Action::SONG => "MUSIC".to_owned(),
-        other => other.as_str().to_ascii_uppercase(),
-    }
+    data: Option<StoredJson<'a>>,
+    /// Present, and true, if `data` is `{}` because the results before it fill the answer; a fetch of the
+    /// task alone has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    truncated: bool,
 }
 
 fn dialect_actions() -> Schema {
@@ -82,7 +78,12 @@ impl<'a> From<&'a TaskView> for FetchedTask<'a> {
             start_time: task.start_time,
             finish_time: task.finish_time,
             progress: task.progress.to_string(),
-            data: result(task),
+            data: if task.truncated {
+                Some(StoredJson::None {})
+            } else {
+                result(task).map(StoredJson::Json)
+            },
+            truncated: task.truncated,
         }
     }
 }

@@ -7,7 +7,8 @@ use shared::task::{ChannelId, UserId};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, IntoResponses};
 
-use super::page::{self, Columns, ListingBody};
+use super::item::Columns;
+use super::page::{self, ListingBody};
 use super::parameters::{self, ListParameters, ListRequest};
 use super::query::Query;
 use crate::error::{ApiError, Result};

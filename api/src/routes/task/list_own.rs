@@ -5,7 +5,8 @@ use axum::response::Response;
 
 use utoipa::IntoResponses;
 
-use super::page::{self, Columns, ListingBody};
+use super::item::Columns;
+use super::page::{self, ListingBody};
 use super::parameters::{self, ListParameters, ListRequest};
 use super::query::Query;
 use crate::error::Result;

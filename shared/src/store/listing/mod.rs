@@ -19,13 +19,17 @@ const NEWEST: i64 = 512;
 const EVERYWHERE: i64 = 3;
 
 mod blocks;
+mod rows;
 mod snapshot;
 mod walk;
 
+pub use self::rows::{INPUT_CHARACTERS, RESULT_BYTES};
+pub(super) use self::rows::{task, whole};
+
+use self::rows::{SIZE, bounded, within_bounds};
 use self::snapshot::Snapshot;
 use super::either::either;
-use super::row::{self, Cells as _};
-use super::sql::{Database, Row, sql};
+use super::sql::{Database, sql};
 use super::{Result, Store};
 use crate::task::{Action, ChannelId, Progress, Quota, RowId, Status, TaskId, UserId};
 
@@ -53,10 +57,13 @@ pub struct TaskView {
     pub start_time: i64,
     pub finish_time: i64,
     pub progress: Progress,
-    /// The prompt or description.
+    /// The prompt or description; in a page or a batch at most [`INPUT_CHARACTERS`] of it, and `…` for the
+    /// rest.
     pub input: String,
-    /// The upstream's result: JSON; `None` while there is none.
+    /// The upstream's result: JSON; `None` while there is none, and where it is left out.
     pub data: Option<String>,
+    /// Whether the result is left out, as those before it in the page or the batch fill [`RESULT_BYTES`].
+    pub truncated: bool,
 }
 
 /// Which tasks are listed. Every `None` lets all through.
@@ -125,12 +132,6 @@ pub struct Page {
     pub total: i64,
 }
 
-/// The columns that [`task`] reads, of `tasks t` and `users u`.
-pub(super) const TASK_COLUMNS: &str = "t.id, t.task_id, t.platform, t.user_id, \
-    coalesce(t.channel_id, 0) AS channel_id, u.name AS username, t.quota, t.action, t.status, \
-    t.fail_reason, t.created_at, t.updated_at, t.submit_time, t.start_time, t.finish_time, \
-    t.progress, t.input, t.data";
-
 impl Store {
     /// The tasks that match, newest first, `limit` of them after the first `offset`. Items and total
     /// come from one snapshot.
@@ -145,7 +146,7 @@ impl Store {
             let found = self.database.all(snapshot::one(&filter)).await?;
             let shown = found.iter().filter(|_| offset == 0 && limit > 0);
             return Ok(Page {
-                items: shown.map(task).collect::<Result<_>>()?,
+                items: shown.map(bounded).collect::<Result<_>>()?,
                 total: i64::try_from(found.len()).unwrap_or(i64::MAX),
             });
         }
@@ -172,46 +173,38 @@ impl Store {
         either!(&self.database, store => store.fold(limit).await)
     }
 
-    /// Those of `tasks` that are the user's, in no order.
+    /// Those of `tasks` that are the user's, in the order of `tasks`, each once.
     pub async fn find(&self, user: UserId, tasks: &[TaskId]) -> Result<Vec<TaskView>> {
-        let is_one = match self.database {
-            Database::Postgres(_) => "t.task_id = ANY ($2)",
-            Database::Sqlite(_) => "t.task_id IN (SELECT value FROM json_each($2))",
+        let asked = match self.database {
+            Database::Postgres(_) => "unnest($2) WITH ORDINALITY AS asked (value, key)",
+            Database::Sqlite(_) => "json_each($2) AS asked",
         };
+        let page = within_bounds(&format!(
+            "SELECT t.id, min(asked.key) AS place, min({SIZE}) AS size
+             FROM {asked}
+             CROSS JOIN tasks t
+             WHERE t.task_id = asked.value AND t.user_id = $1
+             GROUP BY t.id"
+        ));
+        let select = sql(format!("{page} ORDER BY sized.place"))
+            .bind(user.0) // $1 user_id
+            .bind(tasks.iter().map(ToString::to_string).collect::<Vec<_>>()); // $2 task_id
+        let found = self.database.all(select).await?;
+        found.iter().map(bounded).collect()
+    }
+
+    /// One of the user's tasks, whole.
+    pub async fn find_one(&self, user: UserId, task_id: &TaskId) -> Result<Option<TaskView>> {
+        let columns = whole();
         let select = sql(format!(
-            "SELECT {TASK_COLUMNS}
+            "SELECT {columns}
              FROM tasks t
              JOIN users u ON u.id = t.user_id
-             WHERE t.user_id = $1 AND {is_one}"
+             WHERE t.task_id = $1 AND t.user_id = $2"
         ))
-        .bind(user.0) // $1 user_id
-        .bind(tasks.iter().map(ToString::to_string).collect::<Vec<_>>()); // $2 task_id
-        let found = self.database.all(select).await?;
-        found.iter().map(task).collect()
+        .bind(task_id.as_str()) // $1 task_id
+        .bind(user.0); // $2 user_id
+        let found = self.database.optional(select).await?;
+        found.as_ref().map(task).transpose()
     }
-}
-
-/// A row of [`TASK_COLUMNS`].
-pub(super) fn task(found: &Row) -> Result<TaskView> {
-    let id = found.int("id")?;
-    Ok(TaskView {
-        id: RowId(id),
-        task_id: row::parse("tasks", "task_id", id, &found.text("task_id")?)?,
-        platform: found.text("platform")?,
-        user_id: UserId(found.int("user_id")?),
-        channel_id: ChannelId(found.int("channel_id")?),
-        username: found.text("username")?,
-        quota: row::quota("tasks", "quota", id, found.int("quota")?)?,
-        action: row::parse("tasks", "action", id, &found.text("action")?)?,
-        status: row::parse("tasks", "status", id, &found.text("status")?)?,
-        fail_reason: found.text("fail_reason")?,
-        created_at: found.int("created_at")?,
-        updated_at: found.int("updated_at")?,
-        submit_time: found.int("submit_time")?,
-        start_time: found.int("start_time")?,
-        finish_time: found.int("finish_time")?,
-        progress: row::progress("tasks", id, found.int("progress")?)?,
-        input: found.text("input")?,
-        data: found.text_or_null("data")?,
-    })
 }

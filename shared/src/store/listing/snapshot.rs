@@ -1,8 +1,9 @@
 //! The statements of a listing, all of them on one snapshot.
 
 use super::blocks::{Level, Scope};
+use super::rows::{SIZE, bounded, within_bounds};
 use super::walk::{Counted, Everywhere, Source};
-use super::{EVERYWHERE, Filter, NEWEST, Page, TASK_COLUMNS, TaskView, task};
+use super::{EVERYWHERE, Filter, NEWEST, Page, TaskView};
 use crate::store::Result;
 use crate::store::row::Cells as _;
 use crate::store::sql::{Row, Statement, Tx, sql};
@@ -49,13 +50,12 @@ const CHANGED: &str = "(
 /// The statement that finds the task that the filter names, if the task matches the filter.
 pub(super) fn one(filter: &Filter) -> Statement {
     let text = format!(
-        "SELECT {TASK_COLUMNS}
+        "SELECT t.id, 0 AS place, {SIZE} AS size
          FROM tasks t
-         JOIN users u ON u.id = t.user_id
          WHERE t.task_id = $8 AND ($7 IS NULL OR t.user_id = $7) AND {}",
         task_matches()
     );
-    of_user(filter, text, status(filter)).bind(filter.task_id.as_deref()) // $8 task_id
+    of_user(filter, within_bounds(&text), status(filter)).bind(filter.task_id.as_deref()) // $8 task_id
 }
 
 /// A statement with the filter's values $1 to $4, its status by this name.
@@ -124,6 +124,19 @@ impl Snapshot<'_> {
             return Ok(None);
         }
         let (of_scope, position) = self.scope();
+        let page = within_bounds(&format!(
+            "SELECT t.id, -t.id AS place, t.size
+             FROM (
+                 SELECT *, {SIZE} AS size FROM tasks t
+                 WHERE {of_scope}
+                 ORDER BY t.{position} DESC
+                 LIMIT {NEWEST}
+             ) AS t
+             WHERE {}
+             ORDER BY t.{position} DESC
+             LIMIT $11 OFFSET $10",
+            task_matches()
+        ));
         let text = format!(
             "WITH counted AS (
                  SELECT CAST(coalesce(sum(tasks), 0) AS BIGINT) AS total
@@ -134,30 +147,13 @@ impl Snapshot<'_> {
                      UNION ALL
                      SELECT t.tasks FROM {CHANGED} AS t WHERE {of_scope} AND {}
                  ) AS alike
-             ), page AS (
-                 SELECT t.id
-                 FROM (
-                     SELECT * FROM tasks t
-                     WHERE {of_scope}
-                     ORDER BY t.{position} DESC
-                     LIMIT {NEWEST}
-                 ) AS t
-                 WHERE {}
-                 ORDER BY t.{position} DESC
-                 LIMIT $11 OFFSET $10
              )
              SELECT counted.total, found.*
              FROM counted
-             LEFT JOIN (
-                 SELECT {TASK_COLUMNS}
-                 FROM page
-                 JOIN tasks t ON t.id = page.id
-                 JOIN users u ON u.id = t.user_id
-             ) AS found ON TRUE
-             ORDER BY found.id DESC",
+             LEFT JOIN ({page}) AS found ON TRUE
+             ORDER BY found.place",
             matches("c"),
-            matches("t"),
-            task_matches()
+            matches("t")
         );
         let select = of_user(self.filter, text, status(self.filter))
             .bind(self.filter.scope().number()) // $8 scope
@@ -175,7 +171,7 @@ fn newest_page(rows: &[Row], offset: i64, limit: i64) -> Result<Option<Page>> {
     let mut items = Vec::new();
     for row in rows {
         if row.int_or_null("id")?.is_some() {
-            items.push(task(row)?);
+            items.push(bounded(row)?);
         }
     }
     let whole = (total - offset).clamp(0, limit.max(0));
@@ -288,26 +284,21 @@ impl Source for Snapshot<'_> {
 
     async fn rows(&mut self, fine: &[i64], skip: i64, limit: i64) -> Result<Vec<TaskView>> {
         // Only ids are sorted: whole rows are long.
-        let text = format!(
-            "SELECT {TASK_COLUMNS}
-             FROM (
-                 SELECT t.id
-                 FROM {}
-                 WHERE {}
-                 ORDER BY t.id DESC
-                 LIMIT $10 OFFSET $9
-             ) AS page
-             JOIN tasks t ON t.id = page.id
-             JOIN users u ON u.id = t.user_id
-             ORDER BY t.id DESC",
+        let page = within_bounds(&format!(
+            "SELECT t.id, -t.id AS place, {SIZE} AS size
+             FROM {}
+             WHERE {}
+             ORDER BY t.id DESC
+             LIMIT $10 OFFSET $9",
             self.tasks_of_blocks(),
             task_matches()
-        );
+        ));
+        let text = format!("{page} ORDER BY sized.place");
         let select = of_user(self.filter, text, status(self.filter))
             .bind(fine) // $8 blocks
             .bind(skip) // $9 offset
             .bind(limit); // $10 limit
-        self.tx.all(select).await?.iter().map(task).collect()
+        self.tx.all(select).await?.iter().map(bounded).collect()
     }
 }
 

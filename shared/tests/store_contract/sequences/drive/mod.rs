@@ -7,7 +7,7 @@ mod submitting;
 use std::time::Duration;
 
 use shared::store::Store;
-use shared::store::accounts::Granted;
+use shared::store::accounts::{Granted, NewKey};
 use shared::store::channels::Price;
 use shared::task::{Action, AtTurn, KeyId, Platform};
 
@@ -73,9 +73,11 @@ impl<'a> Drive<'a> {
         self.oracle.grants += 1;
         self.add_key(payer.key, user, limits[0]);
         for limit in &limits[1..] {
-            let (digest, given) = (self.world.digest(), limit.map(quota));
-            let (store, now) = (&self.world.store, self.oracle.now);
-            let key = store.create_key(payer.user, "another", digest, given, now);
+            let key = NewKey {
+                limit: limit.map(quota),
+                ..NewKey::new(payer.user, "another", self.world.digest())
+            };
+            let key = self.world.store.create_key(key, self.oracle.now);
             self.add_key(ok!(key), user, *limit);
         }
     }
