@@ -143,7 +143,7 @@ pub fn fetch_answer(bytes: &[u8]) {
                 assert_observation(&observation);
             }
         }
-        FetchOutcome::IdsRefused | FetchOutcome::Failed(_) => {}
+        FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_) | FetchOutcome::Failed(_) => {}
     }
 }
 

@@ -24,8 +24,8 @@ pub struct Answer {
 /// address, which refuses everything.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own. A group that is refused is halved until the bad ids
-/// stand alone, so that an upstream that answers 404 for a whole batch because of one id harms only the
+/// Asks about each of `groups` in a call of its own. A group that is refused, or whose answer is too large, is halved until the
+/// bad ids stand alone, so that an upstream that answers 404 for a whole batch because of one id harms only the
 /// task with that id. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first, so that all
 /// calls together take at most twice that.
 pub async fn fetch(
@@ -37,6 +37,7 @@ pub async fn fetch(
     let mut answer = Answer::default();
     let until = context.now().after(context.settings.fetch_timeout);
     let mut calls = 0;
+    let mut huge = None;
     let mut groups: Vec<Vec<String>> = groups.into_iter().filter(|ids| !ids.is_empty()).collect();
     while let Some(mut group) = groups.pop() {
         let out_of_time = calls > 0 && context.now() >= until;
@@ -49,11 +50,24 @@ pub async fn fetch(
                 answer.known.extend(known);
                 answer.answered.extend(group);
             }
+            // A huge answer about one id may be an accident, so it counts if it comes twice.
+            FetchOutcome::TooLarge(observation) if group.len() == 1 && calls < MOST_CALLS => {
+                let id = group.remove(0);
+                if huge.as_ref() == Some(&id) {
+                    answer.answered.insert(id.clone());
+                    answer.known.insert(id, *observation);
+                } else {
+                    huge = Some(id.clone());
+                    groups.push(vec![id]);
+                }
+            }
             // The id stands alone, or no call is left: it counts as left out of this answer.
-            FetchOutcome::IdsRefused if group.len() == 1 || calls >= MOST_CALLS => {
+            FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_)
+                if group.len() == 1 || calls >= MOST_CALLS =>
+            {
                 answer.answered.extend(group);
             }
-            FetchOutcome::IdsRefused => {
+            FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_) => {
                 groups.push(group.split_off(group.len() / 2));
                 groups.push(group);
             }

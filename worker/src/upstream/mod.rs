@@ -61,6 +61,9 @@ pub enum FetchOutcome {
     Answered(HashMap<String, Observation>),
     /// The upstream refused the ids as a whole, perhaps because of one of them.
     IdsRefused,
+    /// The answer is too large to be read, perhaps because of one of the ids. If the answer about one id alone is
+    /// so twice, the observation is true for that id.
+    TooLarge(Box<Observation>),
     /// The channel failed.
     Failed(Trouble),
 }
@@ -177,6 +180,7 @@ impl Driver<'_> {
         let label = match &outcome {
             FetchOutcome::Answered(_) => "ok",
             FetchOutcome::IdsRefused => "refused",
+            FetchOutcome::TooLarge(_) => "too_large",
             FetchOutcome::Failed(trouble) => trouble.outcome,
         };
         self.count(channel, "fetch", label, started);

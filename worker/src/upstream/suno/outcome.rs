@@ -1,7 +1,6 @@
 //! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use shared::task::cool_down::CoolDown;
@@ -177,12 +176,8 @@ pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
         (Class::Channel(fault), _) => FetchOutcome::Failed(answer.trouble(fault)),
         (Class::Refused, _) if answer.is_about_ids() => FetchOutcome::IdsRefused,
         (Class::Refused, _) => broken(format!("it answered with {}", answer.told())),
-        (Class::Fine, None) => match (&answer.response.body, asked) {
-            (Body::TooLarge, [id]) => {
-                FetchOutcome::Answered(HashMap::from([(id.clone(), too_large())]))
-            }
-            // One task's result may be huge: smaller groups find it.
-            (Body::TooLarge, _) => FetchOutcome::IdsRefused,
+        (Class::Fine, None) => match answer.response.body {
+            Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
             _ => broken("it answered with what is no answer".to_owned()),
         },
         (Class::Fine, Some(_)) if answer.code.is_none() => {
@@ -303,19 +298,16 @@ mod tests {
     }
 
     #[test]
-    fn a_task_whose_answer_is_too_large_fails_alone() {
+    fn an_answer_that_is_too_large_says_so() {
         let too_large = Reply::Response(Response {
             status: StatusCode::OK,
             body: Body::TooLarge,
             retry_after: None,
             after: Duration::ZERO,
         });
-        let ids = ["a", "b"].map(str::to_owned);
-        let both = of_fetch(&too_large, &ids);
-        assert!(matches!(both, FetchOutcome::IdsRefused));
-        match of_fetch(&too_large, &ids[..1]) {
-            FetchOutcome::Answered(tasks) => {
-                assert!(tasks["a"].fail_reason.contains("larger than 1 MiB"));
+        match of_fetch(&too_large, &["a".to_owned()]) {
+            FetchOutcome::TooLarge(said) => {
+                assert!(said.fail_reason.contains("larger than 1 MiB"));
             }
             other => panic!("{other:?}"),
         }

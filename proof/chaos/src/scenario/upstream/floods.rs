@@ -67,7 +67,7 @@ async fn all_kinds(ann: &PatientClient) -> Vec<String> {
     ann.all_succeed(&[plain, delayed].concat(), SOON).await;
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     let reason = ann.fails(&never, SOON).await;
-    assert!(reason.contains("deadline"), "{reason}");
+    assert!(reason.contains("larger than 1 MiB"), "{reason}");
     lost
 }
 
