@@ -1,4 +1,4 @@
--- The clips of the tasks that there are. A migration of its own: `0006_clients.sql` locks tables, and this
+-- The clips of the tasks that there are. A migration of its own: `0006_clips_table.sql` locks `tasks`, and this
 -- one takes a while where there are many tasks.
 CREATE FUNCTION pg_temp.clip_ids(data TEXT) RETURNS SETOF TEXT LANGUAGE plpgsql AS $$
 BEGIN

@@ -70,6 +70,10 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         return put_off(context, &job, NO_CHANNEL).await;
     };
     match find_slot(context, &job).await? {
+        // The channel was changed just now: another account may not know the first request.
+        Found::Slot(channel, _) if !is_the_same(&job, &channel) => {
+            fail(context, &job, at, UNKNOWN, None).await
+        }
         Found::Slot(channel, permit) => {
             let decision = send(context, &job, &channel, driver).await;
             drop(permit);
@@ -94,13 +98,20 @@ async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>,
     let channel = channels.iter().find(|channel| {
         job.last_channel == Some(channel.id)
             && channel.idempotent
-            && job.sending.sent_to() == Some(channel.address_digest())
+            && is_the_same(job, channel)
+            && job.sending.sent_to().is_some()
     });
     // An orphan's attempt is not counted yet.
     let attempts = job.attempts + u32::from(matches!(job.sending, Sending::Orphaned { .. }));
     Ok(channel
         .filter(|_| attempts < context.settings.submit_attempts)
         .cloned())
+}
+
+/// Whether the channel has the address and the key that the request was sent with, if it may have arrived.
+fn is_the_same(job: &SubmitJob, channel: &Channel) -> bool {
+    let sent_to = job.sending.sent_to();
+    sent_to.is_none_or(|sent_to| sent_to == channel.address_digest())
 }
 
 /// The one channel that can take the task, if there is only one.

@@ -6,6 +6,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{StatusCode, redirect};
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
+use tokio::time::Instant;
 
 /// By this header an upstream may recognise a request that it got before.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -43,7 +44,8 @@ pub struct Response {
     pub body: Body,
     /// What `Retry-After` says.
     pub retry_after: Option<Duration>,
-    /// The time from the start of the call until the status arrived.
+    /// The time from the start of the call until the upstream said how it went: until the status arrived; of a
+    /// 2xx, whose body tells, until the body did.
     pub after: Duration,
 }
 
@@ -107,7 +109,8 @@ impl Client {
     /// Calls the channel, once.
     pub async fn post(&self, channel: &Channel, call: Call<'_>) -> Reply {
         let Self(client, clock) = self;
-        let started = clock.now();
+        // Not by `clock`: a machine's clock that is set back would make a late answer an early one.
+        let started = Instant::now();
         let mut request = client
             .post(format!("{}{}", channel.base_url, call.path))
             .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
@@ -123,12 +126,17 @@ impl Client {
             Err(error) => return Reply::NoResponse(causes(&error)),
         };
         let status = response.status();
-        let after = clock.now().since(started);
+        let of_status = started.elapsed();
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| self::retry_after(value, clock.now()));
         let body = read(response, call.largest).await;
+        let after = if status.is_success() {
+            started.elapsed()
+        } else {
+            of_status
+        };
         Reply::Response(Response {
             status,
             body,

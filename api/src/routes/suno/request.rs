@@ -104,6 +104,7 @@ impl SubmitRequest {
     /// Parses the body of a submit.
     pub fn parse(action: Action, body: &[u8]) -> Result<Self> {
         let mut fields = Fields::parse(body)?;
+        fields.respell();
         fields.remove_webhooks()?;
         let prompt = fields.text("prompt")?;
         let title = fields.text("title")?;
@@ -182,11 +183,25 @@ impl Fields {
         Ok(fields)
     }
 
+    /// Spells the names of the fields that name a task or a clip in lower case. Upstreams that are written in Go
+    /// read names in any case: under another spelling, a clip of another user would reach them unchecked.
+    fn respell(&mut self) {
+        let is_odd = |name: &&String| {
+            let plain = in_lower_case(name);
+            plain != **name && (plain == "task_id" || is_clip(&plain))
+        };
+        let odd: Vec<String> = self.0.keys().filter(is_odd).cloned().collect();
+        for name in odd {
+            if let Some(value) = self.0.remove(&name) {
+                self.0.entry(in_lower_case(&name)).or_insert(value);
+            }
+        }
+    }
+
     /// The clips that the request names: `clip_id`, `continue_clip_id`, `cover_clip_id` and their like.
     fn clips(&self) -> Result<Vec<String>> {
-        let is_clip = |name: &&String| *name == "clip_id" || name.ends_with("_clip_id");
         let mut clips = Vec::new();
-        for name in self.0.keys().filter(is_clip) {
+        for name in self.0.keys().filter(|name| is_clip(name)) {
             let clip = self.text(name)?.map(|clip| clip.trim().to_owned());
             clips.extend(clip.filter(|clip| !clips.contains(clip)));
             if clips.len() > limits::CLIPS {
@@ -200,7 +215,7 @@ impl Fields {
     /// get it, because it would call the client past us, with an id of its own.
     fn remove_webhooks(&mut self) -> Result<()> {
         let is_webhook = |name: &String| {
-            let name = name.to_ascii_lowercase().replace(['_', '-'], "");
+            let name = in_lower_case(name).replace(['_', '-'], "");
             WEBHOOKS.contains(&name.as_str())
         };
         let names: Vec<String> = self
@@ -244,6 +259,17 @@ impl Fields {
         self.0.insert(name.to_owned(), raw);
         Ok(())
     }
+}
+
+/// Whether a field of this name names a clip.
+fn is_clip(name: &str) -> bool {
+    name == "clip_id" || name.ends_with("_clip_id")
+}
+
+/// The name in lower case, as parsers that ignore case compare it: `ſ` is an `s` for them, and the Kelvin sign
+/// a `k`.
+fn in_lower_case(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
 }
 
 /// Cannot happen: strings, and values parsed from JSON, can be written as JSON.
@@ -374,6 +400,30 @@ mod tests {
             let broken = refused(Action::SONG, body);
             assert!(matches!(broken, ApiError::BrokenJson { .. }), "{body}");
         }
+    }
+
+    #[test]
+    fn a_task_and_a_clip_are_named_in_any_case() {
+        let body = r#"{"Continue_CLIP_id":"c","Ta\u017fk_Id":"t","Prompt":"p"}"#;
+        let request = song(body).expect("it starts from a clip");
+        assert_eq!(request.clips, ["c"]);
+        assert_eq!(request.task_id.as_deref(), Some("t"));
+        let forwarded = r#"{"Prompt":"p","continue_clip_id":"c","mv":"chirp-v3-0","task_id":"t"}"#;
+        assert_eq!(request.to_json().as_deref(), Ok(forwarded));
+        let twice = r#"{"CLIP_ID":"other","clip_id":"c"}"#;
+        let request = song(twice).expect("it starts from a clip");
+        assert_eq!(request.clips, ["c"]);
+        assert!(
+            !request
+                .to_json()
+                .expect("it can be written")
+                .contains("other")
+        );
+        let webhook = r#"{"prompt":"p","notify_hoo\u212a":"https://example.com"}"#;
+        assert!(matches!(
+            refused(Action::SONG, webhook),
+            ApiError::NoWebhooks(_)
+        ));
     }
 
     #[test]

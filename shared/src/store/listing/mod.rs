@@ -87,9 +87,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether no task can match. Ids begin at 1, and blocks count everybody's tasks under the user 0.
+    /// Whether no task can match. Ids begin at 1. Blocks count everybody's tasks under the user 0, and tasks
+    /// without a channel under the channel 0.
     fn matches_nothing(&self) -> bool {
-        self.nothing || self.user_id.is_some_and(|user| user.0 < 1)
+        self.nothing
+            || self.user_id.is_some_and(|user| user.0 < 1)
+            || self.channel_id.is_some_and(|channel| channel.0 < 1)
     }
 
     /// Whose tasks the filter is about.

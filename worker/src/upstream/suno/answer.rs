@@ -43,6 +43,9 @@ const METADATA: [&str; 7] = [
     "error_message",
 ];
 
+/// The most different errors of clips that make a reason: real results have two clips.
+const MOST_ERRORS: usize = 8;
+
 /// The members of an object by name. Of a name that occurs twice, the last counts.
 struct Fields<'a>(HashMap<String, &'a [u8]>);
 
@@ -114,14 +117,21 @@ impl<'a> Envelope<'a> {
         (id.len() <= 255 && !id.contains(char::is_control)).then_some(id)
     }
 
+    /// Whether there is any data.
+    pub fn has_data(&self) -> bool {
+        self.0.value("data").is_some()
+    }
+
     /// What the upstream says about each task in `asked`; the first mention of a task counts. `None` if
-    /// the data is not a list. No data is an empty list: some upstreams print none if they know no id.
+    /// the data is not a list, or the text of one. No data is an empty list: some upstreams print none if they
+    /// know no id.
     pub fn tasks(&self, asked: &[String]) -> Option<HashMap<String, Observation>> {
         let mut tasks = HashMap::new();
         let Some(data) = self.0.value("data") else {
             return Some(tasks);
         };
-        for item in json::items(data)? {
+        let text = json::text(data);
+        for item in json::items(text.as_deref().map_or(data, str::as_bytes))? {
             let Some(task) = Fields::read(item) else {
                 continue;
             };
@@ -141,6 +151,22 @@ impl<'a> Envelope<'a> {
 /// What an upstream says whose answer about one task is too large to be read.
 pub fn too_large() -> Observation {
     failed(TOO_LARGE)
+}
+
+/// What an upstream says whose answer about one task cannot be split: nothing that we understand.
+pub fn unreadable() -> Observation {
+    Observation {
+        status: None,
+        fail_reason: String::new(),
+        progress: None,
+        data: None,
+    }
+}
+
+/// Whether an answer begins as a JSON object does, so that it is no page of a proxy.
+pub fn is_object(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().starts_with(b"{")
 }
 
 fn failed(reason: &str) -> Observation {
@@ -285,6 +311,9 @@ fn clip_errors(clips: &[u8]) -> Option<String> {
         let error = error.or_else(|| metadata()?.text("error_message"));
         let error = error.or_else(|| metadata()?.text("error_type"));
         errors.extend(error.filter(|error| !errors.contains(error)));
+        if errors.len() == MOST_ERRORS {
+            break;
+        }
     }
     (!errors.is_empty()).then(|| errors.join("; "))
 }
@@ -397,6 +426,15 @@ mod tests {
         let tasks = read(body, &["101", "b"]).expect("it lists tasks");
         assert_eq!(tasks["101"].status, Some(Status::Queued));
         assert!(tasks.contains_key("b"));
+    }
+
+    #[test]
+    fn a_list_may_come_as_a_text_and_without_a_code() {
+        let body = br#"{"data":" [{\"task_id\":\"a\",\"status\":\"QUEUED\"}]\r\n"}"#;
+        let tasks = read(body, &["a"]).expect("it lists tasks");
+        assert_eq!(tasks["a"].status, Some(Status::Queued));
+        let envelope = Envelope::read(body).expect("it is an object");
+        assert!(envelope.has_data() && envelope.code().is_none());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use shared::task::cool_down::CoolDown;
 
-use super::answer::{Envelope, too_large};
+use super::answer::{Envelope, is_object, too_large, unreadable};
 use crate::upstream::http::{Body, Reply, Response};
 use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
 
@@ -70,9 +71,14 @@ fn status_of_code(code: &str) -> u16 {
 }
 
 /// Whether a submit that was answered with `status` after this time may have been accepted: a gateway that
-/// gives up waiting does not know what the server behind it does.
+/// gives up waiting does not know what the server behind it does, "see other" is what a server says that has
+/// done its work, and a status that HTTP does not know proves nothing.
 fn may_be_accepted(status: u16, after: Duration) -> bool {
-    matches!(status, 408 | 504 | 524) || (500..600).contains(&status) && after > LATE
+    match status {
+        303 | 408 | 504 | 524 => true,
+        500..=599 => after > LATE,
+        _ => !(200..600).contains(&status),
+    }
 }
 
 /// An answer of an upstream, read.
@@ -158,7 +164,7 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
         (Class::Fine, Some(envelope)) => match (envelope.accepted_id(), &answer.code) {
             (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
             (None, Some(_)) => unknown("it accepted and gave no task id"),
-            (None, None) if envelope.words().is_some() => refused(),
+            (None, None) if envelope.words().is_some() && !envelope.has_data() => refused(),
             (_, None) => unknown("it answered without a code"),
         },
     }
@@ -176,11 +182,16 @@ pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
         (Class::Channel(fault), _) => FetchOutcome::Failed(answer.trouble(fault)),
         (Class::Refused, _) if answer.is_about_ids() => FetchOutcome::IdsRefused,
         (Class::Refused, _) => broken(format!("it answered with {}", answer.told())),
-        (Class::Fine, None) => match answer.response.body {
+        (Class::Fine, None) => match &answer.response.body {
             Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
+            // Smaller groups find the task that spoils the answer.
+            Body::Whole(body) if is_object(body) => match asked {
+                [id] => FetchOutcome::Answered(HashMap::from([(id.clone(), unreadable())])),
+                _ => FetchOutcome::IdsRefused,
+            },
             _ => broken("it answered with what is no answer".to_owned()),
         },
-        (Class::Fine, Some(_)) if answer.code.is_none() => {
+        (Class::Fine, Some(envelope)) if answer.code.is_none() && !envelope.has_data() => {
             let words = answer.words().unwrap_or_default();
             broken(format!("it answered without a code: {words}"))
         }
@@ -238,6 +249,11 @@ mod tests {
             (504, 0, "unknown"),
             (408, 0, "unknown"),
             (524, 0, "unknown"),
+            (307, 0, "not arrived"),
+            (303, 0, "unknown"),
+            (101, 0, "unknown"),
+            (600, 0, "unknown"),
+            (999, 0, "unknown"),
             (400, 0, "refused"),
             (404, 0, "refused"),
             (405, 0, "refused"),
@@ -269,6 +285,7 @@ mod tests {
             (r#"{"code":"invalid_token"}"#, 60, "not arrived"),
             (r#"{"code":"invalid_request"}"#, 60, "refused"),
             (r#"{"error":{"message":"too long"}}"#, 0, "refused"),
+            (r#"{"message":"ok","data":{"id":"7c0d"}}"#, 0, "unknown"),
         ] {
             assert_eq!(
                 submit(200, body, seconds),
@@ -310,6 +327,30 @@ mod tests {
                 assert!(said.fail_reason.contains("larger than 1 MiB"));
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_split_concerns_the_task_that_spoils_it() {
+        let odd_quote =
+            r#"{"code":"success","data":[{"task_id":"a","data":[{"title":"5" disc"}]}]}"#;
+        let odd_bracket =
+            r#"{"code":"success","data":[{"task_id":"a","data":[1},{"task_id":"b"}]}"#;
+        let ids = ["a", "b"].map(str::to_owned);
+        for body in [odd_quote, odd_bracket] {
+            let both = of_fetch(&reply(200, body, 0), &ids);
+            assert!(matches!(both, FetchOutcome::IdsRefused), "{body}: {both:?}");
+            match of_fetch(&reply(200, body, 0), &ids[..1]) {
+                FetchOutcome::Answered(tasks) => assert_eq!(tasks["a"].status, None),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+        for body in ["", "<html>", "[", "null"] {
+            let outcome = of_fetch(&reply(200, body, 0), &ids[..1]);
+            assert!(
+                matches!(outcome, FetchOutcome::Failed(_)),
+                "{body}: {outcome:?}"
+            );
         }
     }
 

@@ -1,0 +1,2 @@
+-- Whether the upstream takes a request that it got twice, with the same `Idempotency-Key`, for one.
+ALTER TABLE channels ADD COLUMN idempotent BOOLEAN NOT NULL DEFAULT FALSE;
