@@ -76,7 +76,7 @@ pub enum ApiError {
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     NoAvailableChannel,
-    /// The database is busy; nothing was done.
+    /// The database is busy, away, or cannot be written. Nothing was done, or a commit's outcome is unknown.
     Busy,
     /// The server failed. The log has the cause.
     Internal,
@@ -217,8 +217,8 @@ impl From<StoreError> for ApiError {
     /// Logs the database's error and hides its cause from the client.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Contended(_) => {
-                tracing::warn!(%error, "the database is busy; the client gets 503");
+            error if error.is_passing() => {
+                tracing::warn!(%error, "the database cannot do this now; the client gets 503");
                 Self::Busy
             }
             error => {
@@ -258,8 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_database_is_no_internal_error_and_any_other_failure_is() {
-        assert_eq!(ApiError::from(StoreError::Busy), ApiError::Busy);
+    fn a_database_that_is_away_is_no_internal_error_and_any_other_failure_is() {
+        let away = StoreError::from(sqlx::Error::PoolClosed);
+        for passing in [StoreError::Busy, away] {
+            assert_eq!(ApiError::from(passing), ApiError::Busy);
+        }
         assert_eq!(ApiError::from(StoreError::Died), ApiError::Internal);
     }
 

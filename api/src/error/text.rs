@@ -169,8 +169,9 @@ impl ApiError {
                 "no channel is available now; nothing was taken; try again later",
             ),
             Self::Busy => plain(
-                "服务繁忙，请稍后重试",
-                "the service is busy; try again in a moment",
+                "服务繁忙或数据库暂不可用，请稍后重试；提交任务时请使用相同的 Idempotency-Key",
+                "the service is busy, or its database is away: try again in a moment, a submit with the same \
+                 Idempotency-Key",
             ),
             Self::Internal => plain(
                 "服务器内部错误，请稍后重试",

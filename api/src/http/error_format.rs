@@ -158,10 +158,10 @@ mod tests {
         let busy = answered("/suno/x", ApiError::Busy).await;
         assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(busy.headers()[header::RETRY_AFTER], "1");
-        let expected = r#"{"code":"busy","message":"服务繁忙，请稍后重试","data":null}"#;
+        let expected = r#"{"code":"busy","message":"服务繁忙或数据库暂不可用，请稍后重试；提交任务时请使用相同的 Idempotency-Key","data":null}"#;
         assert_eq!(text(busy).await, expected);
         let busy = answered("/api/x", ApiError::Busy).await;
-        let expected = r#"{"success":false,"message":"服务繁忙，请稍后重试"}"#;
+        let expected = r#"{"success":false,"message":"服务繁忙或数据库暂不可用，请稍后重试；提交任务时请使用相同的 Idempotency-Key"}"#;
         assert_eq!(text(busy).await, expected);
     }
 

@@ -18,6 +18,8 @@ use shared::store::channels::NewChannel;
 use shared::store::turns::SubmitJob;
 use shared::store::{Plans, Store};
 use shared::task::{AtTurn, ChannelId, KeyId, Platform, Quota, RowId, Turn, UserId};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 /// The body of a song submit, where it does not matter which.
 pub const SONG: &str = r#"{"prompt":"p"}"#;
@@ -33,7 +35,7 @@ pub struct TestApp {
     pub random: Arc<Random>,
     pub submit_publisher: SubmitPublisher,
     pub router: Router,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// A user with an access token and an API key.
@@ -84,8 +86,18 @@ impl TestApp {
             random,
             submit_publisher,
             router,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Executes SQL beside the store that breaks the database.
+    pub async fn break_with(&self, sql: &'static str) {
+        let file = self.folder.path().join("api.db");
+        let options = SqliteConnectOptions::new().filename(file);
+        let connection = options.foreign_keys(false).connect().await;
+        let mut connection = connection.expect("the database opens");
+        let done = sqlx::raw_sql(sql).execute(&mut connection).await;
+        done.expect("the statement is right");
     }
 
     /// An app with the channel `main` and the user `alice`, who can pay for many songs.

@@ -112,7 +112,7 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     };
     submit().await.submitted();
     app.store.close().await;
-    assert_eq!(submit().await.status, 500);
+    assert_eq!(submit().await.status, 503);
 
     let log = log.0.lock().expect("not poisoned");
     let log = String::from_utf8_lossy(&log);

@@ -205,6 +205,9 @@ async fn every_other_refusal_is_explained_in_both_languages() {
     let own = || own().key(&alice.token).header("new-api-user", &number);
     both(&mut out, "own: user disabled", own).await;
 
+    app.break_with("DROP TABLE users").await;
+    both(&mut out, "submit: database broken", || post().json(SONG)).await;
+    both(&mut out, "own: database broken", own).await;
     app.store.close().await;
     both(&mut out, "submit: database away", || post().json(SONG)).await;
     both(&mut out, "own: database away", own).await;

@@ -224,9 +224,12 @@ async fn the_users_own_request_is_served() {
 #[tokio::test]
 async fn a_database_that_fails_is_500_with_the_documents_sentence() {
     let (app, alice) = TestApp::with_alice().await;
-    app.store.close().await;
-    let response = app.get("/api/task/self").user(&alice).send().await;
+    app.break_with("DROP TABLE task_counts").await;
+    let list = || app.get("/api/task/self").user(&alice).send();
+    let response = list().await;
     assert_eq!(response.status, 500);
     let expected = r#"{"success":false,"message":"获取任务列表失败"}"#;
     assert_eq!(response.text(), expected);
+    app.store.close().await;
+    assert_eq!(list().await.status, 503);
 }

@@ -234,11 +234,15 @@ async fn without_a_channel_nothing_is_taken() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_is_an_internal_error() {
+async fn a_database_that_is_away_is_busy_and_one_that_is_broken_an_internal_error() {
     let (app, alice) = TestApp::with_alice().await;
-    app.store.close().await;
+    app.break_with("DROP TABLE ledger").await;
     let response = app.try_submit(&alice.key, "music", SONG).await;
     assert_eq!(response.error(), "500 internal_error");
+    app.store.close().await;
+    let response = app.try_submit(&alice.key, "music", SONG).await;
+    assert_eq!(response.error(), "503 busy");
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[tokio::test]

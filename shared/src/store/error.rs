@@ -115,18 +115,23 @@ fn kind(code: &str) -> Kind {
     match code {
         // serialization_failure, deadlock_detected, lock_not_available.
         "40001" | "40P01" | "55P03" => Kind::Contention,
-        // A standby that was not promoted yet is read-only; idle_in_transaction_session_timeout.
-        "25006" | "25P03" => Kind::Outage,
-        // The classes: connection, resources (disk full, too many connections), operator intervention
-        // (shutdown, cancelled), system error (I/O).
-        code if code.len() == 5 && ["08", "53", "57", "58"].contains(&&code[..2]) => Kind::Outage,
-        code if code.len() == 5 => Kind::Refusal,
+        // insufficient_privilege: an operator is about to grant it.
+        "42501" => Kind::Outage,
+        // The classes that speak of the statement: not supported, cardinality, data, integrity, routines,
+        // syntax and names, check option, PL/pgSQL. All others speak of the server: connections, logins, a
+        // standby that is read-only, resources, an operator's intervention.
+        code if code.len() == 5 => match code.get(..2) {
+            Some("0A" | "21" | "22" | "23" | "2F" | "38" | "39" | "42" | "44" | "P0") => {
+                Kind::Refusal
+            }
+            _ => Kind::Outage,
+        },
         // The low byte is the primary code.
         code => match code.parse::<i64>().map(|code| code & 0xff) {
             // BUSY, LOCKED.
             Ok(5 | 6) => Kind::Contention,
-            // IOERR, FULL, CANTOPEN, PROTOCOL.
-            Ok(10 | 13 | 14 | 15) => Kind::Outage,
+            // PERM, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL.
+            Ok(3 | 7 | 8 | 10 | 13 | 14 | 15) => Kind::Outage,
             _ => Kind::Refusal,
         },
     }
@@ -141,7 +146,8 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_told_from_what_does_not() {
         for outage in [
-            "08006", "53100", "53300", "57P01", "58030", "25P03", "10", "13", "266",
+            "08006", "53100", "53300", "57P01", "58030", "25P03", "25006", "28P01", "28000",
+            "3D000", "42501", "55000", "10", "13", "266", "8", "1032",
         ] {
             assert!(matches!(kind(outage), Kind::Outage), "{outage}");
         }

@@ -11,6 +11,8 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Default)]
 pub struct Scrub {
     hidden: Vec<Secret>,
+    /// Texts of under 4 bytes, which other words contain: they are hidden in a reason only, as whole words.
+    short: Vec<Secret>,
 }
 
 /// The longest reason of an upstream that we keep, in characters.
@@ -33,11 +35,13 @@ impl Scrub {
         hidden
     }
 
-    /// Also hides `text`, unless it is so short (under 4 bytes) that other words contain it.
+    /// Also hides `text`. A text of under 4 bytes is hidden only where it is a whole word of a reason.
     #[must_use]
     pub fn and(mut self, text: &str) -> Self {
-        if text.len() >= 4 {
-            self.hidden.push(Secret::new(text));
+        match text.len() {
+            0 => {}
+            1..4 => self.short.push(Secret::new(text)),
+            _ => self.hidden.push(Secret::new(text)),
         }
         self
     }
@@ -95,13 +99,29 @@ impl Scrub {
         })
     }
 
+    fn without_short(&self, text: &str) -> String {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let mut clean = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(is_part) {
+            let (between, from_word) = rest.split_at(start);
+            let length = from_word.find(|c| !is_part(c)).unwrap_or(from_word.len());
+            let (word, after) = from_word.split_at(length);
+            clean.push_str(between);
+            let is_hidden = self.short.iter().any(|secret| secret.expose() == word);
+            clean.push_str(if is_hidden { "…" } else { word });
+            rest = after;
+        }
+        clean + rest
+    }
+
     /// A reason to store and show: cleaned, on one line, at most 500 characters.
     pub fn reason(&self, text: &str) -> String {
         let line: String = text
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect::<String>();
-        let clean = self.clean(line.trim());
+        let clean = self.without_short(&self.clean(line.trim()));
         match clean.char_indices().nth(LONGEST_REASON) {
             Some((end, _)) => format!("{}…", &clean[..end]),
             None => clean,
@@ -158,6 +178,15 @@ mod tests {
         for said in [r#"["la\nla\tla"]"#, r#"["la \"la\" \\n \ud83c"]"#] {
             assert_eq!(scrub.json(said), said);
         }
+    }
+
+    #[test]
+    fn a_short_id_is_hidden_as_a_whole_word_of_a_reason() {
+        let scrub = Scrub::default().and("101").and("");
+        let reason = "task 101 failed: 1010 Hz, see x-101, (101).";
+        let expected = "task … failed: 1010 Hz, see x-101, (…).";
+        assert_eq!(scrub.reason(reason), expected);
+        assert_eq!(scrub.json(r#"{"bpm":"101"}"#), r#"{"bpm":"101"}"#);
     }
 
     #[test]

@@ -88,9 +88,13 @@ enum Found {
     Wait(Duration),
 }
 
+/// How long after it was due a submit that may have arrived is sent again. Upstreams forget a request's key:
+/// a task center after 24 h.
+const LONGEST_AGAIN: Duration = Duration::from_hours(12);
+
 /// The channel of a submit that may have arrived, if it may be sent there again: the channel takes a repeated
-/// request for one, has the address and the key that the request was sent with, and not all attempts are
-/// used.
+/// request for one, has the address and the key that the request was sent with, not all attempts are used,
+/// and the request is not too old.
 async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>, StoreError> {
     let channels = context
         .ask_store("read the channels", || context.channels.all())
@@ -105,6 +109,7 @@ async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>,
     let attempts = job.attempts + u32::from(matches!(job.sending, Sending::Orphaned { .. }));
     Ok(channel
         .filter(|_| attempts < context.settings.submit_attempts)
+        .filter(|_| context.now().since(job.due_at) < LONGEST_AGAIN)
         .cloned())
 }
 

@@ -131,7 +131,10 @@ impl<'a> Envelope<'a> {
             return Some(tasks);
         };
         let text = json::text(data);
-        for item in json::items(text.as_deref().map_or(data, str::as_bytes))? {
+        let data = text.as_deref().map_or(data, str::as_bytes);
+        // Of one task, some print the task itself.
+        let one = || Fields::read(data).filter(|task| task.value("task_id").is_some());
+        for item in json::items(data).or_else(|| one().map(|_| vec![data]))? {
             let Some(task) = Fields::read(item) else {
                 continue;
             };
@@ -429,12 +432,16 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_come_as_a_text_and_without_a_code() {
+    fn a_list_may_come_as_a_text_or_as_its_one_task_and_without_a_code() {
         let body = br#"{"data":" [{\"task_id\":\"a\",\"status\":\"QUEUED\"}]\r\n"}"#;
         let tasks = read(body, &["a"]).expect("it lists tasks");
         assert_eq!(tasks["a"].status, Some(Status::Queued));
         let envelope = Envelope::read(body).expect("it is an object");
         assert!(envelope.has_data() && envelope.code().is_none());
+        let body = br#"{"code":"success","data":{"task_id":"a","status":"QUEUED"}}"#;
+        let tasks = read(body, &["a"]).expect("it is a task");
+        assert_eq!(tasks["a"].status, Some(Status::Queued));
+        assert!(read(br#"{"data":{"id":"a"}}"#, &["a"]).is_none());
     }
 
     #[test]

@@ -38,8 +38,8 @@ async fn in_a_submit(run: &Run) {
             let body = song(title);
             let submit = ann.client.submit_once("music", &body, Some(title));
             let (failed, ()) = tokio::join!(submit, reset);
-            assert_eq!(failed.status, 500, "{}", failed.text);
-            assert_eq!(failed.json["code"], "internal_error");
+            assert_eq!(failed.status, 503, "{}", failed.text);
+            assert_eq!(failed.json["code"], "busy");
             assert_eq!(stored(cluster, title).await, committed, "{title}");
         }
         // After both cases: a connection that has stored a task does not send the statement again.
