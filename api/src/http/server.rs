@@ -21,7 +21,8 @@ use crate::http::tls::Tls;
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// The longest time a client may take to send the head of a request, and the longest time a
-    /// connection may idle between two requests.
+    /// connection may idle between two requests. It is longer than clients and proxies keep idle connections: a
+    /// request that they send while we close is lost.
     pub head: Duration,
     /// The longest time that sent data may stay unread at the client.
     pub unread: Duration,
@@ -32,7 +33,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            head: Duration::from_secs(30),
+            // nginx and the load balancers of AWS close after 60 s, Go and reqwest after 90 s.
+            head: Duration::from_mins(2),
             unread: Duration::from_mins(1),
             grace: Duration::from_secs(20),
         }

@@ -1,5 +1,6 @@
-//! The spellings of the Suno dialect's paths (`docs/contract.md`, "Making music"): any case, a slash at the
-//! end, and the paths under `/task/suno/v1` that clients of other gateways use.
+//! The spellings of the Suno dialect's paths (`docs/contract.md`, "Making music"): any case, slashes at the end
+//! and double slashes (of a base URL that ends in one), and the paths under `/task/suno/v1` that clients of
+//! other gateways use.
 
 use axum::Router;
 use axum::extract::Request;
@@ -34,8 +35,7 @@ fn respelled(mut request: Request) -> Request {
 /// The path as the router knows it; `None` if it is not one of the dialect, or is spelled so already. The
 /// last part, a task's id or an action, stays as it is.
 fn known(path: &str) -> Option<String> {
-    let trimmed = path.strip_suffix('/').unwrap_or(path);
-    let mut parts: Vec<&str> = trimmed.split('/').skip(1).collect();
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let starts_with = |parts: &[&str], names: &[&str]| {
         parts.len() > names.len()
             && parts
@@ -73,6 +73,8 @@ mod tests {
             ("/task/suno/v1/submit/music", "/suno/submit/music"),
             ("/task/suno/v1/fetch/task_aB/", "/suno/fetch/task_aB"),
             ("/task/suno/v1/fetch", "/suno/fetch"),
+            ("//suno/submit/MUSIC", "/suno/submit/MUSIC"),
+            ("/suno//fetch//task_aB", "/suno/fetch/task_aB"),
         ] {
             assert_eq!(known(path).as_deref(), Some(expected), "{path}");
         }

@@ -1,11 +1,18 @@
-//! The options of accepted TCP connections.
+//! Accepted TCP connections: their options, and how they end.
 
-use std::future::{Ready, ready};
-use std::io;
+use std::future::{Ready, poll_fn, ready};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum_server::accept::Accept;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+
+/// How long a connection that we closed is read on.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Accepts connections. Small responses are sent at once. A client that stops reading is
 /// disconnected, because an unread response would hold its memory and its connection for ever.
@@ -16,13 +23,13 @@ pub struct Acceptor {
 }
 
 impl<S> Accept<TcpStream, S> for Acceptor {
-    type Stream = TcpStream;
+    type Stream = Connection;
     type Service = S;
-    type Future = Ready<io::Result<(TcpStream, S)>>;
+    type Future = Ready<io::Result<(Connection, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let configured = self.configure(&stream);
-        ready(configured.map(|()| (stream, service)))
+        ready(configured.map(|()| (Connection(Some(stream)), service)))
     }
 }
 
@@ -33,5 +40,81 @@ impl Acceptor {
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(stream).set_tcp_user_timeout(Some(self.unread))?;
         Ok(())
+    }
+}
+
+/// An accepted connection. Once it is dropped, its socket sends the rest of the response, and what the client
+/// still sends is read and dropped for some seconds. To close a socket at once while the client sends would
+/// reset the connection: the client would lose the response, and a proxy would count a failure of the server.
+#[derive(Debug)]
+pub struct Connection(Option<TcpStream>);
+
+impl Connection {
+    /// The socket, which is there until the connection is dropped.
+    fn socket(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
+        let socket = self.get_mut().0.as_mut().map(Pin::new);
+        socket.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let (Some(socket), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(LINGER, linger(socket)));
+        }
+    }
+}
+
+/// Closes our side, and reads until the client closes its own.
+async fn linger(mut socket: TcpStream) -> io::Result<()> {
+    poll_fn(|context| Pin::new(&mut socket).poll_shutdown(context)).await?;
+    let mut dropped = vec![0; 16 * 1024];
+    loop {
+        socket.readable().await?;
+        match socket.try_read(&mut dropped) {
+            Ok(0) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.socket()?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.socket()?.poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.socket()?.poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket()?.poll_shutdown(context)
     }
 }

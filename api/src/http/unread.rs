@@ -16,9 +16,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
-/// The most bytes that are read and dropped: enough for a body that is somewhat too large. A client that
-/// still sends when the connection closes may miss the response.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// The most bytes that are read and dropped: enough for a body that is much too large. Bytes that are dropped
+/// cost little; a proxy that streams bodies closes its client's connection without notice if we stop reading.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// The longest time in which they are read.
 const MOST_TIME: Duration = Duration::from_secs(5);
 

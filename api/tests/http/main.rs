@@ -17,5 +17,6 @@ mod health;
 mod idempotency;
 mod listing;
 mod openapi;
+mod real_clients;
 mod sockets;
 mod submit;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use api::http::server::{Server, Timeouts};
 use api::http::tls::Tls;
 use axum::Router;
-use axum::routing::get;
+use axum::http::header;
+use axum::routing::{get, post};
 use harness::folder::Folder;
 use shared::config::TlsFiles;
 use shared::process::lifecycle::Stop;
@@ -211,7 +212,7 @@ async fn a_client_that_sends_too_large_a_body_still_reads_the_response() {
         (250 * 1024, "unknown", 401),
         (3 * 1024 * 1024, "unknown", 401),
         (300 * 1024, alice.key.as_str(), 413),
-        (3 * 1024 * 1024, alice.key.as_str(), 413),
+        (8 * 1024 * 1024, alice.key.as_str(), 413),
     ] {
         for _ in 0..20 {
             let request = client.post(&url).bearer_auth(key);
@@ -221,6 +222,31 @@ async fn a_client_that_sends_too_large_a_body_still_reads_the_response() {
             assert_eq!(response.status(), status, "{length} bytes");
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_still_sends_when_the_connection_closes_reads_the_response() {
+    // A handler that reads nothing of the body.
+    let refuse = post(async || ([(header::CONNECTION, "close")], "refused"));
+    let serving = serve(Router::new().route("/", refuse), Timeouts::default()).await;
+    let body = vec![b' '; 32 * 1024 * 1024];
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = serving.send(&head).await;
+    // It reads once it has sent everything, as simple clients do.
+    client.write_all(&body).await.expect("all of it is taken");
+    let mut response = String::new();
+    let read = client.read_to_string(&mut response).await;
+    read.expect("the connection is not reset");
+    assert!(response.ends_with("refused"), "{response}");
+}
+
+#[test]
+fn an_idle_connection_outlives_those_that_clients_and_proxies_keep() {
+    // nginx and the load balancers of AWS keep them for 60 s, Go and reqwest for 90 s.
+    assert!(Timeouts::default().head > Duration::from_secs(90));
 }
 
 /// Sends a request with the body in pieces, and returns its answer up to its head.
@@ -269,7 +295,8 @@ async fn a_kept_connection_outlives_an_answer_that_came_before_the_body_was_read
         (
             413,
             format!("POST /suno/submit/music HTTP/1.1\r\n{key}"),
-            &vec![b' '; 1 << 20],
+            // A proxy that streams bodies closes its client's connection if we stop reading.
+            &vec![b' '; 8 << 20],
         ),
     ] {
         for (status, head, body) in [

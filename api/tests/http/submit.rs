@@ -44,6 +44,7 @@ async fn every_spelling_of_a_path_is_served() {
         "/suno/submit/MUSIC",
         "/suno/submit/music/",
         "/Suno/Submit/Music/",
+        "//suno/submit/MUSIC",
         "/task/suno/v1/submit/music",
     ] {
         let response = app.post(path).key(&alice.key).json(SONG).send().await;
@@ -93,6 +94,7 @@ async fn a_song_starts_from_anything_that_says_something() {
 #[tokio::test]
 async fn the_address_of_a_webhook_is_refused_and_never_forwarded() {
     let (app, alice) = TestApp::with_alice().await;
+    let mut row = 0;
     for name in [
         "notify_hook",
         "callBackUrl",
@@ -120,6 +122,9 @@ async fn the_address_of_a_webhook_is_refused_and_never_forwarded() {
                 .send()
                 .await;
             assert_eq!(taken.status, 200, "{name}: {value}");
+            row += 1;
+            let forwarded = app.submit_job(row).await.request;
+            assert_eq!(forwarded, r#"{"mv":"chirp-v3-0","prompt":"p"}"#);
         }
     }
 }
