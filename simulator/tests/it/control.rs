@@ -32,7 +32,7 @@ async fn bodies_are_recorded_as_they_were_sent() {
     let id = upstream.post_json("/suno/submit/music", body.clone()).await["data"].clone();
     upstream.submit("Another").await.unwrap();
     let submits = upstream.get("/simulator/submits?title=Rain").await;
-    let latest = json!([{"action": "MUSIC", "task_id": id, "fault": null, "body": body}]);
+    let latest = json!([{"action": "MUSIC", "task_id": id, "idempotency_key": null, "fault": null, "body": body}]);
     assert_eq!(
         submits,
         json!({"title": "Rain", "asked": 1, "accepted": 1, "latest": latest})

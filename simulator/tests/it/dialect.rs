@@ -129,7 +129,7 @@ async fn a_body_that_breaks_the_dialect_is_refused_and_makes_nothing() {
     let upstream = Upstream::start().await;
     let bad = [
         ("/suno/submit/music", "{"),
-        ("/suno/submit/music", r#"{"title":"no prompt"}"#),
+        ("/suno/submit/music", r#"{"mv":"chirp-v4","prompt":""}"#),
         ("/suno/submit/music", r#"{"prompt":["la"]}"#),
         ("/suno/submit/lyrics", r#"{"prompt":""}"#),
         ("/suno/fetch", r#"{"ids":[7]}"#),
