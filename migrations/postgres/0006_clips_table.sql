@@ -5,7 +5,7 @@
 CREATE TABLE clips (
     user_id BIGINT NOT NULL,
     -- The upstream's id of the clip.
-    clip_id TEXT   NOT NULL,
+    clip_id TEXT   COLLATE "C" NOT NULL,
     -- The `id` of the first task of this user with the clip.
     task    BIGINT NOT NULL,
     PRIMARY KEY (user_id, clip_id)

@@ -25,18 +25,22 @@ pub fn items(json: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// The names and values of an object, the values unparsed, in their order. A name may occur twice, and a
 /// member without a name is left out. `None` if `json` is not an object, or its brackets do not match.
-pub fn members(json: &[u8]) -> Option<Vec<(String, &[u8])>> {
-    let member = |part: &'_ [u8]| {
-        let length = string_length(part)?;
-        Some((decoded(&String::from_utf8_lossy(&part[..length])), length))
-    };
+pub fn members(json: &[u8]) -> Option<Vec<(Cow<'_, str>, &[u8])>> {
     let parts = parts(json, b'{')?.into_iter();
     let members = parts.filter_map(|part| {
-        let (name, length) = member(part)?;
-        let value = part[length..].trim_ascii_start().strip_prefix(b":")?;
-        Some((name, value.trim_ascii()))
+        let (name, rest) = part.split_at(string_length(part)?);
+        let value = rest.trim_ascii_start().strip_prefix(b":")?;
+        Some((name_of(name), value.trim_ascii()))
     });
     Some(members.collect())
+}
+
+/// The value of a member's name. Mostly it stands there as it is.
+fn name_of(string: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(string) {
+        Ok(name) if !name.contains('\\') => Cow::Borrowed(unquoted(name)),
+        _ => Cow::Owned(decoded(&String::from_utf8_lossy(string))),
+    }
 }
 
 /// The parts between the commas of an array or an object, which begins with `open`.
@@ -108,6 +112,13 @@ pub fn flaw(json: &[u8]) -> Option<Flaw> {
     None
 }
 
+/// Whether arrays and objects are nested deeper than [`MOST_DEPTH`].
+pub fn is_too_deep(json: &[u8]) -> bool {
+    // Mostly there are not even so many brackets.
+    let mut brackets = memchr::memchr2_iter(b'[', b'{', json);
+    brackets.nth(MOST_DEPTH).is_some() && depth(json) > MOST_DEPTH
+}
+
 /// How deep arrays and objects are nested: 0 for a text or a number, 1 for `[]`.
 pub fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
@@ -131,18 +142,19 @@ pub fn depth(json: &[u8]) -> usize {
 /// byte stays. `None` if the brackets or commas are wrong too.
 pub fn repaired(json: &[u8]) -> Option<Box<RawValue>> {
     let text = String::from_utf8_lossy(json);
-    let is_valid = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
-    let text = match text {
-        Cow::Borrowed(text) if !has_surrogate(text) && is_valid(text) => text.to_owned(),
-        broken => rewritten(&broken),
-    };
-    RawValue::from_string(text).ok()
+    if let Cow::Borrowed(text) = &text
+        && !has_surrogate(text)
+        && let Ok(valid) = serde_json::from_str::<&RawValue>(text)
+    {
+        return Some(valid.to_owned());
+    }
+    RawValue::from_string(rewritten(&text)).ok()
 }
 
 /// Whether an escape in `json` may be half of a surrogate pair.
 fn has_surrogate(json: &str) -> bool {
-    let mut escapes = json.split("\\u").skip(1);
-    escapes.any(|escape| escape.starts_with(['d', 'D']))
+    let mut escapes = memchr::memchr_iter(b'\\', json.as_bytes());
+    escapes.any(|at| matches!(json.as_bytes().get(at + 1..at + 3), Some(b"ud" | b"uD")))
 }
 
 fn rewritten(json: &str) -> String {
@@ -179,14 +191,18 @@ fn is_no_number(word: &str) -> bool {
 /// The length in bytes of the string at the start of `json`, with its quotes. `None` if there is none, or
 /// it does not end.
 pub(crate) fn string_length(json: &[u8]) -> Option<usize> {
-    let inner = json.strip_prefix(b"\"")?;
-    let mut is_escaped = false;
-    let end = inner.iter().position(|byte| {
-        let ends = *byte == b'"' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        ends
-    });
-    Some(end? + 2)
+    let mut at = 1;
+    if json.first() != Some(&b'"') {
+        return None;
+    }
+    loop {
+        at += memchr::memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json[at] == b'"' {
+            return Some(at + 1);
+        }
+        // An escape, and what it escapes.
+        at += 2;
+    }
 }
 
 /// The value of a string. Half of a surrogate pair becomes U+FFFD, not an error: some upstreams cut titles
@@ -267,7 +283,7 @@ mod tests {
         let members = members(json).expect("it is an object");
         let members: Vec<(&str, &str)> = members
             .iter()
-            .map(|(name, value)| (name.as_str(), str::from_utf8(value).unwrap_or_default()))
+            .map(|(name, value)| (name.as_ref(), str::from_utf8(value).unwrap_or_default()))
             .collect();
         let expected = [("a", "1"), ("b", "\"x:y\""), ("a", "{\"c\":[]}")];
         assert_eq!(members, expected);

@@ -155,7 +155,7 @@ impl Fields {
     /// Parses a JSON object. If a field is repeated, the last one counts.
     pub fn parse(body: &[u8]) -> Result<Self> {
         // Everything that is forwarded, stored and shown has the same bounds.
-        if json::depth(body) > json::MOST_DEPTH {
+        if json::is_too_deep(body) {
             return Err(ApiError::TooDeep);
         }
         let fields: Self = serde_json::from_slice(body).map(Self).map_err(|error| {

@@ -63,7 +63,10 @@ impl PostgresStore {
 /// that have an update, and a line of history where the status changed. A poll without an update writes the narrow
 /// table only and changes no index.
 ///
-/// `old` reads the status from before the statement. It is right: a wide row changes only together with
+/// The clips of a result are written when the result first has them; the end of the task writes all of them
+/// again.
+///
+/// `old` reads what there was before the statement. It is right: a wide row changes only together with
 /// the turn, and the narrow row was still at its turn.
 pub(super) async fn write_polled(
     database: impl PgExecutor<'_>,
@@ -111,6 +114,8 @@ pub(super) async fn write_polled(
              SELECT m.user_id, x.clip_id, m.id
              FROM unnest($15::BIGINT[], $16::TEXT[]) AS x (id, clip_id)
              JOIN moved m ON m.id = x.id
+             JOIN tasks old ON old.id = x.id
+             WHERE old.data IS NULL OR strpos(old.data, x.clip_id) = 0
              ORDER BY m.user_id, x.clip_id
              ON CONFLICT DO NOTHING
          )

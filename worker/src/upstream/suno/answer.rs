@@ -1,10 +1,11 @@
 //! Reads an upstream's answers, item by item (`docs/upstreams/suno.md`, "Reading what upstreams say"). A
 //! part that cannot be read harms only its own task, and the rest of it is used.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::value::{RawValue, to_raw_value};
-use shared::json::{self, MOST_DEPTH};
+use shared::json;
 use shared::task::Status;
 use shared::task::step::Observation;
 
@@ -47,17 +48,18 @@ const METADATA: [&str; 7] = [
 const MOST_ERRORS: usize = 8;
 
 /// The members of an object by name. Of a name that occurs twice, the last counts.
-struct Fields<'a>(HashMap<String, &'a [u8]>);
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
 
 impl<'a> Fields<'a> {
     fn read(json: &'a [u8]) -> Option<Self> {
-        Some(Self(json::members(json)?.into_iter().collect()))
+        json::members(json).map(Self)
     }
 
     /// The value, unless it is `null`.
     fn value(&self, name: &str) -> Option<&'a [u8]> {
-        let value = self.0.get(name).copied();
-        value.filter(|value| *value != b"null")
+        let mut members = self.0.iter().rev();
+        let (_, value) = members.find(|(known, _)| known == name)?;
+        (*value != b"null").then_some(*value)
     }
 
     /// The text without white space around it, or the digits of a number; `None` if it is empty.
@@ -127,6 +129,7 @@ impl<'a> Envelope<'a> {
     /// know no id.
     pub fn tasks(&self, asked: &[String]) -> Option<HashMap<String, Observation>> {
         let mut tasks = HashMap::new();
+        let mut by_id: HashMap<&str, &String> = asked.iter().map(|id| (id.trim(), id)).collect();
         let Some(data) = self.0.value("data") else {
             return Some(tasks);
         };
@@ -138,12 +141,8 @@ impl<'a> Envelope<'a> {
             let Some(task) = Fields::read(item) else {
                 continue;
             };
-            let Some(id) = task.text("task_id") else {
-                continue;
-            };
-            if let Some(asked) = asked.iter().find(|asked| asked.trim() == id)
-                && !tasks.contains_key(asked)
-            {
+            let id = task.text("task_id");
+            if let Some(asked) = id.and_then(|id| by_id.remove(id.as_str())) {
                 tasks.insert(asked.clone(), observation(&task));
             }
         }
@@ -221,7 +220,7 @@ fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str> {
         Some(text) if text.trim_start().starts_with(['[', '{']) => text.trim().as_bytes(),
         _ => data,
     };
-    if json::depth(data) > MOST_DEPTH {
+    if json::is_too_deep(data) {
         return Err(TOO_DEEP);
     }
     let lossy = || to_raw_value(&text.clone().unwrap_or_else(|| lossy(data))).ok();
@@ -286,7 +285,7 @@ fn with_error(clip: &[u8]) -> Option<String> {
     if json::text(status)?.trim().eq_ignore_ascii_case("complete") {
         return None;
     }
-    let member = |(name, value): &(String, &[u8])| {
+    let member = |(name, value): &(Cow<str>, &[u8])| {
         let value = if name == "status" {
             &b"\"error\""[..]
         } else {
@@ -294,7 +293,7 @@ fn with_error(clip: &[u8]) -> Option<String> {
         };
         format!(
             "{}:{}",
-            serde_json::Value::from(name.as_str()),
+            serde_json::Value::from(name.as_ref()),
             lossy(value)
         )
     };
@@ -323,6 +322,8 @@ fn clip_errors(clips: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use shared::json::MOST_DEPTH;
+
     use super::*;
 
     fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {
