@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`refusals`] | errors, as responses |
 //! | [`results`] | results of an upstream |
+//! | `submit` | the body of a submit |
 //! | [`schemas`] | other schemas of values that no Rust type describes |
 
 pub mod refusals;
 pub mod results;
 pub mod schemas;
+mod submit;
 
 use utoipa::ToSchema as _;
 use utoipa::openapi::header::HeaderBuilder;

@@ -1,97 +1,17 @@
 //! Reads an upstream's answers, item by item (`docs/upstreams/suno.md`, "Reading what upstreams say"). A
 //! part that cannot be read harms only its own task, and the rest of it is used.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde_json::value::{RawValue, to_raw_value};
 use shared::json;
 use shared::task::Status;
 use shared::task::step::Observation;
 
-/// The largest result that is stored, in bytes: 1 MiB.
-const MOST_BYTES: usize = 1 << 20;
-
-/// Our reasons for a task whose result cannot be stored.
-const TOO_LARGE: &str = "the upstream's result is larger than 1 MiB";
-const TOO_DEEP: &str = "the upstream's result is nested deeper than 64 levels";
-
-/// The fields of a clip, and of lyrics, that the dialect documents: what is kept of a result over 1 MiB.
-const FIELDS: [&str; 13] = [
-    "id",
-    "title",
-    "status",
-    "text",
-    "audio_url",
-    "video_url",
-    "image_url",
-    "image_large_url",
-    "major_model_version",
-    "model_name",
-    "created_at",
-    "error_message",
-    "metadata",
-];
-
-/// The fields of a clip's `metadata` that the dialect documents.
-const METADATA: [&str; 7] = [
-    "tags",
-    "prompt",
-    "gpt_description_prompt",
-    "type",
-    "duration",
-    "error_type",
-    "error_message",
-];
+use super::fields::Fields;
+use super::result::{TOO_LARGE, result};
 
 /// The most different errors of clips that make a reason: real results have two clips.
 const MOST_ERRORS: usize = 8;
-
-/// The members of an object by name. Of a name that occurs twice, the last counts.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
-
-impl<'a> Fields<'a> {
-    fn read(json: &'a [u8]) -> Option<Self> {
-        json::members(json).map(Self)
-    }
-
-    /// The value, unless it is `null`.
-    fn value(&self, name: &str) -> Option<&'a [u8]> {
-        let mut members = self.0.iter().rev();
-        let (_, value) = members.find(|(known, _)| known == name)?;
-        (*value != b"null").then_some(*value)
-    }
-
-    /// The text without white space around it, or the digits of a number; `None` if it is empty.
-    fn text(&self, name: &str) -> Option<String> {
-        let text = json::text(self.value(name)?)?;
-        let text = text.trim();
-        (!text.is_empty()).then(|| text.to_owned())
-    }
-
-    /// The words of a refusal, where gateways put them: `message`, `error.message`, `error`, `detail`,
-    /// `msg`, `fail_reason`.
-    fn words(&self) -> Option<String> {
-        let of_error = || Self::read(self.value("error")?)?.text("message");
-        self.text("message")
-            .or_else(of_error)
-            .or_else(|| self.text("error"))
-            .or_else(|| self.text("detail"))
-            .or_else(|| words_of_list(self.value("detail")?))
-            .or_else(|| self.text("msg"))
-            .or_else(|| self.text("fail_reason"))
-    }
-}
-
-/// The words of a list of faults: texts, or objects with `msg` or `message`.
-fn words_of_list(json: &[u8]) -> Option<String> {
-    let words = |item: &&[u8]| {
-        let words = json::text(item).or_else(|| Fields::read(item)?.words());
-        words.filter(|words| !words.trim().is_empty())
-    };
-    let words: Vec<String> = json::items(json)?.iter().filter_map(words).collect();
-    (!words.is_empty()).then(|| words.join("; "))
-}
 
 /// The answer to a submit or a fetch.
 pub struct Envelope<'a>(Fields<'a>);
@@ -211,96 +131,6 @@ fn percent(progress: &str) -> Option<u8> {
     whole.parse().ok().filter(|percent| *percent <= 100)
 }
 
-/// The result as it is stored. A text that holds JSON counts as that JSON. Nothing that was paid for is
-/// dropped: what is no valid JSON is kept as a text. The error is our reason why it cannot be stored.
-fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str> {
-    let text = json::text(data).filter(|_| data.starts_with(b"\""));
-    let data = match &text {
-        Some(text) if text.trim().is_empty() => return Ok(None),
-        Some(text) if text.trim_start().starts_with(['[', '{']) => text.trim().as_bytes(),
-        _ => data,
-    };
-    if json::is_too_deep(data) {
-        return Err(TOO_DEEP);
-    }
-    let lossy = || to_raw_value(&text.clone().unwrap_or_else(|| lossy(data))).ok();
-    let Some(result) = json::repaired(data).or_else(lossy) else {
-        return Ok(None);
-    };
-    if result.get().len() <= MOST_BYTES {
-        return Ok(Some(result));
-    }
-    let reduced = reduced(&result).filter(|reduced| reduced.get().len() <= MOST_BYTES);
-    reduced.map(Some).ok_or(TOO_LARGE)
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The members of an object, unparsed.
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
-/// Only the documented fields of clips or of lyrics. `None` for any other result.
-fn reduced(result: &RawValue) -> Option<Box<RawValue>> {
-    if let Ok(lyrics) = serde_json::from_str::<Members>(result.get()) {
-        return to_raw_value(&documented(lyrics, &FIELDS)).ok();
-    }
-    let clips: Vec<Members> = serde_json::from_str(result.get()).ok()?;
-    let clips = clips.into_iter().map(|clip| {
-        let clip = documented(clip, &FIELDS).into_iter();
-        let clip = clip.map(|(name, value)| {
-            let metadata = serde_json::from_str(value.get())
-                .ok()
-                .filter(|_| name == "metadata");
-            let metadata = metadata.and_then(|all| to_raw_value(&documented(all, &METADATA)).ok());
-            (name, metadata.unwrap_or_else(|| value.to_owned()))
-        });
-        clip.collect::<BTreeMap<_, _>>()
-    });
-    to_raw_value(&clips.collect::<Vec<_>>()).ok()
-}
-
-fn documented<'a>(mut members: Members<'a>, names: &[&str]) -> Members<'a> {
-    members.retain(|name, _| names.contains(&name.as_str()));
-    members
-}
-
-/// The result of a task that failed: clips, or lyrics, that are not complete say `error`.
-pub fn failed_result(result: &str) -> String {
-    let of_clip = |clip: &[u8]| with_error(clip).unwrap_or_else(|| lossy(clip));
-    match json::items(result.as_bytes()) {
-        Some(clips) => {
-            let clips: Vec<String> = clips.into_iter().map(of_clip).collect();
-            format!("[{}]", clips.join(","))
-        }
-        None => of_clip(result.as_bytes()),
-    }
-}
-
-/// A clip whose `status` is `error`, unless it is `complete`. `None` if it has no status.
-fn with_error(clip: &[u8]) -> Option<String> {
-    let members = json::members(clip)?;
-    let (_, status) = members.iter().rfind(|(name, _)| name == "status")?;
-    if json::text(status)?.trim().eq_ignore_ascii_case("complete") {
-        return None;
-    }
-    let member = |(name, value): &(Cow<str>, &[u8])| {
-        let value = if name == "status" {
-            &b"\"error\""[..]
-        } else {
-            value
-        };
-        format!(
-            "{}:{}",
-            serde_json::Value::from(name.as_ref()),
-            lossy(value)
-        )
-    };
-    let members: Vec<String> = members.iter().map(member).collect();
-    Some(format!("{{{}}}", members.join(",")))
-}
-
 /// What the clips of a failed task say: `error_message`, in the clip or in its `metadata`.
 fn clip_errors(clips: &[u8]) -> Option<String> {
     let mut errors = Vec::new();
@@ -324,6 +154,7 @@ fn clip_errors(clips: &[u8]) -> Option<String> {
 mod tests {
     use shared::json::MOST_DEPTH;
 
+    use super::super::result::{MOST_BYTES, TOO_DEEP};
     use super::*;
 
     fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {
@@ -545,27 +376,6 @@ mod tests {
             );
             let said = task(&format!(r#""status":"IN_PROGRESS","data":{deep}"#));
             assert!(said.status == Some(Status::InProgress) && said.data.is_none());
-        }
-    }
-
-    #[test]
-    fn nothing_in_a_failed_result_is_unfinished() {
-        for (result, expected) in [
-            (
-                r#"[{"id":"1","status":"streaming","x":{"status":"queued"}},{"status":"complete"}]"#,
-                r#"[{"id":"1","status":"error","x":{"status":"queued"}},{"status":"complete"}]"#,
-            ),
-            (
-                r#"{"status":"queued","text":""}"#,
-                r#"{"status":"error","text":""}"#,
-            ),
-            (r#"[{"id":"1"},7]"#, r#"[{"id":"1"},7]"#),
-            (
-                r#""https://cdn.example.com/1.wav""#,
-                r#""https://cdn.example.com/1.wav""#,
-            ),
-        ] {
-            assert_eq!(failed_result(result), expected);
         }
     }
 

@@ -4,10 +4,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`answer`] | reads an upstream's JSON |
+//! | `fields` | the members of an object in it |
+//! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
 
 pub mod answer;
+mod fields;
 pub mod outcome;
+mod result;
 
 use async_trait::async_trait;
 use shared::json;
@@ -73,6 +77,6 @@ impl Upstream for Suno {
     }
 
     fn failed_result(&self, result: &str) -> String {
-        answer::failed_result(result)
+        result::failed_result(result)
     }
 }
