@@ -73,7 +73,7 @@ struct Metadata<'a> {
 }
 
 /// The bytes of an undocumented field.
-const LARGE: usize = 2 << 20;
+const LARGE: usize = 1 << 20;
 const FAILED: &str = "generation failed: the model gave up on this song";
 const EARLY: &str = "slow down: retrying on another account";
 

@@ -113,7 +113,7 @@ faults! {
         TextData "text-data" "data is a text that holds the JSON"
         LowerCase "lower-case" "the status in lower case"
         DeepData "deep-data" "data nested 200,000 levels deep"
-        LargeData "large-data" "an undocumented field of 2 MiB in the result"
+        LargeData "large-data" "an undocumented field of 1 MiB in the result"
         ClipReason "clip-reason" "a FAILURE whose reason stands in its clips only"
     }
     Task {

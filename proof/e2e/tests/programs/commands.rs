@@ -140,8 +140,8 @@ async fn shapes_of(operator: Operator) {
     run("key create --user ann --label second").await;
     run("key disable --id 2").await;
     let keys = json!([
-        {"id": 1, "label": "first", "enabled": true, "quota": 500, "used_quota": 0},
-        {"id": 2, "label": "second", "enabled": false, "quota": null, "used_quota": 0},
+        {"id": 1, "label": "first", "enabled": true, "quota": 500, "used_quota": 0, "expires_at": null},
+        {"id": 2, "label": "second", "enabled": false, "quota": null, "used_quota": 0, "expires_at": null},
     ]);
     assert_eq!(run("key list --user ann").await, keys);
     run("key enable --id 2").await;
@@ -152,7 +152,8 @@ async fn shapes_of(operator: Operator) {
     let channels = run("channel list").await;
     let listed = json!({"id": 1, "name": "more", "platform": "suno",
                         "base_url": "https://more.example/v1", "enabled": false,
-                        "priority": 3, "weight": 2, "used_quota": 0});
+                        "priority": 3, "weight": 2, "used_quota": 0,
+                        "idempotent": false});
     assert_eq!(channels[0], listed);
     run("channel enable --name more").await;
     run("channel disable --name more").await;

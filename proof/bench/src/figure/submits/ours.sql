@@ -7,7 +7,7 @@
 \set task random(1, 9000000000000000000)
 SELECT k.digest, u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
        k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,
-       k.used_quota AS key_used_quota
+       k.used_quota AS key_used_quota, k.expires_at
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 WHERE k.digest = ANY (ARRAY[sha256(('bench-key-' || :key)::bytea)]);
