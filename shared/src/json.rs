@@ -35,6 +35,19 @@ pub fn members(json: &[u8]) -> Option<Vec<(Cow<'_, str>, &[u8])>> {
     Some(members.collect())
 }
 
+/// The value of the member `name`, unparsed. Of a name that occurs twice, the last counts.
+pub fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    last(&members(json)?, name)
+}
+
+/// [`member`] of an object that is split already.
+pub fn last<'a>(members: &[(Cow<'a, str>, &'a [u8])], name: &str) -> Option<&'a [u8]> {
+    let mut members = members.iter().rev();
+    members
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| *value)
+}
+
 /// The value of a member's name. Mostly it stands there as it is.
 fn name_of(string: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(string) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{Flaw, MOST_DEPTH, decoded, depth, flaw, string_length};
+use super::{Flaw, decoded, flaw, is_too_deep, string_length};
 
 /// An array or an object that is being read; its values are canonical.
 enum Open {
@@ -39,15 +39,16 @@ impl Open {
     }
 }
 
-/// The text that `json` has in common with all JSON of the same value: the members of objects sorted by their
-/// names, no white space, each character of a string spelled in one way. Of members of the same name the last
-/// one counts. Numbers stay as they are written, so that `1` differs from `1.0`, and no digit is lost.
+/// One text for all JSON that has the same value as `json`. Members are sorted by their names, there is no
+/// white space, and each character of a string is spelled in one way. Of two members with one name, the last
+/// counts. A number stays as it is written: `1` differs from `1.0`, and no digit is lost.
 ///
-/// `None` if `json` is not valid, holds half of a surrogate pair, or is nested deeper than [`MOST_DEPTH`].
+/// `None` if `json` is not valid, holds half of a surrogate pair, or is nested deeper than
+/// [`super::MOST_DEPTH`].
 pub fn canonical(json: &[u8]) -> Option<String> {
     let text = str::from_utf8(json).ok()?;
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    if depth(json) > MOST_DEPTH || flaw(json) == Some(Flaw::Surrogate) {
+    if is_too_deep(json) || flaw(json) == Some(Flaw::Surrogate) {
         return None;
     }
     let mut outer: Vec<Open> = Vec::new();
@@ -100,6 +101,7 @@ fn quoted(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MOST_DEPTH;
     use super::*;
 
     #[test]

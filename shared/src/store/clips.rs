@@ -1,8 +1,8 @@
 //! Which channel made a task or a clip: a request that names one goes there.
 //!
 //! The table `clips` holds the clips of all results that are stored. Programs of the version before do not
-//! write the table, so a clip that it lacks is looked for in the user's newest results, as far
-//! as the table lacks all of their clips.
+//! write the table. So a clip that is not in the table is looked for in the user's newest tasks, among those
+//! that have no clip in the table.
 
 use super::row::Cells as _;
 use super::sql::{Row, sql};

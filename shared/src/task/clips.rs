@@ -17,9 +17,7 @@ pub fn is_id(id: &str) -> bool {
 pub fn ids(result: &str) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for clip in json::items(result.as_bytes()).unwrap_or_default() {
-        let members = json::members(clip).unwrap_or_default();
-        let id = members.into_iter().rfind(|(name, _)| name == "id");
-        let id = id.and_then(|(_, id)| json::text(id));
+        let id = json::member(clip, "id").and_then(json::text);
         let id = id.map(|id| id.trim().to_owned()).filter(|id| is_id(id));
         ids.extend(id.filter(|id| !ids.contains(id)));
         if ids.len() == MOST {

@@ -24,10 +24,10 @@ pub struct Answer {
 /// address, which refuses everything.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own. A group that is refused, or whose answer is too large, is halved until the
-/// bad ids stand alone, so that an upstream that answers 404 for a whole batch because of one id harms only the
-/// task with that id. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first, so that all
-/// calls together take at most twice that.
+/// Asks about each of `groups` in a call of its own. A group that is refused, or whose answer is too large, is
+/// halved until the bad ids stand alone, so that an upstream that answers 404 for a whole batch because of one
+/// id harms only the task with that id. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first, so
+/// that all calls together take at most twice that.
 pub async fn fetch(
     context: &Context,
     driver: Driver<'_>,

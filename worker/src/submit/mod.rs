@@ -102,8 +102,7 @@ async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>,
     let channel = channels.iter().find(|channel| {
         job.last_channel == Some(channel.id)
             && channel.idempotent
-            && is_the_same(job, channel)
-            && job.sending.sent_to().is_some()
+            && job.sending.sent_to() == Some(channel.address_digest())
     });
     // An orphan's attempt is not counted yet.
     let attempts = job.attempts + u32::from(matches!(job.sending, Sending::Orphaned { .. }));

@@ -73,8 +73,8 @@ async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<R
     Ok(column(&ended, |(at, _)| at.row))
 }
 
-/// Deletes the narrow rows of the tasks that are at their turn, ends these tasks, and writes their clips. Whoever deletes the
-/// row ends the task; a second caller finds no row.
+/// Deletes the narrow rows of the tasks that are at their turn, ends these tasks, and writes their clips.
+/// Whoever deletes the row ends the task; a second caller finds no row.
 async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtTurn, Charged)>> {
     let results = finished.iter();
     let clips = clips::of_results(results.map(|task| (task.at.row, task.data.as_deref())));

@@ -14,9 +14,7 @@ impl<'a> Fields<'a> {
 
     /// The value, unless it is `null`.
     pub(super) fn value(&self, name: &str) -> Option<&'a [u8]> {
-        let mut members = self.0.iter().rev();
-        let (_, value) = members.find(|(known, _)| known == name)?;
-        (*value != b"null").then_some(*value)
+        json::last(&self.0, name).filter(|value| *value != b"null")
     }
 
     /// The text without white space around it, or the digits of a number; `None` if it is empty.

@@ -71,9 +71,7 @@ impl Upstream for Suno {
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {
-        let members = json::members(request.as_bytes())?;
-        let (_, id) = members.into_iter().rfind(|(name, _)| name == "task_id")?;
-        json::text(id)
+        json::text(json::member(request.as_bytes(), "task_id")?)
     }
 
     fn failed_result(&self, result: &str) -> String {

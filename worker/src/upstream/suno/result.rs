@@ -111,7 +111,7 @@ pub fn failed_result(result: &str) -> String {
 /// A clip whose `status` is `error`, unless it is `complete`. `None` if it has no status.
 fn with_error(clip: &[u8]) -> Option<String> {
     let members = json::members(clip)?;
-    let (_, status) = members.iter().rfind(|(name, _)| name == "status")?;
+    let status = json::last(&members, "status")?;
     if json::text(status)?.trim().eq_ignore_ascii_case("complete") {
         return None;
     }
