@@ -26,9 +26,8 @@ impl Store {
     /// other) in the table of unfinished tasks.
     pub async fn audit(&self) -> Result<Audit> {
         // A large table may take longer than statements usually may.
-        let setting = "statement_timeout = 0";
         self.database
-            .snapshot(setting, |tx| {
+            .long_snapshot(|tx| {
                 Box::pin(async move {
                     let counts = tx.one(sql(COUNTS)).await?;
                     let mut breaks = Vec::new();

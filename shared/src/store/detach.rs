@@ -1,14 +1,41 @@
-//! Runs a transaction in its own task, so that a dropped request cannot cancel it half-way.
+//! Runs a unit of work in its own task, so that a dropped request cannot cancel it half-way, and for a bounded
+//! time.
 
 use std::future::Future;
 
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use super::options::DEADLINE;
+use super::sql::Database;
 use super::{Result, StoreError};
 
-/// Runs `work` to its end in a task of its own. Dropping the returned future does not stop the task.
-///
-/// sqlx 0.9.0 can return a connection to its pool with a transaction still open if `begin()` is cancelled
-/// (sqlx's issue 4393): the next statement on that connection then "succeeds" and vanishes. So everything
-/// that writes goes through here, and nothing in `work` stands under a `timeout` or a `select!`.
+impl Database {
+    /// Runs `work` to its end in a task of its own, for at most [`DEADLINE`]. Dropping the returned future does
+    /// not stop the task.
+    pub(super) fn detach<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let database = self.clone();
+        // Boxed, because the work may be too large to be a part of the caller's future.
+        Box::pin(detach(async move { database.bound(work).await? }))
+    }
+
+    /// Runs `work` for at most [`DEADLINE`]. If it takes longer, it is dropped, which closes its connection; nobody
+    /// knows the outcome of a commit that was under way.
+    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        match self {
+            Self::Postgres(store) => store.bound(work).await,
+            Self::Sqlite(_) => {
+                let done = timeout(DEADLINE, work).await;
+                done.map_err(|_| StoreError::silent(DEADLINE))
+            }
+        }
+    }
+}
+
+/// Runs `work` to its end in a task of its own, however long that takes.
 pub(super) async fn detach<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {

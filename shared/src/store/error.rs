@@ -1,5 +1,8 @@
 //! How a call of the Store fails.
 
+use std::io;
+use std::time::Duration;
+
 /// A call of the Store failed. Its transaction is rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -37,6 +40,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A unit of work had no answer for this time.
+    pub(super) fn silent(longest: Duration) -> Self {
+        let why = format!("no answer in {} s", longest.as_secs());
+        Self::Unreachable(sqlx::Error::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            why,
+        )))
+    }
+
     /// Whether a retry a little later may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))

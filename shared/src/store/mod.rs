@@ -35,6 +35,7 @@ mod open;
 mod options;
 mod postgres;
 mod row;
+mod session;
 mod sql;
 mod sqlite;
 pub mod story;

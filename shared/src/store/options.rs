@@ -5,6 +5,10 @@ use std::time::Duration;
 /// How long to wait for a free connection before saying that all are busy.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest unit of work. Then its connection is closed: over a connection that nobody resets, an answer may
+/// never come. It is longer than all limits that the server has for us.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
 /// When `PostgreSQL` plans a statement that a program executes again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plans {

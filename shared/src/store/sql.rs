@@ -10,11 +10,12 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, PgTransaction, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
 use super::detach::detach;
 use super::postgres::PostgresStore;
 use super::row::{Cell, Cells};
+use super::session::{PgSession, SqliteSession};
 use super::sqlite::SqliteStore;
 use super::{Result, StoreError};
 
@@ -28,13 +29,23 @@ pub(super) enum Database {
 impl Database {
     /// All rows of a statement that reads, outside of any transaction.
     pub(super) async fn all(&self, statement: Statement) -> Result<Vec<Row>> {
+        let database = self.clone();
+        let work = async move { database.read(statement).await };
+        self.detach(work).await
+    }
+
+    async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
         match self {
             Self::Postgres(store) => {
-                let rows = statement.on_postgres().fetch_all(&store.pool).await?;
+                let mut session = store.session().await?;
+                let rows = statement.on_postgres().fetch_all(&mut *session).await?;
+                session.close();
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
             Self::Sqlite(store) => {
-                let rows = statement.on_sqlite().fetch_all(&store.readers).await?;
+                let mut session = store.read().await?;
+                let rows = statement.on_sqlite().fetch_all(&mut *session).await?;
+                session.close();
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
         }
@@ -58,9 +69,9 @@ impl Database {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
         let database = self.clone();
-        detach(async move {
+        self.detach(async move {
             let tx = match &database {
-                Self::Postgres(store) => Tx::Postgres(store.pool.begin().await?),
+                Self::Postgres(store) => Tx::Postgres(store.begin().await?),
                 Self::Sqlite(store) => Tx::Sqlite(store.begin().await?),
             };
             tx.run(work).await
@@ -74,10 +85,12 @@ impl Database {
         let Self::Postgres(store) = self else {
             return self.write(|tx| Box::pin(tx.execute(statement))).await;
         };
-        let pool = store.pool.clone();
+        let store = store.clone();
         // Without BEGIN and COMMIT: one round trip instead of three.
-        detach(async move {
-            let done = statement.on_postgres().execute(&pool).await?;
+        self.detach(async move {
+            let mut session = store.session().await?;
+            let done = statement.on_postgres().execute(&mut *session).await?;
+            session.close();
             Ok(done.rows_affected())
         })
         .await
@@ -96,33 +109,48 @@ impl Database {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
         let database = self.clone();
-        detach(async move {
-            let tx = match &database {
-                // One message, so one round trip.
-                Self::Postgres(store) => {
-                    let begin = format!(
-                        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {setting}"
-                    );
-                    Tx::Postgres(store.pool.begin_with(AssertSqlSafe(begin)).await?)
-                }
-                // A transaction that reads sees what its first read saw, and holds up no writer.
-                Self::Sqlite(store) => Tx::Sqlite(store.readers.begin().await?),
-            };
-            tx.run(work).await
-        })
-        .await
+        let work = async move { database.on_snapshot(setting, work).await };
+        self.detach(work).await
+    }
+
+    /// [`Database::snapshot`] for work that may take long.
+    pub(super) async fn long_snapshot<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let database = self.clone();
+        detach(async move { database.on_snapshot("statement_timeout = 0", work).await }).await
+    }
+
+    async fn on_snapshot<T, W>(&self, setting: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let tx = match self {
+            // One message, so one round trip.
+            Self::Postgres(store) => {
+                let begin =
+                    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {setting}");
+                Tx::Postgres(store.begin_as(begin).await?)
+            }
+            // A transaction that reads sees what its first read saw, and holds up no writer.
+            Self::Sqlite(store) => Tx::Sqlite(store.begin_to_read().await?),
+        };
+        tx.run(work).await
     }
 }
 
 /// A transaction.
 #[derive(Debug)]
 pub(super) enum Tx {
-    Postgres(PgTransaction<'static>),
-    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(PgSession),
+    Sqlite(SqliteSession),
 }
 
 impl Tx {
-    /// Commits if `work` succeeds. A transaction that is dropped is rolled back.
+    /// Commits if `work` succeeds. Otherwise the connection is closed.
     async fn run<T, W>(mut self, work: W) -> Result<T>
     where
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>>,

@@ -106,7 +106,7 @@ pub(super) enum Answer {
 pub(super) enum BatchError {
     /// The transaction is rolled back.
     RolledBack(StoreError),
-    /// The commit failed. Nobody knows its outcome.
+    /// The commit failed, or the batch took too long. Nobody knows the outcome.
     InCommit(StoreError),
 }
 
@@ -176,7 +176,7 @@ impl Store {
 }
 
 async fn submit_batch(database: Database, batch: Vec<PendingSubmit>) -> Vec<Result<Answer>> {
-    match either!(database, store => store.submit_batch(&batch, Locks::SkipHeld).await) {
+    match in_transaction(&database, &batch, Locks::SkipHeld).await {
         Ok(answers) => answers,
         // One of the submits may be the cause, and fails alone next.
         Err(BatchError::RolledBack(error))
@@ -190,9 +190,15 @@ async fn submit_batch(database: Database, batch: Vec<PendingSubmit>) -> Vec<Resu
     }
 }
 
+async fn in_transaction(database: &Database, batch: &[PendingSubmit], locks: Locks) -> BatchResult {
+    let work =
+        Box::pin(async { either!(database, store => store.submit_batch(batch, locks).await) });
+    let bounded = database.bound(work).await;
+    bounded.unwrap_or_else(|error| Err(BatchError::InCommit(error)))
+}
+
 async fn submit_alone(database: &Database, submit: PendingSubmit) -> Result<Submitted> {
-    let mut answers = match either!(database, store => store.submit_batch(&[submit], Locks::Wait).await)
-    {
+    let mut answers = match in_transaction(database, &[submit], Locks::Wait).await {
         Ok(answers) => answers,
         Err(BatchError::RolledBack(error) | BatchError::InCommit(error)) => return Err(error),
     };

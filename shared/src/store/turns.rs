@@ -10,7 +10,6 @@ mod records;
 
 use std::collections::HashMap;
 
-use super::detach::detach;
 use super::either::either;
 use super::row::{self, Cells as _};
 use super::sql::{Database, Row, Tx, sql};
@@ -27,7 +26,8 @@ pub use records::{
 macro_rules! detached {
     ($self:ident, $store:ident => $call:expr) => {{
         let database = $self.database.clone();
-        detach(async move { either!(database, $store => $call) }).await
+        let work = async move { either!(database, $store => $call) };
+        $self.database.detach(work).await
     }};
 }
 

@@ -173,7 +173,9 @@ impl Store {
     /// Folds at most `limit` noted changes into the counts, so that listings have less to add up;
     /// returns how many. Safe while others do the same: one does it, the rest return 0.
     pub async fn fold(&self, limit: u32) -> Result<u64> {
-        either!(&self.database, store => store.fold(limit).await)
+        let database = self.database.clone();
+        let fold = async move { either!(database, store => store.fold(limit).await) };
+        self.database.detach(fold).await
     }
 
     /// Those of `tasks` that are the user's, in the order of `tasks`, each once.

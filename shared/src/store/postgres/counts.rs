@@ -1,12 +1,10 @@
 //! The fold: adds noted changes of tasks to the counts that listings are made from.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use sqlx::PgPool;
+use std::sync::atomic::Ordering;
 
 use super::PostgresStore;
 use crate::store::Result;
-use crate::store::detach::detach;
+use crate::store::session::PgSession;
 
 /// The advisory lock that a fold holds: one fold runs at a time.
 const FOLDING: i64 = 0x7461_736b_666f_6c64;
@@ -22,20 +20,19 @@ const CLEAN_UP_AFTER: u64 = 5_000;
 impl PostgresStore {
     /// See [`crate::store::Store::fold`].
     pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
-        let (pool, folded) = (self.pool.clone(), self.folded.clone());
-        detach(async move { fold(&pool, limit, &folded).await }).await
+        fold(self, limit).await
     }
 }
 
-/// Folds at most `limit` changes. `since_clean_up` counts the changes that this
-/// process folded since the last vacuum.
-async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u64> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+/// Folds at most `limit` changes.
+async fn fold(store: &PostgresStore, limit: u32) -> Result<u64> {
+    let mut tx = store.begin_as(BEGIN).await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(FOLDING)
         .fetch_one(&mut *tx)
         .await?;
     if !ours {
+        tx.roll_back().await?;
         return Ok(0);
     }
     let (changes, last): (i64, Option<i64>) = sqlx::query_as(
@@ -45,20 +42,26 @@ async fn fold(pool: &PgPool, limit: u32, since_clean_up: &AtomicU64) -> Result<u
     .bind(i64::from(limit))
     .fetch_one(&mut *tx)
     .await?;
-    let Some(last) = last else { return Ok(0) };
+    let Some(last) = last else {
+        tx.roll_back().await?;
+        return Ok(0);
+    };
     add_up(&mut tx, last).await?;
     tx.commit().await?;
     let changes = changes.unsigned_abs();
-    if since_clean_up.fetch_add(changes, Ordering::Relaxed) + changes >= CLEAN_UP_AFTER {
-        since_clean_up.store(0, Ordering::Relaxed);
-        sqlx::query("VACUUM task_changes").execute(pool).await?;
+    if store.folded.fetch_add(changes, Ordering::Relaxed) + changes >= CLEAN_UP_AFTER {
+        store.folded.store(0, Ordering::Relaxed);
+        let mut session = store.session().await?;
+        let vacuum = sqlx::query("VACUUM task_changes");
+        vacuum.execute(&mut *session).await?;
+        session.close();
     }
     Ok(changes)
 }
 
 /// Deletes the changes up to the id `last` and adds them to the counts. Changes of a task are noted in
 /// their order, so no count falls below zero.
-async fn add_up(tx: &mut sqlx::PgTransaction<'static>, last: i64) -> Result<()> {
+async fn add_up(tx: &mut PgSession, last: i64) -> Result<()> {
     // Some thousand changes meet a table of any size: each count is looked up by its primary key.
     sqlx::query("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
         .execute(&mut **tx)

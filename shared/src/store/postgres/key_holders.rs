@@ -12,6 +12,7 @@ use crate::secret::SecretDigest;
 use crate::store::accounts::{self, KeyHolder};
 use crate::store::batcher::{Batcher, Policy, to_each};
 use crate::store::row::Cells as _;
+use crate::store::session::PgSession;
 use crate::store::{Result, StoreError};
 
 /// The longest lookup, with the wait for a connection: an answer may never come over a connection that
@@ -43,7 +44,6 @@ impl PostgresStore {
 }
 
 async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<KeyHolder>>> {
-    // A lookup changes nothing, so that nothing is left half done by a timeout.
     let found = timeout(LONGEST_LOOKUP, key_holders(&pool, &keys)).await;
     match found.unwrap_or(Err(StoreError::Busy)) {
         Ok(found) => {
@@ -60,11 +60,13 @@ async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<Key
 
 /// The rows of those who hold the keys, by digest.
 async fn key_holders(pool: &PgPool, keys: &[SecretDigest]) -> Result<HashMap<Vec<u8>, PgRow>> {
+    let mut session = PgSession::open(pool).await?;
     let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
     let found = sqlx::query(AssertSqlSafe(accounts::key_holders("k.digest = ANY ($1)")))
         .bind(keys)
-        .fetch_all(pool)
+        .fetch_all(&mut *session)
         .await?;
+    session.close();
     let found = found.into_iter();
     found.map(|row| Ok((row.get("digest")?, row))).collect()
 }

@@ -21,6 +21,7 @@ mod settle;
 mod submissions;
 mod submit;
 mod sweep;
+mod watchdog;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -28,21 +29,29 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
+use tokio::time::timeout;
 
 use super::detach::detach;
 use super::options::{ACQUIRE_TIMEOUT, Plans};
+use super::session::PgSession;
 use super::{Result, migrations};
+use crate::random::Random;
+use watchdog::Watchdog;
 
 /// Ping a pooled connection before use if it was idle longer than this.
 const IDLE: Duration = Duration::from_millis(500);
 
+/// How long a connection may take to answer a ping.
+const LONGEST_PING: Duration = Duration::from_secs(2);
+
 /// The connections to a `PostgreSQL` database. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresStore {
-    pub(super) pool: PgPool,
+    pool: PgPool,
     key_holders: key_holders::KeyHolders,
     /// Options without time limits, for migrations: one may take long, or wait long for another program's.
     patient: Arc<PgConnectOptions>,
+    watchdog: Watchdog,
     /// How many changes this program folded since it last vacuumed their table.
     folded: Arc<AtomicU64>,
 }
@@ -51,7 +60,8 @@ impl PostgresStore {
     /// Opens a pool of at most `connections` at `url`; the first connection is made at once.
     pub async fn connect(url: &str, connections: u32, plans: Plans) -> Result<Self> {
         let patient: PgConnectOptions = url.parse()?;
-        let patient = patient.application_name("task-center");
+        let patient = patient.application_name(&application_name());
+        let watchdog = Watchdog::new(patient.clone());
         let plan_cache_mode = match plans {
             Plans::Kept => "auto",
             Plans::Fresh => "force_custom_plan",
@@ -60,25 +70,37 @@ impl PostgresStore {
             .clone()
             // A statement, a wait for a lock and an idle transaction must each end.
             .options([
-                ("statement_timeout", "30s"),
+                ("statement_timeout", "20s"),
                 ("lock_timeout", "10s"),
-                ("idle_in_transaction_session_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "20s"),
             ])
             .options([
                 ("plan_cache_mode", plan_cache_mode),
                 // Most pages that are read are in memory, where a random read costs as much as a sequential.
                 ("random_page_cost", "1.1"),
             ]);
+        let watching = watchdog.clone();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             // A ping before each use would cost half as much as a statement, so only idle connections are
             // pinged.
             .test_before_acquire(false)
-            .before_acquire(|connection, about| {
+            .before_acquire(move |connection, about| {
+                let watchdog = watching.clone();
                 Box::pin(async move {
+                    if !watchdog.trusts(about.age) {
+                        return Ok(false);
+                    }
                     if about.idle_for > IDLE {
-                        connection.ping().await?;
+                        let Ok(pinged) = timeout(LONGEST_PING, connection.ping()).await else {
+                            tracing::warn!(
+                                "a database connection is mute; all that there are are replaced"
+                            );
+                            watchdog.distrust();
+                            return Ok(false);
+                        };
+                        pinged?;
                     }
                     Ok(true)
                 })
@@ -88,9 +110,35 @@ impl PostgresStore {
         Ok(Self {
             key_holders: key_holders::batcher(pool.clone()),
             pool,
+            watchdog,
             patient: Arc::new(patient),
             folded: Arc::default(),
         })
+    }
+
+    /// Runs `work` for a bounded time: see [`Watchdog::bound`].
+    pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.watchdog.bound(work).await
+    }
+
+    /// A session outside of any transaction.
+    pub(super) async fn session(&self) -> Result<PgSession> {
+        match PgSession::open(&self.pool).await {
+            Err(sqlx::Error::PoolTimedOut) => {
+                Err(Box::pin(self.watchdog.why_no_connection()).await)
+            }
+            session => Ok(session?),
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<PgSession> {
+        self.begin_as("BEGIN").await
+    }
+
+    /// Begins a transaction by the statements `begin`.
+    pub(super) async fn begin_as(&self, begin: impl Into<String>) -> Result<PgSession> {
+        Ok(self.session().await?.begin(begin).await?)
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {
@@ -116,4 +164,10 @@ impl PostgresStore {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// A name that no other process has: by it the watchdog finds this process's connections.
+fn application_name() -> String {
+    let random = Random::from_system().number().unsigned_abs();
+    format!("task-center/{}/{random:x}", std::process::id())
 }

@@ -1,6 +1,6 @@
 //! Polling: the tasks to poll, and what a poll writes about those that stay unfinished.
 
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 
 use super::PostgresStore;
 use super::column::column;
@@ -20,6 +20,7 @@ impl PostgresStore {
     ) -> Result<Vec<PollJob>> {
         // LATERAL and OFFSET make Postgres look each task up by its id. Without statistics it expects a
         // handful of tasks in a stage and a channel, and would read all of them.
+        let mut session = self.session().await?;
         let rows = sqlx::query(
             "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
                     t.task_id, t.status, t.progress
@@ -31,8 +32,9 @@ impl PostgresStore {
         .bind(channel.0) // $1 channel_id
         .bind(column(tasks, |at| at.row.0)) // $2 id
         .bind(column(tasks, |at| at.turn.0)) // $3 turn
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         Ok(rows
             .iter()
             .filter_map(|row| good(row, row::poll_job))
@@ -44,6 +46,7 @@ impl PostgresStore {
         tasks: &[AtTurn],
         until: Millis,
     ) -> Result<()> {
+        let mut session = self.session().await?;
         sqlx::query(
             "UPDATE unfinished_tasks u
              SET due_at = greatest(u.due_at, $3)
@@ -53,8 +56,9 @@ impl PostgresStore {
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
         .bind(until.0) // $3 due_at
-        .execute(&self.pool)
+        .execute(&mut *session)
         .await?;
+        session.close();
         Ok(())
     }
 }
@@ -69,7 +73,7 @@ impl PostgresStore {
 /// `old` reads what there was before the statement. It is right: a wide row changes only together with
 /// the turn, and the narrow row was still at its turn.
 pub(super) async fn write_polled(
-    database: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     polled: &[Polled],
     now: Millis,
 ) -> Result<Vec<AtTurn>> {
@@ -141,7 +145,7 @@ pub(super) async fn write_polled(
     .bind(STATUS.detail) // $14 detail
     .bind(column(&clips, |(row, _)| row.0)) // $15 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $16 clip_id
-    .fetch_all(database)
+    .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(at_turn).collect())
 }

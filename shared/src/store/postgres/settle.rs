@@ -15,7 +15,7 @@ use crate::task::history::{self, ENDED, REFUNDED};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, End, KeyId, RowId, Status, UserId, late};
 
-type Tx = sqlx::PgTransaction<'static>;
+type Tx = crate::store::session::PgSession;
 
 impl PostgresStore {
     pub(in crate::store) async fn settle(
@@ -26,15 +26,17 @@ impl PostgresStore {
     ) -> Result<Settled> {
         if finished.is_empty() {
             // One statement is a transaction by itself.
-            let waiting = polls::write_polled(&self.pool, polled, now).await?;
+            let mut session = self.session().await?;
+            let waiting = polls::write_polled(&mut session, polled, now).await?;
+            session.close();
             let finished = Vec::new();
             return Ok(Settled { waiting, finished });
         }
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if !polled.is_empty() {
             lock(&mut tx, polled, finished).await?;
         }
-        let waiting = polls::write_polled(&mut *tx, polled, now).await?;
+        let waiting = polls::write_polled(&mut tx, polled, now).await?;
         let finished = finish(&mut tx, finished, now).await?;
         tx.commit().await?;
         Ok(Settled { waiting, finished })

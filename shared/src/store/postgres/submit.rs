@@ -12,6 +12,7 @@ use crate::task::{AtTurn, Progress, Status};
 impl PostgresStore {
     pub(in crate::store) async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         // LATERAL and OFFSET make Postgres look each task up by its id: see `poll_jobs`.
+        let mut session = self.session().await?;
         let found = sqlx::query(
             "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
                     u.attempts, u.due_at, u.deadline, t.task_id, t.platform, t.action, t.request
@@ -22,8 +23,9 @@ impl PostgresStore {
         )
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         found.iter().map(row::submit_job).collect()
     }
 
@@ -34,6 +36,7 @@ impl PostgresStore {
         now: Millis,
     ) -> Result<Vec<Begun>> {
         // A caller that lost the answer calls again: its claim is known, and the history has its line.
+        let mut session = self.session().await?;
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
             "WITH claimed AS (
                  UPDATE unfinished_tasks u
@@ -67,8 +70,9 @@ impl PostgresStore {
         .bind(SENDING.kind) // $7 kind
         .bind(SENDING.detail) // $8 detail
         .bind(column(intentions, |one| one.sent_to)) // $9 sent_to
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         let begun = |(id, turn, claim)| Begun {
             at: at_turn((id, turn)),
             claim,
@@ -81,6 +85,7 @@ impl PostgresStore {
         retry: &Retry,
         now: Millis,
     ) -> Result<Option<AtTurn>> {
+        let mut session = self.session().await?;
         let retried: Option<(i64, i64)> = sqlx::query_as(
             "WITH withdrawn AS (
                  UPDATE unfinished_tasks
@@ -103,8 +108,9 @@ impl PostgresStore {
         .bind(retry.event().kind) // $6 kind
         .bind(retry.event().detail(&[&retry.reason])) // $7 detail
         .bind(retry.may_have_arrived) // $8 whether the channel gets it again
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *session)
         .await?;
+        session.close();
         Ok(retried.map(at_turn))
     }
 
@@ -115,6 +121,7 @@ impl PostgresStore {
     ) -> Result<Vec<AtTurn>> {
         let progress = Progress::NONE.advance(Status::Submitted, None);
         // `raised` comes last and writes each channel once: all who submit to a channel write its row.
+        let mut session = self.session().await?;
         let rows: Vec<(i64, i64)> = sqlx::query_as(
             "WITH polling AS (
                  UPDATE unfinished_tasks u
@@ -159,8 +166,9 @@ impl PostgresStore {
         .bind(now.0) // $9 at
         .bind(ACCEPTED.kind) // $10 kind
         .bind(ACCEPTED.detail) // $11 detail
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         Ok(rows.into_iter().map(at_turn).collect())
     }
 }

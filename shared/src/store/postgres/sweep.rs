@@ -19,6 +19,7 @@ impl PostgresStore {
     ) -> Result<Vec<Overdue>> {
         // SKIP LOCKED gives each sweep other tasks, and no sweep waits for a settle. The history gets one line
         // a turn: a task whose message waits in a long queue is found again and again.
+        let mut session = self.session().await?;
         let rows = sqlx::query(
             "WITH overdue AS (
                  SELECT id, due_at FROM unfinished_tasks
@@ -50,8 +51,9 @@ impl PostgresStore {
         .bind(now.0) // $4 at
         .bind(SWEPT.kind) // $5 kind
         .bind(SWEPT.detail) // $6 detail
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         rows.iter().map(row::overdue).collect()
     }
 
@@ -60,6 +62,7 @@ impl PostgresStore {
         tasks: &[AtTurn],
         due_at: Millis,
     ) -> Result<Vec<AtTurn>> {
+        let mut session = self.session().await?;
         let rows: Vec<(i64, i64)> = sqlx::query_as(
             "UPDATE unfinished_tasks u
              SET turn = u.turn + 1, due_at = $3
@@ -70,8 +73,9 @@ impl PostgresStore {
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
         .bind(due_at.0) // $3 due_at
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *session)
         .await?;
+        session.close();
         Ok(rows.into_iter().map(at_turn).collect())
     }
 }

@@ -2,19 +2,14 @@
 
 use super::{SqliteStore, Tx};
 use crate::store::Result;
-use crate::store::detach::detach;
 
 impl SqliteStore {
     /// See [`crate::store::Store::fold`].
     pub(in crate::store) async fn fold(&self, limit: u32) -> Result<u64> {
-        let store = self.clone();
-        detach(async move {
-            let mut tx = store.begin().await?;
-            let folded = fold(&mut tx, limit).await?;
-            tx.commit().await?;
-            Ok(folded)
-        })
-        .await
+        let mut tx = self.begin().await?;
+        let folded = fold(&mut tx, limit).await?;
+        tx.commit().await?;
+        Ok(folded)
     }
 }
 

@@ -33,6 +33,7 @@ use sqlx::sqlite::{
 
 use super::detach::detach;
 use super::options::ACQUIRE_TIMEOUT;
+use super::session::SqliteSession;
 use super::{Result, StoreError, migrations};
 
 /// How long a statement waits for another process to let go of the file.
@@ -43,14 +44,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TRIES: u32 = 50;
 const START_WAIT: Duration = Duration::from_millis(100);
 
-/// A transaction that may write.
-type Tx = sqlx::Transaction<'static, Sqlite>;
+/// A transaction.
+type Tx = SqliteSession;
 
 /// The connections to an `SQLite` file. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct SqliteStore {
     writer: SqlitePool,
-    pub(super) readers: SqlitePool,
+    readers: SqlitePool,
 }
 
 impl SqliteStore {
@@ -80,14 +81,26 @@ impl SqliteStore {
     /// Begins a transaction that writes. `IMMEDIATE`, because the first write of a transaction that began
     /// by reading fails at once, whatever the busy timeout, if another process wrote in between.
     pub(super) async fn begin(&self) -> Result<Tx> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let session = SqliteSession::open(&self.writer).await?;
+        Ok(session.begin("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Begins a transaction that only reads: its first read takes the snapshot.
+    pub(super) async fn begin_to_read(&self) -> Result<Tx> {
+        Ok(self.read().await?.begin("BEGIN").await?)
+    }
+
+    /// A session that reads, outside of any transaction.
+    pub(super) async fn read(&self) -> Result<SqliteSession> {
+        Ok(SqliteSession::open(&self.readers).await?)
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
         detach(async move {
             // sqlx has no lock for migrations of SQLite; this transaction is the lock.
-            let mut tx = at_the_start(|| store.begin()).await?;
+            // sqlx's own transaction, because its migrator opens others within.
+            let mut tx = at_the_start(|| store.writer.begin_with("BEGIN IMMEDIATE")).await?;
             // What `run` calls. The future of `run` itself on a connection is not `Send`.
             migrations::sqlite()
                 .run_direct(None, &mut *tx, false)

@@ -18,7 +18,7 @@ impl SqliteStore {
         tasks: &[AtTurn],
     ) -> Result<Vec<PollJob>> {
         // One connection and one snapshot for all tasks.
-        let mut tx = self.readers.begin().await?;
+        let mut tx = self.begin_to_read().await?;
         let mut jobs = Vec::with_capacity(tasks.len());
         for at in tasks {
             let found = sqlx::query(
@@ -35,7 +35,7 @@ impl SqliteStore {
             .await?;
             jobs.extend(found.and_then(|found| good(&found, row::poll_job)));
         }
-        tx.rollback().await?;
+        tx.roll_back().await?;
         Ok(jobs)
     }
 

@@ -8,7 +8,7 @@ use crate::store::admission::{PendingSubmit, admitted, answers, decide};
 use crate::store::submissions::{BatchError, BatchResult, Locks};
 
 impl SqliteStore {
-    /// One transaction for all submits of `batch`. An early return rolls it back. The writer's connection
+    /// One transaction for all submits of `batch`. An early return closes the connection, which rolls it back. The writer's connection
     /// locks the whole file.
     pub(in crate::store) async fn submit_batch(
         &self,
@@ -23,7 +23,9 @@ impl SqliteStore {
         for (submit, price) in admitted(batch, &decisions) {
             rows.push(store(&mut tx, submit, price).await?);
         }
-        if !rows.is_empty() {
+        if rows.is_empty() {
+            tx.roll_back().await?;
+        } else {
             let committed = tx.commit().await;
             committed.map_err(|error| BatchError::InCommit(error.into()))?;
         }

@@ -13,7 +13,7 @@ use crate::task::{AtTurn, ChannelId, Progress, Status};
 impl SqliteStore {
     pub(in crate::store) async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         // One connection and one snapshot for all tasks.
-        let mut tx = self.readers.begin().await?;
+        let mut tx = self.begin_to_read().await?;
         let mut jobs = Vec::with_capacity(tasks.len());
         for at in tasks {
             let found = sqlx::query(
@@ -29,7 +29,7 @@ impl SqliteStore {
             .await?;
             jobs.extend(found.as_ref().map(row::submit_job).transpose()?);
         }
-        tx.rollback().await?;
+        tx.roll_back().await?;
         Ok(jobs)
     }
 

@@ -9,7 +9,7 @@ use crate::task::history::STORED;
 use crate::task::money::{self, EntryKind};
 use crate::task::{Quota, RowId, Status};
 
-type Tx = sqlx::PgTransaction<'static>;
+type Tx = crate::store::session::PgSession;
 
 /// The statement of [`lock`], and what it does about locks that others hold.
 macro_rules! lock_statement {
