@@ -1,10 +1,13 @@
 //! Time, passed in from outside so that a test moves it instead of sleeping.
 
+mod following;
 mod utc;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+pub use following::FollowingClock;
 
 /// A moment in milliseconds since the Unix epoch, by our clock; never by an upstream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +57,11 @@ fn millis(wait: Duration) -> i64 {
 pub trait Clock: Send + Sync + 'static {
     /// The current moment.
     fn now(&self) -> Millis;
+
+    /// By how much the machine's own clock differs from this one.
+    fn offset(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A shared clock.

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::count_folder;
 use super::gauges::{self, Gauges};
 use super::lifecycle::{ComponentDied, Components, Stop, stop_on_signals};
-use super::start::{open_broker, open_store, put_environment_channel};
+use super::start::{StartError, open_broker, open_store, put_environment_channel};
 use super::telemetry::{self, Figures};
+use super::{count_folder, time_keeper};
 use crate::broker::SharedBroker;
-use crate::clock::{Clock as _, SharedClock, SystemClock};
+use crate::clock::{Clock as _, FollowingClock, SharedClock};
 use crate::config::{Config, Program, from_environment};
 use crate::random::Random;
 use crate::store::{Plans, Store};
@@ -57,8 +57,10 @@ pub struct Process {
     pub store: Store,
     /// The broker.
     pub broker: SharedBroker,
-    /// The time.
+    /// The database's time.
     pub clock: SharedClock,
+    /// The same clock, for those who set it.
+    following: Arc<FollowingClock>,
     /// Random numbers.
     pub random: Arc<Random>,
     /// The metrics, for `GET /metrics`.
@@ -69,8 +71,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Handles the stop signals, opens the store, migrates it, writes the environment's channel and
-    /// opens the broker.
+    /// Handles the stop signals, opens the store, migrates it, opens the broker, sets the clock,
+    /// and writes the environment's channel.
     pub async fn start(config: &Config, program: Program) -> Result<Self, Failed> {
         // Before anything counts.
         Figures::install();
@@ -82,22 +84,29 @@ impl Process {
         };
         let connections = config.database_max_connections;
         let store = open_store(&config.database_url, connections, plans).await?;
-        if let Some(suno) = &config.suno {
-            put_environment_channel(&store, suno, SystemClock.now()).await?;
-        }
         let random = Arc::new(Random::from_system());
         let broker = open_broker(config, program, random.clone()).await?;
-        Ok(Self::new(store, broker, random, stop))
+        let process = Self::new(store, broker, random, stop);
+        time_keeper::set(&process.following, &process.store)
+            .await
+            .map_err(StartError::Database)?;
+        if let Some(suno) = &config.suno {
+            put_environment_channel(&process.store, suno, process.clock.now()).await?;
+        }
+        Ok(process)
     }
 
     /// A process on an open store and an open broker.
     pub fn new(store: Store, broker: SharedBroker, random: Arc<Random>, stop: Stop) -> Self {
+        let clock = Arc::new(FollowingClock::default());
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
+        figures.describe(time_keeper::FIGURES);
         Self {
             store,
             broker,
-            clock: Arc::new(SystemClock),
+            clock: clock.clone(),
+            following: clock,
             random,
             figures,
             stop,
@@ -124,6 +133,11 @@ impl Process {
         self.spawn("gauges", gauges.run(self.stop.clone()));
         let folder = count_folder::run(self.store.clone(), self.random.clone(), self.stop.clone());
         self.spawn("count folder", folder);
+        let (clock, store) = (self.following.clone(), self.store.clone());
+        self.spawn(
+            "time keeper",
+            time_keeper::run(clock, store, self.stop.clone()),
+        );
         let components = std::mem::take(&mut self.components);
         components.run(self.stop.clone(), grace).await
     }

@@ -7,6 +7,7 @@
 //! | [`telemetry`] | logs and metrics |
 //! | [`lifecycle`] | stop signals, and components that take the process down when they end |
 //! | [`health`] | whether database and broker answer, for `GET /readyz` |
+//! | [`time_keeper`] | keeps the process's clock on the database's time |
 //! | [`gauges`] | the gauges of `GET /metrics`, read in the background |
 //! | [`count_folder`] | folds noted changes of tasks into the counts of the listings |
 
@@ -17,5 +18,6 @@ pub mod health;
 pub mod lifecycle;
 pub mod start;
 pub mod telemetry;
+pub mod time_keeper;
 
 pub use assembly::{Failed, Process, fail, main};

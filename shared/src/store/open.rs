@@ -3,8 +3,11 @@
 use super::either::either;
 use super::options::Plans;
 use super::postgres::PostgresStore;
+use super::row::Cells as _;
+use super::sql::sql;
 use super::sqlite::SqliteStore;
 use super::{Database, Result, Store, submissions};
+use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::DatabaseUrl;
 
 impl Store {
@@ -33,6 +36,15 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         either!(&self.database, store => store.ping().await)
+    }
+
+    /// The database's time. An `SQLite` file has no clock of its own: it is the machine's.
+    pub async fn time(&self) -> Result<Millis> {
+        if let Database::Sqlite(_) = &self.database {
+            return Ok(SystemClock.now());
+        }
+        let select = sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now");
+        Ok(Millis(self.database.one(select).await?.int("now")?))
     }
 
     /// Waits for work under way and closes every connection.

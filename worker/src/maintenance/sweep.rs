@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::backoff::jittered;
 use shared::broker::Queue;
 use shared::clock::Millis;
+use shared::process::time_keeper::WRONG_FROM;
 use shared::store::submissions::IDEMPOTENCY_KEPT;
 use shared::store::turns::Overdue;
 use shared::task::AtTurn;
@@ -69,6 +70,14 @@ async fn await_outcomes(context: &Context) {
 /// Publishes for overdue tasks. `Err`: the database is away. While the broker is away no task is taken:
 /// a task that is taken and not published would be left alone for [`AGAIN_AFTER`].
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
+    let offset = context.clock.offset();
+    if offset >= WRONG_FROM {
+        tracing::warn!(
+            seconds = offset.as_secs_f64(),
+            "this machine's clock is wrong, so this worker does not sweep"
+        );
+        return Ok(());
+    }
     let Some(again_after) = again_after(context).await else {
         return context.store.ping().await.map_err(|_| Away);
     };
