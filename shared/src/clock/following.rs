@@ -1,7 +1,9 @@
 //! A clock that follows the database's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Clock, Millis, SystemClock};
 

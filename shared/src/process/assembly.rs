@@ -13,7 +13,7 @@ use super::start::{StartError, open_broker, open_store, put_environment_channel}
 use super::telemetry::{self, Figures};
 use super::{count_folder, time_keeper};
 use crate::broker::SharedBroker;
-use crate::clock::{Clock as _, FollowingClock, SharedClock};
+use crate::clock::{FollowingClock, SharedClock};
 use crate::config::{Config, Program, from_environment};
 use crate::random::Random;
 use crate::store::{Plans, Store};
