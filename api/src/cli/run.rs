@@ -40,7 +40,11 @@ async fn on_store(
         CommandConfig::read(program, lookup)
     })?;
     telemetry::init(&config.log);
-    let store = start::open_store(&config.database_url, CONNECTIONS, Plans::Kept).await?;
+    let url = &config.database_url;
+    let store = match command {
+        StoreCommand::Migrate => start::open_store(url, CONNECTIONS, Plans::Kept).await?,
+        _ => start::open_existing_store(url, CONNECTIONS, Plans::Kept).await?,
+    };
     let context = CommandContext {
         store: &store,
         clock: &SystemClock,

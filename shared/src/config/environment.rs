@@ -1,8 +1,10 @@
 //! The environment variables and the file `.env`, as one lookup.
 //!
-//! `.env` is read from the current folder only, and never written into the process's environment.
-//! An environment variable overrides the file even if it is empty, so that a variable can be unset
-//! for one run.
+//! `.env` is read from the current folder only, and never written into the process's environment. Its values
+//! are taken as they stand there: `$` has no meaning. An environment variable overrides the file even if it
+//! is empty, so that a variable can be unset for one run.
+//!
+//! A variable that holds a secret can name a file instead: `SUNO_API_KEY_FILE` for `SUNO_API_KEY`.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,7 +12,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 
 use super::mistake::{Mistake, Mistakes};
-use super::{Program, VARIABLES};
+use super::{Program, SECRETS, VARIABLES};
 
 const FILE: &str = ".env";
 
@@ -38,6 +40,36 @@ pub fn from_environment<T>(
     };
     let environment = Environment::of(|name| std::env::var_os(name), file);
     checked(environment, |lookup| read_config(program, lookup))
+}
+
+/// The variables of the environment and of `.env` that nobody reads and that look like one of ours, each with
+/// that one.
+pub fn look_alikes() -> Vec<(String, &'static str)> {
+    let file = std::fs::read(FILE).unwrap_or_default();
+    let file = with_literal_dollars(&String::from_utf8_lossy(&file));
+    let of_file = dotenvy::from_read_iter(file.as_bytes()).flatten();
+    let of_file = of_file.map(|(name, _)| name);
+    let of_process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut found: Vec<(String, &'static str)> = of_process
+        .chain(of_file)
+        .filter_map(|name| {
+            let ours = looks_like(&name)?;
+            Some((name, ours))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Our variable that `name` differs from by one character, by case or by `_`.
+fn looks_like(name: &str) -> Option<&'static str> {
+    let plain = |name: &str| name.replace('_', "").to_ascii_uppercase();
+    let is_near = |ours: &&&'static str| {
+        plain(name) == plain(ours) || strsim::osa_distance(name, ours) == 1
+    };
+    let is_ours = VARIABLES.contains(&name);
+    VARIABLES.iter().find(is_near).copied().filter(|_| !is_ours)
 }
 
 fn checked<T>(
@@ -90,7 +122,33 @@ impl Environment {
                 None => {}
             }
         }
+        for name in SECRETS {
+            found.take_secret_file(name);
+        }
         found
+    }
+
+    /// Reads the file that `<name>_FILE` names, if that variable is set.
+    fn take_secret_file(&mut self, name: &str) {
+        let by_file = format!("{name}_FILE");
+        let is_set = |value: Option<&String>| value.is_some_and(|value| !value.trim().is_empty());
+        let Some(path) = self.values.remove(&by_file).filter(|path| is_set(Some(path))) else {
+            return;
+        };
+        if is_set(self.values.get(name)) {
+            let why = format!("is set beside {name}; set one of them");
+            self.mistakes.push(Mistake::new(by_file, why));
+            return;
+        }
+        match std::fs::read_to_string(path.trim()) {
+            Ok(secret) => {
+                self.values.insert(name.to_owned(), secret);
+            }
+            Err(error) => {
+                let why = format!("names the file {}, which cannot be read: {error}", path.trim());
+                self.mistakes.push(Mistake::new(by_file, why));
+            }
+        }
     }
 
     /// Reads the lines of `.env`. If a variable is repeated, the first one counts.
@@ -98,7 +156,8 @@ impl Environment {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines_read = Cell::new(0);
         let mut lines_understood = 0;
-        for item in dotenvy::from_read_iter(LineByLine::new(text, &lines_read)) {
+        let literal = with_literal_dollars(text);
+        for item in dotenvy::from_read_iter(LineByLine::new(&literal, &lines_read)) {
             if let Ok((name, value)) = item {
                 self.values.entry(name).or_insert(value);
                 lines_understood = lines_read.get();
@@ -112,14 +171,38 @@ impl Environment {
     }
 }
 
+/// `text`, with a backslash before each `$` that `dotenvy` would replace by another variable.
+fn with_literal_dollars(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len());
+    let (mut quote, mut is_comment, mut before) = (None, false, '\n');
+    for c in text.chars() {
+        let is_escaped = before == '\\' && quote != Some('\'');
+        match c {
+            '\n' if quote.is_none() => is_comment = false,
+            '#' if quote.is_none() && before.is_whitespace() => is_comment = true,
+            '\'' | '"' if !is_comment && !is_escaped => match quote {
+                None => quote = Some(c),
+                Some(open) if open == c => quote = None,
+                Some(_) => {}
+            },
+            '$' if !is_comment && !is_escaped && quote != Some('\'') => literal.push('\\'),
+            _ => {}
+        }
+        literal.push(c);
+        // Two backslashes are one, which escapes nothing.
+        before = if is_escaped && c == '\\' { ' ' } else { c };
+    }
+    literal
+}
+
 /// Names the malformed line by its number, because its text may hold a secret.
 fn unreadable(text: &str, lines_understood: usize) -> String {
     let empty = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let skipped = text.lines().skip(lines_understood);
     let number = lines_understood + skipped.take_while(|line| empty(line)).count() + 1;
     format!(
-        "cannot be read at line {number}; a line is `NAME=value`, with a value that holds spaces, \
-         `#` or `$` between single quotes"
+        "cannot be read at line {number}; a line is `NAME=value`, with a value that holds spaces \
+         or `#` between single quotes"
     )
 }
 
@@ -177,6 +260,58 @@ mod tests {
         assert_eq!(held("API_BIND"), Some("1"));
         assert_eq!(held("AMQP_URL"), Some(""));
         assert_eq!(held("QUEUE_PREFIX"), Some("a b"));
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_told_from_others() {
+        for (name, expected) in [
+            ("SUNO_BASEURL", Some("SUNO_BASE_URL")),
+            ("suno_base_url", Some("SUNO_BASE_URL")),
+            ("AMQP_URI", Some("AMQP_URL")),
+            ("DATABSAE_URL", Some("DATABASE_URL")),
+            ("SUNO_BASE_URL", None),
+            ("HOME", None),
+            ("APP_BIND", None),
+        ] {
+            assert_eq!(looks_like(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_can_stand_in_a_file() {
+        let folder = harness::folder::Folder::new();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "sk-hunter2\n").expect("the file is written");
+        let path = file.to_str().expect("it is a text");
+        let found = of(&[("SUNO_API_KEY_FILE", path)], "");
+        let held = found.values.get("SUNO_API_KEY").map(String::as_str);
+        assert_eq!(held.map(str::trim), Some("sk-hunter2"));
+        for (variables, expected) in [
+            (
+                &[("SUNO_API_KEY_FILE", path), ("SUNO_API_KEY", "x")][..],
+                "set one of them",
+            ),
+            (&[("AMQP_URL_FILE", "/nowhere/at/all")], "cannot be read"),
+        ] {
+            let said = messages(of(variables, ""));
+            assert!(said.contains(expected) && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_dollar_stands_for_itself() {
+        for (line, expected) in [
+            ("SUNO_API_KEY=sk-a$bc$d", "sk-a$bc$d"),
+            ("SUNO_API_KEY=${HOME}$", "${HOME}$"),
+            (r#"SUNO_API_KEY="a $b" # it's $c"#, "a $b"),
+            ("SUNO_API_KEY='a$b'", "a$b"),
+            (r"SUNO_API_KEY=a\$b", "a$b"),
+            ("# it's\nSUNO_API_KEY=a$b", "a$b"),
+        ] {
+            let found = of(&[("A", "x")], line);
+            let held = found.values.get("SUNO_API_KEY").map(String::as_str);
+            assert_eq!(held, Some(expected), "{line}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use amqp_url::AmqpUrl;
 pub use base_url::BaseUrl;
 pub use cors::Cors;
 pub use database_url::DatabaseUrl;
-pub use environment::from_environment;
+pub use environment::{from_environment, look_alikes};
 pub use listing_actions::ListingActions;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
@@ -143,10 +143,12 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 20] = [
+pub const VARIABLES: [&str; 23] = [
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
     "AMQP_URL",
+    "AMQP_URL_FILE",
     "QUEUE_PREFIX",
     "API_BIND",
     "WORKER_BIND",
@@ -156,6 +158,7 @@ pub const VARIABLES: [&str; 20] = [
     "LISTING_ACTIONS",
     "SUNO_BASE_URL",
     "SUNO_API_KEY",
+    "SUNO_API_KEY_FILE",
     "POLL_INITIAL_DELAY",
     "POLL_MAX_DELAY",
     "TASK_TIMEOUT",
@@ -165,6 +168,9 @@ pub const VARIABLES: [&str; 20] = [
     "RUST_LOG",
     "LOG_FORMAT",
 ];
+
+/// The variables that may hold a secret. For each, `<name>_FILE` can name a file that holds the value.
+const SECRETS: [&str; 3] = ["DATABASE_URL", "AMQP_URL", "SUNO_API_KEY"];
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -14,7 +14,7 @@ use super::telemetry::{self, Figures};
 use super::{count_folder, time_keeper};
 use crate::broker::SharedBroker;
 use crate::clock::{FollowingClock, SharedClock};
-use crate::config::{Config, Program, from_environment};
+use crate::config::{Config, Program, from_environment, look_alikes};
 use crate::random::Random;
 use crate::store::{Plans, Store};
 
@@ -32,6 +32,9 @@ pub async fn main(
         Err(mistakes) => return fail(&mistakes),
     };
     telemetry::init(&config.log);
+    for (name, ours) in look_alikes() {
+        tracing::warn!("{name} is set, but nobody reads it: the variable is {ours}");
+    }
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
         // A person starts the task center. The stderr of the others is a log, in JSON if it is a

@@ -28,6 +28,11 @@ pub enum StartError {
     /// seconds.
     #[error("DATABASE_URL: the database cannot be reached: nothing there takes connections")]
     NoDatabase,
+    /// There is no database, and this command makes none.
+    #[error(
+        "DATABASE_URL: there is no database {0}. `migrate` makes one, and so does a server that starts"
+    )]
+    NoTables(String),
     /// The broker could not be reached, or its queues could not be declared.
     #[error("AMQP_URL: {0}")]
     Broker(#[source] BrokerError),
@@ -49,12 +54,19 @@ pub async fn open_store(
     connections: u32,
     plans: Plans,
 ) -> Result<Store, StartError> {
-    let store = Store::open(url, connections, plans)
-        .await
-        .map_err(|error| match error {
-            StoreError::Busy => StartError::NoDatabase,
-            error => StartError::Database(error),
-        })?;
+    let store = open(url, connections, plans).await?;
+    migrated(store, url).await
+}
+
+async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Store, StartError> {
+    let opened = Store::open(url, connections, plans).await;
+    opened.map_err(|error| match error {
+        StoreError::Busy => StartError::NoDatabase,
+        error => StartError::Database(error),
+    })
+}
+
+async fn migrated(store: Store, url: &DatabaseUrl) -> Result<Store, StartError> {
     tracing::info!(database = ?url, "bringing the database's tables up to date");
     if let Err(error) = store.migrate().await {
         store.close().await;
@@ -62,6 +74,32 @@ pub async fn open_store(
     }
     tracing::info!(database = ?url, "the database is ready");
     Ok(store)
+}
+
+/// As [`open_store`], for a command that makes no database.
+pub async fn open_existing_store(
+    url: &DatabaseUrl,
+    connections: u32,
+    plans: Plans,
+) -> Result<Store, StartError> {
+    if let DatabaseUrl::Sqlite(path) = url
+        && !path.exists()
+    {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        return Err(StartError::NoTables(format!("at {}", path.display())));
+    }
+    let store = open(url, connections, plans).await?;
+    match store.has_tables().await {
+        Ok(true) => migrated(store, url).await,
+        Ok(false) => {
+            store.close().await;
+            Err(StartError::NoTables("there: it has no tables".to_owned()))
+        }
+        Err(error) => {
+            store.close().await;
+            Err(StartError::Database(error))
+        }
+    }
 }
 
 /// Connects to the broker that `config` names, or makes queues in memory if it names none.

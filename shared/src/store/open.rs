@@ -38,6 +38,19 @@ impl Store {
         either!(&self.database, store => store.ping().await)
     }
 
+    /// Whether the database has tables of ours, of any version.
+    pub async fn has_tables(&self) -> Result<bool> {
+        let select = match self.database {
+            Database::Postgres(_) => {
+                "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS has_tables"
+            }
+            Database::Sqlite(_) => {
+                "SELECT count(*) > 0 AS has_tables FROM sqlite_schema WHERE name = '_sqlx_migrations'"
+            }
+        };
+        self.database.one(sql(select)).await?.flag("has_tables")
+    }
+
     /// The database's time. An `SQLite` file has no clock of its own: it is the machine's.
     pub async fn time(&self) -> Result<Millis> {
         if let Database::Sqlite(_) = &self.database {
