@@ -68,6 +68,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest of these pauses: a worker writes an outcome at most this long, give or take a third,
 /// after the database is back.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause between two tries of an outcome that the database refused for good.
+const HOPELESS_PAUSE: Duration = Duration::from_mins(1);
 
 impl Context {
     /// What a worker on this database and this broker shares. `Err`: no HTTP client could be made.
@@ -108,9 +110,25 @@ impl Context {
         self.retry(what, work, || self.stop.is_requested()).await
     }
 
-    /// Writes the outcome of an upstream call, again and again while the database is away, also during
-    /// a stop: nobody else knows the outcome. `Err` if another try would fail in the same way.
+    /// Writes the outcome of an upstream call, again and again, also during a stop, and whatever the database
+    /// says: nobody else knows the outcome.
     pub(crate) async fn persist<T, F: Future<Output = Result<T>>>(
+        &self,
+        what: &str,
+        work: impl Fn() -> F,
+    ) -> T {
+        loop {
+            match self.retry(what, &work, || false).await {
+                Ok(done) => return done,
+                // The database will not change its mind soon, but an operator may change the database.
+                Err(_) => tokio::time::sleep(HOPELESS_PAUSE).await,
+            }
+        }
+    }
+
+    /// [`Context::persist`] for an outcome that can be written in parts. `Err`: another try of the whole would
+    /// fail in the same way.
+    pub(crate) async fn persist_whole<T, F: Future<Output = Result<T>>>(
         &self,
         what: &str,
         work: impl Fn() -> F,

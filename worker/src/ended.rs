@@ -1,8 +1,9 @@
 //! The one place where a task ends: what is settled here is announced here, after the commit.
 
+use futures_util::future::join_all;
 use shared::clock::Millis;
 use shared::store::StoreError;
-use shared::store::turns::{Finished, Polled};
+use shared::store::turns::{Finished, Polled, Settled};
 use shared::task::{AtTurn, End, Status, TaskId};
 
 use crate::context::Context;
@@ -29,15 +30,42 @@ pub async fn settle(
 ) -> Result<Vec<AtTurn>, StoreError> {
     let finished: Vec<Finished> = endings.iter().map(|end| end.finished.clone()).collect();
     let store = &context.store;
-    let settled = context
-        .persist(what, || store.settle(polled.clone(), finished.clone(), now))
-        .await?;
+    let whole = context
+        .persist_whole(what, || store.settle(polled.clone(), finished.clone(), now))
+        .await;
+    let settled = match whole {
+        Ok(settled) => settled,
+        // One task may be the cause: it must not take the outcomes of the others along.
+        Err(_) => each_alone(context, what, polled, finished, now).await,
+    };
     for ending in &endings {
         if settled.finished.contains(&ending.finished.at.row) {
             announce(ending);
         }
     }
     Ok(settled.waiting)
+}
+
+async fn each_alone(
+    context: &Context,
+    what: &str,
+    polled: Vec<Polled>,
+    finished: Vec<Finished>,
+    now: Millis,
+) -> Settled {
+    let store = &context.store;
+    let polled = polled.into_iter().map(|task| (vec![task], Vec::new()));
+    let finished = finished.into_iter().map(|task| (Vec::new(), vec![task]));
+    let alone = polled.chain(finished).map(|(polled, finished)| async move {
+        let write = || store.settle(polled.clone(), finished.clone(), now);
+        context.persist(what, write).await
+    });
+    let mut all = Settled::default();
+    for settled in join_all(alone).await {
+        all.waiting.extend(settled.waiting);
+        all.finished.extend(settled.finished);
+    }
+    all
 }
 
 /// Logs and counts a task that has ended. A failed task was refunded in the same transaction.

@@ -69,7 +69,7 @@ impl Sent<'_> {
             .persist("record an accepted task", || {
                 context.batches.accept.call(None, accepted.clone())
             })
-            .await?;
+            .await;
         let Some(next) = polling else {
             // Either a first try recorded the task and its answer was lost: then the sweep finds the
             // task. Or another worker took this one for dead, and ended the task.
@@ -222,7 +222,7 @@ async fn try_again(context: &Context, retry: &Retry, rung: Rung) -> Decision {
         .persist("put a submit off", || {
             context.store.retry_submit(retry.clone(), context.now())
         })
-        .await?;
+        .await;
     Ok(again.map(|at| FollowUp::Submit {
         at,
         delay: Some(rung),
