@@ -16,6 +16,7 @@ use shared::task::scrub::Scrub;
 use shared::task::wait::PollPace;
 
 use crate::channels::ChannelCache;
+use crate::leases::Leases;
 use crate::submit::batches::Batches;
 use crate::upstream::{Trouble, Upstreams};
 
@@ -55,6 +56,7 @@ pub struct Context {
     pub(crate) upstreams: Upstreams,
     pub(crate) stop: Stop,
     pub(crate) batches: Batches,
+    pub(crate) leases: Leases,
 }
 
 /// How much longer than an upstream call a lease lasts, so that the outcome can be written even if the
@@ -91,6 +93,7 @@ impl Context {
             random,
             settings,
             stop,
+            leases: Leases::default(),
         })
     }
 

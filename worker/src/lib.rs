@@ -14,6 +14,7 @@
 //! | [`maintenance`] | the sweep, and results that come after the deadline |
 //! | [`schedule`] | publishes what follows in batches, then acknowledges |
 //! | [`channels`] | the channels, their slots, and the choice of one |
+//! | `leases` | renews the intentions of this worker while it lives |
 //! | `ended` | settles a batch, and announces each task that ended in it |
 //! | [`upstream`] | what every upstream can do, and one folder for each platform |
 //! | [`FIGURES`] | the metrics of a worker |
@@ -24,6 +25,7 @@ pub mod context;
 mod ended;
 mod figures;
 pub mod health;
+mod leases;
 pub mod maintenance;
 pub mod poll;
 pub mod run;

@@ -13,6 +13,7 @@ use tracing::field::Empty;
 
 use crate::context::{Context, Settings};
 use crate::figures::{FIGURES, start_at_zero};
+use crate::leases;
 use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
 use crate::schedule::{PendingAcks, Schedule, schedule};
@@ -60,6 +61,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     parts.spawn(batching::run(context.clone(), polls, schedule));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));
+    let leases = tokio::spawn(leases::renew(context.clone()));
     started();
     // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
     let mut died = None;
@@ -69,6 +71,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
         died = died.or(part.err());
         context.stop.request();
     }
+    leases.abort();
     rethrow(died);
     if early {
         return Err(BrokerError::Closed);

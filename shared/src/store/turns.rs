@@ -2,7 +2,7 @@
 //!
 //! Each method that changes an unfinished task takes the task at a turn ([`AtTurn`]). It changes nothing
 //! if the task is at another turn, and it moves the task to its next turn if it changes something. Only
-//! [`Store::renew_poll_leases`] and [`Store::sweep`] leave the turn: they change when the task is overdue. The
+//! [`Store::renew_leases`] and [`Store::sweep`] leave the turn: they change when the task is overdue. The
 //! returned lists name the tasks that were changed; for the others the caller has nothing to do. If a list
 //! names a task at several turns, the entry at the task's own turn counts.
 
@@ -104,11 +104,11 @@ impl Store {
         detached!(self, store => store.poll_jobs(channel, &tasks).await)
     }
 
-    /// Keeps polled tasks from being overdue before `until`, so that the sweep does not publish a task
-    /// again whose poll takes long. The turn stays.
-    pub async fn renew_poll_leases(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
+    /// Keeps tasks that are being sent or polled from being overdue before `until`: their worker lives. The turn
+    /// stays.
+    pub async fn renew_leases(&self, tasks: &[AtTurn], until: Millis) -> Result<()> {
         let tasks = in_order(tasks.to_vec(), |at| *at);
-        detached!(self, store => store.renew_poll_leases(&tasks, until).await)
+        detached!(self, store => store.renew_leases(&tasks, until).await)
     }
 
     /// Writes the outcome of a poll in one transaction: the tasks that stay unfinished, and those that end.
@@ -140,7 +140,8 @@ impl Store {
         found.iter().map(result).collect()
     }
 
-    /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only.
+    /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only; not
+    /// those of [`Store::orphans`].
     /// They are not overdue again before `lease_until`. The turn stays, so a message that is still under way
     /// is as good as the one to publish now. Notes each task in the history, once a turn.
     pub async fn sweep(
@@ -151,6 +152,20 @@ impl Store {
         now: Millis,
     ) -> Result<Vec<Overdue>> {
         detached!(self, store => store.sweep(due_before, lease_until, limit, now).await)
+    }
+
+    /// At most `limit` tasks with a recorded intention to submit whose lease ended before `due_before`: their
+    /// worker may be dead. The sweep leaves them alone.
+    pub async fn orphans(&self, due_before: Millis, limit: u32) -> Result<Vec<AtTurn>> {
+        let select = sql("SELECT id, turn FROM unfinished_tasks
+             WHERE stage = 'sending' AND claim IS NOT NULL AND due_at < $1
+             ORDER BY id
+             LIMIT $2")
+        .bind(due_before.0) // $1 due_at
+        .bind(limit); // $2 limit
+        let found = self.database.all(select).await?;
+        let at = |found: &Row| Ok(row::at_turn((found.int("id")?, found.int("turn")?)));
+        found.iter().map(at).collect()
     }
 
     /// Takes at most `limit` tasks that were given up at their deadline and are due for a look, each for one

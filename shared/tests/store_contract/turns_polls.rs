@@ -94,7 +94,7 @@ async fn a_task_with_a_renewed_lease_is_not_overdue_and_keeps_its_turn(world: &W
     let (channel, payer) = world.channel_and_payer(SONG).await;
     let song = world.accepted(&payer, channel).await;
     let until = later(60);
-    ok!(world.store.renew_poll_leases(&[song.at], until));
+    ok!(world.store.renew_leases(&[song.at], until));
     let expected = Some((song.at.turn.0, until.0));
     assert_eq!(turn_and_due(&world.story(&song.id).await), expected);
     assert_eq!(ok!(world.store.sweep(until, until, 10, NOW)), []);
@@ -116,9 +116,9 @@ async fn a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their
         stories
     };
     let before = stories().await;
-    ok!(world.store.renew_poll_leases(&[polled.at], NOW));
+    ok!(world.store.renew_leases(&[polled.at], NOW));
     let others = [next(polled.at), sending, stored];
-    ok!(world.store.renew_poll_leases(&others, later(3_600)));
+    ok!(world.store.renew_leases(&others, later(3_600)));
     assert_eq!(stories().await, before);
 }
 

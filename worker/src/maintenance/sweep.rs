@@ -1,6 +1,7 @@
 //! The sweep finds overdue tasks and publishes for them again. It turns a purged queue, a broker that
 //! was down, and a worker that died between commit and publish into a short delay.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use shared::task::AtTurn;
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};
 use crate::schedule::{FollowUp, publish_now};
+use crate::submit::end_orphan;
 
 /// The pause between two sweeps of a worker.
 const EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +30,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 const LONGEST_AGAIN_AFTER: Duration = Duration::from_mins(10);
 /// How many messages a second the workers take from a long queue, at least.
 const TAKEN_A_SECOND: u64 = 100;
+/// How many looks in a row must find an intention overdue.
+const LOOKS: u32 = 4;
 /// The most tasks that one statement takes.
 const AT_ONCE: u32 = 1000;
 /// The most old idempotency keys that one sweep deletes.
@@ -41,8 +45,14 @@ pub async fn run(context: Arc<Context>) {
     } else {
         Duration::ZERO
     };
+    let mut suspects = Suspects::default();
     loop {
-        if sweep(&context, grace).await.is_err() {
+        let swept = match sweep(&context, grace).await {
+            Ok(()) => suspects.look(&context).await,
+            Err(Away) => Err(Away),
+        };
+        if swept.is_err() {
+            suspects = Suspects::default();
             await_outcomes(&context).await;
         }
         grace = GRACE;
@@ -52,6 +62,39 @@ pub async fn run(context: Arc<Context>) {
             () = context.stop.requested() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Intentions whose lease ended, by how many looks in a row found them so.
+///
+/// A living worker renews its leases every 10 s, and at least every second while the database comes back. So an
+/// intention that stays overdue for as many looks, while this worker had the database all that time, belongs
+/// to a worker that is dead or cut off. Looks are counted, not time: a machine that stood still looks once.
+#[derive(Default)]
+struct Suspects(HashMap<AtTurn, u32>);
+
+impl Suspects {
+    /// Looks, and ends those that were seen often enough.
+    async fn look(&mut self, context: &Context) -> Result<(), Away> {
+        if context.clock.offset() >= WRONG_FROM {
+            return Ok(());
+        }
+        let overdue = context.store.orphans(context.now(), AT_ONCE).await;
+        let overdue = overdue.map_err(|_| Away)?;
+        let looks = |at: &AtTurn| self.0.get(at).map_or(1, |looks| looks + 1);
+        self.0 = overdue.into_iter().map(|at| (at, looks(&at))).collect();
+        for (at, _) in self.0.iter().filter(|(_, looks)| **looks >= LOOKS) {
+            match end_orphan(context, *at).await {
+                Ok(next) => {
+                    publish_now(context, next.into_iter()).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a dead worker's submit could not be ended; it will be");
+                    return Err(Away);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -134,7 +134,7 @@ async fn fetch_with_leases(
         let tasks: Vec<AtTurn> = jobs.iter().map(|job| job.at).collect();
         let longest = context.settings.fetch_timeout * 2 + LEASE_SLACK;
         let until = context.now().after(longest);
-        if let Err(error) = context.store.renew_poll_leases(&tasks, until).await {
+        if let Err(error) = context.store.renew_leases(&tasks, until).await {
             tracing::warn!(%error, "leases could not be renewed; the tasks may be polled twice");
         }
     };

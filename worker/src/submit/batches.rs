@@ -26,6 +26,8 @@ pub(crate) struct Batches {
     pub begin: Batcher<Intention, Option<Begun>>,
     /// Records that upstreams accepted tasks.
     pub accept: Batcher<Accepted, Option<AtTurn>>,
+    /// How long an intention is left alone that nobody renews.
+    pub lease: Duration,
 }
 
 impl Batches {
@@ -36,6 +38,7 @@ impl Batches {
         let (reading, beginning, accepting) = (store.clone(), store.clone(), store.clone());
         let (begin_clock, accept_clock) = (clock.clone(), clock.clone());
         Self {
+            lease,
             read: batcher(move |tasks: Vec<AtTurn>| {
                 let store = reading.clone();
                 async move {

@@ -44,18 +44,19 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         return Ok(None);
     };
     tracing::Span::current().record("task", display(&job.task_id));
-    let is_orphan = matches!(job.sending, Sending::Orphaned { .. });
-    if is_orphan {
-        count_turns(Work::Submit, TurnState::Orphaned, 1);
-    }
-    if job.sending != Sending::NotSent {
-        let Some(channel) = again_at(context, &job).await? else {
-            tracing::warn!("a submit may or may not have arrived; it is not sent again");
-            return fail(context, &job, at, UNKNOWN, None).await;
-        };
-        if is_orphan {
-            let what = "a worker died before it recorded the answer";
-            return send_again(context, &job, at, &channel, what, Rung::SHORTEST).await;
+    match job.sending {
+        Sending::NotSent => {}
+        Sending::Orphaned { .. } => {
+            // A message is no evidence that the worker with this intention is dead: the sweep finds out.
+            count_turns(Work::Submit, TurnState::Stale, 1);
+            tracing::debug!("another worker is sending the task; nothing to do");
+            return Ok(None);
+        }
+        Sending::Again { .. } => {
+            if again_at(context, &job).await?.is_none() {
+                tracing::warn!("a submit may or may not have arrived; it is not sent again");
+                return fail(context, &job, at, UNKNOWN, None).await;
+            }
         }
     }
     if job.deadline <= context.now() {
@@ -80,6 +81,27 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
             decision
         }
         Found::Wait(wait) => put_off(context, &job, wait).await,
+    }
+}
+
+/// Ends a submit whose worker is dead: nobody knows whether the request arrived. An idempotent channel gets it
+/// again.
+pub async fn end_orphan(context: &Context, at: AtTurn) -> Decision {
+    let job = context.store.submit_job(at).await?;
+    let Some(job) = job.filter(|job| matches!(job.sending, Sending::Orphaned { .. })) else {
+        return Ok(None);
+    };
+    count_turns(Work::Submit, TurnState::Orphaned, 1);
+    match again_at(context, &job).await? {
+        Some(channel) => {
+            let what = "a worker died before it recorded the answer";
+            send_again(context, &job, at, &channel, what, Rung::SHORTEST).await
+        }
+        None => {
+            tracing::warn!(task = %job.task_id, row = at.row.0, turn = at.turn.0,
+                "a worker died between sending this task and recording the answer; it is not sent again");
+            fail(context, &job, at, UNKNOWN, None).await
+        }
     }
 }
 
@@ -202,6 +224,8 @@ async fn send(
     };
     count_turns(Work::Submit, TurnState::Claimed, 1);
     tracing::debug!(task = %job.task_id, turn = at.turn.0, channel = %channel.name, "sending the task");
+    // Until the outcome is written.
+    let _lease = context.leases.hold(at);
     record_lateness(Work::Submit, context.now().since(job.due_at));
     let submission = Submission {
         task: &job.task_id,

@@ -41,7 +41,7 @@ impl PostgresStore {
             .collect())
     }
 
-    pub(in crate::store) async fn renew_poll_leases(
+    pub(in crate::store) async fn renew_leases(
         &self,
         tasks: &[AtTurn],
         until: Millis,
@@ -51,7 +51,7 @@ impl PostgresStore {
             "UPDATE unfinished_tasks u
              SET due_at = greatest(u.due_at, $3)
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
-             WHERE u.id = x.id AND u.turn = x.turn AND u.stage = 'poll'",
+             WHERE u.id = x.id AND u.turn = x.turn AND u.stage <> 'submit'",
         )
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn

@@ -39,7 +39,7 @@ impl SqliteStore {
         Ok(jobs)
     }
 
-    pub(in crate::store) async fn renew_poll_leases(
+    pub(in crate::store) async fn renew_leases(
         &self,
         tasks: &[AtTurn],
         until: Millis,
@@ -49,7 +49,7 @@ impl SqliteStore {
             sqlx::query(
                 "UPDATE unfinished_tasks
                  SET due_at = max(due_at, $3)
-                 WHERE id = $1 AND turn = $2 AND stage = 'poll'",
+                 WHERE id = $1 AND turn = $2 AND stage <> 'submit'",
             )
             .bind(at.row.0) // $1 id
             .bind(at.turn.0) // $2 turn

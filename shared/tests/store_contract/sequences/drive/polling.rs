@@ -50,7 +50,7 @@ impl Drive<'_> {
         let polled = |stage| matches!(stage, Stage::Poll { .. });
         let picked = self.picks(picks, |task| at_stage(task, polled));
         let until = self.oracle.now.after(LEASE);
-        ok!(self.store().renew_poll_leases(&picked, until));
+        ok!(self.store().renew_leases(&picked, until));
         for at in picked {
             if let Some(task) = self.oracle.at(at).filter(|task| polled(task.stage)) {
                 task.due_at = task.due_at.max(until);
