@@ -67,6 +67,23 @@ impl StoreError {
         }
     }
 
+    /// What is wrong with the database, in a word that anybody may see.
+    pub fn state(&self) -> &'static str {
+        let code = match self {
+            Self::Unreachable(sqlx::Error::Database(said)) => said.code(),
+            Self::Busy | Self::Contended(_) => return "busy",
+            Self::Unreachable(_) => None,
+            _ => return "broken",
+        };
+        match code.as_deref().unwrap_or_default() {
+            "25006" | "8" => "read-only",
+            "53100" | "13" => "full",
+            "53300" => "too many connections",
+            code if code.starts_with("28") => "login refused",
+            _ => "unreachable",
+        }
+    }
+
     /// The text for an operator: what to look at, without statements and stacks. Clients must not see
     /// this text: it may name the database's host or user.
     pub fn in_plain_words(&self) -> String {

@@ -38,6 +38,14 @@ impl Store {
         either!(&self.database, store => store.ping().await)
     }
 
+    /// Whether the database can be written now.
+    pub async fn check_write(&self, now: Millis) -> Result<()> {
+        let write = sql("INSERT INTO write_check (id, at) VALUES (1, $1)
+             ON CONFLICT (id) DO UPDATE SET at = excluded.at");
+        self.database.execute(write.bind(now.0)).await?;
+        Ok(())
+    }
+
     /// Whether the database has tables of ours, of any version.
     pub async fn has_tables(&self) -> Result<bool> {
         let select = match self.database {
