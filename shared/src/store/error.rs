@@ -75,11 +75,12 @@ impl StoreError {
             Self::Unreachable(_) => None,
             _ => return "broken",
         };
-        match code.as_deref().unwrap_or_default() {
-            "25006" | "8" => "read-only",
-            "53100" | "13" => "full",
-            "53300" => "too many connections",
-            code if code.starts_with("28") => "login refused",
+        let code = code.as_deref().unwrap_or_default();
+        match (code, sqlite(code)) {
+            ("25006", _) | (_, Some(8)) => "read-only",
+            ("53100", _) | (_, Some(13)) => "full",
+            ("53300", _) => "too many connections",
+            _ if code.len() == 5 && code.starts_with("28") => "login refused",
             _ => "unreachable",
         }
     }
@@ -155,15 +156,20 @@ fn kind(code: &str) -> Kind {
             }
             _ => Kind::Outage,
         },
-        // The low byte is the primary code.
-        code => match code.parse::<i64>().map(|code| code & 0xff) {
+        code => match sqlite(code) {
             // BUSY, LOCKED.
-            Ok(5 | 6) => Kind::Contention,
+            Some(5 | 6) => Kind::Contention,
             // PERM, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL.
-            Ok(3 | 7 | 8 | 10 | 13 | 14 | 15) => Kind::Outage,
+            Some(3 | 7 | 8 | 10 | 13 | 14 | 15) => Kind::Outage,
             _ => Kind::Refusal,
         },
     }
+}
+
+/// The primary code of an error of `SQLite`: the low byte.
+fn sqlite(code: &str) -> Option<i64> {
+    let code = (code.len() < 5).then(|| code.parse::<i64>().ok()).flatten();
+    code.map(|code| code & 0xff)
 }
 
 #[cfg(test)]

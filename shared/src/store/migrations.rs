@@ -30,6 +30,7 @@ macro_rules! sources {
             (9, "idempotent_channels", file!("0009_idempotent_channels.sql")),
             (10, "sent_to", file!("0010_sent_to.sql")),
             (11, "meaning", file!("0011_meaning.sql")),
+            (12, "write_check", file!("0012_write_check.sql")),
         ]
     }};
 }
