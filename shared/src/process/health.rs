@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::time_keeper::WRONG_FROM;
 use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// The longest time each may take to answer. Kubernetes probes often wait no longer.
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -86,7 +86,7 @@ impl Suspects {
         for (at, _) in self.0.iter().filter(|(_, looks)| **looks >= LOOKS) {
             match end_orphan(context, *at).await {
                 Ok(next) => {
-                    publish_now(context, next.into_iter()).await;
+                    publish_now(context, next).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a dead worker's submit could not be ended; it will be");

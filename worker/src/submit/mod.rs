@@ -92,17 +92,13 @@ pub async fn end_orphan(context: &Context, at: AtTurn) -> Decision {
         return Ok(None);
     };
     count_turns(Work::Submit, TurnState::Orphaned, 1);
-    match again_at(context, &job).await? {
-        Some(channel) => {
-            let what = "a worker died before it recorded the answer";
-            send_again(context, &job, at, &channel, what, Rung::SHORTEST).await
-        }
-        None => {
-            tracing::warn!(task = %job.task_id, row = at.row.0, turn = at.turn.0,
-                "a worker died between sending this task and recording the answer; it is not sent again");
-            fail(context, &job, at, UNKNOWN, None).await
-        }
+    if let Some(channel) = again_at(context, &job).await? {
+        let what = "a worker died before it recorded the answer";
+        return send_again(context, &job, at, &channel, what, Rung::SHORTEST).await;
     }
+    tracing::warn!(task = %job.task_id, row = at.row.0, turn = at.turn.0,
+        "a worker died between sending this task and recording the answer; it is not sent again");
+    fail(context, &job, at, UNKNOWN, None).await
 }
 
 enum Found {
