@@ -159,6 +159,10 @@ mod tests {
 
     #[async_trait]
     impl Broker for RecordingBroker {
+        async fn start(&self) -> Result<()> {
+            Ok(())
+        }
+
         async fn publish(&self, messages: &[Outgoing]) -> Result<()> {
             let _gate = self.gate.lock().await;
             let one_less = |left: usize| left.checked_sub(1);

@@ -1,37 +1,80 @@
 //! `task-center serve`: starts and runs the server.
 
-use shared::clock::{Clock as _, SystemClock};
+use shared::clock::SharedClock;
 use shared::config::{Config, Program};
 use shared::process::start::announce;
-use shared::process::{Failed, Process};
+use shared::process::{Failed, Process, Started};
+use shared::random::Random;
+use shared::store::Store;
+use suno_simulator::Simulator;
 
 use crate::center::Center;
+use crate::first_start::FirstUsers;
 use crate::{builtin, first_start};
 
 /// Serves until a signal, or until a component ends too early.
 pub async fn serve(config: Config) -> Result<(), Failed> {
     let process = Process::start(&config, Program::TaskCenter).await?;
-    let (store, random) = (process.store.clone(), process.random.clone());
-    let simulator = builtin::start_if_needed(&store, SystemClock.now()).await?;
+    let (stop, started) = (process.stop.clone(), process.started.clone());
+    let (store, clock) = (process.store.clone(), process.clock.clone());
+    let random = process.random.clone();
     let server = api::start::bind(&config).await?;
-    // After every step that can fail, because the secrets are shown only once.
-    let users = first_start::make_users(&store, &random, SystemClock.now()).await?;
     let center = Center::start(
         process,
         server,
         api::start::Settings::of(&config),
         worker::Settings::of(&config),
     )?;
-    announce(&center.url);
-    if let Some(users) = users {
-        users.introduce(&center.url);
+    // While a server is away, `/readyz` says so.
+    let is_late = !started.is_done();
+    if is_late {
+        announce(&center.url);
     }
-    if let Some(simulator) = &simulator {
-        builtin::introduce(simulator);
+    let first = First::make(&started, &store, &clock, &random).await;
+    if !is_late {
+        announce(&center.url);
+    }
+    match &first {
+        Ok(first) => first.introduce(&center.url),
+        Err(_) => stop.request(),
     }
     let ended = center.run().await;
-    if let Some(simulator) = simulator {
+    if let Some(simulator) = first?.simulator {
         simulator.shutdown().await;
     }
     Ok(ended?)
+}
+
+/// What a first start makes.
+#[derive(Default)]
+struct First {
+    simulator: Option<Simulator>,
+    users: Option<FirstUsers>,
+}
+
+impl First {
+    /// Makes what is missing, once database and broker are there.
+    async fn make(
+        started: &Started,
+        store: &Store,
+        clock: &SharedClock,
+        random: &Random,
+    ) -> Result<Self, Failed> {
+        if !started.wait().await {
+            return Ok(Self::default());
+        }
+        let simulator = builtin::start_if_needed(store, clock.now()).await?;
+        // After every step that can fail, because the secrets are shown only once.
+        let users = first_start::make_users(store, random, clock.now()).await?;
+        Ok(Self { simulator, users })
+    }
+
+    fn introduce(&self, url: &str) {
+        if let Some(users) = &self.users {
+            users.introduce(url);
+        }
+        if let Some(simulator) = &self.simulator {
+            builtin::introduce(simulator);
+        }
+    }
 }

@@ -32,10 +32,18 @@ async fn work(config: Config) -> Result<(), Failed> {
     let listener = health::bind(config.worker_bind).await?;
     let address = listener.local_addr()?;
     let settings = Settings::of(&config);
-    run::spawn(&mut process, settings, move || {
-        announce(&format!("http://{address}"));
-    })?;
+    let url = format!("http://{address}");
     health::spawn(&mut process, listener);
+    // While a server is away, `/readyz` says so.
+    let later = process.started.is_done().then(|| url.clone());
+    if later.is_none() {
+        announce(&url);
+    }
+    run::spawn(&mut process, settings, move || {
+        if let Some(url) = later {
+            announce(&url);
+        }
+    })?;
     let ended = process.run(run::grace(settings)).await;
     process.close().await;
     Ok(ended?)

@@ -25,6 +25,9 @@ const SUBMIT_PREFETCH: u16 = 500;
 /// The most poll messages that a worker holds, each of up to a hundred tasks.
 const POLL_PREFETCH: u16 = 300;
 
+/// The pause between two tries to consume at the start.
+const CONSUME_AGAIN: Duration = Duration::from_secs(1);
+
 /// Adds a worker to the components of `process`: for `worker` and for `task-center`. Calls `started` once
 /// both queues are consumed. `Err`: no HTTP client could be made.
 pub fn spawn(
@@ -41,7 +44,7 @@ pub fn spawn(
         settings,
         process.stop.clone(),
     )?;
-    process.spawn("worker", run(Arc::new(context), started));
+    process.spawn_later("worker", run(Arc::new(context), started));
     Ok(())
 }
 
@@ -50,9 +53,12 @@ pub fn spawn(
 /// ended early.
 async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), BrokerError> {
     start_at_zero();
-    let broker = &context.broker;
-    let submits = broker.consume(Queue::Submit, SUBMIT_PREFETCH).await?;
-    let polls = broker.consume(Queue::Poll, POLL_PREFETCH).await?;
+    let Some(submits) = consumer(&context, Queue::Submit, SUBMIT_PREFETCH).await? else {
+        return Ok(());
+    };
+    let Some(polls) = consumer(&context, Queue::Poll, POLL_PREFETCH).await? else {
+        return Ok(());
+    };
     let (schedule, scheduled) = schedule();
     let mut parts = JoinSet::new();
     // Ends when the other parts, which hand in follow-ups, have ended.
@@ -77,6 +83,25 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
         return Err(BrokerError::Closed);
     }
     Ok(())
+}
+
+/// Consumes `queue`, as soon as the broker is there; `None` if a stop is requested before.
+async fn consumer(
+    context: &Context,
+    queue: Queue,
+    prefetch: u16,
+) -> Result<Option<Box<dyn Consumer>>, BrokerError> {
+    while !context.stop.is_requested() {
+        match context.broker.consume(queue, prefetch).await {
+            Ok(consumer) => return Ok(Some(consumer)),
+            Err(error @ BrokerError::Unreachable(_)) => {
+                tracing::warn!(%error, "the broker was lost at the start; it is asked again soon");
+                tokio::time::sleep(CONSUME_AGAIN).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {

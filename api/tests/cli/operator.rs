@@ -20,7 +20,14 @@ pub struct Ended {
 }
 
 impl Operator {
+    /// On a database with all tables.
     pub fn new() -> Self {
+        let operator = Self::without_database();
+        operator.says("migrate");
+        operator
+    }
+
+    pub fn without_database() -> Self {
         Self {
             folder: Folder::new(),
         }

@@ -90,6 +90,10 @@ impl Broker for InProcess {
         false
     }
 
+    async fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn publish(&self, messages: &[Outgoing]) -> Result<()> {
         self.ensure_open()?;
         let now = Instant::now();

@@ -109,6 +109,10 @@ pub trait Broker: Send + Sync + 'static {
     /// Whether messages outlive this process.
     fn is_durable(&self) -> bool;
 
+    /// Waits for the first try to connect. `Err`: that try, or the last one since, failed; the broker tries again
+    /// by itself.
+    async fn start(&self) -> Result<()>;
+
     /// Publishes all of `messages`, each confirmed. `Ok`: each is in a queue, durably if the broker is
     /// durable. `Err`: any number of them may be in a queue. Takes a few seconds at most: while the broker
     /// is away it fails, and the sweep publishes again later.

@@ -271,7 +271,7 @@ mod tests {
             ("DATABSAE_URL", Some("DATABASE_URL")),
             ("SUNO_BASE_URL", None),
             ("HOME", None),
-            ("APP_BIND", None),
+            ("APP_BIND_ADDRESS", None),
         ] {
             assert_eq!(looks_like(name), expected, "{name}");
         }

@@ -7,9 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::sleep;
+
 use super::gauges::{self, Gauges};
 use super::lifecycle::{ComponentDied, Components, Stop, stop_on_signals};
-use super::start::{StartError, open_broker, open_store, put_environment_channel};
+use super::opening::{Opening, Progress, Started};
+use super::start::{self, StartError};
 use super::telemetry::{self, Figures};
 use super::{count_folder, time_keeper};
 use crate::broker::SharedBroker;
@@ -17,6 +21,10 @@ use crate::clock::{FollowingClock, SharedClock};
 use crate::config::{Config, Program, from_environment, look_alikes};
 use crate::random::Random;
 use crate::store::{Plans, Store};
+
+/// The longest time that a start of which all servers answer holds up the program: tables may take minutes to be
+/// brought up to date.
+const LONGEST_OPENING: Duration = Duration::from_secs(10);
 
 /// Why a program ends with exit code 1, in words for the person who started it.
 pub type Failed = Box<dyn Error + Send + Sync>;
@@ -33,7 +41,7 @@ pub async fn main(
     };
     telemetry::init(&config.log);
     for (name, ours) in look_alikes() {
-        tracing::warn!("{name} is set, but nobody reads it: the variable is {ours}");
+        tracing::warn!("{name} is set, and no program reads it: did you mean {ours}?");
     }
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,14 +76,16 @@ pub struct Process {
     pub random: Arc<Random>,
     /// The metrics, for `GET /metrics`.
     pub figures: Figures,
+    /// Whether database and broker are there.
+    pub started: Started,
     /// Requested by a signal, or when a component ends too early.
     pub stop: Stop,
     components: Components,
 }
 
 impl Process {
-    /// Handles the stop signals, opens the store, migrates it, opens the broker, sets the clock,
-    /// and writes the environment's channel.
+    /// Handles the stop signals, and opens store and broker. Returns once all is there, or as soon as a server is
+    /// found to be away: then the process waits for the server in the background. `Err`: waiting does not mend it.
     pub async fn start(config: &Config, program: Program) -> Result<Self, Failed> {
         // Before anything counts.
         Figures::install();
@@ -86,17 +96,49 @@ impl Process {
             Program::Api | Program::TaskCenter => Plans::Kept,
         };
         let connections = config.database_max_connections;
-        let store = open_store(&config.database_url, connections, plans).await?;
+        let store = Store::at(&config.database_url, connections, plans);
+        let store = store.map_err(StartError::Database)?;
         let random = Arc::new(Random::from_system());
-        let broker = open_broker(config, program, random.clone()).await?;
-        let process = Self::new(store, broker, random, stop);
-        time_keeper::set(&process.following, &process.store)
-            .await
-            .map_err(StartError::Database)?;
-        if let Some(suno) = &config.suno {
-            put_environment_channel(&process.store, suno, process.clock.now()).await?;
-        }
+        let broker = start::broker(config, program, random.clone())?;
+        let mut process = Self::new(store, broker, random, stop);
+        let (progress, watched) = watch::channel(Progress::UnderWay);
+        process.started = Started::new(watched.clone(), process.stop.clone());
+        tracing::info!(database = ?config.database_url, "bringing the database's tables up to date");
+        let opening = Opening {
+            store: process.store.clone(),
+            broker: process.broker.clone(),
+            clock: process.following.clone(),
+            suno: config.suno.clone(),
+            needs_broker: program != Program::Api,
+            progress,
+        };
+        process.open(opening, watched).await?;
         Ok(process)
+    }
+
+    /// Waits for the opening until it is done or a server is away, and leaves the rest of it to a component.
+    async fn open(
+        &mut self,
+        opening: Opening,
+        mut progress: watch::Receiver<Progress>,
+    ) -> Result<(), Failed> {
+        let mut opening = tokio::spawn(opening.run());
+        tokio::select! {
+            opened = &mut opening => return Ok(opened??),
+            Ok(_) = progress.wait_for(|progress| *progress == Progress::Waiting) => {}
+            () = sleep(LONGEST_OPENING) => {}
+            () = self.stop.requested() => {}
+        }
+        let stop = self.stop.clone();
+        self.spawn("start", async move {
+            tokio::select! {
+                opened = &mut opening => opened.map_err(Failed::from)??,
+                () = stop.requested() => opening.abort(),
+            }
+            stop.requested().await;
+            Ok::<_, Failed>(())
+        });
+        Ok(())
     }
 
     /// A process on an open store and an open broker.
@@ -105,6 +147,8 @@ impl Process {
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
         figures.describe(time_keeper::FIGURES);
+        // Without a sender the value stays.
+        let (_, all_is_there) = watch::channel(Progress::Done);
         Self {
             store,
             broker,
@@ -112,6 +156,7 @@ impl Process {
             following: clock,
             random,
             figures,
+            started: Started::new(all_is_there, stop.clone()),
             stop,
             components: Components::new(),
         }
@@ -126,6 +171,23 @@ impl Process {
         self.components.spawn(name, work);
     }
 
+    /// Adds a component that begins once database and broker are there.
+    pub fn spawn_later<E: Display>(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let (started, stop) = (self.started.clone(), self.stop.clone());
+        self.spawn(name, async move {
+            if started.wait().await {
+                return work.await;
+            }
+            // The start failed, and says why itself.
+            stop.requested().await;
+            Ok(())
+        });
+    }
+
     /// Runs the components, the gauges and the count folder; see [`Components::run`].
     pub async fn run(&mut self, grace: Duration) -> Result<(), ComponentDied> {
         let gauges = Gauges {
@@ -133,11 +195,11 @@ impl Process {
             broker: self.broker.clone(),
             clock: self.clock.clone(),
         };
-        self.spawn("gauges", gauges.run(self.stop.clone()));
+        self.spawn_later("gauges", gauges.run(self.stop.clone()));
         let folder = count_folder::run(self.store.clone(), self.random.clone(), self.stop.clone());
-        self.spawn("count folder", folder);
+        self.spawn_later("count folder", folder);
         let (clock, store) = (self.following.clone(), self.store.clone());
-        self.spawn(
+        self.spawn_later(
             "time keeper",
             time_keeper::run(clock, store, self.stop.clone()),
         );

@@ -3,7 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `assembly` | [`main`]: from the configuration to the exit code; [`Process`]: what a running program uses |
-//! | [`start`] | opens the store and the broker, writes the environment's channel |
+//! | `opening` | waits for database and broker at the start, while the program serves already |
+//! | [`start`] | the steps of a start |
 //! | [`telemetry`] | logs and metrics |
 //! | [`lifecycle`] | stop signals, and components that take the process down when they end |
 //! | [`health`] | whether database and broker answer, for `GET /readyz` |
@@ -16,8 +17,10 @@ pub mod count_folder;
 pub mod gauges;
 pub mod health;
 pub mod lifecycle;
+mod opening;
 pub mod start;
 pub mod telemetry;
 pub mod time_keeper;
 
 pub use assembly::{Failed, Process, fail, main};
+pub use opening::Started;

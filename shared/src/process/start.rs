@@ -1,5 +1,4 @@
-//! The steps of a start: open and migrate the database, connect to the broker, write the
-//! environment's channel, print the address.
+//! The steps of a start: the database, the broker, the environment's channel, the address.
 //!
 //! Each step's error is for the person who starts the program, and holds no secret.
 
@@ -24,10 +23,6 @@ pub enum StartError {
     /// The database could not be opened or migrated.
     #[error("DATABASE_URL: {}", .0.in_plain_words())]
     Database(#[source] StoreError),
-    /// Nothing accepted a connection at the database's address, although the pool retried for some
-    /// seconds.
-    #[error("DATABASE_URL: the database cannot be reached: nothing there takes connections")]
-    NoDatabase,
     /// There is no database, and this command makes none.
     #[error(
         "DATABASE_URL: there is no database {0}. `migrate` makes one, and so does a server that starts"
@@ -54,16 +49,8 @@ pub async fn open_store(
     connections: u32,
     plans: Plans,
 ) -> Result<Store, StartError> {
-    let store = open(url, connections, plans).await?;
+    let store = Store::at(url, connections, plans).map_err(StartError::Database)?;
     migrated(store, url).await
-}
-
-async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Store, StartError> {
-    let opened = Store::open(url, connections, plans).await;
-    opened.map_err(|error| match error {
-        StoreError::Busy => StartError::NoDatabase,
-        error => StartError::Database(error),
-    })
 }
 
 async fn migrated(store: Store, url: &DatabaseUrl) -> Result<Store, StartError> {
@@ -88,12 +75,12 @@ pub async fn open_existing_store(
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return Err(StartError::NoTables(format!("at {}", path.display())));
     }
-    let store = open(url, connections, plans).await?;
+    let store = Store::at(url, connections, plans).map_err(StartError::Database)?;
     match store.has_tables().await {
         Ok(true) => migrated(store, url).await,
         Ok(false) => {
             store.close().await;
-            Err(StartError::NoTables("there: it has no tables".to_owned()))
+            Err(StartError::NoTables("there, or it has no tables".to_owned()))
         }
         Err(error) => {
             store.close().await;
@@ -102,9 +89,9 @@ pub async fn open_existing_store(
     }
 }
 
-/// Connects to the broker that `config` names, or makes queues in memory if it names none.
-/// The broker shows `program` as the name of the connections.
-pub async fn open_broker(
+/// The broker that `config` names, which connects by itself, or queues in memory if it names none. The broker shows
+/// `program` as the name of the connections.
+pub fn broker(
     config: &Config,
     program: Program,
     random: Arc<Random>,
@@ -112,16 +99,13 @@ pub async fn open_broker(
     let Some(url) = &config.amqp_url else {
         return Ok(Arc::new(InProcess::new()));
     };
-    let options = RabbitMqOptions {
+    let broker = RabbitMq::at(RabbitMqOptions {
         url: url.secret().clone(),
         prefix: config.queue_prefix.clone(),
         program: program.name(),
         random,
-    };
-    let broker = RabbitMq::connect(options)
-        .await
-        .map_err(StartError::Broker)?;
-    Ok(Arc::new(broker))
+    });
+    Ok(Arc::new(broker.map_err(StartError::Broker)?))
 }
 
 /// Writes the upstream of `SUNO_BASE_URL` and `SUNO_API_KEY` as the channel `default`, enabled.

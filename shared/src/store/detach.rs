@@ -2,6 +2,7 @@
 //! time.
 
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -17,19 +18,34 @@ impl Database {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
+        self.detach_for(DEADLINE, work)
+    }
+
+    /// [`Database::detach`] for another time than [`DEADLINE`].
+    pub(super) fn detach_for<T: Send + 'static>(
+        &self,
+        longest: Duration,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
         let database = self.clone();
         // Boxed, because the work may be too large to be a part of the caller's future.
-        Box::pin(detach(async move { database.bound(work).await? }))
+        Box::pin(detach(async move {
+            database.bound_for(longest, work).await?
+        }))
     }
 
     /// Runs `work` for at most [`DEADLINE`]. If it takes longer, it is dropped, which closes its connection; nobody
     /// knows the outcome of a commit that was under way.
     pub(super) async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.bound_for(DEADLINE, work).await
+    }
+
+    async fn bound_for<T>(&self, longest: Duration, work: impl Future<Output = T>) -> Result<T> {
         match self {
-            Self::Postgres(store) => store.bound(work).await,
+            Self::Postgres(store) => store.bound(longest, work).await,
             Self::Sqlite(_) => {
-                let done = timeout(DEADLINE, work).await;
-                done.map_err(|_| StoreError::silent(DEADLINE))
+                let done = timeout(longest, work).await;
+                done.map_err(|_| StoreError::silent(longest))
             }
         }
     }

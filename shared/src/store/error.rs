@@ -9,6 +9,9 @@ pub enum StoreError {
     /// No connection became free within [`super::options::ACQUIRE_TIMEOUT`].
     #[error("no database connection became free in time")]
     Busy,
+    /// The tables are not up to date yet.
+    #[error("the database's tables are being brought up to date")]
+    Starting,
     /// The database could not be reached, or the connection was lost. If a commit was under way, nobody
     /// knows its outcome. A retry is safe: what changes a task checks its turn.
     #[error("the database cannot be reached: {0}")]
@@ -33,7 +36,7 @@ pub enum StoreError {
     Died,
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] sqlx::migrate::MigrateError),
     /// Any other error of the database.
     #[error("the database refused: {0}")]
     Refused(#[source] sqlx::Error),
@@ -51,7 +54,34 @@ impl StoreError {
 
     /// Whether a retry a little later may succeed.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable(_) | Self::Contended(_))
+        matches!(
+            self,
+            Self::Busy | Self::Starting | Self::Unreachable(_) | Self::Contended(_)
+        )
+    }
+
+    /// Whether waiting mends it for a program that starts: a wrong password or name of the database, or a file
+    /// that cannot be opened, is the operator's to mend.
+    pub fn passes_at_a_start(&self) -> bool {
+        match self {
+            Self::Unreachable(sqlx::Error::Database(said)) => {
+                let code = said.code();
+                let code = code.as_deref().unwrap_or_default();
+                let is_login = code.len() == 5 && code.starts_with("28");
+                // invalid_catalog_name; CANTOPEN.
+                !is_login && code != "3D000" && sqlite(code) != Some(14)
+            }
+            Self::Unreachable(sqlx::Error::Tls(_)) => false,
+            Self::Unreachable(sqlx::Error::Io(why)) => !matches!(
+                why.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            other => other.is_passing(),
+        }
     }
 
     /// A copy for another caller of the same batch: as passing or final as this error, with its text.
@@ -60,6 +90,7 @@ impl StoreError {
         let words = || sqlx::Error::Protocol(self.to_string());
         match self {
             Self::Busy => Self::Busy,
+            Self::Starting => Self::Starting,
             Self::Died => Self::Died,
             Self::Unreachable(_) => Self::Unreachable(words()),
             Self::Contended(_) => Self::Contended(words()),
@@ -72,6 +103,7 @@ impl StoreError {
         let code = match self {
             Self::Unreachable(sqlx::Error::Database(said)) => said.code(),
             Self::Busy | Self::Contended(_) => return "busy",
+            Self::Starting => return "starting",
             Self::Unreachable(_) => None,
             _ => return "broken",
         };
@@ -107,6 +139,25 @@ impl StoreError {
                 format!("the database's tables are not ours: their step {number} is another one")
             }
             other => other.to_string(),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError;
+        let (failed, number) = match error {
+            MigrateError::Execute(why) => (why.into(), None),
+            MigrateError::ExecuteMigration(why, number) => (why.into(), Some(number)),
+            other => return Self::Migration(other),
+        };
+        match (failed, number) {
+            (Self::Refused(why), None) => Self::Migration(MigrateError::Execute(why)),
+            (Self::Refused(why), Some(number)) => {
+                Self::Migration(MigrateError::ExecuteMigration(why, number))
+            }
+            // The server, and not the step.
+            (failed, _) => failed,
         }
     }
 }

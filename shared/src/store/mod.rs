@@ -29,6 +29,7 @@ pub mod clips;
 mod detach;
 mod either;
 mod error;
+mod gate;
 pub mod listing;
 mod migrations;
 mod open;

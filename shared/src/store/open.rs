@@ -1,6 +1,7 @@
 //! Opening, migrating, pinging and closing a Store.
 
 use super::either::either;
+use super::gate::Gate;
 use super::options::Plans;
 use super::postgres::PostgresStore;
 use super::row::Cells as _;
@@ -11,15 +12,27 @@ use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::DatabaseUrl;
 
 impl Store {
-    /// Opens the Store at `url` with at most `connections` connections. Creates the `SQLite` file and its
-    /// folder if there is none. The tables may be out of date until [`Store::migrate`].
+    /// The Store at `url` with at most `connections` connections, none of which is made yet. Until
+    /// [`Store::migrate`] has succeeded, each other method fails in a passing way. `Err`: the URL is not valid.
+    pub fn at(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
+        Self::new(url, connections, plans, Gate::new(false))
+    }
+
+    /// Opens the Store at `url`, and makes the first connection. Creates the `SQLite` file and its folder if there
+    /// is none. The tables may be out of date until [`Store::migrate`].
     pub async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
+        let store = Self::new(url, connections, plans, Gate::new(true))?;
+        either!(&store.database, database => database.reach().await?);
+        Ok(store)
+    }
+
+    fn new(url: &DatabaseUrl, connections: u32, plans: Plans, gate: Gate) -> Result<Self> {
         let database = match url {
             DatabaseUrl::Postgres(url) => {
-                Database::Postgres(PostgresStore::connect(url, connections, plans).await?)
+                Database::Postgres(PostgresStore::new(url, connections, plans, gate)?)
             }
             DatabaseUrl::Sqlite(path) => {
-                Database::Sqlite(SqliteStore::connect(path, connections).await?)
+                Database::Sqlite(SqliteStore::new(path, connections, gate))
             }
         };
         let submits = submissions::batcher(database.clone());
@@ -35,7 +48,8 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        either!(&self.database, store => store.ping().await)
+        self.database.all(sql("SELECT 1 AS one")).await?;
+        Ok(())
     }
 
     /// Whether the database can be written now.
@@ -48,15 +62,7 @@ impl Store {
 
     /// Whether the database has tables of ours, of any version.
     pub async fn has_tables(&self) -> Result<bool> {
-        let select = match self.database {
-            Database::Postgres(_) => {
-                "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS has_tables"
-            }
-            Database::Sqlite(_) => {
-                "SELECT count(*) > 0 AS has_tables FROM sqlite_schema WHERE name = '_sqlx_migrations'"
-            }
-        };
-        self.database.one(sql(select)).await?.flag("has_tables")
+        either!(&self.database, store => store.has_tables().await)
     }
 
     /// The database's time. An `SQLite` file has no clock of its own: it is the machine's.

@@ -9,6 +9,12 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// never come. It is longer than all limits that the server has for us.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The longest wait for an audit of all books.
+pub(super) const LONGEST_AUDIT: Duration = Duration::from_hours(1);
+
+/// The longest wait for tables to be brought up to date: some minutes for each million tasks.
+pub(super) const LONGEST_MIGRATION: Duration = Duration::from_hours(12);
+
 /// When `PostgreSQL` plans a statement that a program executes again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plans {

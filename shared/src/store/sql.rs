@@ -12,7 +12,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
-use super::detach::detach;
+use super::options::LONGEST_AUDIT;
 use super::postgres::PostgresStore;
 use super::row::{Cell, Cells};
 use super::session::{PgSession, SqliteSession};
@@ -120,7 +120,8 @@ impl Database {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
         let database = self.clone();
-        detach(async move { database.on_snapshot("statement_timeout = 0", work).await }).await
+        let work = async move { database.on_snapshot("statement_timeout = 0", work).await };
+        self.detach_for(LONGEST_AUDIT, work).await
     }
 
     async fn on_snapshot<T, W>(&self, setting: &'static str, work: W) -> Result<T>

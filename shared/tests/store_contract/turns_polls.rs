@@ -18,7 +18,7 @@ contract! {
     poll_jobs_are_just_the_tasks_that_the_channel_has_at_that_turn,
     of_many_callers_that_poll_the_same_tasks_one_settles_each_task,
     a_task_with_a_renewed_lease_is_not_overdue_and_keeps_its_turn,
-    a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their_turn,
+    a_renewal_never_shortens_a_lease_and_touches_no_task_that_waits_or_is_at_another_turn,
     a_poll_without_news_writes_the_narrow_row_only,
     news_are_shown_and_noted_in_the_history,
     the_start_time_is_when_a_poll_first_found_the_task_in_progress,
@@ -101,7 +101,7 @@ async fn a_task_with_a_renewed_lease_is_not_overdue_and_keeps_its_turn(world: &W
     assert!(world.job(channel, song.at).await.is_some());
 }
 
-async fn a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their_turn(
+async fn a_renewal_never_shortens_a_lease_and_touches_no_task_that_waits_or_is_at_another_turn(
     world: &World,
 ) {
     let (channel, payer) = world.channel_and_payer(3 * SONG).await;
@@ -116,8 +116,8 @@ async fn a_renewal_never_shortens_a_lease_and_touches_just_polled_tasks_at_their
         stories
     };
     let before = stories().await;
-    ok!(world.store.renew_leases(&[polled.at], NOW));
-    let others = [next(polled.at), sending, stored];
+    ok!(world.store.renew_leases(&[polled.at, sending], NOW));
+    let others = [next(polled.at), next(sending), stored];
     ok!(world.store.renew_leases(&others, later(3_600)));
     assert_eq!(stories().await, before);
 }

@@ -13,6 +13,7 @@ use crate::world::{AtUpstream, World};
 
 contract! {
     the_sweep_returns_overdue_tasks_and_where_to_poll_them,
+    an_intention_is_an_orphan_from_the_end_of_its_lease_until_it_is_renewed,
     what_is_due_just_now_or_later_is_not_overdue,
     a_swept_task_is_not_overdue_before_its_lease_ends,
     a_swept_task_is_noted_in_the_history_once_a_turn,
@@ -30,17 +31,33 @@ contract! {
 async fn the_sweep_returns_overdue_tasks_and_where_to_poll_them(world: &World) {
     let (channel, payer) = world.channel_and_payer(4 * SONG).await;
     let (fresh, _) = world.stored(&payer).await;
-    let (sending, _) = world.sending(&payer, channel).await;
+    world.sending(&payer, channel).await;
     let accepted = world.accepted(&payer, channel).await.at;
     let ended = world.polled(&payer, channel).await;
     world.end([success(ended.at, "[]")], NOW).await;
 
     let mut overdue = ok!(world.store.sweep(later(3_600), later(3_700), 100, NOW));
     overdue.sort_by_key(|one| one.at);
-    let expected = [(fresh, None), (sending, None), (accepted, Some(channel))];
+    let expected = [(fresh, None), (accepted, Some(channel))];
     let found: Vec<_> = overdue.iter().map(|one| (one.at, one.poll_at)).collect();
     assert_eq!(found, expected);
     assert_eq!(overdue[0].due_at, NOW);
+}
+
+async fn an_intention_is_an_orphan_from_the_end_of_its_lease_until_it_is_renewed(world: &World) {
+    let (channel, payer) = world.channel_and_payer(3 * SONG).await;
+    let (fresh, _) = world.stored(&payer).await;
+    let (sending, _) = world.sending(&payer, channel).await;
+    let accepted = world.accepted(&payer, channel).await.at;
+    let orphans = async |seconds| ok!(world.store.orphans(later(seconds), 100));
+    assert_eq!(orphans(3_600).await, [sending]);
+    assert_eq!(orphans(0).await, []);
+    let all = [fresh, sending, accepted];
+    ok!(world.store.renew_leases(&all, later(3_600)));
+    assert_eq!(orphans(3_600).await, []);
+    assert_eq!(orphans(3_601).await, [sending]);
+    // To find an orphan changes nothing.
+    assert_eq!(orphans(3_601).await, [sending]);
 }
 
 async fn what_is_due_just_now_or_later_is_not_overdue(world: &World) {
@@ -65,7 +82,7 @@ async fn a_swept_task_is_not_overdue_before_its_lease_ends(world: &World) {
 }
 
 async fn a_swept_task_is_noted_in_the_history_once_a_turn(world: &World) {
-    let (channel, payer) = world.channel_and_payer(SONG).await;
+    let (_, payer) = world.channel_and_payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
     let sweep = async |now: Millis| {
         only(ok!(world.store.sweep(now, now, 100, now)));
@@ -77,13 +94,9 @@ async fn a_swept_task_is_noted_in_the_history_once_a_turn(world: &World) {
     let expected = (later(30).0, at.turn.0, "swept", detail);
     assert_eq!(last_event(&world.story(&task).await), expected);
 
-    let begun = world
-        .store
-        .begin_submit(at, channel, 1, later(61), later(60));
-    ok!(begun).expect("it is not stale");
+    only(ok!(world.store.postpone(&[at], later(61))));
     sweep(later(90)).await;
-    let history = "stored swept sending swept";
-    world.assert_history(&task, history).await;
+    world.assert_history(&task, "stored swept swept").await;
 }
 
 async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {

@@ -5,6 +5,7 @@
 //! [`Link`] opens a new connection instead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::connection::Connector;
 use super::names::{Names, Role};
-use super::topology;
+use super::{proof, topology};
 use crate::backoff::{growing, jittered};
 use crate::broker::{BrokerError, Result};
 use crate::random::Random;
@@ -44,13 +45,19 @@ pub(super) struct BrokerContext {
     pub(super) connector: Connector,
     pub(super) names: Names,
     pub(super) random: Arc<Random>,
+    /// Whether each queue was seen to take messages.
+    pub(super) is_proved: AtomicBool,
 }
 
 impl BrokerContext {
-    /// Opens a connection, and declares the topology on it.
+    /// Opens a connection, declares the topology on it, and proves once that each queue takes messages.
     pub(super) async fn open(&self, role: Role) -> Result<Connection> {
         let connection = self.connector.open(role).await?;
-        topology::declare(&connection, &self.names).await?;
+        let depths = topology::declare(&connection, &self.names).await?;
+        if role == Role::Publish && !self.is_proved.load(Ordering::Relaxed) {
+            proof::prove(&connection, &self.names, &depths).await?;
+            self.is_proved.store(true, Ordering::Relaxed);
+        }
         Ok(connection)
     }
 }
@@ -59,9 +66,37 @@ impl BrokerContext {
 #[derive(Debug, Clone)]
 enum State {
     Up(Arc<Connection>),
-    /// Lost, and why.
-    Down(String),
+    /// The first try is under way.
+    Connecting,
+    /// Lost, or not there yet, and why.
+    Down(Down),
     Closed,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+enum Down {
+    Away(String),
+    Refused(String),
+}
+
+impl Down {
+    fn error(&self) -> BrokerError {
+        match self {
+            Self::Away(why) => BrokerError::Unreachable(why.clone()),
+            Self::Refused(why) => BrokerError::Refused(why.clone()),
+        }
+    }
+}
+
+impl From<BrokerError> for Down {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Unreachable(why) => Self::Away(why),
+            BrokerError::Refused(why) => Self::Refused(why),
+            other => Self::Away(other.to_string()),
+        }
+    }
 }
 
 /// A connection that is opened again when it is lost, until [`Link::close`].
@@ -76,8 +111,17 @@ pub(super) struct Link {
 impl Link {
     /// Watches `connection`, and replaces it when it is lost.
     pub(super) fn keep(context: Arc<BrokerContext>, role: Role, connection: Connection) -> Self {
-        let first = Arc::new(connection);
-        let (state_in, state) = watch::channel(State::Up(Arc::clone(&first)));
+        Self::new(context, role, Some(Arc::new(connection)))
+    }
+
+    /// Opens a connection in the background, and replaces it when it is lost.
+    pub(super) fn open(context: Arc<BrokerContext>, role: Role) -> Self {
+        Self::new(context, role, None)
+    }
+
+    fn new(context: Arc<BrokerContext>, role: Role, first: Option<Arc<Connection>>) -> Self {
+        let up = first.clone().map_or(State::Connecting, State::Up);
+        let (state_in, state) = watch::channel(up);
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper {
             context,
@@ -94,6 +138,14 @@ impl Link {
         }
     }
 
+    /// Waits for the first try. `Err`: the last try failed, or the connection is lost.
+    pub(super) async fn tried(&self) -> Result<Arc<Connection>> {
+        let mut state = self.state.clone();
+        let tried = state.wait_for(|state| !matches!(state, State::Connecting));
+        tried.await.map_err(|_| BrokerError::Closed)?;
+        self.connection()
+    }
+
     /// The connection; `Err` at once if there is none now.
     pub(super) fn connection(&self) -> Result<Arc<Connection>> {
         match &*self.state.borrow() {
@@ -102,7 +154,8 @@ impl Link {
                 "the {} connection was lost just now",
                 self.role
             ))),
-            State::Down(why) => Err(BrokerError::Unreachable(why.clone())),
+            State::Connecting => Err(BrokerError::Unreachable("it is being connected to".to_owned())),
+            State::Down(why) => Err(why.error()),
             State::Closed => Err(BrokerError::Closed),
         }
     }
@@ -113,14 +166,14 @@ impl Link {
         let state = state
             .wait_for(|state| match state {
                 State::Up(connection) => connection.status().connected(),
-                State::Down(_) => false,
+                State::Connecting | State::Down(_) => false,
                 State::Closed => true,
             })
             .await
             .map_err(|_| BrokerError::Closed)?;
         match &*state {
             State::Up(connection) => Ok(Arc::clone(connection)),
-            State::Down(_) | State::Closed => Err(BrokerError::Closed),
+            State::Connecting | State::Down(_) | State::Closed => Err(BrokerError::Closed),
         }
     }
 
@@ -143,26 +196,30 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(mut self, mut connection: Arc<Connection>) {
+    async fn run(mut self, mut connection: Option<Arc<Connection>>) {
         let mut failures = 0;
+        let role = self.role;
         loop {
+            let Some(current) = connection else {
+                let Some(next) = self.reconnect(&mut failures).await else {
+                    self.state.send_replace(State::Closed);
+                    return;
+                };
+                let next = Arc::new(next);
+                tracing::info!(%role, "the broker is there");
+                self.state.send_replace(State::Up(Arc::clone(&next)));
+                connection = Some(next);
+                continue;
+            };
             let since = Instant::now();
-            let Some(why) = self.until_lost(&connection).await else {
-                return self.close(&connection).await;
+            let Some(why) = self.until_lost(&current).await else {
+                return self.close(&current).await;
             };
-            let role = self.role;
             tracing::warn!(%role, %why, "the connection to the broker was lost");
-            self.state.send_replace(State::Down(why));
-            if since.elapsed() > STABLE {
-                failures = 0;
-            }
-            let Some(next) = self.reconnect(&mut failures).await else {
-                self.state.send_replace(State::Closed);
-                return;
-            };
-            connection = Arc::new(next);
-            self.state.send_replace(State::Up(Arc::clone(&connection)));
-            tracing::info!(%role, "the connection to the broker is back");
+            self.state.send_replace(State::Down(Down::Away(why)));
+            // At once only at the start: all programs lose a broker at the same moment.
+            failures = if since.elapsed() > STABLE { 1 } else { failures.max(1) };
+            connection = None;
         }
     }
 
@@ -197,7 +254,10 @@ impl Keeper {
     /// Opens the next connection; `None` if the link is to stop.
     async fn reconnect(&mut self, failures: &mut u32) -> Option<Connection> {
         loop {
-            let wait = wait_again(*failures, &self.context.random);
+            let wait = match failures.checked_sub(1) {
+                Some(failures) => wait_again(failures, &self.context.random),
+                None => Duration::ZERO,
+            };
             *failures = failures.saturating_add(1);
             tokio::select! {
                 () = stop(&mut self.stopped) => return None,
@@ -211,12 +271,8 @@ impl Keeper {
                 Ok(connection) => return Some(connection),
                 Err(error) => {
                     let tries = *failures;
-                    tracing::warn!(role = %self.role, %error, tries, "the broker is still away");
-                    let why = match error {
-                        BrokerError::Unreachable(why) => why,
-                        other => other.to_string(),
-                    };
-                    self.state.send_replace(State::Down(why));
+                    tracing::warn!(role = %self.role, %error, tries, "the broker is away");
+                    self.state.send_replace(State::Down(error.into()));
                 }
             }
         }

@@ -101,10 +101,10 @@ struct Running {
 }
 
 impl RabbitMq {
-    /// Connects, declares the topology, and proves that each queue takes messages. If any of that fails,
-    /// the caller should end the process, so that its supervisor starts it again. Afterwards, connections
-    /// and consumers that are lost come back by themselves, with growing waits.
-    pub async fn connect(options: RabbitMqOptions) -> Result<Self> {
+    /// A broker that connects in the background, declares the topology, and proves that each queue takes messages.
+    /// Connections and consumers that are lost come back by themselves, with growing waits. `Err`: the URL is
+    /// not valid.
+    pub fn at(options: RabbitMqOptions) -> Result<Self> {
         let RabbitMqOptions {
             url,
             prefix,
@@ -115,12 +115,9 @@ impl RabbitMq {
             connector: Connector::new(&url, Process::this(program))?,
             names: Names::new(prefix),
             random,
+            is_proved: AtomicBool::new(false),
         });
-        let connection = context.connector.open(Role::Publish).await?;
-        let depths = topology::declare(&connection, &context.names).await?;
-        proof::prove(&connection, &context.names, &depths).await?;
-        tracing::info!(target = %context.connector.target(), "connected to the broker");
-        let link = Arc::new(Link::keep(Arc::clone(&context), Role::Publish, connection));
+        let link = Arc::new(Link::open(Arc::clone(&context), Role::Publish));
         Ok(Self {
             publisher: Publisher::new(Arc::clone(&context), Arc::clone(&link)),
             context,
@@ -129,6 +126,16 @@ impl RabbitMq {
             subscriptions: Mutex::default(),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// [`RabbitMq::at`], connected. `Err`: the first try failed.
+    pub async fn connect(options: RabbitMqOptions) -> Result<Self> {
+        let broker = Self::at(options)?;
+        if let Err(error) = broker.start().await {
+            broker.close().await;
+            return Err(error);
+        }
+        Ok(broker)
     }
 
     /// The connection that consumers share.
@@ -155,6 +162,10 @@ impl RabbitMq {
 impl Broker for RabbitMq {
     fn is_durable(&self) -> bool {
         true
+    }
+
+    async fn start(&self) -> Result<()> {
+        self.publishing.tried().await.map(drop)
     }
 
     async fn publish(&self, messages: &[Outgoing]) -> Result<()> {

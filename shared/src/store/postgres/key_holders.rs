@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 
 use super::PostgresStore;
+use super::connections::Connections;
 use crate::secret::SecretDigest;
 use crate::store::accounts::{self, KeyHolder};
 use crate::store::batcher::{Batcher, Policy, to_each};
 use crate::store::row::Cells as _;
-use crate::store::session::PgSession;
 use crate::store::{Result, StoreError};
 
 /// The longest lookup, with the wait for a connection: an answer may never come over a connection that
@@ -23,14 +23,14 @@ const LONGEST_LOOKUP: Duration = Duration::from_secs(8);
 pub(super) type KeyHolders = Batcher<SecretDigest, Option<KeyHolder>>;
 
 /// Batches lookups. Two batches at once let lookups pass a connection that hangs.
-pub(super) fn batcher(pool: PgPool) -> KeyHolders {
+pub(super) fn batcher(connections: Connections) -> KeyHolders {
     let policy = Policy {
         slots: 2,
         max_items: 100,
         // Under load half as many statements, each twice as large.
         pause: Duration::from_millis(4),
     };
-    Batcher::new(policy, move |keys| look_up(pool.clone(), keys))
+    Batcher::new(policy, move |keys| look_up(connections.clone(), keys))
 }
 
 impl PostgresStore {
@@ -43,9 +43,12 @@ impl PostgresStore {
     }
 }
 
-async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<KeyHolder>>> {
-    let found = timeout(LONGEST_LOOKUP, key_holders(&pool, &keys)).await;
-    match found.unwrap_or(Err(StoreError::Busy)) {
+async fn look_up(
+    connections: Connections,
+    keys: Vec<SecretDigest>,
+) -> Vec<Result<Option<KeyHolder>>> {
+    let found = timeout(LONGEST_LOOKUP, key_holders(&connections, &keys)).await;
+    match found.unwrap_or_else(|_| Err(StoreError::silent(LONGEST_LOOKUP))) {
         Ok(found) => {
             // A row that cannot be read does not hold up the others.
             let holder = |key: &SecretDigest| {
@@ -59,8 +62,11 @@ async fn look_up(pool: PgPool, keys: Vec<SecretDigest>) -> Vec<Result<Option<Key
 }
 
 /// The rows of those who hold the keys, by digest.
-async fn key_holders(pool: &PgPool, keys: &[SecretDigest]) -> Result<HashMap<Vec<u8>, PgRow>> {
-    let mut session = PgSession::open(pool).await?;
+async fn key_holders(
+    connections: &Connections,
+    keys: &[SecretDigest],
+) -> Result<HashMap<Vec<u8>, PgRow>> {
+    let mut session = connections.session().await?;
     let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
     let found = sqlx::query(AssertSqlSafe(accounts::key_holders("k.digest = ANY ($1)")))
         .bind(keys)

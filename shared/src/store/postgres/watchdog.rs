@@ -10,7 +10,6 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::store::options::DEADLINE;
 use crate::store::{Result, StoreError};
 
 /// A unit of work that takes longer makes the watchdog look, once a second.
@@ -55,8 +54,8 @@ impl Watchdog {
         self.0.dead_before.send_replace(Instant::now());
     }
 
-    /// Runs a unit of work for at most [`DEADLINE`]. A unit is given up earlier if its connection is dead.
-    pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+    /// Runs a unit of work for at most `longest`. A unit is given up earlier if its connection is dead.
+    pub async fn bound<T>(&self, longest: Duration, work: impl Future<Output = T>) -> Result<T> {
         let started = Instant::now();
         tokio::pin!(work);
         if let Ok(done) = timeout(SUSPECT_AFTER, &mut work).await {
@@ -69,8 +68,8 @@ impl Watchdog {
                 _ = dead_before.changed() => return Err(StoreError::silent(started.elapsed())),
                 () = sleep(LOOK_EVERY) => {}
             }
-            if started.elapsed() >= DEADLINE {
-                return Err(StoreError::silent(DEADLINE));
+            if started.elapsed() >= longest {
+                return Err(StoreError::silent(longest));
             }
             self.look();
         }

@@ -23,6 +23,7 @@ mod sweep;
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
@@ -30,8 +31,10 @@ use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use tokio::time::timeout;
 
 use super::detach::detach;
+use super::gate::Gate;
 use super::options::ACQUIRE_TIMEOUT;
 use super::session::SqliteSession;
 use super::{Result, StoreError, migrations};
@@ -43,44 +46,57 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// its tables at the same moment; and the wait between two tries.
 const START_TRIES: u32 = 50;
 const START_WAIT: Duration = Duration::from_millis(100);
+/// The longest of these tries: longer than the waits for a connection and for another process.
+const LONGEST_TRY: Duration = Duration::from_secs(15);
 
 /// A transaction.
 type Tx = SqliteSession;
 
-/// The connections to an `SQLite` file. Clones share them.
+/// An `SQLite` file. Clones share its connections.
 #[derive(Debug, Clone)]
 pub(super) struct SqliteStore {
+    path: Arc<Path>,
     writer: SqlitePool,
     readers: SqlitePool,
+    gate: Gate,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path` with one connection that writes and `connections` that read. Creates the
-    /// file and its folder if there is none.
-    pub async fn connect(path: &Path, connections: u32) -> Result<Self> {
-        make_file(path).map_err(sqlx::Error::Io)?;
+    /// The file at `path`, with one connection that writes and `connections` that read, none of which is made
+    /// yet. Nobody uses the tables before [`SqliteStore::migrate`], unless the gate is open.
+    pub fn new(path: &Path, connections: u32, gate: Gate) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-
         // WAL is a property of the file, set at its creation. FULL, because what a client was told is stored
         // must outlive a power cut.
         let writing = options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let writer = at_the_start(|| pool(1).connect_with(writing.clone())).await?;
-
         // Not `read_only`: a read-only connection cannot recover the log of a process that died.
         let reading = options.pragma("query_only", "ON");
-        let readers = pool(connections.max(1)).connect_with(reading).await?;
-        Ok(Self { writer, readers })
+        Self {
+            path: path.into(),
+            writer: pool(1).connect_lazy_with(writing),
+            readers: pool(connections.max(1)).connect_lazy_with(reading),
+            gate,
+        }
+    }
+
+    /// Creates the file and its folder if there is none, and makes the first connections.
+    pub async fn reach(&self) -> Result<()> {
+        make_file(&self.path).map_err(sqlx::Error::Io)?;
+        at_the_start(|| self.writer.acquire()).await?;
+        self.readers.acquire().await?;
+        Ok(())
     }
 
     /// Begins a transaction that writes. `IMMEDIATE`, because the first write of a transaction that began
     /// by reading fails at once, whatever the busy timeout, if another process wrote in between.
     pub(super) async fn begin(&self) -> Result<Tx> {
+        self.gate.pass()?;
         let session = SqliteSession::open(&self.writer).await?;
         Ok(session.begin("BEGIN IMMEDIATE").await?)
     }
@@ -92,12 +108,15 @@ impl SqliteStore {
 
     /// A session that reads, outside of any transaction.
     pub(super) async fn read(&self) -> Result<SqliteSession> {
+        self.gate.pass()?;
         Ok(SqliteSession::open(&self.readers).await?)
     }
 
+    /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
-        detach(async move {
+        let migrated = detach(async move {
+            store.reach().await?;
             // sqlx has no lock for migrations of SQLite; this transaction is the lock.
             // sqlx's own transaction, because its migrator opens others within.
             let mut tx = at_the_start(|| store.writer.begin_with("BEGIN IMMEDIATE")).await?;
@@ -107,14 +126,16 @@ impl SqliteStore {
                 .await?;
             Ok(tx.commit().await?)
         })
-        .await
+        .await;
+        self.gate.note(&migrated);
+        migrated
     }
 
-    pub(super) async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT count(*) FROM sqlite_schema")
-            .execute(&self.readers)
-            .await?;
-        Ok(())
+    /// Whether there are tables of ours, of any version.
+    pub(super) async fn has_tables(&self) -> Result<bool> {
+        let select = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+        let has_tables = || sqlx::query_scalar(select).fetch_one(&self.readers);
+        at_the_start(has_tables).await
     }
 
     pub(super) async fn close(&self) {
@@ -148,7 +169,7 @@ fn make_file(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Tries again while another process that starts at the same moment is in the way.
+/// Tries again while another process that starts at the same moment is in the way, each time for a bounded time.
 async fn at_the_start<T, E, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     StoreError: From<E>,
@@ -156,7 +177,10 @@ where
 {
     let mut tries = 1;
     loop {
-        match attempt().await.map_err(StoreError::from) {
+        let Ok(outcome) = timeout(LONGEST_TRY, attempt()).await else {
+            return Err(StoreError::silent(LONGEST_TRY));
+        };
+        match outcome.map_err(StoreError::from) {
             Err(StoreError::Contended(_)) if tries < START_TRIES => tries += 1,
             outcome => return outcome,
         }
@@ -177,7 +201,7 @@ mod tests {
 
         let folder = Folder::new();
         let file = folder.path().join("a folder/数据 %41?.db");
-        let store = SqliteStore::connect(&file, 1).await.expect("it is made");
+        let store = SqliteStore::new(&file, 1, Gate::new(false));
         store.migrate().await.expect("the tables are made");
         let files = std::fs::read_dir(folder.path().join("a folder")).expect("the folder is made");
         for file in files {
@@ -192,9 +216,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_cannot_be_opened_cannot_be_reached() {
         let path = Path::new("/dev/null/data/task-center.db");
-        let error = SqliteStore::connect(path, 1)
-            .await
-            .expect_err("there is none");
+        let store = SqliteStore::new(path, 1, Gate::new(false));
+        let error = store.migrate().await.expect_err("there is none");
         assert!(matches!(error, StoreError::Unreachable(_)), "{error:?}");
+        assert!(!error.passes_at_a_start());
+        assert!(store.begin().await.is_err(), "the gate is closed");
     }
 }
