@@ -37,12 +37,14 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["container-health", "3002", "/simulator/counts"]
 ENTRYPOINT ["suno-simulator", "--bind", "0.0.0.0:3002"]
 
+# The checks ask whether the programs live, not whether they are ready: a worker that waits for its database may hold the
+# outcomes of submits that nobody else knows, and must not be killed.
 FROM runtime AS worker
 COPY --from=builder /out/worker /usr/local/bin/
 ENV WORKER_BIND=0.0.0.0:3001
 EXPOSE 3001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["container-health", "3001", "/readyz"]
+  CMD ["container-health", "3001", "/healthz"]
 ENTRYPOINT ["worker"]
 
 FROM runtime AS api
@@ -50,7 +52,7 @@ COPY --from=builder /out/api /usr/local/bin/
 ENV API_BIND=0.0.0.0:3000
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["container-health", "3000", "/readyz"]
+  CMD ["container-health", "3000", "/healthz"]
 ENTRYPOINT ["api"]
 
 FROM runtime AS task-center
@@ -59,5 +61,5 @@ ENV API_BIND=0.0.0.0:3000
 EXPOSE 3000
 VOLUME /var/lib/task-center/data
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["container-health", "3000", "/readyz"]
+  CMD ["container-health", "3000", "/healthz"]
 ENTRYPOINT ["task-center"]

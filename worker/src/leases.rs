@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shared::task::{AtTurn, RowId, Turn};
+use tokio::time::Instant;
 
 use crate::context::Context;
 
@@ -59,7 +60,14 @@ impl Drop for Lease<'_> {
 pub async fn renew(context: Arc<Context>) {
     let mut pause = EVERY;
     loop {
+        let asleep = Instant::now();
         tokio::time::sleep(pause).await;
+        if asleep.elapsed() > context.batches.lease {
+            tracing::warn!(
+                seconds = asleep.elapsed().as_secs(),
+                "this process stood still for longer than its leases: others may have taken it for dead"
+            );
+        }
         let held = context.leases.held();
         if held.is_empty() {
             pause = EVERY;

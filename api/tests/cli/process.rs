@@ -40,8 +40,16 @@ fn a_command_in_another_folder_makes_no_database_and_says_so() {
     // A file without tables is no database either.
     fs::write(operator.database(), "").expect("it is written");
     let reason = operator.refused(create);
-    assert!(reason.contains("it has no tables. `migrate` makes one"), "{reason}");
-    assert_eq!(fs::metadata(operator.database()).expect("it is there").len(), 0);
+    assert!(
+        reason.contains("it has no tables. `migrate` makes one"),
+        "{reason}"
+    );
+    assert_eq!(
+        fs::metadata(operator.database())
+            .expect("it is there")
+            .len(),
+        0
+    );
 }
 
 #[test]

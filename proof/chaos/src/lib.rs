@@ -9,12 +9,13 @@
 //! | `wire_patterns` | byte patterns that let a proxy recognise a step on the wire |
 //! | `clients`, `submits` | clients that repeat their submits, and the answers they got |
 //! | `random_load`, `random_faults` | load and faults for `money` |
-//! | `check`, `ledger_check`, `count_check` | what must hold once all tasks have ended |
+//! | `check`, `ledger_check`, `count_check`, `lost_check` | what must hold once all tasks have ended |
 
 mod check;
 mod clients;
 mod count_check;
 mod ledger_check;
+mod lost_check;
 mod random_faults;
 mod random_load;
 pub mod report;

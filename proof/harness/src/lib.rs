@@ -16,6 +16,7 @@
 //! | [`metrics`] | the Prometheus metrics of APIs and workers |
 //! | [`suite`] | scenarios as tests: run side by side, each within a time |
 //! | [`spread`] | counters, durations and percentiles |
+//! | [`disk`] | a small file system that can be filled |
 //! | [`folder`], [`wait`] | a folder that is removed when dropped; waiting for a condition |
 //!
 //! The variable `KEEP_LOGS`, if set, keeps the folders of clusters with all their logs.
@@ -25,6 +26,7 @@
 pub mod client;
 pub mod cluster;
 pub mod database;
+pub mod disk;
 pub mod folder;
 pub mod metrics;
 pub mod operator;

@@ -89,7 +89,8 @@ impl Opening {
         while let Err(error) = self.prepare().await {
             match error {
                 StartError::Database(error) if error.passes_at_a_start() => {
-                    self.wait("database", &error.in_plain_words(), &mut looks).await;
+                    self.wait("database", &error.in_plain_words(), &mut looks)
+                        .await;
                 }
                 error => return Err(error),
             }

@@ -80,7 +80,9 @@ pub async fn open_existing_store(
         Ok(true) => migrated(store, url).await,
         Ok(false) => {
             store.close().await;
-            Err(StartError::NoTables("there, or it has no tables".to_owned()))
+            Err(StartError::NoTables(
+                "there, or it has no tables".to_owned(),
+            ))
         }
         Err(error) => {
             store.close().await;

@@ -29,9 +29,9 @@ impl Database {
     ) -> BoxFuture<'static, Result<T>> {
         let database = self.clone();
         // Boxed, because the work may be too large to be a part of the caller's future.
-        Box::pin(detach(async move {
-            database.bound_for(longest, work).await?
-        }))
+        Box::pin(detach(
+            async move { database.bound_for(longest, work).await? },
+        ))
     }
 
     /// Runs `work` for at most [`DEADLINE`]. If it takes longer, it is dropped, which closes its connection; nobody

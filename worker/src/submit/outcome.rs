@@ -97,6 +97,8 @@ impl Sent<'_> {
             ..
         } = self;
         let what_happened = self.shown(&what);
+        tracing::warn!(task = %job.task_id, channel = %channel.name, what = what_happened,
+            "no answer says whether the upstream accepted the task");
         let trouble = Trouble::broken("unknown", what);
         let attempts = job.attempts + 1;
         if !channel.idempotent || attempts >= context.settings.submit_attempts {

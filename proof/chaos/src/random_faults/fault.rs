@@ -12,6 +12,14 @@ pub(super) enum Fault {
     RabbitMq(Stop),
     /// `PostgreSQL` terminates all connections to the cluster's database.
     Terminate,
+    /// All connections to the database carry nothing any more, and new ones work.
+    FailOver,
+    /// `PostgreSQL` takes no connections to the cluster's database for a while.
+    Refuse,
+    /// Somebody locks a table, also for longer than a lease.
+    Lock,
+    /// `PostgreSQL` is away for longer than a lease, and a worker starts as it comes back.
+    WorstMoment,
     /// A process's connections to the database or the broker.
     Wire(Break),
     /// All workers' connections to one upstream.
@@ -37,10 +45,12 @@ pub(super) enum Break {
     Reset,
     BlackHole,
     Delay,
+    /// The connections that there are carry nothing any more; new ones work.
+    Mute,
 }
 
 /// Weight, fault, and the name in the report.
-const FAULTS: [(u32, Fault, &str); 21] = [
+const FAULTS: [(u32, Fault, &str); 26] = [
     (10, Fault::Worker(Stop::Kill), "worker killed"),
     (5, Fault::Worker(Stop::Freeze), "worker frozen"),
     (3, Fault::Worker(Stop::Restart), "worker stopped in order"),
@@ -50,6 +60,18 @@ const FAULTS: [(u32, Fault, &str); 21] = [
     (2, Fault::Postgres(Stop::Restart), "postgres restarted"),
     (2, Fault::Postgres(Stop::Freeze), "postgres frozen"),
     (4, Fault::Terminate, "postgres connections terminated"),
+    (
+        3,
+        Fault::FailOver,
+        "postgres failed over, old connections mute",
+    ),
+    (3, Fault::Refuse, "postgres took no connections"),
+    (2, Fault::Lock, "a table was locked"),
+    (
+        1,
+        Fault::WorstMoment,
+        "a worker started as postgres came back",
+    ),
     (2, Fault::RabbitMq(Stop::Kill), "rabbitmq killed"),
     (1, Fault::RabbitMq(Stop::Restart), "rabbitmq restarted"),
     (2, Fault::RabbitMq(Stop::Freeze), "rabbitmq frozen"),
@@ -57,6 +79,7 @@ const FAULTS: [(u32, Fault, &str); 21] = [
     (5, Fault::Wire(Break::Reset), "wire reset"),
     (5, Fault::Wire(Break::BlackHole), "wire black-holed"),
     (4, Fault::Wire(Break::Delay), "wire delayed"),
+    (4, Fault::Wire(Break::Mute), "wire gone mute"),
     (
         8,
         Fault::LoseCommit,

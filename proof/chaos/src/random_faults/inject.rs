@@ -11,6 +11,7 @@ use harness::spread::Counters;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -50,6 +51,15 @@ pub(super) async fn inject(
             stop_server(stop, server, 200..25_000, 0..10_000, random).await
         }
         Fault::Terminate => terminate_connections(cluster).await,
+        Fault::FailOver => {
+            for node in cluster.nodes() {
+                node.postgres().mute();
+            }
+            true
+        }
+        Fault::Refuse => refuse_connections(cluster, random).await,
+        Fault::Lock => lock_a_table(cluster, random).await,
+        Fault::WorstMoment => worst_moment(cluster, random).await,
         Fault::Wire(fault) => break_a_wire(fault, any_node(cluster, random), random).await,
         Fault::Upstream(fault) => {
             break_wire(fault, one_of(&cluster.channels, random).proxy(), random).await;
@@ -124,6 +134,65 @@ async fn terminate_connections(cluster: &Cluster) -> bool {
     terminate_others(&mut connection).await.is_ok()
 }
 
+/// `PostgreSQL` ends all connections to the cluster's database, and takes none for a while.
+async fn refuse_connections(cluster: &Cluster, random: &mut StdRng) -> bool {
+    let Ok(_server) = cluster.servers().postgres.try_lock() else {
+        return false;
+    };
+    let options = cluster.database().options();
+    let name = options.get_database().unwrap_or_default().to_owned();
+    let mut inside = cluster.database().connect().await;
+    let Ok(mut server) = options.database("postgres").connect().await else {
+        return false;
+    };
+    let mut allow = async |allowed: bool| {
+        let alter = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}");
+        let done = sqlx::raw_sql(AssertSqlSafe(alter)).execute(&mut server);
+        done.await.expect("the server is ours");
+    };
+    allow(false).await;
+    let _ = terminate_others(&mut inside).await;
+    pause(random, 500..10_000).await;
+    allow(true).await;
+    true
+}
+
+/// Somebody locks a table, now and then for longer than the lease of a submit.
+async fn lock_a_table(cluster: &Cluster, random: &mut StdRng) -> bool {
+    let tables = ["unfinished_tasks", "tasks", "users", "channels"];
+    let table = tables[random.random_range(0..tables.len())];
+    let mut connection = cluster.database().connect().await;
+    let Ok(mut lock) = connection.begin().await else {
+        return false;
+    };
+    let take =
+        format!("SET LOCAL lock_timeout = '10s'; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+    let taken = sqlx::raw_sql(AssertSqlSafe(take)).execute(&mut *lock).await;
+    let long = random.random_bool(0.2);
+    pause(random, if long { 35_000..50_000 } else { 500..8_000 }).await;
+    // Another fault may have ended the connection, and the lock with it.
+    let _ = lock.rollback().await;
+    taken.is_ok()
+}
+
+/// `PostgreSQL` is away for longer than the lease of a submit, and a worker starts as it comes back.
+async fn worst_moment(cluster: &Cluster, random: &mut StdRng) -> bool {
+    let Ok(mut server) = cluster.servers().postgres.try_lock() else {
+        return false;
+    };
+    let node = one_of(&cluster.workers, random);
+    let Some(mut running) = node.try_take() else {
+        return false;
+    };
+    running.signal(Signal::Terminate).await;
+    server.kill().await;
+    pause(random, 35_000..45_000).await;
+    running.kill().await;
+    server.run().await;
+    node.start(&mut running);
+    true
+}
+
 /// Terminates every other connection to this database; returns how many there were.
 pub(crate) async fn terminate_others(database: &mut PgConnection) -> sqlx::Result<i64> {
     let terminate = sqlx::query_scalar(
@@ -154,6 +223,7 @@ async fn break_wire(fault: Break, wire: &Proxy, random: &mut StdRng) {
         Break::Reset => wire.reset(),
         Break::BlackHole => wire.black_hole(),
         Break::Delay => wire.delay(Duration::from_millis(random.random_range(5..400))),
+        Break::Mute => return wire.mute(),
     }
     let reset = fault == Break::Reset;
     pause(random, if reset { 0..2_000 } else { 200..15_000 }).await;

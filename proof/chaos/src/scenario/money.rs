@@ -3,6 +3,7 @@
 use harness::spread::Counters;
 use std::sync::Arc;
 
+use crate::lost_check;
 use crate::random_faults;
 use crate::random_load::Load;
 use crate::scenario::prelude::*;
@@ -36,7 +37,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "money",
             "Many users submit songs once, repeatedly, several times at once, and disconnect, while \
              workers, APIs, RabbitMQ and PostgreSQL are killed, frozen and restarted at random and \
-             their connections closed, reset and black-holed, also in the middle of commits.",
+             their connections closed, reset, black-holed and mute, also in the middle of commits; logins are \
+             refused, tables locked, and the machines' clocks differ.",
             money,
         )
         .lasts(45)
@@ -49,7 +51,13 @@ async fn money(run: &Run) {
         .upstreams(&[("first", &FIRST), ("second", &SECOND)])
         .workers(2)
         .env("POLL_MAX_DELAY", "5s")
-        .env("TASK_TIMEOUT", "3m");
+        .env("TASK_TIMEOUT", "3m")
+        // Which worker sent a task.
+        .env("RUST_LOG", "info,worker::submit=debug");
+    let setup = Setup {
+        clocks: vec![("worker-1", "+600s"), ("api-1", "-3600s")],
+        ..setup
+    };
     run.on_cluster(&setup, async |cluster| {
         let load = Arc::new(Load::on(cluster, USERS).await);
         let faults = Counters::default();
@@ -76,6 +84,7 @@ async fn money(run: &Run) {
         let settled = last_fault.elapsed().as_secs_f64();
         run.fact("settled_after_the_last_fault_s", settled);
         run.fact("the_last_to_settle", last_history(cluster).await);
+        lost_check::check(run, cluster).await;
         assert!(sums.tasks.contains_key("SUCCESS"), "nothing was made: {sums:?}");
     })
     .await;

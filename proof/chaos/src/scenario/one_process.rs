@@ -1,13 +1,13 @@
-//! `task-center`, everything in one process on `SQLite`, is killed again and again.
+//! `task-center`, everything in one process on `SQLite`, is killed again and again, or has no disk space left.
 
 use harness::cluster::Backend;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::check::{all_end, check_tables};
-use crate::ledger_check::Database;
+use crate::ledger_check::{Database, Sums};
 use crate::scenario::prelude::*;
 
 const KILLS: u32 = 10;
@@ -24,6 +24,13 @@ pub fn scenarios() -> Vec<Scenario> {
             killed,
         )
         .lasts(20),
+        Scenario::new(
+            "one-process-on-a-full-disk",
+            "The disk of task-center on SQLite is full while its upstream has songs whose acceptance is \
+             not stored yet. Clients get a 503, and /readyz says why. As soon as there is room again \
+             everything goes on, and every song that the upstream made is a success.",
+            full,
+        ),
     ]
 }
 
@@ -36,10 +43,7 @@ async fn killed(run: &Run) {
         let load = ann.submit_until(AT_ONCE, until + Duration::from_secs(2));
         let (kills, ()) = tokio::join!(kill_until(node, until, random), load);
         run.fact("kills", kills);
-        let file = cluster.folder.path().join("task-center.db");
-        let options = SqliteConnectOptions::new().filename(file);
-        let options = options.pragma("query_only", "ON");
-        let connect = async || options.connect().await.expect("the file opens");
+        let connect = async || connect(cluster).await;
         all_end(SETTLED, async || Database::Sqlite(connect().await)).await;
         let submits = ann.submits();
         assert!(submits.iter().all(|submit| submit.tasks().count() == 1));
@@ -50,12 +54,77 @@ async fn killed(run: &Run) {
             .await
             .expect("the database answers");
         assert_eq!(integrity, "ok");
-        let database = Database::Sqlite(connect().await);
-        let (operator, upstreams) = (cluster.operator(), [cluster.upstream()]);
-        let upstreams = upstreams.into_iter();
-        check_tables(run, database, &operator, upstreams, &ann.expected()).await;
+        check_file(run, cluster, &ann).await;
     })
     .await;
+}
+
+/// The disk is full while the upstream has songs that only the process knows of, then there is room again.
+async fn full(run: &Run) {
+    let slow = [&QUICK[..], &["--submit-latency", "2s"]].concat();
+    let setup = Setup {
+        disk: Some(24),
+        ..patient().upstreams(&[("first", &slow)])
+    };
+    run.on(Backend::OneProcess, &setup, async |cluster| {
+        let ann = PatientClient::new(cluster, "ann").await;
+        let node = &cluster.apis[0];
+        ann.songs(&titles("Before", 20)).await;
+        // Their outcomes come while nothing can be written.
+        let taken = accepted(cluster, 0).await;
+        cluster.disk().fill();
+        let readiness = async || {
+            let answer = harness::client::http()
+                .get(format!("{}/readyz", node.url))
+                .send()
+                .await;
+            let answer = answer.expect("it answers");
+            let status = answer.status().as_u16();
+            (status, answer.json::<Value>().await.expect("it is JSON"))
+        };
+        eventually(SOON, "the disk to be full", async || {
+            let (status, state) = readiness().await;
+            (status == 503 && state["database"] == "full").then_some(())
+        })
+        .await;
+        let refused = ann.client.submit("music", &song("Refused")).await;
+        assert_eq!(refused.status, 503, "{}", refused.text);
+        assert_eq!(
+            refused.json["code"], "database_unavailable",
+            "{}",
+            refused.text
+        );
+        sleep(Duration::from_secs(5)).await;
+        run.fact("accepted_upstream_before_the_disk_was_full", taken);
+        run.fact(
+            "accepted_upstream_before_there_was_room",
+            accepted(cluster, 0).await,
+        );
+        cluster.disk().free();
+        eventually(SOON, "the disk to have room", async || {
+            (readiness().await.0 == 200).then_some(())
+        })
+        .await;
+        ann.songs(&titles("After", 20)).await;
+        all_end(SETTLED, async || Database::Sqlite(connect(cluster).await)).await;
+        cluster.stop().await;
+        let sums = check_file(run, cluster, &ann).await;
+        sums.assert_ended(40, 0);
+    })
+    .await;
+}
+
+async fn connect(cluster: &Cluster) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(cluster.sqlite_file());
+    let options = options.pragma("query_only", "ON");
+    options.connect().await.expect("the file opens")
+}
+
+async fn check_file(run: &Run, cluster: &Cluster, ann: &PatientClient) -> Sums {
+    let database = Database::Sqlite(connect(cluster).await);
+    let (operator, upstreams) = (cluster.operator(), [cluster.upstream()]);
+    let upstreams = upstreams.into_iter();
+    check_tables(run, database, &operator, upstreams, &ann.expected()).await
 }
 
 /// Kills the process again and again, each time once it serves. Returns how often; the process runs.

@@ -8,9 +8,13 @@ use harness::folder::{Folder, unique};
 use harness::operator::{Done, Operator};
 use harness::process::Launch;
 use harness::programs::Program;
+use harness::proxy::Proxy;
 use harness::servers::ServerUrls;
 use harness::suite::test;
+use harness::wait::eventually;
 use libtest_mimic::Trial;
+use reqwest::Url;
+use serde_json::{Value, json};
 
 use crate::LIMIT;
 
@@ -43,10 +47,11 @@ pub fn tests() -> Vec<Trial> {
             not_set,
         ),
         test(
-            "a database or a broker that is not there stops the start",
+            "a program that starts before its servers serves, says so, and waits for them",
             LIMIT,
-            not_there,
+            waits,
         ),
+        test("what waiting does not mend ends a start", LIMIT, hopeless),
     ]
 }
 
@@ -137,25 +142,123 @@ async fn not_set() {
     }
 }
 
-async fn not_there() {
+/// The status of `/readyz`, and its body.
+async fn readiness(url: &str) -> (u16, Value) {
+    let answer = http().get(format!("{url}/readyz")).send().await;
+    let answer = answer.expect("it answers");
+    let status = answer.status().as_u16();
+    (status, answer.json().await.expect("it is JSON"))
+}
+
+async fn waits() {
     let servers = ServerUrls::from_environment();
     let database = Database::create(&servers.postgres, "e2e").await;
-    // Nobody listens on port 1.
-    let nowhere = format!("postgres://user:{SECRET}@127.0.0.1:1/name");
-    let silent = format!("amqp://user:{SECRET}@127.0.0.1:1/%2f");
-    let prefix = format!("e2e_{}", unique());
-    let amqp = servers.amqp.to_string();
     for program in [Program::Api, Program::Worker] {
+        let options = database.options();
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        let postgres = Proxy::to(address).await;
+        let mut amqp = servers.amqp.clone();
+        let address = format!(
+            "{}:{}",
+            amqp.host_str().expect("it has a host"),
+            amqp.port().unwrap_or(5672)
+        );
+        let rabbitmq = Proxy::to(address).await;
+        let port = rabbitmq.address();
+        let port = port.rsplit(':').next().and_then(|port| port.parse().ok());
+        amqp.set_host(Some("127.0.0.1")).expect("it is a host");
+        amqp.set_port(port).expect("it is a port");
+        postgres.cut();
+        rabbitmq.cut();
+
+        let folder = Folder::new();
+        let mut process = Launch::new(program, folder.path())
+            .env("API_BIND", "127.0.0.1:0")
+            .env("WORKER_BIND", "127.0.0.1:0")
+            .env("QUEUE_PREFIX", format!("e2e_{}", unique()))
+            .env("DATABASE_URL", database.url_through(&postgres.address()))
+            .env("AMQP_URL", amqp.to_string())
+            .start("early");
+        let url = process.url().await;
+        let alive = http().get(format!("{url}/healthz")).send().await;
+        assert_eq!(alive.expect("it answers").status(), 200);
+        let (status, state) = readiness(&url).await;
+        assert_eq!((status, &state["database"]), (503, &json!("unreachable")));
+        if program == Program::Api {
+            let list = http().get(format!("{url}/api/task/self"));
+            let list = list.bearer_auth("x").header("New-Api-User", "1");
+            let answer = list.send().await.expect("it answers");
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+        }
+        let log = process.log();
+        assert!(log.contains("waiting for the database"), "{log}");
+
+        postgres.mend();
+        let without_broker = if program == Program::Api { 200 } else { 503 };
+        let expected = json!({"database": "ok", "broker": "unreachable", "clock": "ok"});
+        eventually(LIMIT, "readiness", async || {
+            let (status, state) = readiness(&url).await;
+            (status == without_broker && state == expected).then_some(())
+        })
+        .await;
+        rabbitmq.mend();
+        eventually(LIMIT, "readiness", async || {
+            let (status, state) = readiness(&url).await;
+            (status == 200 && state["broker"] == "ok").then_some(())
+        })
+        .await;
+        process.stop(LIMIT).await;
+    }
+    database.remove().await;
+}
+
+async fn hopeless() {
+    let servers = ServerUrls::from_environment();
+    let database = Database::create(&servers.postgres, "e2e").await;
+    let good = database.url();
+    let amqp = servers.amqp.to_string();
+    let mut nobody = Url::parse(&good).expect("it is a URL");
+    nobody.set_username("nobody").expect("it takes a user");
+    nobody
+        .set_password(Some(SECRET))
+        .expect("it takes a password");
+    let mut elsewhere = nobody.clone();
+    elsewhere
+        .set_username(servers.postgres.get_username())
+        .expect("it takes a user");
+    elsewhere.set_path("/no_such_database");
+    let mut stranger = servers.amqp.clone();
+    stranger.set_username("nobody").expect("it takes a user");
+    stranger
+        .set_password(Some(SECRET))
+        .expect("it takes a password");
+    for program in [Program::Api, Program::Worker] {
+        let prefix = format!("e2e_{}", unique());
+        for url in [nobody.as_str(), elsewhere.as_str()] {
+            let env = [
+                ("DATABASE_URL", url),
+                ("AMQP_URL", &amqp),
+                ("QUEUE_PREFIX", &prefix),
+            ];
+            told(&refused(program, &env).await, "DATABASE_URL");
+        }
         let env = [
-            ("DATABASE_URL", nowhere.as_str()),
-            ("AMQP_URL", &amqp),
+            ("DATABASE_URL", good.as_str()),
+            ("AMQP_URL", stranger.as_str()),
             ("QUEUE_PREFIX", &prefix),
         ];
-        told(&refused(program, &env).await, "DATABASE_URL");
-        let url = database.url();
-        let env = [("DATABASE_URL", url.as_str()), ("AMQP_URL", &silent)];
         told(&refused(program, &env).await, "AMQP_URL");
     }
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of a newer program', true, '', 0)";
+    database.execute(newer).await;
+    let env = [("DATABASE_URL", good.as_str()), ("AMQP_URL", &amqp)];
+    told(
+        &refused(Program::Api, &env).await,
+        "newer than this program",
+    );
     let env = [("DATABASE_URL", "sqlite:///proc/no/such.db")];
     told(&refused(Program::TaskCenter, &env).await, "DATABASE_URL");
     database.remove().await;

@@ -11,6 +11,7 @@ mod node;
 mod setup;
 mod users;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::client::Answers;
 use crate::database::Database;
+use crate::disk::Disk;
 use crate::folder::{Folder, unique};
 use crate::operator::Operator;
 use crate::process::{Launch, Process};
@@ -26,6 +28,7 @@ use crate::programs::Program;
 use crate::proxy::Proxy;
 use crate::rabbitmq::RabbitMq;
 use crate::servers::Servers;
+use crate::servers::daemon::find;
 use crate::servers::ports::free_port;
 use crate::upstream::Upstream;
 pub use node::Node;
@@ -62,6 +65,8 @@ pub struct Cluster {
     pub workers: Vec<Node>,
     /// The upstreams, in the order of their channels' ids.
     pub channels: Vec<Channel>,
+    /// The file system of the `SQLite` file, if it has one of its own. Dropped before the folder.
+    disk: Option<Disk>,
     /// The folder of all logs, and of the `SQLite` file.
     pub folder: Folder,
     backend: Backend,
@@ -95,7 +100,7 @@ impl Cluster {
         for (name, value) in &setup.env {
             launch = launch.env(name, value);
         }
-        let (mut database, mut rabbitmq) = (None, None);
+        let (mut database, mut rabbitmq, mut disk) = (None, None, None);
         if let Some(urls) = backend.urls().await {
             let made = Database::create(&urls.postgres, setup.name).await;
             launch = launch
@@ -104,13 +109,16 @@ impl Cluster {
             rabbitmq = Some(RabbitMq::new(&urls, &prefix));
             database = Some(made);
         } else {
-            let file = folder.path().join("task-center.db");
+            let data = folder.path().join("data");
+            disk = setup.disk.map(|size| Disk::mount(&data, size));
+            let file = data.join("task-center.db");
             launch = launch.env("DATABASE_URL", format!("sqlite://{}", file.display()));
         }
         let mut cluster = Self {
             apis: Vec::new(),
             workers: Vec::new(),
             channels: Vec::new(),
+            disk,
             folder,
             backend,
             proxies: setup.proxies,
@@ -121,6 +129,7 @@ impl Cluster {
             answers: Answers::default(),
             granted: Mutex::default(),
         };
+        cluster.operator().json(&["migrate"]).await;
         let starting = setup.upstreams.iter();
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
@@ -128,13 +137,13 @@ impl Cluster {
             cluster.add_channel(upstream).await;
         }
         for number in 1..=setup.apis {
-            let api = cluster.node(program, "API_BIND", format!("api-{number}"));
+            let api = cluster.node(setup, program, "API_BIND", format!("api-{number}"));
             cluster.apis.push(api.await);
         }
         if !cluster.is_one_process() {
             for number in 1..=setup.workers {
                 let name = format!("worker-{number}");
-                let worker = cluster.node(Program::Worker, "WORKER_BIND", name);
+                let worker = cluster.node(setup, Program::Worker, "WORKER_BIND", name);
                 cluster.workers.push(worker.await);
             }
         }
@@ -161,9 +170,12 @@ impl Cluster {
         });
     }
 
-    async fn node(&self, program: Program, bind: &str, name: String) -> Node {
+    async fn node(&self, setup: &Setup, program: Program, bind: &str, name: String) -> Node {
         let address = format!("127.0.0.1:{}", free_port());
         let mut launch = self.launch.clone().env(bind, &address);
+        if let Some((_, offset)) = setup.clocks.iter().find(|(node, _)| *node == name) {
+            launch = with_clock(launch, offset).await;
+        }
         launch.program = program;
         let mut proxies = None;
         if self.proxies
@@ -191,6 +203,16 @@ impl Cluster {
             .start(name);
         let url = process.url().await;
         (process, url)
+    }
+
+    /// The `SQLite` file.
+    pub fn sqlite_file(&self) -> PathBuf {
+        self.folder.path().join("data/task-center.db")
+    }
+
+    /// The file system of the `SQLite` file. Panics if the setup has none.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("the setup has a disk")
     }
 
     /// APIs and workers.
@@ -313,4 +335,18 @@ impl Cluster {
         }
         self.folder.keep_if_wanted();
     }
+}
+
+/// A launch on a machine whose clock is wrong by `offset`. What measures how long something takes stays right.
+async fn with_clock(launch: Launch, offset: &str) -> Launch {
+    let library = || {
+        let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
+        let mut files = folders.map(|one| one.path().join("faketime/libfaketime.so.1"));
+        files.find(|file| file.is_file())
+    };
+    let library = find(library, "libfaketime").await;
+    launch
+        .env("LD_PRELOAD", library.display().to_string())
+        .env("FAKETIME", offset)
+        .env("DONT_FAKE_MONOTONIC", "1")
 }

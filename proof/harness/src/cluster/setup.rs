@@ -51,6 +51,10 @@ pub struct Setup {
     pub workers: usize,
     /// Whether each node reaches each server, and all workers each upstream, through a proxy.
     pub proxies: bool,
+    /// The size of the file system that holds the `SQLite` file, in MiB; `None` for that of all files.
+    pub disk: Option<u32>,
+    /// Nodes whose machine's clock is wrong: the name, and the offset as libfaketime takes it (`+600s`).
+    pub clocks: Vec<(&'static str, &'static str)>,
     /// How long a scenario on the cluster may take.
     pub limit: Duration,
 }
@@ -79,6 +83,8 @@ impl Default for Setup {
             apis: 1,
             workers: 1,
             proxies: false,
+            disk: None,
+            clocks: Vec::new(),
             limit: Duration::from_secs(90),
         }
     }

@@ -15,6 +15,8 @@ use crate::lock;
 
 /// How a connection ends.
 enum End {
+    /// For the server alone.
+    Mute,
     /// With FIN.
     Closed,
     /// With RST to both sides.
@@ -26,6 +28,7 @@ pub(super) async fn run(
     mut client: TcpStream,
     server: String,
     mode: watch::Receiver<Mode>,
+    mute: impl Future<Output = ()>,
     gates: Arc<Gates>,
 ) {
     if let Mode::Closed { reset } = *mode.borrow() {
@@ -67,8 +70,14 @@ pub(super) async fn run(
             // A half that ends with FIN leaves the other half open; a broken half ends both.
             ended = both => ended.map_or(End::Reset, |_| End::Closed),
             end = closed(mode.clone()) => end,
+            () = mute => End::Mute,
         }
     };
+    if matches!(end, End::Mute) {
+        drop(server);
+        closed(mode).await;
+        return set_reset(&client);
+    }
     if matches!(end, End::Reset) {
         set_reset(&client);
         set_reset(&server);
@@ -79,6 +88,14 @@ pub(super) async fn run(
 async fn forwards(mut mode: watch::Receiver<Mode>) -> bool {
     let mode = mode.wait_for(|mode| *mode != Mode::BlackHole).await;
     mode.is_ok_and(|mode| matches!(*mode, Mode::Forward { .. }))
+}
+
+/// Waits until the connection with this number is mute.
+pub(super) async fn mute(mut mutes: watch::Receiver<u64>, number: u64) {
+    if mutes.wait_for(|last| *last >= number).await.is_err() {
+        // The proxy is gone, which ends its connections.
+        std::future::pending().await
+    }
 }
 
 /// Waits until the proxy closes its connections.

@@ -25,6 +25,8 @@ use gate::{Gate, Gates, Pattern};
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    /// The connections up to this number are mute.
+    mute: watch::Sender<u64>,
     gates: Arc<Gates>,
     accepted: Arc<AtomicU64>,
     listening: JoinHandle<()>,
@@ -53,16 +55,19 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let (mode, watched) = watch::channel(Mode::FORWARD);
+        let (mute, mutes) = watch::channel(0);
         let gates = Arc::new(Gates::default());
         let accepted = Arc::new(AtomicU64::new(0));
         let (of_connections, counted) = (Arc::clone(&gates), Arc::clone(&accepted));
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::Relaxed);
+                let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
+                let mutes = mutes.clone();
                 tokio::spawn(connection::run(
                     client,
                     server.clone(),
                     watched.clone(),
+                    async move { connection::mute(mutes, number).await },
                     Arc::clone(&of_connections),
                 ));
             }
@@ -70,6 +75,7 @@ impl Proxy {
         Self {
             address,
             mode,
+            mute,
             gates,
             accepted,
             listening,
@@ -100,6 +106,12 @@ impl Proxy {
     /// all of them.
     pub fn black_hole(&self) {
         self.mode.send_replace(Mode::BlackHole);
+    }
+
+    /// Makes the connections that there are mute for good, as a failover behind a balancer does: the server ends
+    /// them, and the client hears nothing of it. New connections are forwarded.
+    pub fn mute(&self) {
+        self.mute.send_replace(self.accepted());
     }
 
     /// Forwards each piece only after this delay.

@@ -154,7 +154,9 @@ impl Link {
                 "the {} connection was lost just now",
                 self.role
             ))),
-            State::Connecting => Err(BrokerError::Unreachable("it is being connected to".to_owned())),
+            State::Connecting => Err(BrokerError::Unreachable(
+                "it is being connected to".to_owned(),
+            )),
             State::Down(why) => Err(why.error()),
             State::Closed => Err(BrokerError::Closed),
         }
@@ -218,7 +220,11 @@ impl Keeper {
             tracing::warn!(%role, %why, "the connection to the broker was lost");
             self.state.send_replace(State::Down(Down::Away(why)));
             // At once only at the start: all programs lose a broker at the same moment.
-            failures = if since.elapsed() > STABLE { 1 } else { failures.max(1) };
+            failures = if since.elapsed() > STABLE {
+                1
+            } else {
+                failures.max(1)
+            };
             connection = None;
         }
     }

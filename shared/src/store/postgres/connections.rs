@@ -73,7 +73,9 @@ impl Connections {
                         pinged?;
                         return Ok(true);
                     }
-                    tracing::warn!("a database connection is mute: all that there are are replaced");
+                    tracing::warn!(
+                        "a database connection is mute: all that there are are replaced"
+                    );
                     watchdog.distrust();
                     Ok(false)
                 })

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
 use super::PostgresStore;

@@ -1,19 +1,64 @@
-//! The database restarts, closes connections, or has none left.
+//! The database restarts, closes connections, has none left, refuses, or is not asked in time.
 //!
 //! | module | what breaks |
 //! |---|---|
 //! | `under_load` | the server restarts, or terminates every connection, under load |
 //! | `exhausted` | all connections of an API are in use |
+//! | `clocks` | the machines' clocks differ from the database's |
+//! | `leases` | nobody can renew or write for longer than a lease |
+//! | `mute` | connections carry nothing any more, and nobody resets them |
+//! | `refuses` | the server answers, and refuses |
 //! | `hangs_up` | every new connection is closed before its first byte |
 
+mod clocks;
 mod exhausted;
 mod hangs_up;
+mod leases;
+mod mute;
+mod refuses;
 mod under_load;
 
 use crate::scenario::prelude::*;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
+        Scenario::new(
+            "workers-start-as-the-database-comes-back",
+            "A worker's connections to the database are cut while the upstream takes its songs, for \
+             longer than the leases of these submits. A second worker starts in the moment in which the \
+             database comes back. The first still records every acceptance, and every song succeeds.",
+            leases::comes_back,
+        ),
+        Scenario::new(
+            "a-table-is-locked",
+            "An operator's LOCK TABLE keeps all workers from the unfinished tasks for longer than the \
+             leases of submits under way. Nobody is taken for dead, and every song succeeds.",
+            leases::locked,
+        ),
+        Scenario::new(
+            "clocks-apart",
+            "The machines of a worker and of an API have clocks that are 10 min and 1 h off. They say so, \
+             and are not ready. Every song succeeds all the same, and each time that is shown is the \
+             database's.",
+            clocks::apart,
+        ),
+        Scenario::new(
+            "database-refuses",
+            "Under load the server refuses logins (as after a change of a password), takes no connections \
+             to the database, has it under another name, and is read-only, one after the other. \
+             Clients get a 503 and never a 500, /readyz says why, nothing is parked, and every song \
+             that an upstream accepted succeeds.",
+            refuses::refuses,
+        )
+        .exclusive(),
+        Scenario::new(
+            "database-fails-over-mute",
+            "Again and again under load all connections to the database carry nothing any more, without a \
+             reset, while new ones work: a failover behind a balancer. Clients are served again within \
+             seconds, no process ends, and every song succeeds.",
+            mute::fails_over,
+        )
+        .lasts(40),
         Scenario::new(
             "database-hangs-up-on-a-worker",
             "For some seconds every connection of a worker to the database is closed before its first \
