@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::broker::rabbitmq::{Parking, RabbitMqOptions};
-use shared::clock::SystemClock;
+use shared::clock::FollowingClock;
 use shared::config::{BrokerConfig, CommandConfig, Program, from_environment};
-use shared::process::{fail, start, telemetry};
+use shared::process::start::{self, StartError};
+use shared::process::{fail, telemetry, time_keeper};
 use shared::random::Random;
-use shared::store::Plans;
+use shared::store::{Plans, StoreOptions};
 
 use super::parked::ParkedCommand;
 use super::{CommandContext, CommandError, Flags, OperatorCommand, StoreCommand};
@@ -41,13 +42,21 @@ async fn on_store(
     })?;
     telemetry::init(&config.log);
     let url = &config.database_url;
-    let store = match command {
-        StoreCommand::Migrate => start::open_store(url, CONNECTIONS, Plans::Kept).await?,
-        _ => start::open_existing_store(url, CONNECTIONS, Plans::Kept).await?,
+    let options = StoreOptions {
+        connections: CONNECTIONS,
+        plans: Plans::Kept,
+        pooler: config.database_pooler,
     };
+    let store = match command {
+        StoreCommand::Migrate => start::open_store(url, options).await?,
+        _ => start::open_existing_store(url, options).await?,
+    };
+    let clock = FollowingClock::default();
+    let set = time_keeper::set(&clock, &store).await;
+    set.map_err(StartError::Database)?;
     let context = CommandContext {
         store: &store,
-        clock: &SystemClock,
+        clock: &clock,
         random: &Random::from_system(),
     };
     let output = command.run(context).await;

@@ -21,6 +21,7 @@ pub mod environment;
 pub mod listing_actions;
 pub mod log;
 pub mod mistake;
+mod pooler;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use environment::{from_environment, look_alikes};
 pub use listing_actions::ListingActions;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
+pub use pooler::Pooler;
 
 use crate::secret::Secret;
 use crate::task::wait::PollPace;
@@ -73,6 +75,8 @@ pub struct Config {
     pub database_url: DatabaseUrl,
     /// `DATABASE_MAX_CONNECTIONS`: the most database connections of this process.
     pub database_max_connections: u32,
+    /// `DATABASE_POOLER`: what stands between this process and `PostgreSQL`.
+    pub database_pooler: Pooler,
     /// `AMQP_URL`: the broker's URL; `None` means queues in memory (`task-center` only).
     pub amqp_url: Option<AmqpUrl>,
     /// `QUEUE_PREFIX`: the first part of the names of all queues and exchanges.
@@ -109,6 +113,8 @@ pub struct Config {
 pub struct CommandConfig {
     /// `DATABASE_URL`: the database's URL.
     pub database_url: DatabaseUrl,
+    /// `DATABASE_POOLER`: what stands between this process and `PostgreSQL`.
+    pub database_pooler: Pooler,
     /// `RUST_LOG` and `LOG_FORMAT`; the default is warnings and errors, for a person.
     pub log: Log,
 }
@@ -143,10 +149,11 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 23] = [
+pub const VARIABLES: [&str; 24] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
+    "DATABASE_POOLER",
     "AMQP_URL",
     "AMQP_URL_FILE",
     "QUEUE_PREFIX",
@@ -190,6 +197,7 @@ impl Config {
         Reader::read(&lookup, |reader| Self {
             database_url: values::database_url(reader, program),
             database_max_connections: reader.number("DATABASE_MAX_CONNECTIONS", 10, 2..=1000),
+            database_pooler: values::database_pooler(reader),
             amqp_url: values::amqp_url(reader, program),
             queue_prefix: values::queue_prefix(reader),
             api_bind: reader.address("API_BIND", 3000),
@@ -216,6 +224,7 @@ impl CommandConfig {
     ) -> Result<Self, Mistakes> {
         Reader::read(&lookup, |reader| Self {
             database_url: values::database_url(reader, program),
+            database_pooler: values::database_pooler(reader),
             log: values::log(reader, Log::for_a_command()),
         })
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::{
-    AmqpUrl, BaseUrl, Cors, DatabaseUrl, ListingActions, Log, LogFormat, Program, Suno, TlsFiles,
-    amqp_url, base_url, cors, duration, log,
+    AmqpUrl, BaseUrl, Cors, DatabaseUrl, ListingActions, Log, LogFormat, Pooler, Program, Suno,
+    TlsFiles, amqp_url, base_url, cors, duration, log,
 };
 use crate::secret::Secret;
 use crate::task::wait::{PollPace, Rung};
@@ -25,6 +25,12 @@ fn required(reader: &mut Reader<'_>, program: Program, name: &str, takes: &str) 
     if program != Program::TaskCenter && reader.text(name).is_none() {
         reader.mistake(name, format!("is not set; it takes {takes}"));
     }
+}
+
+pub(super) fn database_pooler(reader: &mut Reader<'_>) -> Pooler {
+    let takes = "`none` or `transaction`";
+    let named = reader.parsed("DATABASE_POOLER", takes, Pooler::from_name);
+    named.unwrap_or_default()
 }
 
 pub(super) fn amqp_url(reader: &mut Reader<'_>, program: Program) -> Option<AmqpUrl> {

@@ -20,7 +20,7 @@ use crate::broker::SharedBroker;
 use crate::clock::{FollowingClock, SharedClock};
 use crate::config::{Config, Program, from_environment, look_alikes};
 use crate::random::Random;
-use crate::store::{Plans, Store};
+use crate::store::{Plans, Store, StoreOptions};
 
 /// The longest time that a start of which all servers answer holds up the program: tables may take minutes to be
 /// brought up to date.
@@ -95,8 +95,12 @@ impl Process {
             Program::Worker => Plans::Fresh,
             Program::Api | Program::TaskCenter => Plans::Kept,
         };
-        let connections = config.database_max_connections;
-        let store = Store::at(&config.database_url, connections, plans);
+        let options = StoreOptions {
+            connections: config.database_max_connections,
+            plans,
+            pooler: config.database_pooler,
+        };
+        let store = Store::at(&config.database_url, options);
         let store = store.map_err(StartError::Database)?;
         let random = Arc::new(Random::from_system());
         let broker = start::broker(config, program, random.clone())?;

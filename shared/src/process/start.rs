@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::config::{Config, DatabaseUrl, Program, Suno};
 use crate::random::Random;
 use crate::store::channels::NewChannel;
-use crate::store::{Plans, Store, StoreError};
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::task::Platform;
 
 /// Why a program could not start. `variable` is the variable to look at.
@@ -44,12 +44,8 @@ pub enum StartError {
 }
 
 /// Opens the store and migrates it.
-pub async fn open_store(
-    url: &DatabaseUrl,
-    connections: u32,
-    plans: Plans,
-) -> Result<Store, StartError> {
-    let store = Store::at(url, connections, plans).map_err(StartError::Database)?;
+pub async fn open_store(url: &DatabaseUrl, options: StoreOptions) -> Result<Store, StartError> {
+    let store = Store::at(url, options).map_err(StartError::Database)?;
     migrated(store, url).await
 }
 
@@ -66,8 +62,7 @@ async fn migrated(store: Store, url: &DatabaseUrl) -> Result<Store, StartError> 
 /// As [`open_store`], for a command that makes no database.
 pub async fn open_existing_store(
     url: &DatabaseUrl,
-    connections: u32,
-    plans: Plans,
+    options: StoreOptions,
 ) -> Result<Store, StartError> {
     if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
@@ -75,7 +70,7 @@ pub async fn open_existing_store(
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return Err(StartError::NoTables(format!("at {}", path.display())));
     }
-    let store = Store::at(url, connections, plans).map_err(StartError::Database)?;
+    let store = Store::at(url, options).map_err(StartError::Database)?;
     match store.has_tables().await {
         Ok(true) => migrated(store, url).await,
         Ok(false) => {

@@ -44,7 +44,7 @@ pub mod submissions;
 pub mod turns;
 
 pub use error::StoreError;
-pub use options::Plans;
+pub use options::{Plans, StoreOptions};
 
 use sql::Database;
 

@@ -2,37 +2,42 @@
 
 use super::either::either;
 use super::gate::Gate;
-use super::options::Plans;
+use super::options::{Plans, StoreOptions};
 use super::postgres::PostgresStore;
 use super::row::Cells as _;
 use super::sql::sql;
 use super::sqlite::SqliteStore;
 use super::{Database, Result, Store, submissions};
 use crate::clock::{Clock as _, Millis, SystemClock};
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, Pooler};
 
 impl Store {
-    /// The Store at `url` with at most `connections` connections, none of which is made yet. Until
-    /// [`Store::migrate`] has succeeded, each other method fails in a passing way. `Err`: the URL is not valid.
-    pub fn at(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
-        Self::new(url, connections, plans, Gate::new(false))
+    /// The Store at `url`, with no connection yet. Until [`Store::migrate`] has succeeded, each other method fails in
+    /// a passing way. `Err`: the URL is not valid.
+    pub fn at(url: &DatabaseUrl, options: StoreOptions) -> Result<Self> {
+        Self::new(url, options, Gate::new(false))
     }
 
-    /// Opens the Store at `url`, and makes the first connection. Creates the `SQLite` file and its folder if there
-    /// is none. The tables may be out of date until [`Store::migrate`].
+    /// Opens the Store at `url`, with nothing between, and makes the first connection. Creates the `SQLite` file and
+    /// its folder if there is none. The tables may be out of date until [`Store::migrate`].
     pub async fn open(url: &DatabaseUrl, connections: u32, plans: Plans) -> Result<Self> {
-        let store = Self::new(url, connections, plans, Gate::new(true))?;
+        let options = StoreOptions {
+            connections,
+            plans,
+            pooler: Pooler::None,
+        };
+        let store = Self::new(url, options, Gate::new(true))?;
         either!(&store.database, database => database.reach().await?);
         Ok(store)
     }
 
-    fn new(url: &DatabaseUrl, connections: u32, plans: Plans, gate: Gate) -> Result<Self> {
+    fn new(url: &DatabaseUrl, options: StoreOptions, gate: Gate) -> Result<Self> {
         let database = match url {
             DatabaseUrl::Postgres(url) => {
-                Database::Postgres(PostgresStore::new(url, connections, plans, gate)?)
+                Database::Postgres(PostgresStore::new(url, options, gate)?)
             }
             DatabaseUrl::Sqlite(path) => {
-                Database::Sqlite(SqliteStore::new(path, connections, gate))
+                Database::Sqlite(SqliteStore::new(path, options.connections, gate))
             }
         };
         let submits = submissions::batcher(database.clone());

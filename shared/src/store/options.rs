@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Pooler;
+
 /// How long to wait for a free connection before saying that all are busy.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,4 +27,15 @@ pub enum Plans {
     /// is about some hundred tasks, so that half a millisecond of planning is little. A plan that was made
     /// while ten tasks were unfinished reads all of them, also when they have become a hundred thousand.
     Fresh,
+}
+
+/// How a program uses its database.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreOptions {
+    /// The most connections of the program.
+    pub connections: u32,
+    /// When statements are planned.
+    pub plans: Plans,
+    /// What stands between.
+    pub pooler: Pooler,
 }

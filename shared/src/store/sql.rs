@@ -38,14 +38,14 @@ impl Database {
         match self {
             Self::Postgres(store) => {
                 let mut session = store.session().await?;
-                let rows = statement.on_postgres().fetch_all(&mut *session).await?;
-                session.close();
+                let rows = statement.on_postgres().fetch_all(&mut session).await?;
+                session.commit().await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
             Self::Sqlite(store) => {
                 let mut session = store.read().await?;
                 let rows = statement.on_sqlite().fetch_all(&mut *session).await?;
-                session.close();
+                session.commit().await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
         }
@@ -89,8 +89,8 @@ impl Database {
         // Without BEGIN and COMMIT: one round trip instead of three.
         self.detach(async move {
             let mut session = store.session().await?;
-            let done = statement.on_postgres().execute(&mut *session).await?;
-            session.close();
+            let done = statement.on_postgres().execute(&mut session).await?;
+            session.commit().await?;
             Ok(done.rows_affected())
         })
         .await
@@ -168,7 +168,7 @@ impl Tx {
     pub(super) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
         match self {
             Self::Postgres(tx) => {
-                let rows = statement.on_postgres().fetch_all(&mut **tx).await?;
+                let rows = statement.on_postgres().fetch_all(tx).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
             Self::Sqlite(tx) => {
@@ -192,7 +192,7 @@ impl Tx {
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64> {
         Ok(match self {
             Self::Postgres(tx) => {
-                let done = statement.on_postgres().execute(&mut **tx).await?;
+                let done = statement.on_postgres().execute(tx).await?;
                 done.rows_affected()
             }
             Self::Sqlite(tx) => {

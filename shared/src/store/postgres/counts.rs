@@ -29,7 +29,7 @@ async fn fold(store: &PostgresStore, limit: u32) -> Result<u64> {
     let mut tx = store.begin_as(BEGIN).await?;
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(FOLDING)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
     if !ours {
         tx.roll_back().await?;
@@ -40,7 +40,7 @@ async fn fold(store: &PostgresStore, limit: u32) -> Result<u64> {
          FROM (SELECT id FROM task_changes ORDER BY id LIMIT $1) AS oldest",
     )
     .bind(i64::from(limit))
-    .fetch_one(&mut *tx)
+    .fetch_one(&mut tx)
     .await?;
     let Some(last) = last else {
         tx.roll_back().await?;
@@ -51,10 +51,9 @@ async fn fold(store: &PostgresStore, limit: u32) -> Result<u64> {
     let changes = changes.unsigned_abs();
     if store.folded.fetch_add(changes, Ordering::Relaxed) + changes >= CLEAN_UP_AFTER {
         store.folded.store(0, Ordering::Relaxed);
-        let mut session = store.session().await?;
-        let vacuum = sqlx::query("VACUUM task_changes");
-        vacuum.execute(&mut *session).await?;
-        session.close();
+        let mut session = store.connections.outside().await?;
+        session.plain("VACUUM task_changes".to_owned()).await?;
+        session.commit().await?;
     }
     Ok(changes)
 }
@@ -64,7 +63,7 @@ async fn fold(store: &PostgresStore, limit: u32) -> Result<u64> {
 async fn add_up(tx: &mut PgSession, last: i64) -> Result<()> {
     // Some thousand changes meet a table of any size: each count is looked up by its primary key.
     sqlx::query("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     sqlx::query(
         "WITH folded AS (
@@ -123,7 +122,7 @@ async fn add_up(tx: &mut PgSession, last: i64) -> Result<()> {
                             x.tasks, x.first_submit, x.last_submit)",
     )
     .bind(last)
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -70,9 +70,9 @@ async fn key_holders(
     let keys: Vec<&[u8]> = keys.iter().map(SecretDigest::as_bytes).collect();
     let found = sqlx::query(AssertSqlSafe(accounts::key_holders("k.digest = ANY ($1)")))
         .bind(keys)
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-    session.close();
+    session.commit().await?;
     let found = found.into_iter();
     found.map(|row| Ok((row.get("digest")?, row))).collect()
 }

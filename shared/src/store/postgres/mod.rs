@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use super::Result;
 use super::gate::Gate;
-use super::options::Plans;
+use super::options::StoreOptions;
 use super::session::PgSession;
 use connections::Connections;
 
@@ -46,10 +46,10 @@ pub(super) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// A store of at most `connections` connections to `url`, none of which is made yet. Nobody uses the tables
-    /// before [`PostgresStore::migrate`], unless the gate is open.
-    pub fn new(url: &str, connections: u32, plans: Plans, gate: Gate) -> Result<Self> {
-        let connections = Connections::new(url, connections, plans, gate)?;
+    /// A store at `url`, with no connection yet. Nobody uses the tables before [`PostgresStore::migrate`], unless the
+    /// gate is open.
+    pub fn new(url: &str, options: StoreOptions, gate: Gate) -> Result<Self> {
+        let connections = Connections::new(url, options, gate)?;
         Ok(Self {
             key_holders: key_holders::batcher(connections.clone()),
             connections,
@@ -59,8 +59,7 @@ impl PostgresStore {
 
     /// Makes the first connection.
     pub async fn reach(&self) -> Result<()> {
-        self.connections.session().await?.close();
-        Ok(())
+        Ok(self.connections.outside().await?.commit().await?)
     }
 
     /// Runs `work` for a bounded time: see [`Watchdog::bound`].
@@ -83,8 +82,8 @@ impl PostgresStore {
     }
 
     /// Begins a transaction by the statements `begin`.
-    pub(super) async fn begin_as(&self, begin: impl Into<String>) -> Result<PgSession> {
-        Ok(self.session().await?.begin(begin).await?)
+    pub(super) async fn begin_as(&self, begin: impl AsRef<str>) -> Result<PgSession> {
+        self.connections.begin(begin.as_ref()).await
     }
 
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.

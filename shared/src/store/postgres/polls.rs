@@ -1,13 +1,12 @@
 //! Polling: the tasks to poll, and what a poll writes about those that stay unfinished.
 
-use sqlx::PgConnection;
-
 use super::PostgresStore;
 use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::clips;
 use crate::store::row::{self, at_turn, good};
+use crate::store::session::PgSession;
 use crate::store::turns::{PollJob, Polled};
 use crate::task::history::STATUS;
 use crate::task::{AtTurn, ChannelId, Status};
@@ -32,9 +31,9 @@ impl PostgresStore {
         .bind(channel.0) // $1 channel_id
         .bind(column(tasks, |at| at.row.0)) // $2 id
         .bind(column(tasks, |at| at.turn.0)) // $3 turn
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         Ok(rows
             .iter()
             .filter_map(|row| good(row, row::poll_job))
@@ -56,9 +55,9 @@ impl PostgresStore {
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
         .bind(until.0) // $3 due_at
-        .execute(&mut *session)
+        .execute(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         Ok(())
     }
 }
@@ -73,7 +72,7 @@ impl PostgresStore {
 /// `old` reads what there was before the statement. It is right: a wide row changes only together with
 /// the turn, and the narrow row was still at its turn.
 pub(super) async fn write_polled(
-    connection: &mut PgConnection,
+    session: &mut PgSession,
     polled: &[Polled],
     now: Millis,
 ) -> Result<Vec<AtTurn>> {
@@ -145,7 +144,7 @@ pub(super) async fn write_polled(
     .bind(STATUS.detail) // $14 detail
     .bind(column(&clips, |(row, _)| row.0)) // $15 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $16 clip_id
-    .fetch_all(connection)
+    .fetch_all(session)
     .await?;
     Ok(rows.into_iter().map(at_turn).collect())
 }

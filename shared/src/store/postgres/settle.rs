@@ -28,7 +28,7 @@ impl PostgresStore {
             // One statement is a transaction by itself.
             let mut session = self.session().await?;
             let waiting = polls::write_polled(&mut session, polled, now).await?;
-            session.close();
+            session.commit().await?;
             let finished = Vec::new();
             return Ok(Settled { waiting, finished });
         }
@@ -49,7 +49,7 @@ async fn lock(tx: &mut Tx, polled: &[Polled], finished: &[Finished]) -> Result<(
     rows.extend(finished.iter().map(|task| task.at.row.0));
     sqlx::query("SELECT id FROM unfinished_tasks WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
         .bind(rows)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -127,7 +127,7 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
     .bind(ENDED.kind) // $11 kind
     .bind(column(&clips, |(row, _)| row.0)) // $12 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $13 clip_id
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     let ended = |found: &sqlx::postgres::PgRow| {
         let id = found.int("id")?;
@@ -162,7 +162,7 @@ async fn refund(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) -> Resul
     .bind(column(&users, |(user, _)| user.0)) // $1 id
     .bind(column(&users, |(_, change)| change.amount)) // $2 amount
     .bind(column(&users, |(_, change)| change.used)) // $3 used
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     let keys: Vec<_> = keys.into_iter().map(|(key, used)| (key.0, used)).collect();
     add_used(tx, "api_keys", &keys).await?;
@@ -197,7 +197,7 @@ async fn insert_refunds(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) 
     .bind(now.0) // $7 created_at, at
     .bind(REFUNDED.kind) // $8 kind of the event
     .bind(REFUNDED.detail) // $9 detail
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -205,7 +205,7 @@ async fn insert_refunds(tx: &mut Tx, failed: &[(AtTurn, Charged)], now: Millis) 
 async fn lock_by_id(tx: &mut Tx, table: &str, ids: Vec<i64>) -> Result<()> {
     let lock = format!("SELECT id FROM {table} WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE");
     let lock = sqlx::query(AssertSqlSafe(lock));
-    lock.bind(ids).execute(&mut **tx).await?;
+    lock.bind(ids).execute(&mut *tx).await?;
     Ok(())
 }
 
@@ -225,7 +225,7 @@ async fn add_used(tx: &mut Tx, table: &str, changes: &[(i64, i64)]) -> Result<()
     sqlx::query(AssertSqlSafe(add))
         .bind(ids) // $1 id
         .bind(column(changes, |(_, used)| *used)) // $2 used
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
@@ -240,7 +240,7 @@ async fn insert_late(tx: &mut Tx, given_up: &[(AtTurn, Charged)], now: Millis) -
     )
     .bind(column(given_up, |(at, _)| at.row.0)) // $1 id
     .bind(late::first_look(now).0) // $2 due_at
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

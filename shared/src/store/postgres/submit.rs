@@ -23,9 +23,9 @@ impl PostgresStore {
         )
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         found.iter().map(row::submit_job).collect()
     }
 
@@ -70,9 +70,9 @@ impl PostgresStore {
         .bind(SENDING.kind) // $7 kind
         .bind(SENDING.detail) // $8 detail
         .bind(column(intentions, |one| one.sent_to)) // $9 sent_to
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         let begun = |(id, turn, claim)| Begun {
             at: at_turn((id, turn)),
             claim,
@@ -108,9 +108,9 @@ impl PostgresStore {
         .bind(retry.event().kind) // $6 kind
         .bind(retry.event().detail(&[&retry.reason])) // $7 detail
         .bind(retry.may_have_arrived) // $8 whether the channel gets it again
-        .fetch_optional(&mut *session)
+        .fetch_optional(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         Ok(retried.map(at_turn))
     }
 
@@ -166,9 +166,9 @@ impl PostgresStore {
         .bind(now.0) // $9 at
         .bind(ACCEPTED.kind) // $10 kind
         .bind(ACCEPTED.detail) // $11 detail
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         Ok(rows.into_iter().map(at_turn).collect())
     }
 }

@@ -51,9 +51,9 @@ impl PostgresStore {
         .bind(now.0) // $4 at
         .bind(SWEPT.kind) // $5 kind
         .bind(SWEPT.detail) // $6 detail
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         rows.iter().map(row::overdue).collect()
     }
 
@@ -73,9 +73,9 @@ impl PostgresStore {
         .bind(column(tasks, |at| at.row.0)) // $1 id
         .bind(column(tasks, |at| at.turn.0)) // $2 turn
         .bind(due_at.0) // $3 due_at
-        .fetch_all(&mut *session)
+        .fetch_all(&mut session)
         .await?;
-        session.close();
+        session.commit().await?;
         Ok(rows.into_iter().map(at_turn).collect())
     }
 }

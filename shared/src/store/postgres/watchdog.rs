@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -122,13 +122,12 @@ impl Inner {
     /// under way.
     async fn is_nothing_under_way(&self) -> sqlx::Result<bool> {
         let mut fresh = self.options.connect().await?;
-        let busy: i64 = sqlx::query_scalar(
+        let busy = sqlx::raw_sql(
             "SELECT count(*) FROM pg_stat_activity
              WHERE application_name = current_setting('application_name')
                AND pid <> pg_backend_pid() AND state <> 'idle'",
-        )
-        .fetch_one(&mut fresh)
-        .await?;
+        );
+        let busy: i64 = busy.fetch_one(&mut fresh).await?.try_get(0)?;
         fresh.close().await?;
         Ok(busy == 0)
     }

@@ -38,6 +38,7 @@ use super::gate::Gate;
 use super::options::ACQUIRE_TIMEOUT;
 use super::session::SqliteSession;
 use super::{Result, StoreError, migrations};
+use crate::config::Pooler;
 
 /// How long a statement waits for another process to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,7 +98,7 @@ impl SqliteStore {
     /// by reading fails at once, whatever the busy timeout, if another process wrote in between.
     pub(super) async fn begin(&self) -> Result<Tx> {
         self.gate.pass()?;
-        let session = SqliteSession::open(&self.writer).await?;
+        let session = SqliteSession::open(&self.writer, Pooler::None).await?;
         Ok(session.begin("BEGIN IMMEDIATE").await?)
     }
 
@@ -109,7 +110,7 @@ impl SqliteStore {
     /// A session that reads, outside of any transaction.
     pub(super) async fn read(&self) -> Result<SqliteSession> {
         self.gate.pass()?;
-        Ok(SqliteSession::open(&self.readers).await?)
+        Ok(SqliteSession::open(&self.readers, Pooler::None).await?)
     }
 
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.

@@ -50,7 +50,7 @@ pub(super) async fn lock(
         .bind(column(batch, |one| one.task.platform.as_str())) // $3 platform
         .bind(column(batch, |one| one.task.action.as_str())) // $4 action
         .bind(column(batch, |one| Some(one.task.pinned?.0))) // $5 pinned
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
     let mut facts = vec![None; batch.len()];
     for found in found {
@@ -79,7 +79,7 @@ pub(super) async fn used_keys(tx: &mut Tx, batch: &[PendingSubmit]) -> Result<Us
     )
     .bind(users) // $1 user_id
     .bind(keys) // $2 key
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     found.iter().map(row::first_use).collect()
 }
@@ -174,7 +174,7 @@ pub(super) async fn store(tx: &mut Tx, admitted: &[(&PendingSubmit, Quota)]) -> 
         .bind(column(&meanings, |meaning| {
             Some(meaning.as_ref()?.as_bytes())
         })) // $20 meaning
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
     if rows.len() != admitted.len() {
         return Err(row::not_charged(rows.len(), admitted.len()));
