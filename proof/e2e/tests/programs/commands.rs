@@ -55,6 +55,9 @@ async fn exit_codes() {
         let only_complains = done.stdout.is_empty() && !done.stderr.is_empty();
         assert!(only_complains, "{command:?}: {done:?}");
     }
+    let early = run("user create --name ann").await;
+    assert_eq!(early.code, 1, "there is no database: {early:?}");
+    assert_eq!(run("migrate").await.code, 0);
     assert_eq!(run("user create --name ann").await.code, 0);
     for command in [
         "user create --name ann",
@@ -87,6 +90,7 @@ async fn unbalanced() {
     let database = Database::create(&ServerUrls::from_environment().postgres, "e2e").await;
     let launch = Launch::new(Program::Api, folder.path()).env("DATABASE_URL", database.url());
     let operator = Operator(launch);
+    operator.json(&["migrate"]).await;
     operator
         .json(&["user", "create", "--name", "ann", "--quota", "500"])
         .await;
@@ -115,6 +119,7 @@ async fn shapes() {
 }
 
 async fn shapes_of(operator: Operator) {
+    operator.json(&["migrate"]).await;
     let run = async |command: &str| {
         let words: Vec<&str> = command.split(' ').collect();
         operator.json(&words).await

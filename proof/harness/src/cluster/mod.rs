@@ -333,6 +333,7 @@ impl Cluster {
         if let Some(database) = self.database {
             database.remove().await;
         }
+        drop(self.disk);
         self.folder.keep_if_wanted();
     }
 }

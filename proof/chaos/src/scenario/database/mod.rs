@@ -45,7 +45,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::new(
             "database-refuses",
             "Under load the server refuses logins (as after a change of a password), takes no connections \
-             to the database, has it under another name, and is read-only, one after the other. \
+             to the database, and is read-only, one after the other. \
              Clients get a 503 and never a 500, /readyz says why, nothing is parked, and every song \
              that an upstream accepted succeeds.",
             refuses::refuses,
