@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use e2e::{Kind, kill_a_worker, on, setup};
 use harness::client::{Client, SONG};
-use harness::cluster::Cluster;
+use harness::cluster::{Cluster, Setup};
 use harness::metrics::Metrics;
 use harness::rabbitmq::RabbitMq;
 use harness::suite::run_at_once;
@@ -49,8 +49,17 @@ fn main() -> ExitCode {
         on(
             Kind::Separate,
             "every task ends, and the books balance, while a worker is killed",
-            setup,
+            setup.clone(),
             async |cluster: &Cluster| big_run(cluster, true).await,
+        ),
+        on(
+            Kind::Separate,
+            "every task ends, and the books balance, behind a pooler in transaction mode",
+            Setup {
+                pooler: true,
+                ..setup
+            },
+            async |cluster: &Cluster| big_run(cluster, false).await,
         ),
     ];
     run_at_once(scenarios, at_once)

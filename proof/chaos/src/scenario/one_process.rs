@@ -73,7 +73,8 @@ async fn full(run: &Run) {
         // Their outcomes come while nothing can be written.
         eventually(SOON, "all songs to be sent", async || {
             let sending = "SELECT count(*) FROM unfinished_tasks WHERE claim IS NOT NULL";
-            let sending = sqlx::query_scalar(sending).fetch_one(&mut connect(cluster).await);
+            let mut file = connect(cluster).await;
+            let sending = sqlx::query_scalar(sending).fetch_one(&mut file);
             let sending: i64 = sending.await.ok()?;
             (sending == 20).then_some(())
         })

@@ -29,7 +29,9 @@ use crate::proxy::Proxy;
 use crate::rabbitmq::RabbitMq;
 use crate::servers::Servers;
 use crate::servers::daemon::find;
+use crate::servers::pgbouncer::{self, PgBouncer};
 use crate::servers::ports::free_port;
+use crate::servers::server::Server;
 use crate::upstream::Upstream;
 pub use node::Node;
 use node::Proxies;
@@ -65,6 +67,8 @@ pub struct Cluster {
     pub workers: Vec<Node>,
     /// The upstreams, in the order of their channels' ids.
     pub channels: Vec<Channel>,
+    /// The pooler, and its folder.
+    pooler: Option<(Server<PgBouncer>, Folder)>,
     /// The file system of the `SQLite` file, if it has one of its own. Dropped before the folder.
     disk: Option<Disk>,
     /// The folder of all logs, and of the `SQLite` file.
@@ -100,12 +104,20 @@ impl Cluster {
         for (name, value) in &setup.env {
             launch = launch.env(name, value);
         }
-        let (mut database, mut rabbitmq, mut disk) = (None, None, None);
+        let (mut database, mut rabbitmq, mut disk, mut pooler) = (None, None, None, None);
         if let Some(urls) = backend.urls().await {
             let made = Database::create(&urls.postgres, setup.name).await;
             launch = launch
                 .env("DATABASE_URL", made.url())
                 .env("AMQP_URL", urls.amqp.as_str());
+            if setup.pooler {
+                let below = crate::servers::folder();
+                let started = pgbouncer::start(below.path(), made.options()).await;
+                launch = launch
+                    .env("DATABASE_URL", made.url_through(&started.address()))
+                    .env("DATABASE_POOLER", "transaction");
+                pooler = Some((started, below));
+            }
             rabbitmq = Some(RabbitMq::new(&urls, &prefix));
             database = Some(made);
         } else {
@@ -119,6 +131,7 @@ impl Cluster {
             workers: Vec::new(),
             channels: Vec::new(),
             disk,
+            pooler,
             folder,
             backend,
             proxies: setup.proxies,
@@ -332,6 +345,9 @@ impl Cluster {
         }
         if let Some(database) = self.database {
             database.remove().await;
+        }
+        if let Some((mut pooler, _folder)) = self.pooler {
+            pooler.kill().await;
         }
         drop(self.disk);
         self.folder.keep_if_wanted();

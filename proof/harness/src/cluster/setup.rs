@@ -51,6 +51,8 @@ pub struct Setup {
     pub workers: usize,
     /// Whether each node reaches each server, and all workers each upstream, through a proxy.
     pub proxies: bool,
+    /// Whether API and workers reach the database through a pooler in transaction mode, and not through a proxy.
+    pub pooler: bool,
     /// The size of the file system that holds the `SQLite` file, in MiB; `None` for that of all files.
     pub disk: Option<u32>,
     /// Nodes whose machine's clock is wrong: the name, and the offset as libfaketime takes it (`+600s`).
@@ -83,6 +85,7 @@ impl Default for Setup {
             apis: 1,
             workers: 1,
             proxies: false,
+            pooler: false,
             disk: None,
             clocks: Vec::new(),
             limit: Duration::from_secs(90),

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`server`] | a private server: started, killed, frozen, started again |
 //! | [`postgres`], [`rabbitmq`] | the two kinds of servers |
+//! | [`pgbouncer`] | a pooler before a `PostgreSQL` |
 //! | [`daemon`] | the process of a server with all processes below it |
 //! | [`ports`] | ports that a server keeps over a restart |
 //! | `urls` | the addresses of both servers |
 
 pub mod daemon;
+pub mod pgbouncer;
 pub mod ports;
 pub mod postgres;
 pub mod rabbitmq;

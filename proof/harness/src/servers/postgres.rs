@@ -62,23 +62,7 @@ impl Postgres {
     }
 
     async fn init(&self) {
-        if is_root() {
-            let mut chown = Command::new("chown");
-            let given = chown.arg("postgres:").arg(&self.folder).status().await;
-            let given = given.is_ok_and(|done| done.success());
-            assert!(
-                given,
-                "PostgreSQL does not run as root, and there is no user postgres"
-            );
-            let mut test = Command::new("setpriv");
-            let test = test.args(as_postgres()).args(["--", "test", "-x"]);
-            let entered = test.arg(&self.folder).status().await;
-            assert!(
-                entered.is_ok_and(|done| done.success()),
-                "the user postgres cannot enter {}; set TMPDIR to a folder that everybody can enter",
-                self.folder.display()
-            );
-        }
+        give_to_postgres(&self.folder).await;
         let initdb = Command::new("setpriv")
             .args(as_postgres())
             .arg("--")
@@ -171,7 +155,29 @@ fn newest_programs() -> Option<PathBuf> {
 }
 
 /// The options of `setpriv` by which root becomes the user postgres: `PostgreSQL` refuses root.
-fn as_postgres() -> &'static [&'static str] {
+/// Gives a folder to the user `postgres`, as whom the servers run if we are root.
+pub(super) async fn give_to_postgres(folder: &Path) {
+    if !is_root() {
+        return;
+    }
+    let mut chown = Command::new("chown");
+    let given = chown.arg("postgres:").arg(folder).status().await;
+    let given = given.is_ok_and(|done| done.success());
+    assert!(
+        given,
+        "PostgreSQL does not run as root, and there is no user postgres"
+    );
+    let mut test = Command::new("setpriv");
+    let test = test.args(as_postgres()).args(["--", "test", "-x"]);
+    let entered = test.arg(folder).status().await;
+    assert!(
+        entered.is_ok_and(|done| done.success()),
+        "the user postgres cannot enter {}; set TMPDIR to a folder that everybody can enter",
+        folder.display()
+    );
+}
+
+pub(super) fn as_postgres() -> &'static [&'static str] {
     if is_root() {
         &["--reuid=postgres", "--regid=postgres", "--init-groups"]
     } else {
