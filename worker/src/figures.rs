@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use shared::process::telemetry::Figure::{self, Counter, Histogram};
+use shared::process::telemetry::Figure::{self, Counter, Gauge, Histogram};
 use shared::task::Status;
 
 /// The metrics of a worker, beside those of [`shared::process::gauges::FIGURES`].
@@ -55,6 +55,10 @@ pub const FIGURES: &[Figure] = &[
     Counter(
         "task_center_cool_downs_total",
         "Times that a channel was made to rest, by channel and kind (trouble, refusal)",
+    ),
+    Gauge(
+        "task_center_worker_resting",
+        "Whether this worker rests because it can call no channel: 1 or 0, by why",
     ),
     Counter(
         "task_center_database_retries_total",

@@ -1,11 +1,13 @@
 //! `/healthz`, `/readyz`, `/metrics` of a worker (`docs/contract.md`, "Health and metrics").
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::json;
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
@@ -15,6 +17,9 @@ use shared::process::start::StartError;
 use shared::process::telemetry::Figures;
 use shared::store::Store;
 use tokio::net::TcpListener;
+
+use crate::rest::Rest;
+use crate::upstream::connect::LocalTrouble;
 
 /// Binds `WORKER_BIND`; port 0 binds any free port.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -27,28 +32,47 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// Adds a server of the three endpoints to the components of `process`.
-pub fn spawn(process: &mut Process, listener: TcpListener) {
+/// Adds a server of the three endpoints to the components of `process`; a worker that rests is not ready.
+pub fn spawn(process: &mut Process, listener: TcpListener, rest: Arc<Rest>) {
     let (store, broker) = (process.store.clone(), process.broker.clone());
     let clock = process.clock.clone();
     let (figures, stop) = (process.figures.clone(), process.stop.clone());
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
-        .route("/readyz", get(async move || readyz(store, broker, clock).await))
+        .route(
+            "/readyz",
+            get(async move || readyz(store, broker, clock, &rest).await),
+        )
         .route("/metrics", get(async move || metrics(&figures)));
     let server =
         axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
     process.spawn("health server", server.into_future());
 }
 
-async fn readyz(store: Store, broker: SharedBroker, clock: SharedClock) -> impl IntoResponse {
+/// The state of each thing that a worker needs.
+#[derive(Serialize)]
+struct WorkerReadiness {
+    #[serde(flatten)]
+    readiness: Readiness,
+    /// `ok`, or what this worker lacks to call upstreams.
+    local: &'static str,
+}
+
+async fn readyz(
+    store: Store,
+    broker: SharedBroker,
+    clock: SharedClock,
+    rest: &Rest,
+) -> impl IntoResponse + use<> {
     let readiness = Readiness::check(&store, &*broker, &*clock).await;
-    let status = if readiness.is_ready(Needs::DatabaseAndBroker) {
+    let trouble = rest.trouble();
+    let status = if readiness.is_ready(Needs::DatabaseAndBroker) && trouble.is_none() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(readiness))
+    let local = trouble.map_or("ok", LocalTrouble::as_str);
+    (status, Json(WorkerReadiness { readiness, local }))
 }
 
 fn metrics(figures: &Figures) -> impl IntoResponse + use<> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue};
+use shared::broker::{BrokerError, Delivery, Message, Queue};
 use shared::process::Process;
 use shared::process::lifecycle::rethrow;
 use shared::task::AtTurn;
@@ -16,6 +16,7 @@ use crate::figures::{FIGURES, start_at_zero};
 use crate::leases;
 use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
+use crate::rest::{self, Intake, Rest};
 use crate::schedule::{PendingAcks, Schedule, schedule};
 use crate::submit::submit;
 
@@ -30,6 +31,7 @@ const POLL_PREFETCH: u16 = 300;
 pub fn spawn(
     process: &mut Process,
     settings: Settings,
+    rest: Arc<Rest>,
     started: impl FnOnce() + Send + 'static,
 ) -> Result<(), reqwest::Error> {
     process.figures.describe(FIGURES);
@@ -39,6 +41,7 @@ pub fn spawn(
         process.clock.clone(),
         process.random.clone(),
         settings,
+        rest,
         process.stop.clone(),
     )?;
     process.spawn("worker", run(Arc::new(context), started));
@@ -53,6 +56,8 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     let broker = &context.broker;
     let submits = broker.consume(Queue::Submit, SUBMIT_PREFETCH).await?;
     let polls = broker.consume(Queue::Poll, POLL_PREFETCH).await?;
+    let submits = Intake::new(&context, Queue::Submit, SUBMIT_PREFETCH, submits);
+    let polls = Intake::new(&context, Queue::Poll, POLL_PREFETCH, polls);
     let (schedule, scheduled) = schedule();
     let mut parts = JoinSet::new();
     // Ends when the other parts, which hand in follow-ups, have ended.
@@ -61,6 +66,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     parts.spawn(batching::run(context.clone(), polls, schedule));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));
+    parts.spawn(rest::run(context.clone()));
     let leases = tokio::spawn(leases::renew(context.clone()));
     started();
     // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
@@ -79,13 +85,13 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     Ok(())
 }
 
-async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {
+async fn run_submits(context: Arc<Context>, mut intake: Intake, schedule: Schedule) {
     let mut under_way: JoinSet<()> = JoinSet::new();
     let mut died = None;
     while died.is_none() {
         tokio::select! {
             () = context.stop.requested() => break,
-            delivery = consumer.next() => match delivery {
+            delivery = intake.next() => match delivery {
                 Some(delivery) => {
                     let (context, schedule) = (context.clone(), schedule.clone());
                     under_way.spawn(async move { take(&context, delivery, &schedule).await });
@@ -95,7 +101,7 @@ async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, sch
             Some(ended) = under_way.join_next(), if !under_way.is_empty() => died = ended.err(),
         }
     }
-    consumer.stop().await;
+    intake.stop().await;
     if !under_way.is_empty() {
         tracing::info!(
             submits = under_way.len(),

@@ -121,6 +121,7 @@ impl Cluster {
             answers: Answers::default(),
             granted: Mutex::default(),
         };
+        cluster.operator().json(&["migrate"]).await;
         let starting = setup.upstreams.iter();
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
