@@ -22,6 +22,10 @@ pub use records::{
     Settled, SubmitJob, TaskUpdate,
 };
 
+/// What stands in place of the request of a task that ended: a request can be large, and no upstream gets it any
+/// more. JSON, because programs of the version before show it.
+pub(super) const NO_REQUEST: &str = "{}";
+
 /// Calls a method that both databases have under one name, in a task of its own.
 macro_rules! detached {
     ($self:ident, $store:ident => $call:expr) => {{

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::clips;
 use crate::store::row::{self, Cells as _, at_turn};
-use crate::store::turns::{Finished, Polled, Settled};
+use crate::store::turns::{Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{self, ENDED, REFUNDED};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, End, KeyId, RowId, Status, UserId, late};
@@ -95,7 +95,7 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
                  channel_id = coalesce(t.channel_id, x.channel),
                  start_time = CASE WHEN t.start_time = 0 AND x.status = $8 THEN $9
                                    ELSE t.start_time END,
-                 finish_time = $9, updated_at = $9
+                 finish_time = $9, updated_at = $9, request = $14
              FROM taken x
              WHERE t.id = x.id
              RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, x.detail,
@@ -127,6 +127,7 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
     .bind(ENDED.kind) // $11 kind
     .bind(column(&clips, |(row, _)| row.0)) // $12 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $13 clip_id
+    .bind(NO_REQUEST) // $14 request
     .fetch_all(&mut **tx)
     .await?;
     let ended = |found: &sqlx::postgres::PgRow| {

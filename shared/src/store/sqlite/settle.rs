@@ -6,7 +6,7 @@ use super::{SqliteStore, history, polls};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, Cells as _};
-use crate::store::turns::{Finished, Polled, Settled};
+use crate::store::turns::{Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{ENDED, REFUNDED, ended};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, KeyId, RowId, Status, UserId, late};
@@ -65,7 +65,7 @@ async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) ->
          SET status = $2, progress = 100, fail_reason = $3, data = coalesce($4, data),
              channel_id = coalesce(channel_id, $5),
              start_time = CASE WHEN start_time = 0 AND $2 = $6 THEN $7 ELSE start_time END,
-             finish_time = $7, updated_at = $7
+             finish_time = $7, updated_at = $7, request = $8
          WHERE id = $1
          RETURNING user_id, key_id, quota,
                    CASE WHEN upstream_id IS NOT NULL THEN channel_id END AS accepted_by",
@@ -77,6 +77,7 @@ async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) ->
     .bind(task.end.refused_by().map(|channel| channel.0)) // $5 channel_id
     .bind(Status::Success.as_str()) // $6 the status that sets start_time
     .bind(now.seconds()) // $7 finish_time
+    .bind(NO_REQUEST) // $8 request
     .fetch_one(&mut *connection)
     .await?;
     history::note(connection, task.at, ENDED, &[&ended(&task.end)], now).await?;
