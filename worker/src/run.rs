@@ -58,6 +58,8 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     let polls = broker.consume(Queue::Poll, POLL_PREFETCH).await?;
     let submits = Intake::new(&context, Queue::Submit, SUBMIT_PREFETCH, submits);
     let polls = Intake::new(&context, Queue::Poll, POLL_PREFETCH, polls);
+    // The counters of all channels exist before the worker says that it works.
+    let _ = context.channels.all().await;
     let (schedule, scheduled) = schedule();
     let mut parts = JoinSet::new();
     // Ends when the other parts, which hand in follow-ups, have ended.

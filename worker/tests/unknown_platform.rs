@@ -97,7 +97,7 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
         idempotency: None,
         deadline: now.after(LONG),
     };
-    let Ok(Submitted::Stored(row)) = store.submit(task, now).await else {
+    let Ok(Submitted::Stored { row, .. }) = store.submit(task, now).await else {
         panic!("it is stored");
     };
 

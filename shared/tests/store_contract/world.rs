@@ -204,7 +204,10 @@ impl World {
     /// Submits a task that must be stored.
     pub async fn store_task(&self, task: NewTask) -> RowId {
         match ok!(self.store.submit(task, NOW)) {
-            Submitted::Stored(row) => row,
+            Submitted::Stored { row, price } => {
+                assert_eq!(price, quota(SONG));
+                row
+            }
             other => panic!("not stored: {other:?}"),
         }
     }
@@ -284,7 +287,7 @@ impl World {
     pub async fn end(&self, ends: impl Into<Vec<Finished>>, now: Millis) -> Vec<RowId> {
         let settled = ok!(self.store.settle(vec![], ends.into(), now));
         assert_eq!(settled.waiting, []);
-        settled.finished
+        settled.finished_rows()
     }
 
     /// Reads one task for a poll.

@@ -111,12 +111,40 @@ impl Trouble {
     }
 }
 
+/// The labels `outcome` of submits that are known beforehand.
+pub(crate) const SUBMIT_OUTCOMES: [&str; 9] = [
+    "ok",
+    "refused",
+    "unknown",
+    NO_CONNECTION,
+    LOCAL,
+    "busy",
+    "error",
+    "unauthorized",
+    "misdirected",
+];
+/// The labels `outcome` of fetches that are known beforehand.
+pub(crate) const FETCH_OUTCOMES: [&str; 10] = [
+    "ok",
+    "refused",
+    "too_large",
+    "broken",
+    NO_CONNECTION,
+    LOCAL,
+    "busy",
+    "error",
+    "unauthorized",
+    "misdirected",
+];
+
+/// The label of a call that this worker could not make.
+const LOCAL: &str = "local";
 /// The label of a call that made no connection.
 const NO_CONNECTION: &str = "no_connection";
 
 fn label_of(why: &NoConnection) -> &'static str {
     match why.blame {
-        Blame::Worker(_) => "local",
+        Blame::Worker(_) => LOCAL,
         Blame::Channel | Blame::WorkerOrChannel(_) => NO_CONNECTION,
     }
 }

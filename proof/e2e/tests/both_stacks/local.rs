@@ -83,7 +83,7 @@ async fn no_descriptors(cluster: &Cluster) {
     let mut tasks = Vec::new();
     // Until it took a submit.
     let body = eventually(SOON, "the worker to rest", async || {
-        tasks.push(user.song("Meanwhile").await);
+        tasks.push(user.song(&format!("Meanwhile {}", tasks.len())).await);
         let (status, body) = ready(&client, poor).await?;
         (status == 503).then_some(body)
     })
@@ -108,11 +108,13 @@ async fn no_descriptors(cluster: &Cluster) {
     .await;
     assert!(metric(&client, poor, &format!("{resting} 0")).await);
     let before = sent(&Metrics::read([poor]).await);
-    let more = join_all((0..8).map(|_| user.song("Afterwards"))).await;
+    let more = join_all(["One", "Two", "Three", "Four"].map(|title| user.song(title))).await;
     join_all(more.iter().map(|task| success(&user, task))).await;
+    let mut again = 0;
     eventually(SOON, "the worker to send a task again", async || {
         let metrics = Metrics::try_read(poor).await?;
-        success(&user, &user.song("Again").await).await;
+        again += 1;
+        success(&user, &user.song(&format!("Again {again}")).await).await;
         (sent(&metrics) > before).then_some(())
     })
     .await;

@@ -141,6 +141,10 @@ impl PostgresStore {
         Ok(self.session().await?.begin(begin).await?)
     }
 
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     pub(super) async fn migrate(&self) -> Result<()> {
         let patient = (*self.patient).clone();
         detach(async move {

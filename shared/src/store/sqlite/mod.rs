@@ -95,6 +95,14 @@ impl SqliteStore {
         Ok(SqliteSession::open(&self.readers).await?)
     }
 
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
         detach(async move {
