@@ -7,7 +7,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
 use serde_json::json;
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
@@ -49,15 +48,6 @@ pub fn spawn(process: &mut Process, listener: TcpListener, rest: Arc<Rest>) {
     process.spawn("health server", server.into_future());
 }
 
-/// The state of each thing that a worker needs.
-#[derive(Serialize)]
-struct WorkerReadiness {
-    #[serde(flatten)]
-    readiness: Readiness,
-    /// `ok`, or what this worker lacks to call upstreams.
-    local: &'static str,
-}
-
 async fn readyz(
     store: Store,
     broker: SharedBroker,
@@ -65,14 +55,13 @@ async fn readyz(
     rest: &Rest,
 ) -> impl IntoResponse + use<> {
     let readiness = Readiness::check(&store, &*broker, &*clock).await;
-    let trouble = rest.trouble();
-    let status = if readiness.is_ready(Needs::DatabaseAndBroker) && trouble.is_none() {
+    let readiness = readiness.with_local(rest.trouble().map(LocalTrouble::as_str));
+    let status = if readiness.is_ready(Needs::DatabaseAndBroker) {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let local = trouble.map_or("ok", LocalTrouble::as_str);
-    (status, Json(WorkerReadiness { readiness, local }))
+    (status, Json(readiness))
 }
 
 fn metrics(figures: &Figures) -> impl IntoResponse + use<> {
