@@ -8,6 +8,8 @@
 # docker-compose.yml builds and connects them. Needs BuildKit, the default since Docker 23.
 
 FROM rust:1.95-bookworm AS builder
+# What `task_center_build_info` shows: --build-arg TASK_CENTER_COMMIT=$(git rev-parse HEAD)
+ARG TASK_CENTER_COMMIT=unknown
 WORKDIR /src
 COPY . .
 # The caches keep downloads and compiled crates from one build to the next.

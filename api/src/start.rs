@@ -41,6 +41,7 @@ impl Settings {
 /// closed.
 pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
     process.figures.describe(&observe::FIGURES);
+    observe::start_at_zero();
     let publisher = SubmitPublisher::start(process.broker.clone());
     let routes = lenient(router(Api {
         store: process.store.clone(),

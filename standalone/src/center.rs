@@ -1,5 +1,7 @@
 //! The API and a worker in one process.
 
+use std::sync::Arc;
+
 use api::SubmitPublisher;
 use api::http::server::Server;
 use shared::process::Process;
@@ -22,7 +24,7 @@ impl Center {
     ) -> Result<Self, reqwest::Error> {
         let url = server.url();
         let publisher = api::start::spawn(&mut process, server, api);
-        worker::run::spawn(&mut process, worker, || {})?;
+        worker::run::spawn(&mut process, worker, Arc::default(), || {})?;
         Ok(Self {
             url,
             process,

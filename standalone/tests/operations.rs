@@ -12,6 +12,7 @@ const PREFIX: &str = "task_center_";
 fn described() -> BTreeSet<String> {
     let tables = [
         shared::process::gauges::FIGURES,
+        shared::process::time_keeper::FIGURES,
         &api::http::observe::FIGURES,
         worker::FIGURES,
     ];
@@ -73,6 +74,16 @@ fn the_operators_manual_names_every_figure_once_in_a_table_and_no_other() {
     });
     let unknown: BTreeSet<String> = stems.filter(|name| !in_tables.contains(name)).collect();
     assert_eq!(unknown, BTreeSet::new());
+}
+
+#[test]
+fn every_figure_that_an_alert_names_exists() {
+    let alerts = fs::read_to_string(workspace().join("deploy/prometheus/alerts.yml"));
+    let described = described();
+    let names = named(&alerts.expect("the alerts read")).into_iter();
+    let names = names.map(|name| name.strip_suffix("_bucket").unwrap_or(&name).to_owned());
+    let unknown: Vec<String> = names.filter(|name| !described.contains(name)).collect();
+    assert_eq!(unknown, Vec::<String>::new());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use shared::task::wait::PollPace;
 
 use crate::channels::ChannelCache;
 use crate::leases::Leases;
+use crate::rest::Rest;
 use crate::submit::batches::Batches;
 use crate::upstream::{Trouble, Upstreams};
 
@@ -57,6 +58,7 @@ pub struct Context {
     pub(crate) stop: Stop,
     pub(crate) batches: Batches,
     pub(crate) leases: Leases,
+    pub(crate) rest: Arc<Rest>,
 }
 
 /// How much longer than an upstream call a lease lasts, so that the outcome can be written even if the
@@ -81,6 +83,7 @@ impl Context {
         clock: SharedClock,
         random: Arc<Random>,
         settings: Settings,
+        rest: Arc<Rest>,
         stop: Stop,
     ) -> std::result::Result<Self, reqwest::Error> {
         Ok(Self {
@@ -94,6 +97,7 @@ impl Context {
             settings,
             stop,
             leases: Leases::default(),
+            rest,
         })
     }
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use shared::clock::Millis;
 use shared::store::StoreError;
-use shared::store::turns::{Finished, Polled, Settled};
+use shared::store::turns::{Ended, Finished, Polled, Settled};
 use shared::task::{AtTurn, End, Status, TaskId};
 
 use crate::context::Context;
@@ -39,8 +39,9 @@ pub async fn settle(
         Err(_) => each_alone(context, what, polled, finished, now).await,
     };
     for ending in &endings {
-        if settled.finished.contains(&ending.finished.at.row) {
-            announce(ending);
+        let row = ending.finished.at.row;
+        if let Some(ended) = settled.finished.iter().find(|ended| ended.row == row) {
+            announce(context, ending, ended, now);
         }
     }
     Ok(settled.waiting)
@@ -69,7 +70,7 @@ async fn each_alone(
 }
 
 /// Logs and counts a task that has ended. A failed task was refunded in the same transaction.
-fn announce(ending: &Ending) {
+fn announce(context: &Context, ending: &Ending, ended: &Ended, now: Millis) {
     let Ending { task_id, finished } = ending;
     let AtTurn { row, turn } = finished.at;
     let (status, reason, message) = match &finished.end {
@@ -80,6 +81,7 @@ fn announce(ending: &Ending) {
             "the task failed and was refunded",
         ),
     };
-    count_end(status);
+    let channel = ended.channel.and_then(|id| context.channels.name(id));
+    count_end(ended, status, channel.as_deref(), now);
     tracing::info!(task = %task_id, row = row.0, turn = turn.0, %status, reason, "{message}");
 }

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use shared::process::telemetry::Figure::{self, Counter, Histogram};
-use shared::task::Status;
+use shared::clock::Millis;
+use shared::process::telemetry::Figure::{self, Counter, Gauge, Histogram};
+use shared::store::turns::Ended;
+use shared::task::{Platform, Status};
+
+use crate::upstream::{FETCH_OUTCOMES, SUBMIT_OUTCOMES};
 
 /// The metrics of a worker, beside those of [`shared::process::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[
@@ -18,11 +22,19 @@ pub const FIGURES: &[Figure] = &[
     ),
     Counter(
         "task_center_tasks_ended_total",
-        "Tasks that ended, by status",
+        "Tasks that ended, by status and channel (none: no channel had the task)",
+    ),
+    Histogram(
+        "task_center_task_seconds",
+        "How long tasks took from their submit to their end, by action and status",
     ),
     Counter(
         "task_center_refunds_total",
         "Tasks whose price was given back",
+    ),
+    Counter(
+        "task_center_quota_refunded_total",
+        "Quota that was given back, by action",
     ),
     Counter(
         "task_center_sweeps_total",
@@ -56,11 +68,21 @@ pub const FIGURES: &[Figure] = &[
         "task_center_cool_downs_total",
         "Times that a channel was made to rest, by channel and kind (trouble, refusal)",
     ),
+    Gauge(
+        "task_center_worker_resting",
+        "Whether this worker rests because it can call no channel: 1 or 0, by why",
+    ),
     Counter(
         "task_center_database_retries_total",
         "Database work that had to be asked for again",
     ),
 ];
+
+/// The label of a task that no channel had.
+const NO_CHANNEL: &str = "none";
+
+/// How a task can end.
+const ENDS: [Status; 2] = [Status::Success, Status::Failure];
 
 /// The two kinds of work on a task.
 #[derive(Debug, Clone, Copy)]
@@ -97,15 +119,47 @@ pub(crate) fn start_at_zero() {
         count_swept(work, 0);
     }
     count_turns(Work::Submit, TurnState::Orphaned, 0);
-    for status in [Status::Success, Status::Failure] {
-        counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(0);
+    for status in ENDS {
+        ended_at(NO_CHANNEL, status).increment(0);
         counter!("task_center_late_results_total", "status" => status.as_str()).increment(0);
     }
     counter!("task_center_refunds_total").increment(0);
+    for action in Platform::SUNO.actions() {
+        counter!("task_center_quota_refunded_total", "action" => action.to_string()).increment(0);
+    }
     for result in ["nothing", "found", "failed"] {
         counter!("task_center_sweeps_total", "result" => result).increment(0);
     }
     counter!("task_center_database_retries_total").increment(0);
+}
+
+/// Starts the counters of a channel at 0, as soon as the worker knows the channel.
+pub(crate) fn start_channel_at_zero(channel: &str) {
+    for status in ENDS {
+        ended_at(channel, status).increment(0);
+    }
+    for kind in ["trouble", "refusal"] {
+        counter!("task_center_cool_downs_total",
+            "channel" => channel.to_owned(), "kind" => kind)
+        .increment(0);
+    }
+    for (call, outcomes) in [
+        ("submit", &SUBMIT_OUTCOMES[..]),
+        ("fetch", &FETCH_OUTCOMES[..]),
+    ] {
+        for outcome in outcomes {
+            counter!("task_center_upstream_calls_total",
+                "channel" => channel.to_owned(), "call" => call, "outcome" => *outcome)
+            .increment(0);
+        }
+    }
+    counter!("task_center_upstream_fetched_ids_total", "channel" => channel.to_owned())
+        .increment(0);
+}
+
+fn ended_at(channel: &str, status: Status) -> metrics::Counter {
+    counter!("task_center_tasks_ended_total",
+        "status" => status.as_str(), "channel" => channel.to_owned())
 }
 
 pub(crate) fn count_turns(work: Work, state: TurnState, many: usize) {
@@ -122,12 +176,19 @@ pub(crate) fn record_lateness(work: Work, late: Duration) {
     histogram!("task_center_lateness_seconds", "work" => work.as_str()).record(late.as_secs_f64());
 }
 
-/// Counts a task that ended; a failed task was refunded.
-pub(crate) fn count_end(status: Status) {
-    counter!("task_center_tasks_ended_total", "status" => status.as_str()).increment(1);
+/// Counts and times a task that ended at `now`; a failed task was refunded.
+pub(crate) fn count_end(ended: &Ended, status: Status, channel: Option<&str>, now: Millis) {
+    ended_at(channel.unwrap_or(NO_CHANNEL), status).increment(1);
+    let action = ended.action.to_string();
     if status == Status::Failure {
         counter!("task_center_refunds_total").increment(1);
+        counter!("task_center_quota_refunded_total", "action" => action.clone())
+            .increment(ended.price.get().unsigned_abs());
     }
+    // The submit is known to the second.
+    let submitted = Millis(ended.submitted.saturating_mul(1000));
+    histogram!("task_center_task_seconds", "action" => action, "status" => status.as_str())
+        .record(now.since(submitted).as_secs_f64());
 }
 
 /// Counts one sweep; `None` if the database did not answer.

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics` of a worker (`docs/contract.md`, "Health and metrics").
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -16,6 +17,9 @@ use shared::process::telemetry::Figures;
 use shared::store::Store;
 use tokio::net::TcpListener;
 
+use crate::rest::Rest;
+use crate::upstream::connect::LocalTrouble;
+
 /// Binds `WORKER_BIND`; port 0 binds any free port.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
@@ -27,8 +31,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// Adds a server of the three endpoints to the components of `process`.
-pub fn spawn(process: &mut Process, listener: TcpListener) {
+/// Adds a server of the three endpoints to the components of `process`; a worker that rests is not ready.
+pub fn spawn(process: &mut Process, listener: TcpListener, rest: Arc<Rest>) {
     let (store, broker) = (process.store.clone(), process.broker.clone());
     let clock = process.clock.clone();
     let (figures, stop) = (process.figures.clone(), process.stop.clone());
@@ -36,7 +40,7 @@ pub fn spawn(process: &mut Process, listener: TcpListener) {
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
         .route(
             "/readyz",
-            get(async move || readyz(store, broker, clock).await),
+            get(async move || readyz(store, broker, clock, &rest).await),
         )
         .route("/metrics", get(async move || metrics(&figures)));
     let server =
@@ -44,8 +48,14 @@ pub fn spawn(process: &mut Process, listener: TcpListener) {
     process.spawn("health server", server.into_future());
 }
 
-async fn readyz(store: Store, broker: SharedBroker, clock: SharedClock) -> impl IntoResponse {
+async fn readyz(
+    store: Store,
+    broker: SharedBroker,
+    clock: SharedClock,
+    rest: &Rest,
+) -> impl IntoResponse + use<> {
     let readiness = Readiness::check(&store, &*broker, &*clock).await;
+    let readiness = readiness.with_local(rest.trouble().map(LocalTrouble::as_str));
     let status = if readiness.is_ready(Needs::DatabaseAndBroker) {
         StatusCode::OK
     } else {

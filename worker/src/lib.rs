@@ -15,6 +15,7 @@
 //! | [`schedule`] | publishes what follows in batches, then acknowledges |
 //! | [`channels`] | the channels, their slots, and the choice of one |
 //! | `leases` | renews the intentions of this worker while it lives |
+//! | [`rest`] | stops taking messages while this worker can call no channel |
 //! | `ended` | settles a batch, and announces each task that ended in it |
 //! | [`upstream`] | what every upstream can do, and one folder for each platform |
 //! | [`FIGURES`] | the metrics of a worker |
@@ -28,6 +29,7 @@ pub mod health;
 mod leases;
 pub mod maintenance;
 pub mod poll;
+pub mod rest;
 pub mod run;
 pub mod schedule;
 pub mod submit;

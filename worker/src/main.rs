@@ -1,11 +1,13 @@
 //! `worker`: the queue side. Any number of workers can run at the same time.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use shared::config::{Config, Program};
 use shared::process::start::announce;
 use shared::process::{self, Failed, Process};
+use worker::rest::Rest;
 use worker::{Settings, health, run};
 
 /// The command line of `worker`, which has no arguments.
@@ -32,14 +34,15 @@ async fn work(config: Config) -> Result<(), Failed> {
     let listener = health::bind(config.worker_bind).await?;
     let address = listener.local_addr()?;
     let settings = Settings::of(&config);
+    let rest = Arc::<Rest>::default();
     let url = format!("http://{address}");
-    health::spawn(&mut process, listener);
+    health::spawn(&mut process, listener, rest.clone());
     // While a server is away, `/readyz` says so.
     let later = process.started.is_done().then(|| url.clone());
     if later.is_none() {
         announce(&url);
     }
-    run::spawn(&mut process, settings, move || {
+    run::spawn(&mut process, settings, rest, move || {
         if let Some(url) = later {
             announce(&url);
         }

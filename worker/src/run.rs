@@ -16,6 +16,7 @@ use crate::figures::{FIGURES, start_at_zero};
 use crate::leases;
 use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
+use crate::rest::{self, Intake, Rest};
 use crate::schedule::{PendingAcks, Schedule, schedule};
 use crate::submit::submit;
 
@@ -33,6 +34,7 @@ const CONSUME_AGAIN: Duration = Duration::from_secs(1);
 pub fn spawn(
     process: &mut Process,
     settings: Settings,
+    rest: Arc<Rest>,
     started: impl FnOnce() + Send + 'static,
 ) -> Result<(), reqwest::Error> {
     process.figures.describe(FIGURES);
@@ -42,6 +44,7 @@ pub fn spawn(
         process.clock.clone(),
         process.random.clone(),
         settings,
+        rest,
         process.stop.clone(),
     )?;
     process.spawn_later("worker", run(Arc::new(context), started));
@@ -59,6 +62,10 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     let Some(polls) = consumer(&context, Queue::Poll, POLL_PREFETCH).await? else {
         return Ok(());
     };
+    let submits = Intake::new(&context, Queue::Submit, SUBMIT_PREFETCH, submits);
+    let polls = Intake::new(&context, Queue::Poll, POLL_PREFETCH, polls);
+    // The counters of all channels exist before the worker says that it works.
+    let _ = context.channels.all().await;
     let (schedule, scheduled) = schedule();
     let mut parts = JoinSet::new();
     // Ends when the other parts, which hand in follow-ups, have ended.
@@ -67,6 +74,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     parts.spawn(batching::run(context.clone(), polls, schedule));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));
+    parts.spawn(rest::run(context.clone()));
     let leases = tokio::spawn(leases::renew(context.clone()));
     started();
     // A part that ends early stops the worker, but submits under way are waited for, as at any stop.
@@ -104,13 +112,13 @@ async fn consumer(
     Ok(None)
 }
 
-async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {
+async fn run_submits(context: Arc<Context>, mut intake: Intake, schedule: Schedule) {
     let mut under_way: JoinSet<()> = JoinSet::new();
     let mut died = None;
     while died.is_none() {
         tokio::select! {
             () = context.stop.requested() => break,
-            delivery = consumer.next() => match delivery {
+            delivery = intake.next() => match delivery {
                 Some(delivery) => {
                     let (context, schedule) = (context.clone(), schedule.clone());
                     under_way.spawn(async move { take(&context, delivery, &schedule).await });
@@ -120,7 +128,7 @@ async fn run_submits(context: Arc<Context>, mut consumer: Box<dyn Consumer>, sch
             Some(ended) = under_way.join_next(), if !under_way.is_empty() => died = ended.err(),
         }
     }
-    consumer.stop().await;
+    intake.stop().await;
     if !under_way.is_empty() {
         tracing::info!(
             submits = under_way.len(),

@@ -37,7 +37,8 @@ fn context(store: &Store, random: &Arc<Random>) -> Context {
     };
     let (broker, clock) = (Arc::new(InProcess::new()), Arc::new(SystemClock));
     let (store, random) = (store.clone(), Arc::clone(random));
-    Context::new(store, broker, clock, random, settings, Stop::new()).expect("a client is made")
+    let (rest, stop) = (Arc::default(), Stop::new());
+    Context::new(store, broker, clock, random, settings, rest, stop).expect("a client is made")
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
         idempotency: None,
         deadline: now.after(LONG),
     };
-    let Ok(Submitted::Stored(row)) = store.submit(task, now).await else {
+    let Ok(Submitted::Stored { row, .. }) = store.submit(task, now).await else {
         panic!("it is stored");
     };
 

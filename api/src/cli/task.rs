@@ -23,7 +23,8 @@ pub enum TaskCommand {
     },
 }
 
-/// What `/api/task/{task_id}` shows an administrator, then what only operators see. `due_at`, `deadline` and
+/// What `/api/task/{task_id}` shows an administrator, then what only operators see. `request` is null once the
+/// task has ended. `due_at`, `deadline` and
 /// `at` are Unix milliseconds, all other times Unix seconds.
 #[derive(Serialize)]
 struct TaskJson<'a> {
@@ -33,7 +34,7 @@ struct TaskJson<'a> {
     channel: Option<&'a str>,
     key_id: KeyId,
     key: &'a str,
-    request: StoredJson<'a>,
+    request: Option<StoredJson<'a>>,
     unfinished: Option<&'a Unfinished>,
     late: Option<LateLooks>,
 }
@@ -57,7 +58,7 @@ fn task_json(story: &Story) -> TaskJson<'_> {
         channel: story.channel.as_deref(),
         key_id: story.key,
         key: &story.key_label,
-        request: StoredJson::of(&story.request),
+        request: story.request.as_deref().map(StoredJson::of),
         unfinished: story.unfinished.as_ref(),
         late: story.late,
     }

@@ -5,6 +5,7 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use shared::process::telemetry::Figure;
+use shared::task::Platform;
 use tokio::time::Instant;
 
 /// Counts responses, by route, method and status.
@@ -16,8 +17,21 @@ pub const SUBMITS: &str = "task_center_submits_total";
 /// Counts charged tasks, by action.
 pub const CHARGES: &str = "task_center_charges_total";
 
+/// Adds up what tasks were charged, in quota, by action.
+pub const CHARGED: &str = "task_center_quota_charged_total";
+
+/// The outcomes of a submit.
+const OUTCOMES: [&str; 6] = [
+    "stored",
+    "repeated",
+    "key_reused",
+    "no_channel",
+    "quota_not_enough",
+    "failed",
+];
+
 /// The descriptions of the figures, for `GET /metrics`.
-pub const FIGURES: [Figure; 4] = [
+pub const FIGURES: [Figure; 5] = [
     Figure::Counter(REQUESTS, "Answers, by route, method and status."),
     Figure::Histogram(
         SECONDS,
@@ -25,7 +39,21 @@ pub const FIGURES: [Figure; 4] = [
     ),
     Figure::Counter(SUBMITS, "Submits, by action and outcome."),
     Figure::Counter(CHARGES, "Tasks that were charged, by action."),
+    Figure::Counter(CHARGED, "Quota that was charged, by action."),
 ];
+
+/// Starts the counters of submits at 0, so that the first submit after a start shows as a rise.
+pub(crate) fn start_at_zero() {
+    for action in Platform::SUNO.actions() {
+        for outcome in OUTCOMES {
+            metrics::counter!(SUBMITS, "action" => action.to_string(), "outcome" => outcome)
+                .increment(0);
+        }
+        for charged in [CHARGES, CHARGED] {
+            metrics::counter!(charged, "action" => action.to_string()).increment(0);
+        }
+    }
+}
 
 /// Counts and times the request, and logs a line when the response is ready.
 pub(crate) async fn measure(request: Request, next: Next) -> Response {

@@ -100,7 +100,7 @@ async fn submitted(operator: &Operator) -> TaskId {
     };
     let store = operator.store().await;
     let submitted = store.submit(task, NOW).await;
-    let is_stored = matches!(submitted, Ok(Submitted::Stored(_)));
+    let is_stored = matches!(submitted, Ok(Submitted::Stored { .. }));
     assert!(is_stored, "{submitted:?}");
     store.close().await;
     task_id

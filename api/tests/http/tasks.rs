@@ -73,7 +73,8 @@ impl TestApp {
         };
         let now = self.clock.now();
         let settled = self.store.settle(vec![], vec![finished], now).await;
-        assert_eq!(settled.expect("the database works").finished, [at.row]);
+        let settled = settled.expect("the database works");
+        assert_eq!(settled.finished_rows(), [at.row]);
     }
 
     async fn polled(&self, task: &str, channel: ChannelId) -> AtTurn {

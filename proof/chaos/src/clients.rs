@@ -38,7 +38,7 @@ pub fn titles(word: &str, count: usize) -> Vec<String> {
 }
 
 pub fn song(title: &str) -> Value {
-    json!({"title": title, "prompt": "la"})
+    json!({"title": title, "prompt": title})
 }
 
 /// A submit as bytes, and the address to send them to.

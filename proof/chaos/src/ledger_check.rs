@@ -166,21 +166,19 @@ impl Tables {
         let had = from.rows("SELECT name, quota + used_quota FROM users");
         let had = had.await.into_iter().collect();
         let mut sums = Sums::read(from).await;
-        let tasks = "SELECT task_id, user_id, status, fail_reason, request FROM tasks";
+        let tasks = "SELECT task_id, user_id, status, fail_reason, input FROM tasks";
         let rows: Vec<(String, i64, String, String, String)> = from.rows(tasks).await;
         let mut tasks = Vec::new();
-        for (public_id, user, status, fail_reason, request) in rows {
+        // Each submit of the run has its title as its prompt, too.
+        for (public_id, user, status, fail_reason, title) in rows {
             *sums.tasks.entry(status.clone()).or_default() += 1;
             if status == "FAILURE" {
                 let words: Vec<&str> = fail_reason.split_whitespace().take(8).collect();
                 *sums.reasons.entry(words.join(" ")).or_default() += 1;
             }
-            let request: serde_json::Value = serde_json::from_str(&request).unwrap_or_default();
-            // Lyrics may have no title; the simulator identifies them by their prompt, too.
-            let title = request["title"].as_str().or(request["prompt"].as_str());
             tasks.push(Task {
                 public_id,
-                title: title.unwrap_or_default().to_owned(),
+                title,
                 user,
                 status,
             });

@@ -2,8 +2,9 @@
 //! channels, whether database and broker answer.
 //!
 //! They are read in the background and not by the scrape, so that `/metrics` answers at once even
-//! if the database hangs. Every process reads the same tables and the same broker, so aggregate a
-//! gauge of several processes with `max`, never with `sum` (`docs/operations.md`).
+//! if the database hangs. Every process reads the same tables and the same broker, so aggregate such a
+//! gauge of several processes with `max`, never with `sum`. Whether a process reaches them, its pool of
+//! connections and its build are its own (`docs/operations.md`).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -19,6 +20,22 @@ use crate::store::Store;
 
 /// The figures of every program.
 pub const FIGURES: &[Figure] = &[
+    Figure::Gauge(
+        "task_center_build_info",
+        "1, by version and commit of this program",
+    ),
+    Figure::Gauge(
+        "task_center_database_connections",
+        "Database connections of this process, by pool (all; SQLite: write, read) and state (busy, idle)",
+    ),
+    Figure::Gauge(
+        "task_center_database_connections_limit",
+        "The most database connections that this process may have, by pool",
+    ),
+    Figure::Gauge(
+        "task_center_database_waiting",
+        "Units of work of this process that wait for a database connection",
+    ),
     Figure::Gauge(
         "task_center_reachable",
         "Whether database and broker answered when they were asked last: 1 or 0, by what",
@@ -55,6 +72,15 @@ pub const FIGURES: &[Figure] = &[
 
 /// The time between two readings.
 const INTERVAL: Duration = Duration::from_secs(15);
+/// The time between two looks at the pools of connections, which ask nobody.
+const POOL_INTERVAL: Duration = Duration::from_secs(1);
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that this program was built from, if whoever built it said so.
+const COMMIT: &str = match option_env!("TASK_CENTER_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 /// The longest time of one reading. A reading changes nothing, so that it can be dropped at any
 /// point.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -95,12 +121,22 @@ impl Gauges {
     /// that a hanging broker does not delay the gauges of the database.
     pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
         counter!("task_center_publish_failures_total").increment(0);
+        gauge!("task_center_build_info", "version" => VERSION, "commit" => COMMIT).set(1);
         tokio::select! {
             () = stop.requested() => {}
             () = self.update(Source::Database) => {}
             () = self.update(Source::Broker) => {}
+            () = self.watch_pools() => {}
         }
         Ok(())
+    }
+
+    /// Shows the pools of connections again and again.
+    async fn watch_pools(&self) {
+        loop {
+            show_pools(&self.store);
+            tokio::time::sleep(POOL_INTERVAL).await;
+        }
     }
 
     async fn update(&self, source: Source) {
@@ -176,6 +212,16 @@ impl Gauges {
         }
         Ok(reading)
     }
+}
+
+fn show_pools(store: &Store) {
+    for pool in store.pools() {
+        let connections = |state| gauge!("task_center_database_connections", "pool" => pool.name, "state" => state);
+        connections("busy").set(pool.busy);
+        connections("idle").set(pool.idle);
+        gauge!("task_center_database_connections_limit", "pool" => pool.name).set(pool.limit);
+    }
+    gauge!("task_center_database_waiting").set(number(Store::waiting_for_connections()));
 }
 
 /// Sets the gauges of a reading and returns them.

@@ -33,6 +33,9 @@ pub struct Readiness {
     database: &'static str,
     broker: String,
     clock: &'static str,
+    /// Of a worker: what it lacks to call upstreams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local: Option<&'static str>,
 }
 
 impl Readiness {
@@ -57,13 +60,24 @@ impl Readiness {
             database,
             broker,
             clock: if is_right { OK } else { "wrong" },
+            local: None,
+        }
+    }
+
+    /// The readiness of a process that has this trouble of its own.
+    #[must_use]
+    pub fn with_local(self, trouble: Option<&'static str>) -> Self {
+        Self {
+            local: Some(trouble.unwrap_or(OK)),
+            ..self
         }
     }
 
     /// Whether a process can do its work that needs these.
     pub fn is_ready(&self, needs: Needs) -> bool {
         let has_broker = self.broker == OK || needs == Needs::Database;
-        self.database == OK && self.clock == OK && has_broker
+        let is_well = self.local.is_none_or(|local| local == OK);
+        self.database == OK && self.clock == OK && has_broker && is_well
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::{Clock as _, FollowingClock};
 use crate::store::{Result, Store};
 
 /// The figures of the clock.
-pub(super) const FIGURES: &[Figure] = &[Figure::Gauge(
+pub const FIGURES: &[Figure] = &[Figure::Gauge(
     "task_center_clock_offset_seconds",
     "By how much this machine's clock differs from the database's",
 )];

@@ -118,9 +118,9 @@ pub(super) fn answers(
 ) -> Vec<Result<Answer>> {
     let mut rows = rows.into_iter();
     let answer = |(submit, decision): (&PendingSubmit, Decision)| match decision {
-        Decision::Store(_) => {
+        Decision::Store(price) => {
             let row = rows.next().ok_or(StoreError::Died)?;
-            Ok(Answer::Submitted(Submitted::Stored(row)))
+            Ok(Answer::Submitted(Submitted::Stored { row, price }))
         }
         Decision::Answer(submitted) => Ok(Answer::Submitted(submitted)),
         Decision::NotLocked => Ok(Answer::Undecided),

@@ -12,6 +12,7 @@
 //! | [`clips`] | which channel made a task or a clip |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
 //! | [`listing`] | tasks as clients see them |
+//! | [`pools`] | how full the pools of connections are |
 //! | [`story`] | the story of one task; how many are unfinished |
 //! | [`audit`] | the proof that the money is exact |
 //!
@@ -34,6 +35,7 @@ pub mod listing;
 mod migrations;
 mod open;
 mod options;
+pub mod pools;
 mod postgres;
 mod row;
 mod session;

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use super::admission::{Facts, FirstUse};
-use super::turns::{LateTask, Overdue, PollJob, Sending, SubmitJob};
+use super::turns::{Ended, LateTask, Overdue, PollJob, Sending, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn, UserId};
@@ -186,6 +186,18 @@ pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
         },
         due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
+    })
+}
+
+/// A row of `tasks` whose task has ended.
+pub(super) fn ended(found: &impl Cells) -> Result<Ended> {
+    let id = found.int("id")?;
+    Ok(Ended {
+        row: RowId(id),
+        action: parse("tasks", "action", id, &found.text("action")?)?,
+        channel: found.int_or_null("channel_id")?.map(ChannelId),
+        submitted: found.int("submit_time")?,
+        price: quota("tasks", "quota", id, found.int("quota")?)?,
     })
 }
 

@@ -4,6 +4,7 @@
 //! the middle of a transaction or of an answer, or carry nothing any more, and nobody can tell.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -13,6 +14,30 @@ use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{AssertSqlSafe, Either, Execute, Executor, Postgres, SqlStr, Sqlite, SqliteConnection};
 
 use crate::config::Pooler;
+
+/// How many units of work wait for a connection.
+static WAITING: AtomicU64 = AtomicU64::new(0);
+
+/// How many units of work of this process wait for a connection.
+pub(super) fn waiting() -> u64 {
+    WAITING.load(Ordering::Relaxed)
+}
+
+/// Counts a unit of work that waits, until it is dropped.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        WAITING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A connection for one unit of work, in a transaction or outside of any.
 #[derive(Debug)]
@@ -33,6 +58,7 @@ pub(super) type SqliteSession = Session<Sqlite>;
 impl<DB: sqlx::Database> Session<DB> {
     /// A session outside of any transaction.
     pub async fn open(pool: &Pool<DB>, pooler: Pooler) -> sqlx::Result<Self> {
+        let _waiting = Waiting::begin();
         Ok(Self {
             connection: pool.acquire().await?,
             in_transaction: false,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::listing::{self, TaskView};
 use super::row::Cells as _;
 use super::sql::{Row, Tx, sql};
+use super::turns::NO_REQUEST;
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::task::{KeyId, TaskId, UserId};
@@ -92,8 +93,8 @@ pub struct Story {
     pub key_label: String,
     /// The name of the channel that has the task, or had it last.
     pub channel: Option<String>,
-    /// The request for the upstream: JSON.
-    pub request: String,
+    /// The request for the upstream: JSON. `None`: the task has ended, and its request is gone.
+    pub request: Option<String>,
     /// While the task is unfinished: what workers know of it.
     pub unfinished: Option<Unfinished>,
     /// If we gave the task up while its upstream may still finish it: the looks.
@@ -187,7 +188,7 @@ async fn story(tx: &mut Tx, found: &Row) -> Result<Story> {
         key: KeyId(found.int("key_id")?),
         key_label: found.text("label")?,
         channel: found.text_or_null("channel_name")?,
-        request: found.text("request")?,
+        request: Some(found.text("request")?).filter(|request| request != NO_REQUEST),
         unfinished: unfinished(found)?,
         late: late_looks(found)?,
         entries: entries.iter().map(entry).collect::<Result<_>>()?,

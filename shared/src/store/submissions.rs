@@ -19,7 +19,7 @@ use super::sql::{Database, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
-use crate::task::{Action, ChannelId, KeyId, Platform, RowId, TaskId, UserId};
+use crate::task::{Action, ChannelId, KeyId, Platform, Quota, RowId, TaskId, UserId};
 
 /// How long an idempotency key is remembered: 24 h (`docs/contract.md`, "Making music").
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(24);
@@ -77,7 +77,12 @@ pub struct NewTask {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// The task is charged and stored, at turn [`crate::task::Turn::FIRST`], due now.
-    Stored(RowId),
+    Stored {
+        /// The task's row.
+        row: RowId,
+        /// What it was charged.
+        price: Quota,
+    },
     /// The same request came before and has this task.
     Repeated(TaskId),
     /// The idempotency key came before with another request.

@@ -18,9 +18,13 @@ use crate::clock::Millis;
 use crate::task::history::{self, LATE};
 use crate::task::{AtTurn, ChannelId, RowId, Status, Turn, late};
 pub use records::{
-    Accepted, Begun, Finished, Intention, LateTask, Overdue, PollJob, Polled, Retry, Sending,
-    Settled, SubmitJob, TaskUpdate,
+    Accepted, Begun, Ended, Finished, Intention, LateTask, Overdue, PollJob, Polled, Retry,
+    Sending, Settled, SubmitJob, TaskUpdate,
 };
+
+/// What stands in place of the request of a task that ended: a request can be large, and no upstream gets it any
+/// more. JSON, because programs of the version before show it.
+pub(super) const NO_REQUEST: &str = "{}";
 
 /// Calls a method that both databases have under one name, in a task of its own.
 macro_rules! detached {

@@ -7,7 +7,7 @@ use shared::task::ChannelId;
 
 use crate::database::{EMPTY, contract, ok};
 use crate::values::{NOW, SONG, failure, only, success};
-use crate::world::{AtUpstream, Payer, World};
+use crate::world::{AtUpstream, Payer, REQUEST, World};
 
 contract! {
     an_audit_counts_what_it_looked_at,
@@ -244,7 +244,13 @@ async fn a_story_tells_the_whole_way_of_a_task(world: &World) {
     assert_eq!((unfinished.missing, unfinished.pinned_channel), (0, None));
     assert_eq!(story.key, world.story(&made.id).await.key);
     assert_eq!((story.key_label.as_str(), story.late), ("a key", None));
-    assert_eq!(story.request, r#"{"prompt":"la la la"}"#);
+    assert_eq!(story.request.as_deref(), Some(REQUEST));
+    // The request goes when its task ends; what the user wrote stays.
+    for ended in [&made.id, &failed.id] {
+        let story = world.story(ended).await;
+        assert_eq!(story.request, None);
+        assert_eq!(story.task.input, "la la la");
+    }
 }
 
 async fn of_a_task_that_does_not_exist_there_is_no_story(world: &World) {

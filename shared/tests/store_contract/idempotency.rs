@@ -141,7 +141,7 @@ async fn an_idempotency_key_counts_for_24_hours_and_not_a_millisecond_longer(wor
     let anew = world.song_once(&payer, "k", "another body");
     let second = anew.task_id.clone();
     let anew = ok!(world.store.submit(anew, end));
-    assert!(matches!(anew, Submitted::Stored(_)));
+    assert!(matches!(anew, Submitted::Stored { .. }));
 
     // The key is remembered anew.
     let again = world.song_once(&payer, "k", "another body");
@@ -160,7 +160,7 @@ async fn of_concurrent_duplicates_one_is_stored_and_the_others_repeat_it(world: 
 
     let (names, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     assert_eq!(stored(&answers), 1, "{answers:?}");
-    let is_stored = |answer: &Submitted| matches!(answer, Submitted::Stored(_));
+    let is_stored = |answer: &Submitted| matches!(answer, Submitted::Stored { .. });
     let first = answers.iter().position(is_stored).expect("one is stored");
     let repeated = Submitted::Repeated(names[first].clone());
     let repeats = answers.iter().filter(|answer| **answer == repeated);

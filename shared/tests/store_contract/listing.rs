@@ -120,7 +120,7 @@ async fn three(world: &World) -> Three {
     let song = world.song(&two);
     let other_task = song.task_id.clone();
     let submitted = ok!(world.store.submit(song, later(60)));
-    let Submitted::Stored(others) = submitted else {
+    let Submitted::Stored { row: others, .. } = submitted else {
         panic!("not stored: {submitted:?}");
     };
     Three {

@@ -107,7 +107,7 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
         quota: quota(SONG),
     }));
     let stored = world.other.submit(task, NOW).await;
-    assert!(matches!(stored, Ok(Submitted::Stored(_))), "{stored:?}");
+    assert!(matches!(stored, Ok(Submitted::Stored { .. })), "{stored:?}");
     assert_eq!(world.story(&name).await.task.action, video);
     // The other constraints stand.
     let wrong = "UPDATE tasks SET progress = 100";

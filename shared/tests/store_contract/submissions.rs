@@ -176,7 +176,10 @@ async fn lyrics_have_a_price_of_their_own(world: &World) {
         action: Action::LYRICS,
         ..world.song(&payer)
     };
-    world.store_task(lyrics).await;
+    let stored = ok!(world.store.submit(lyrics, NOW));
+    let is_charged =
+        |price| matches!(stored, Submitted::Stored { price: paid, .. } if paid == price);
+    assert!(is_charged(quota(5_000)), "{stored:?}");
     assert_eq!(world.money(&payer).await, (0, 5_000, 5_000));
 }
 

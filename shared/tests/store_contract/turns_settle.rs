@@ -2,12 +2,12 @@
 
 use shared::store::listing::TaskView;
 use shared::store::turns::{Finished, Settled};
-use shared::task::{AtTurn, ChannelId, Progress, RowId, Status, Turn};
+use shared::task::{Action, AtTurn, ChannelId, Progress, RowId, Status, Turn};
 
 use crate::database::{contract, ok};
 use crate::values::{
     NOW, SONG, earlier, entries, failure, failure_by, given_up, last_event, later, moved, next,
-    only, sorted, success, waiting,
+    only, quota, sorted, success, waiting,
 };
 use crate::world::World;
 
@@ -225,9 +225,15 @@ async fn one_settle_takes_tasks_of_every_kind(world: &World) {
         NOW
     ));
     let expected = [next(quiet.at), next(news.at)];
-    assert_eq!(sorted(settled.waiting), expected);
     let ended = [made.at, failed[0].at, failed[1].at, unsure, unsent];
-    assert_eq!(sorted(settled.finished), ended.map(|at| at.row));
+    assert_eq!(sorted(settled.finished_rows()), ended.map(|at| at.row));
+    for ended in &settled.finished {
+        assert_eq!((ended.action, ended.price), (Action::SONG, quota(SONG)));
+        assert_eq!(ended.submitted, NOW.seconds());
+        let has_channel = ![unsure.row, unsent.row].contains(&ended.row);
+        assert_eq!(ended.channel.is_some(), has_channel, "{ended:?}");
+    }
+    assert_eq!(sorted(settled.waiting), expected);
 
     assert_eq!(world.money(&payer).await, (7 * SONG, 3 * SONG, 3 * SONG));
     assert_eq!(world.money(&second).await, (9 * SONG, SONG, SONG));

@@ -23,7 +23,7 @@ async fn of_many_callers_that_end_one_task_one_does_and_the_task_is_refunded_onc
     let at = song.at;
     let settled = world
         .at_once(8, |_, store| async move {
-            ok!(store.settle(vec![], vec![failure(at, "no")], NOW)).finished
+            ok!(store.settle(vec![], vec![failure(at, "no")], NOW)).finished_rows()
         })
         .await;
     assert_eq!(settled.concat(), [at.row]);

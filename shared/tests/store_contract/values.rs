@@ -161,7 +161,7 @@ pub fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
 
 /// The number of submits that were stored.
 pub fn stored(submitted: &[Submitted]) -> usize {
-    let stored = |one: &&Submitted| matches!(one, Submitted::Stored(_));
+    let stored = |one: &&Submitted| matches!(one, Submitted::Stored { .. });
     submitted.iter().filter(stored).count()
 }
 

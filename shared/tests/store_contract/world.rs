@@ -24,6 +24,9 @@ use tokio::sync::Barrier;
 use crate::database::{Database, ok};
 use crate::values::{NOW, SONG, accepted, first_turn, later, new_channel, only, quota};
 
+/// The request of each task.
+pub const REQUEST: &str = r#"{"prompt":"la la la"}"#;
+
 /// A database with a Store on it.
 pub struct World {
     /// The Store under test.
@@ -169,7 +172,7 @@ impl World {
         ok!(self.store.create_channel(channel, NOW)).expect("the name is new")
     }
 
-    /// A song to submit.
+    /// A song to submit, of [`REQUEST`].
     pub fn song(&self, payer: &Payer) -> NewTask {
         NewTask {
             task_id: TaskId::random(&self.random),
@@ -177,7 +180,7 @@ impl World {
             key: payer.key,
             platform: Platform::SUNO,
             action: Action::SONG,
-            request: r#"{"prompt":"la la la"}"#.to_owned(),
+            request: REQUEST.to_owned(),
             input: "la la la".to_owned(),
             pinned: None,
             idempotency: None,
@@ -201,7 +204,7 @@ impl World {
     /// Submits a task that must be stored.
     pub async fn store_task(&self, task: NewTask) -> RowId {
         match ok!(self.store.submit(task, NOW)) {
-            Submitted::Stored(row) => row,
+            Submitted::Stored { row, .. } => row,
             other => panic!("not stored: {other:?}"),
         }
     }
@@ -281,7 +284,7 @@ impl World {
     pub async fn end(&self, ends: impl Into<Vec<Finished>>, now: Millis) -> Vec<RowId> {
         let settled = ok!(self.store.settle(vec![], ends.into(), now));
         assert_eq!(settled.waiting, []);
-        settled.finished
+        settled.finished_rows()
     }
 
     /// Reads one task for a poll.

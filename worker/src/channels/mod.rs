@@ -2,7 +2,7 @@
 
 pub mod choice;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use shared::store::{Store, StoreError};
 use shared::task::ChannelId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use crate::figures::start_channel_at_zero;
 
 /// How old the cached list of channels may be.
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ pub struct ChannelCache {
 struct Cached {
     read_at: Option<Millis>,
     channels: Arc<Vec<Channel>>,
+    /// The names of all channels that were ever read, whose counters exist.
+    counted: HashSet<String>,
 }
 
 /// The slots of one channel.
@@ -140,10 +144,13 @@ impl ChannelCache {
         let mut cached = self.cached();
         match read {
             Ok(channels) => {
-                *cached = Cached {
-                    read_at: Some(now),
-                    channels: Arc::new(channels),
-                };
+                for channel in &channels {
+                    if cached.counted.insert(channel.name.clone()) {
+                        start_channel_at_zero(&channel.name);
+                    }
+                }
+                cached.read_at = Some(now);
+                cached.channels = Arc::new(channels);
                 Ok(cached.channels.clone())
             }
             Err(error) if error.is_passing() && cached.read_at.is_some() => {
@@ -151,6 +158,13 @@ impl ChannelCache {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The name of a channel, by the last read.
+    pub fn name(&self, id: ChannelId) -> Option<String> {
+        let channels = self.cached().channels.clone();
+        let channel = channels.iter().find(|channel| channel.id == id)?;
+        Some(channel.name.clone())
     }
 
     fn fresh(&self) -> Option<Arc<Vec<Channel>>> {

@@ -26,7 +26,9 @@ pub async fn run(context: Arc<Context>) {
             () = context.stop.requested() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        round(&context).await;
+        if context.rest.trouble().is_none() {
+            round(&context).await;
+        }
     }
 }
 

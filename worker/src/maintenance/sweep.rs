@@ -56,6 +56,8 @@ pub async fn run(context: Arc<Context>) {
             await_outcomes(&context).await;
         }
         grace = GRACE;
+        // So the counters of a new channel begin before its first task.
+        let _ = context.channels.all().await;
         delete_old_keys(&context).await;
         let pause = jittered(EVERY, 0.2, &context.random);
         tokio::select! {

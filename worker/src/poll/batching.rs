@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::broker::message::MOST_TASKS;
-use shared::broker::{Consumer, Delivery, Message};
+use shared::broker::{Delivery, Message};
 use shared::process::lifecycle::rethrow;
 use shared::task::wait::Rung;
 use shared::task::{AtTurn, ChannelId};
@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::poll;
 use crate::channels::Permit;
 use crate::context::Context;
+use crate::rest::Intake;
 use crate::schedule::{FollowUp, PendingAcks, Schedule, due_at};
 
 /// How long the first message of a batch waits for more. Messages that were published at the same tick
@@ -82,13 +83,13 @@ impl Buffer {
 }
 
 /// Polls what comes out of the queue until a stop is requested, then finishes the batches under way.
-pub async fn run(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedule: Schedule) {
+pub async fn run(context: Arc<Context>, mut intake: Intake, schedule: Schedule) {
     let mut buffers: HashMap<ChannelId, Buffer> = HashMap::new();
     let mut batches: JoinSet<()> = JoinSet::new();
     loop {
         tokio::select! {
             () = context.stop.requested() => break,
-            delivery = consumer.next() => match delivery {
+            delivery = intake.next() => match delivery {
                 Some(delivery) => add(&mut buffers, delivery),
                 None => break,
             },
@@ -97,9 +98,13 @@ pub async fn run(context: Arc<Context>, mut consumer: Box<dyn Consumer>, schedul
             // A buffer may ripen while nothing else happens.
             () = tokio::time::sleep(WINDOW), if !buffers.is_empty() => {}
         }
+        if context.rest.trouble().is_some() {
+            // Dropped, these deliveries go back to their queue, for other workers.
+            buffers.clear();
+        }
         start_batches(&context, &mut buffers, &mut batches, &schedule);
     }
-    consumer.stop().await;
+    intake.stop().await;
     // Dropped, these deliveries go back to their queue.
     drop(buffers);
     while let Some(ended) = batches.join_next().await {

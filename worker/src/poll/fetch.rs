@@ -6,6 +6,7 @@ use shared::store::channels::Channel;
 use shared::task::step::Observation;
 
 use crate::context::Context;
+use crate::rest::is_at_fault;
 use crate::upstream::{Driver, FetchOutcome, Trouble};
 
 /// What a channel said about the tasks it was asked about.
@@ -18,6 +19,8 @@ pub struct Answer {
     pub answered: HashSet<String>,
     /// What went wrong, if anything did. No call was made after that.
     pub trouble: Option<Trouble>,
+    /// Whether this worker could not call, and rests. No call was made after that.
+    pub is_cut_off: bool,
 }
 
 /// The most calls for one answer: enough to find one bad id among a hundred, and a bound for a wrong
@@ -41,7 +44,7 @@ pub async fn fetch(
     let mut groups: Vec<Vec<String>> = groups.into_iter().filter(|ids| !ids.is_empty()).collect();
     while let Some(mut group) = groups.pop() {
         let out_of_time = calls > 0 && context.now() >= until;
-        if out_of_time || answer.trouble.is_some() {
+        if out_of_time || answer.trouble.is_some() || answer.is_cut_off {
             break;
         }
         calls += 1;
@@ -72,6 +75,13 @@ pub async fn fetch(
                 groups.push(group);
             }
             FetchOutcome::Failed(trouble) => answer.trouble = Some(trouble),
+            FetchOutcome::NotConnected(why) => {
+                if is_at_fault(context, channel, &why).await {
+                    answer.is_cut_off = true;
+                } else {
+                    answer.trouble = Some(Trouble::no_connection(&why));
+                }
+            }
         }
     }
     answer

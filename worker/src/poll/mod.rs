@@ -84,11 +84,13 @@ pub async fn poll(
     };
     // A fetch does not show how a submit would do, so it ends a row of cool-downs only long after.
     let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
-    if answer.trouble.is_none() && !asked.is_empty() && long_well {
+    if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() && long_well {
         context.warm_up(channel).await;
     }
     let cool_until = match (&answer.trouble, driver) {
         (Some(trouble), _) => context.cool_down(channel, trouble).await,
+        // Soon, at another worker.
+        (None, _) if answer.is_cut_off => channel.cool_until,
         (None, Some(_)) => channel.cool_until,
         (None, None) => {
             tracing::warn!(platform = %channel.platform, channel = %channel.name,
@@ -179,6 +181,10 @@ impl Batch<'_> {
     fn outcome(&self, answer: &Answer, job: &PollJob) -> Outcome {
         if let Some(observation) = answer.known.get(&job.upstream_id) {
             return self.observed(job, observation.clone());
+        }
+        if answer.is_cut_off && !answer.answered.contains(&job.upstream_id) {
+            // Not the upstream's fault, so not one of its last tries.
+            return self.wait_for_channel(job, 0);
         }
         let at_deadline = job.deadline <= self.now;
         if answer.answered.contains(&job.upstream_id) {

@@ -75,6 +75,10 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         Found::Slot(channel, _) if !is_the_same(&job, &channel) => {
             fail(context, &job, at, UNKNOWN, None).await
         }
+        // Another worker may be able to call.
+        Found::Slot(..) if context.rest.trouble().is_some() => {
+            put_off(context, &job, Rung::SHORTEST.duration()).await
+        }
         Found::Slot(channel, permit) => {
             let decision = send(context, &job, &channel, driver).await;
             drop(permit);

@@ -10,7 +10,9 @@ use shared::task::{AtTurn, End};
 use super::Decision;
 use crate::context::Context;
 use crate::ended::{Ending, settle};
+use crate::rest::is_at_fault;
 use crate::schedule::{FollowUp, due_at};
+use crate::upstream::connect::NoConnection;
 use crate::upstream::{Driver, SubmitOutcome, Trouble};
 
 /// The reason of a task whose submit may or may not have arrived.
@@ -44,6 +46,7 @@ impl Sent<'_> {
                 self.fail(&reason).await
             }
             SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble).await,
+            SubmitOutcome::NotConnected(why) => self.not_connected(why).await,
             SubmitOutcome::Unknown(what) => self.unknown(what).await,
         }
     }
@@ -161,6 +164,35 @@ impl Sent<'_> {
                 "a submit did not arrive; it is tried again");
         }
         Ok(again)
+    }
+
+    /// Leaves the task to other workers if this one is at fault: no attempt is counted.
+    async fn not_connected(&self, why: NoConnection) -> Decision {
+        let Self {
+            context,
+            job,
+            at,
+            channel,
+            ..
+        } = self;
+        if !is_at_fault(context, channel, &why).await {
+            return self.not_arrived(Trouble::no_connection(&why)).await;
+        }
+        let now = context.now();
+        let rung = Rung::SHORTEST;
+        let retry = Retry {
+            at: *at,
+            counted: false,
+            // An earlier request may have arrived.
+            may_have_arrived: job.sending != Sending::NotSent,
+            reason: format!(
+                "a worker in trouble did not reach channel {}; again in {} s",
+                channel.name,
+                rung.seconds()
+            ),
+            due_at: due_at(now, rung),
+        };
+        try_again(context, &retry, rung).await
     }
 
     /// Whether another channel, with no trouble of late, may take the task now.

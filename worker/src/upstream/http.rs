@@ -8,6 +8,8 @@ use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
 use tokio::time::Instant;
 
+use super::connect::{Blame, NoConnection};
+
 /// By this header an upstream may recognise a request that it got before.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -54,8 +56,8 @@ pub struct Response {
 pub enum Reply {
     /// The upstream answered.
     Response(Response),
-    /// No connection was made, so the request did not arrive. The text is for an operator.
-    NotConnected(String),
+    /// No connection was made, so the request did not arrive.
+    NotConnected(NoConnection),
     /// The request went out and no answer came: it may have arrived. The text is for an operator.
     NoResponse(String),
 }
@@ -121,7 +123,10 @@ impl Client {
         let response = match request.body(call.body).send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() || error.is_builder() => {
-                return Reply::NotConnected(causes(&error));
+                return Reply::NotConnected(NoConnection {
+                    what: causes(&error),
+                    blame: Blame::of(&error),
+                });
             }
             Err(error) => return Reply::NoResponse(causes(&error)),
         };

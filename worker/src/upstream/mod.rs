@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`http`] | one HTTP call, bounded in time and size |
+//! | [`connect`] | why no connection was made |
 //!
 //! `docs/upstreams/README.md` lists what another platform takes.
 
+pub mod connect;
 pub mod http;
 pub mod suno;
 
@@ -22,6 +24,7 @@ use shared::task::step::Observation;
 use shared::task::{Action, Platform, TaskId};
 
 use crate::context::Settings;
+use connect::{Blame, NoConnection};
 use http::Http;
 
 /// The driver of each platform. Another platform is one line here.
@@ -49,6 +52,8 @@ pub enum SubmitOutcome {
     Refused(String),
     /// The request did not arrive: it may be retried, on this channel or another.
     NotArrived(Trouble),
+    /// No connection was made, so the request did not arrive.
+    NotConnected(NoConnection),
     /// The request may have arrived: only an idempotent channel may get it again. The text is for an
     /// operator.
     Unknown(String),
@@ -66,6 +71,8 @@ pub enum FetchOutcome {
     TooLarge(Box<Observation>),
     /// The channel failed.
     Failed(Trouble),
+    /// No connection was made.
+    NotConnected(NoConnection),
 }
 
 /// What is wrong with a channel.
@@ -96,6 +103,49 @@ impl Trouble {
             what,
             said: "the upstream could not be reached".to_owned(),
         }
+    }
+
+    /// The channel takes no connection.
+    pub fn no_connection(why: &NoConnection) -> Self {
+        Self::broken(NO_CONNECTION, format!("no connection: {}", why.what))
+    }
+}
+
+/// The labels `outcome` of submits that are known beforehand.
+pub(crate) const SUBMIT_OUTCOMES: [&str; 9] = [
+    "ok",
+    "refused",
+    "unknown",
+    NO_CONNECTION,
+    LOCAL,
+    "busy",
+    "error",
+    "unauthorized",
+    "misdirected",
+];
+/// The labels `outcome` of fetches that are known beforehand.
+pub(crate) const FETCH_OUTCOMES: [&str; 10] = [
+    "ok",
+    "refused",
+    "too_large",
+    "broken",
+    NO_CONNECTION,
+    LOCAL,
+    "busy",
+    "error",
+    "unauthorized",
+    "misdirected",
+];
+
+/// The label of a call that this worker could not make.
+const LOCAL: &str = "local";
+/// The label of a call that made no connection.
+const NO_CONNECTION: &str = "no_connection";
+
+fn label_of(why: &NoConnection) -> &'static str {
+    match why.blame {
+        Blame::Worker(_) => LOCAL,
+        Blame::Channel | Blame::WorkerOrChannel(_) => NO_CONNECTION,
     }
 }
 
@@ -167,6 +217,7 @@ impl Driver<'_> {
             SubmitOutcome::Accepted(_) => "ok",
             SubmitOutcome::Refused(_) => "refused",
             SubmitOutcome::NotArrived(trouble) => trouble.outcome,
+            SubmitOutcome::NotConnected(why) => label_of(why),
             SubmitOutcome::Unknown(_) => "unknown",
         };
         self.count(channel, "submit", label, started);
@@ -182,6 +233,7 @@ impl Driver<'_> {
             FetchOutcome::IdsRefused => "refused",
             FetchOutcome::TooLarge(_) => "too_large",
             FetchOutcome::Failed(trouble) => trouble.outcome,
+            FetchOutcome::NotConnected(why) => label_of(why),
         };
         self.count(channel, "fetch", label, started);
         counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())

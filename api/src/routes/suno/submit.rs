@@ -179,12 +179,14 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     let (action, name) = (task.action, task.task_id.clone());
     let submitted = submit_to_store(&app, task).await;
     let (outcome, answer) = match submitted {
-        Ok(Submitted::Stored(row)) => {
+        Ok(Submitted::Stored { row, price }) => {
             app.submit_publisher.publish(AtTurn {
                 row,
                 turn: Turn::FIRST,
             });
             metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
+            metrics::counter!(observe::CHARGED, "action" => action.to_string())
+                .increment(price.get().unsigned_abs());
             tracing::info!(row = row.0, %action, "stored a task");
             ("stored", Ok(name))
         }

@@ -134,7 +134,7 @@ impl Request {
             0 => ("lyrics", json!({ "prompt": title })),
             _ => (
                 "music",
-                json!({"title": title, "tags": "folk", "prompt": "la"}),
+                json!({"title": title, "tags": "folk", "prompt": title}),
             ),
         };
         Self {

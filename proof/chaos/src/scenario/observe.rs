@@ -25,7 +25,7 @@ pub async fn number(cluster: &Cluster, sql: &'static str) -> i64 {
 
 /// How many tasks with this title are committed.
 pub async fn stored(cluster: &Cluster, title: &str) -> i64 {
-    let count = "SELECT count(*) FROM tasks WHERE request::json ->> 'title' = $1";
+    let count = "SELECT count(*) FROM tasks WHERE input = $1";
     let count = sqlx::query_scalar(count).bind(title);
     let count = count.fetch_one(&mut cluster.connect().await).await;
     count.expect("the database answers")

@@ -9,6 +9,7 @@
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
 //! | `crashes` | processes that stop and die |
+//! | `local` | a worker in trouble of its own |
 //! | `operations` | what operators see, and what they do |
 //!
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
@@ -16,6 +17,7 @@
 
 mod crashes;
 mod deadline;
+mod local;
 mod money;
 mod music;
 mod operations;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         submits::scenarios(),
         music::scenarios(),
         money::scenarios(),
+        local::scenarios(),
         operations::scenarios(),
     ];
     harness::suite::run(scenarios.into_iter().flatten().collect())

@@ -17,6 +17,11 @@ pub fn scenarios() -> Vec<Trial> {
     let mut scenarios = vec![
         on_both("the figures tell what happened", &one, figures),
         on_both(
+            "counters begin at 0 before anything happens",
+            &one,
+            counters_begin_at_zero,
+        ),
+        on_both(
             "a task's story and its log lines tell its whole way",
             &one.clone().env("RUST_LOG", "debug"),
             story,
@@ -69,6 +74,66 @@ async fn shows(cluster: &Cluster, lines: &[&str]) {
     }
 }
 
+async fn counters_begin_at_zero(cluster: &Cluster) {
+    // As soon as the programs say that they serve.
+    let lines = shown(cluster).await;
+    for line in [
+        "task_center_cool_downs_total{channel=\"first\",kind=\"refusal\"} 0",
+        "task_center_cool_downs_total{channel=\"first\",kind=\"trouble\"} 0",
+        "task_center_tasks_ended_total{status=\"FAILURE\",channel=\"first\"} 0",
+        "task_center_tasks_ended_total{status=\"FAILURE\",channel=\"none\"} 0",
+        "task_center_upstream_calls_total{channel=\"first\",call=\"submit\",outcome=\"unknown\"} 0",
+        "task_center_upstream_calls_total{channel=\"first\",call=\"fetch\",outcome=\"busy\"} 0",
+        "task_center_upstream_fetched_ids_total{channel=\"first\"} 0",
+        "task_center_submits_total{action=\"song\",outcome=\"no_channel\"} 0",
+        "task_center_charges_total{action=\"lyrics\"} 0",
+        "task_center_quota_charged_total{action=\"song\"} 0",
+        "task_center_quota_refunded_total{action=\"song\"} 0",
+        "task_center_turns_total{work=\"submit\",turn=\"orphaned\"} 0",
+        "task_center_late_results_total{status=\"SUCCESS\"} 0",
+        "task_center_database_retries_total 0",
+    ] {
+        assert!(
+            lines.iter().any(|shown| shown == line),
+            "{line}\n{lines:#?}"
+        );
+    }
+    let build = concat!(
+        "task_center_build_info{version=\"",
+        env!("CARGO_PKG_VERSION")
+    );
+    shows_begin(cluster, build).await;
+    let pool = if cluster.is_one_process() {
+        "write"
+    } else {
+        "all"
+    };
+    for figure in ["connections{pool", "connections_limit{pool"] {
+        shows_begin(
+            cluster,
+            &format!("task_center_database_{figure}=\"{pool}\""),
+        )
+        .await;
+    }
+    // A channel that is new has its counters before its first task.
+    let operator = cluster.operator();
+    operator
+        .create_channel("second", "http://127.0.0.1:1", "none", &[])
+        .await;
+    let refusals = "task_center_cool_downs_total{channel=\"second\",kind=\"refusal\"} 0";
+    shows(cluster, &[refusals]).await;
+}
+
+/// Waits until a process shows a line that begins so.
+async fn shows_begin(cluster: &Cluster, begin: &str) {
+    eventually(SOON, begin, async || {
+        let shown = shown(cluster).await;
+        let found = shown.iter().any(|line| line.starts_with(begin));
+        found.then_some(())
+    })
+    .await;
+}
+
 async fn figures(cluster: &Cluster) {
     let user = cluster.user("ann", 3 * SONG).await;
     let made = user.song("One").await;
@@ -82,8 +147,13 @@ async fn figures(cluster: &Cluster) {
         &[
             "task_center_charges_total{action=\"song\"} 3",
             "task_center_refunds_total 1",
-            "task_center_tasks_ended_total{status=\"SUCCESS\"} 2",
-            "task_center_tasks_ended_total{status=\"FAILURE\"} 1",
+            "task_center_tasks_ended_total{status=\"SUCCESS\",channel=\"first\"} 2",
+            "task_center_tasks_ended_total{status=\"FAILURE\",channel=\"first\"} 1",
+            "task_center_quota_charged_total{action=\"song\"} 450000",
+            "task_center_quota_refunded_total{action=\"song\"} 150000",
+            "task_center_task_seconds_count{action=\"song\",status=\"SUCCESS\"} 2",
+            "task_center_worker_resting{why=\"no descriptors\"} 0",
+            "task_center_database_waiting 0",
             "task_center_turns_total{work=\"submit\",turn=\"claimed\"} 4",
             "task_center_turns_total{work=\"submit\",turn=\"orphaned\"} 0",
             "task_center_lateness_seconds_count{work=\"submit\"} 4",

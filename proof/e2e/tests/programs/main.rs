@@ -6,7 +6,9 @@
 //! | `first_start` | `task-center` with nothing configured |
 //! | `commands` | the command line: exit codes, and what `--json` prints |
 //! | `https` | TLS |
+//! | `alerts` | the alerts of `deploy/prometheus` |
 
+mod alerts;
 mod commands;
 mod first_start;
 mod https;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         first_start::tests(),
         commands::tests(),
         https::tests(),
+        alerts::tests(),
     ];
     harness::suite::run(tests.into_iter().flatten().collect())
 }

@@ -94,7 +94,7 @@ async fn forwards(mut mode: watch::Receiver<Mode>) -> bool {
 pub(super) async fn mute(mut mutes: watch::Receiver<u64>, number: u64) {
     if mutes.wait_for(|last| *last >= number).await.is_err() {
         // The proxy is gone, which ends its connections.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

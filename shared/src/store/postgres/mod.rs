@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use sqlx::PgPool;
+
 use super::Result;
 use super::gate::Gate;
 use super::options::StoreOptions;
@@ -84,6 +86,10 @@ impl PostgresStore {
     /// Begins a transaction by the statements `begin`.
     pub(super) async fn begin_as(&self, begin: impl AsRef<str>) -> Result<PgSession> {
         self.connections.begin(begin.as_ref()).await
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.connections.pool
     }
 
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.

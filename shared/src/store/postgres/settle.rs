@@ -10,10 +10,10 @@ use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::clips;
 use crate::store::row::{self, Cells as _, at_turn};
-use crate::store::turns::{Finished, Polled, Settled};
+use crate::store::turns::{Ended, Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{self, ENDED, REFUNDED};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
-use crate::task::{AtTurn, ChannelId, End, KeyId, RowId, Status, UserId, late};
+use crate::task::{AtTurn, ChannelId, End, KeyId, Status, UserId, late};
 
 type Tx = crate::store::session::PgSession;
 
@@ -55,13 +55,14 @@ async fn lock(tx: &mut Tx, polled: &[Polled], finished: &[Finished]) -> Result<(
 }
 
 /// Ends the tasks that are still at their turn, and returns them.
-async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<RowId>> {
+async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<Ended>> {
     let ended = end(tx, finished, now).await?;
     let ends: HashMap<AtTurn, &End> = finished.iter().map(|task| (task.at, &task.end)).collect();
     let those = |which: fn(&End) -> bool| {
-        let ended = ended.iter().copied();
+        let ended = ended.iter().cloned();
         ended
-            .filter(|(at, _)| ends.get(at).is_some_and(|end| which(end)))
+            .filter(|(at, ..)| ends.get(at).is_some_and(|end| which(end)))
+            .map(|(at, charged, _)| (at, charged))
             .collect::<Vec<_>>()
     };
     let failed = those(End::is_refunded);
@@ -72,12 +73,16 @@ async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<R
     if !given_up.is_empty() {
         insert_late(tx, &given_up, now).await?;
     }
-    Ok(column(&ended, |(at, _)| at.row))
+    Ok(ended.into_iter().map(|(_, _, ended)| ended).collect())
 }
 
 /// Deletes the narrow rows of the tasks that are at their turn, ends these tasks, and writes their clips.
 /// Whoever deletes the row ends the task; a second caller finds no row.
-async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtTurn, Charged)>> {
+async fn end(
+    tx: &mut Tx,
+    finished: &[Finished],
+    now: Millis,
+) -> Result<Vec<(AtTurn, Charged, Ended)>> {
     let results = finished.iter();
     let clips = clips::of_results(results.map(|task| (task.at.row, task.data.as_deref())));
     let rows = sqlx::query(
@@ -95,10 +100,11 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
                  channel_id = coalesce(t.channel_id, x.channel),
                  start_time = CASE WHEN t.start_time = 0 AND x.status = $8 THEN $9
                                    ELSE t.start_time END,
-                 finish_time = $9, updated_at = $9
+                 finish_time = $9, updated_at = $9, request = $14
              FROM taken x
              WHERE t.id = x.id
-             RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, x.detail,
+             RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, t.action, t.channel_id,
+                       t.submit_time, x.detail,
                        CASE WHEN t.upstream_id IS NOT NULL THEN t.channel_id END AS accepted_by
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
@@ -112,7 +118,8 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
              ORDER BY e.user_id, x.clip_id
              ON CONFLICT DO NOTHING
          )
-         SELECT id, turn, user_id, key_id, quota, accepted_by FROM ended",
+         SELECT id, turn, user_id, key_id, quota, action, channel_id, submit_time, accepted_by
+         FROM ended",
     )
     .bind(column(finished, |task| task.at.row.0)) // $1 id
     .bind(column(finished, |task| task.at.turn.0)) // $2 turn
@@ -127,17 +134,19 @@ async fn end(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<(AtT
     .bind(ENDED.kind) // $11 kind
     .bind(column(&clips, |(row, _)| row.0)) // $12 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $13 clip_id
+    .bind(NO_REQUEST) // $14 request
     .fetch_all(&mut *tx)
     .await?;
     let ended = |found: &sqlx::postgres::PgRow| {
-        let id = found.int("id")?;
+        let ended = row::ended(found)?;
         let charged = Charged {
             user: UserId(found.int("user_id")?),
             key: KeyId(found.int("key_id")?),
             channel: found.int_or_null("accepted_by")?.map(ChannelId),
-            price: row::quota("tasks", "quota", id, found.int("quota")?)?,
+            price: ended.price,
         };
-        Ok((at_turn((id, found.int("turn")?)), charged))
+        let at = at_turn((ended.row.0, found.int("turn")?));
+        Ok((at, charged, ended))
     };
     rows.iter().map(ended).collect()
 }

@@ -113,6 +113,14 @@ impl SqliteStore {
         Ok(SqliteSession::open(&self.readers, Pooler::None).await?)
     }
 
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();

@@ -6,7 +6,7 @@ use super::{SqliteStore, history, polls};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, Cells as _};
-use crate::store::turns::{Finished, Polled, Settled};
+use crate::store::turns::{Ended, Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{ENDED, REFUNDED, ended};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
 use crate::task::{AtTurn, ChannelId, KeyId, RowId, Status, UserId, late};
@@ -32,8 +32,8 @@ async fn finish(
     connection: &mut SqliteConnection,
     finished: &[Finished],
     now: Millis,
-) -> Result<Vec<RowId>> {
-    let mut ended = Vec::with_capacity(finished.len());
+) -> Result<Vec<Ended>> {
+    let mut all = Vec::with_capacity(finished.len());
     let mut failed = Vec::new();
     for task in finished {
         let deleted = sqlx::query("DELETE FROM unfinished_tasks WHERE id = $1 AND turn = $2")
@@ -44,30 +44,34 @@ async fn finish(
         if deleted.rows_affected() == 0 {
             continue;
         }
-        let charged = end(connection, task, now).await?;
+        let (charged, ended) = end(connection, task, now).await?;
         if task.end.is_refunded() {
             failed.push((task.at, charged));
         }
         if task.end.is_given_up() {
             insert_late(connection, task.at.row, now).await?;
         }
-        ended.push(task.at.row);
+        all.push(ended);
     }
     refund(connection, &failed, now).await?;
-    Ok(ended)
+    Ok(all)
 }
 
 /// Writes the wide row, the history and the clips.
-async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) -> Result<Charged> {
+async fn end(
+    connection: &mut SqliteConnection,
+    task: &Finished,
+    now: Millis,
+) -> Result<(Charged, Ended)> {
     let id = task.at.row.0;
     let found = sqlx::query(
         "UPDATE tasks
          SET status = $2, progress = 100, fail_reason = $3, data = coalesce($4, data),
              channel_id = coalesce(channel_id, $5),
              start_time = CASE WHEN start_time = 0 AND $2 = $6 THEN $7 ELSE start_time END,
-             finish_time = $7, updated_at = $7
+             finish_time = $7, updated_at = $7, request = $8
          WHERE id = $1
-         RETURNING user_id, key_id, quota,
+         RETURNING id, user_id, key_id, quota, action, channel_id, submit_time,
                    CASE WHEN upstream_id IS NOT NULL THEN channel_id END AS accepted_by",
     )
     .bind(id) // $1 id
@@ -77,16 +81,19 @@ async fn end(connection: &mut SqliteConnection, task: &Finished, now: Millis) ->
     .bind(task.end.refused_by().map(|channel| channel.0)) // $5 channel_id
     .bind(Status::Success.as_str()) // $6 the status that sets start_time
     .bind(now.seconds()) // $7 finish_time
+    .bind(NO_REQUEST) // $8 request
     .fetch_one(&mut *connection)
     .await?;
     history::note(connection, task.at, ENDED, &[&ended(&task.end)], now).await?;
     polls::write_clips(connection, task.at.row, task.data.as_deref()).await?;
-    Ok(Charged {
+    let ended = row::ended(&found)?;
+    let charged = Charged {
         user: UserId(found.int("user_id")?),
         key: KeyId(found.int("key_id")?),
         channel: found.int_or_null("accepted_by")?.map(ChannelId),
-        price: row::quota("tasks", "quota", id, found.int("quota")?)?,
-    })
+        price: ended.price,
+    };
+    Ok((charged, ended))
 }
 
 /// Gives back what the charges of `failed` took. The ledger's unique index refuses a second refund of a

@@ -5,7 +5,9 @@
 
 use crate::clock::Millis;
 use crate::task::history::{self, Event};
-use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Status, TaskId};
+use crate::task::{
+    Action, AtTurn, ChannelId, End, Platform, Progress, Quota, RowId, Status, TaskId,
+};
 
 /// A task to submit.
 #[derive(Debug, Clone)]
@@ -155,12 +157,31 @@ pub struct Finished {
     pub data: Option<String>,
 }
 
+/// A task that has ended now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub row: RowId,
+    pub action: Action,
+    /// The channel that had the task, or refused it for good.
+    pub channel: Option<ChannelId>,
+    /// When the task was submitted, in Unix seconds.
+    pub submitted: i64,
+    pub price: Quota,
+}
+
 /// What [`super::Store::settle`] changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// The tasks that stay unfinished, at their next turn, in no order.
     pub waiting: Vec<AtTurn>,
-    pub finished: Vec<RowId>,
+    pub finished: Vec<Ended>,
+}
+
+impl Settled {
+    /// The rows of the tasks that ended.
+    pub fn finished_rows(&self) -> Vec<RowId> {
+        self.finished.iter().map(|ended| ended.row).collect()
+    }
 }
 
 /// An overdue task.

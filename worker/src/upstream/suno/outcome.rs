@@ -147,7 +147,7 @@ impl<'a> Answer<'a> {
 pub fn of_submit(reply: &Reply) -> SubmitOutcome {
     let answer = match reply {
         Reply::Response(response) => Answer::read(response),
-        Reply::NotConnected(why) => return SubmitOutcome::NotArrived(no_connection(why)),
+        Reply::NotConnected(why) => return SubmitOutcome::NotConnected(why.clone()),
         Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
     };
     let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
@@ -174,7 +174,7 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
 pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
     let answer = match reply {
         Reply::Response(response) => Answer::read(response),
-        Reply::NotConnected(why) => return FetchOutcome::Failed(no_connection(why)),
+        Reply::NotConnected(why) => return FetchOutcome::NotConnected(why.clone()),
         Reply::NoResponse(why) => return broken(why.clone()),
     };
     match (class(answer.status), &answer.envelope) {
@@ -202,10 +202,6 @@ pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
     }
 }
 
-fn no_connection(why: &str) -> Trouble {
-    Trouble::broken("no_connection", format!("no connection: {why}"))
-}
-
 fn broken(why: String) -> FetchOutcome {
     FetchOutcome::Failed(Trouble::broken("broken", why))
 }
@@ -229,7 +225,7 @@ mod tests {
         match of_submit(&reply(status, body, seconds)) {
             SubmitOutcome::Accepted(_) => "accepted",
             SubmitOutcome::Refused(_) => "refused",
-            SubmitOutcome::NotArrived(_) => "not arrived",
+            SubmitOutcome::NotArrived(_) | SubmitOutcome::NotConnected(_) => "not arrived",
             SubmitOutcome::Unknown(_) => "unknown",
         }
     }

@@ -125,7 +125,7 @@ async fn took(cluster: &Cluster, round: &str) -> Vec<Option<f64>> {
                 )::FLOAT8 / 1000 END
          FROM tasks t
          LEFT JOIN unfinished_tasks u ON u.id = t.id
-         WHERE t.request::JSONB ->> 'title' LIKE $1 || ' %'
+         WHERE t.input LIKE $1 || ' %'
            AND coalesce(t.channel_id, u.channel_id, 1) = 1",
     )
     .bind(round)

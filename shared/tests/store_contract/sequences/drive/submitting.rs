@@ -41,9 +41,10 @@ impl Drive<'_> {
             .collect::<Result<Vec<_>>>()
             .expect("it submits");
         if verdict == Verdict::Stored {
-            let stored = |ended: &Submitted| matches!(ended, Submitted::Stored(_));
+            let stored = |ended: &Submitted| matches!(ended, Submitted::Stored { .. });
             let place = ended.iter().position(stored).expect("one is stored");
-            let (Submitted::Stored(row), name) = (ended.remove(place), names[place].clone()) else {
+            let (Submitted::Stored { row, .. }, name) = (ended.remove(place), names[place].clone())
+            else {
                 unreachable!("it was stored");
             };
             let repeated = Submitted::Repeated(name.clone());
