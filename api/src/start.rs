@@ -6,10 +6,10 @@ use shared::config::{Config, Cors, ListingActions, TlsFiles};
 use shared::process::Process;
 use shared::process::start::StartError;
 
-use crate::http::observe;
 use crate::http::server::{Server, Timeouts};
 use crate::http::spelling::lenient;
 use crate::http::tls::{Tls, TlsError};
+use crate::http::{answers, observe};
 use crate::routes::router;
 use crate::state::Api;
 use crate::submit_publisher::SubmitPublisher;
@@ -41,6 +41,7 @@ impl Settings {
 /// closed.
 pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
     process.figures.describe(&observe::FIGURES);
+    process.figures.describe(&answers::FIGURES);
     let publisher = SubmitPublisher::start(process.broker.clone());
     let routes = lenient(router(Api {
         store: process.store.clone(),
@@ -51,6 +52,7 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
         task_timeout: settings.task_timeout,
         cors: settings.cors,
         listing_actions: settings.listing_actions,
+        answers: answers::Answers::default(),
         figures: process.figures.clone(),
     }));
     let stop = process.stop.clone();

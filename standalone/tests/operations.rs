@@ -13,6 +13,7 @@ fn described() -> BTreeSet<String> {
     let tables = [
         shared::process::gauges::FIGURES,
         &api::http::observe::FIGURES,
+        &api::http::answers::FIGURES,
         worker::FIGURES,
     ];
     let names = tables.into_iter().flatten().map(|figure| match *figure {

@@ -34,7 +34,10 @@ pub fn spawn(process: &mut Process, listener: TcpListener) {
     let (figures, stop) = (process.figures.clone(), process.stop.clone());
     let router = Router::new()
         .route("/healthz", get(async || Json(json!({ "status": "ok" }))))
-        .route("/readyz", get(async move || readyz(store, broker, clock).await))
+        .route(
+            "/readyz",
+            get(async move || readyz(store, broker, clock).await),
+        )
         .route("/metrics", get(async move || metrics(&figures)));
     let server =
         axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });

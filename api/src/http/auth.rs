@@ -20,9 +20,9 @@ pub const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
 #[derive(Debug)]
 pub struct TokenUser(pub User);
 
-/// Requires the access token of an enabled administrator, for `/api/task/`.
+/// Extracts the administrator of the access token, enabled, for `/api/task/`.
 #[derive(Debug)]
-pub struct Admin;
+pub struct Admin(pub User);
 
 /// Extracts the enabled user of an enabled API key that has not expired, for `/suno/*`.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let TokenUser(user) = TokenUser::from_request_parts(parts, app).await?;
         match user.role {
-            Role::Admin => Ok(Self),
+            Role::Admin => Ok(Self(user)),
             Role::User => Err(ApiError::NotAdmin),
         }
     }

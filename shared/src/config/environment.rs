@@ -65,9 +65,8 @@ pub fn look_alikes() -> Vec<(String, &'static str)> {
 /// Our variable that `name` differs from by one character, by case or by `_`.
 fn looks_like(name: &str) -> Option<&'static str> {
     let plain = |name: &str| name.replace('_', "").to_ascii_uppercase();
-    let is_near = |ours: &&&'static str| {
-        plain(name) == plain(ours) || strsim::osa_distance(name, ours) == 1
-    };
+    let is_near =
+        |ours: &&&'static str| plain(name) == plain(ours) || strsim::osa_distance(name, ours) == 1;
     let is_ours = VARIABLES.contains(&name);
     VARIABLES.iter().find(is_near).copied().filter(|_| !is_ours)
 }
@@ -132,7 +131,11 @@ impl Environment {
     fn take_secret_file(&mut self, name: &str) {
         let by_file = format!("{name}_FILE");
         let is_set = |value: Option<&String>| value.is_some_and(|value| !value.trim().is_empty());
-        let Some(path) = self.values.remove(&by_file).filter(|path| is_set(Some(path))) else {
+        let Some(path) = self
+            .values
+            .remove(&by_file)
+            .filter(|path| is_set(Some(path)))
+        else {
             return;
         };
         if is_set(self.values.get(name)) {
@@ -145,7 +148,10 @@ impl Environment {
                 self.values.insert(name.to_owned(), secret);
             }
             Err(error) => {
-                let why = format!("names the file {}, which cannot be read: {error}", path.trim());
+                let why = format!(
+                    "names the file {}, which cannot be read: {error}",
+                    path.trim()
+                );
                 self.mistakes.push(Mistake::new(by_file, why));
             }
         }
@@ -294,7 +300,10 @@ mod tests {
             (&[("AMQP_URL_FILE", "/nowhere/at/all")], "cannot be read"),
         ] {
             let said = messages(of(variables, ""));
-            assert!(said.contains(expected) && !said.contains("hunter2"), "{said}");
+            assert!(
+                said.contains(expected) && !said.contains("hunter2"),
+                "{said}"
+            );
         }
     }
 
