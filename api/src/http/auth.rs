@@ -11,6 +11,7 @@ use shared::store::accounts::{KeyHolder, Role, User};
 use shared::task::UserId;
 
 use crate::error::{ApiError, Result, UserHeader};
+use crate::http::observe::Caller;
 use crate::state::App;
 
 /// The header with the id of the access token's user.
@@ -44,7 +45,10 @@ impl FromRequestParts<App> for TokenUser {
             Some(Err(header)) => Err(ApiError::UserHeader(header)),
             Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
             _ if !user.enabled => Err(ApiError::UserDisabled),
-            _ => Ok(Self(user)),
+            _ => {
+                is_known(parts);
+                Ok(Self(user))
+            }
         }
     }
 }
@@ -84,7 +88,15 @@ impl FromRequestParts<App> for KeyUser {
         if holder.key.is_expired(app.clock.now()) {
             return Err(ApiError::KeyExpired);
         }
+        is_known(parts);
         Ok(Self(holder))
+    }
+}
+
+/// Notes that the credential is good.
+fn is_known(parts: &Parts) {
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        caller.is_known();
     }
 }
 

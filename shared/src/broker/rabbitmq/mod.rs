@@ -119,7 +119,7 @@ impl RabbitMq {
         let connection = context.connector.open(Role::Publish).await?;
         let depths = topology::declare(&connection, &context.names).await?;
         proof::prove(&connection, &context.names, &depths).await?;
-        tracing::info!(target = %context.connector.target(), "connected to the broker");
+        tracing::info!(broker = %context.connector.target(), "connected to the broker");
         let link = Arc::new(Link::keep(Arc::clone(&context), Role::Publish, connection));
         Ok(Self {
             publisher: Publisher::new(Arc::clone(&context), Arc::clone(&link)),
