@@ -24,7 +24,7 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
     )?;
     announce(&center.url);
     if let Some(users) = users {
-        users.introduce(&center.url);
+        users.introduce(&center.url, &config.database_url);
     }
     if let Some(simulator) = &simulator {
         builtin::introduce(simulator);

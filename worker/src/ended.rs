@@ -2,8 +2,9 @@
 
 use futures_util::future::join_all;
 use shared::clock::Millis;
+use shared::process::telemetry::cut;
 use shared::store::StoreError;
-use shared::store::turns::{Finished, Polled, Settled};
+use shared::store::turns::{Finished, Polled, Settled, Submitter};
 use shared::task::{AtTurn, End, Status, TaskId};
 
 use crate::context::Context;
@@ -14,6 +15,12 @@ use crate::figures::count_end;
 pub struct Ending {
     /// The public id.
     pub task_id: TaskId,
+    /// Who submitted it.
+    pub submitter: Submitter,
+    /// The name of the channel that has it, or had it last.
+    pub channel: Option<String>,
+    /// The upstream's name of it, once accepted.
+    pub upstream_id: Option<String>,
     /// The task at the turn that the caller acts for, and how it ends.
     pub finished: Finished,
 }
@@ -40,7 +47,7 @@ pub async fn settle(
     };
     for ending in &endings {
         if settled.finished.contains(&ending.finished.at.row) {
-            announce(ending);
+            announce(ending, now);
         }
     }
     Ok(settled.waiting)
@@ -68,18 +75,38 @@ async fn each_alone(
     all
 }
 
-/// Logs and counts a task that has ended. A failed task was refunded in the same transaction.
-fn announce(ending: &Ending) {
-    let Ending { task_id, finished } = ending;
-    let AtTurn { row, turn } = finished.at;
-    let (status, reason, message) = match &finished.end {
-        End::Success => (Status::Success, "", "the task ended"),
+/// The most bytes of an upstream's name of a task in the log.
+pub const LOGGED_ID: usize = 100;
+
+/// Logs and counts a task that has ended, in one line with all that an operator asks for. A failed task was
+/// refunded in the same transaction.
+fn announce(ending: &Ending, now: Millis) {
+    let AtTurn { row, turn } = ending.finished.at;
+    let Submitter {
+        user,
+        key,
+        submit_time,
+    } = ending.submitter;
+    let (status, reason, message) = match &ending.finished.end {
+        End::Success => (Status::Success, None, "the task ended"),
         End::Failure { reason, .. } => (
             Status::Failure,
-            reason.as_str(),
+            Some(reason.as_str()),
             "the task failed and was refunded",
         ),
     };
     count_end(status);
-    tracing::info!(task = %task_id, row = row.0, turn = turn.0, %status, reason, "{message}");
+    tracing::info!(
+        task = %ending.task_id,
+        row = row.0,
+        turn = turn.0,
+        user = user.0,
+        key = key.0,
+        channel = ending.channel,
+        upstream_id = ending.upstream_id.as_deref().map(|id| cut(id, LOGGED_ID)).as_deref(),
+        %status,
+        seconds = now.0 / 1000 - submit_time,
+        reason,
+        "{message}"
+    );
 }

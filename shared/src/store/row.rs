@@ -7,10 +7,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use super::admission::{Facts, FirstUse};
-use super::turns::{LateTask, Overdue, PollJob, Sending, SubmitJob};
+use super::turns::{LateTask, Overdue, PollJob, Sending, SubmitJob, Submitter};
 use super::{Result, StoreError};
 use crate::clock::Millis;
-use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn, UserId};
+use crate::task::{AtTurn, ChannelId, KeyId, Progress, Quota, RowId, Turn, UserId};
 
 /// A text that must parse as `T`.
 pub(super) fn parse<T: std::str::FromStr>(
@@ -163,12 +163,22 @@ pub(super) fn at_turn((id, turn): (i64, i64)) -> AtTurn {
     }
 }
 
+/// Who submitted the task of a row of `tasks`.
+fn submitter(found: &impl Cells) -> Result<Submitter> {
+    Ok(Submitter {
+        user: UserId(found.int("user_id")?),
+        key: KeyId(found.int("key_id")?),
+        submit_time: found.int("submit_time")?,
+    })
+}
+
 /// A row of `unfinished_tasks` beside its task, to be submitted.
 pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
     let id = found.int("id")?;
     Ok(SubmitJob {
         at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        submitter: submitter(found)?,
         platform: parse("tasks", "platform", id, &found.text("platform")?)?,
         action: parse("tasks", "action", id, &found.text("action")?)?,
         request: found.text("request")?,
@@ -215,6 +225,7 @@ pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
     Ok(PollJob {
         at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        submitter: submitter(found)?,
         upstream_id: found.text("upstream_id")?,
         status: parse("tasks", "status", id, &found.text("status")?)?,
         progress: progress("tasks", id, found.int("progress")?)?,

@@ -19,7 +19,7 @@ use crate::task::history::{self, LATE};
 use crate::task::{AtTurn, ChannelId, RowId, Status, Turn, late};
 pub use records::{
     Accepted, Begun, Finished, Intention, LateTask, Overdue, PollJob, Polled, Retry, Sending,
-    Settled, SubmitJob, TaskUpdate,
+    Settled, SubmitJob, Submitter, TaskUpdate,
 };
 
 /// Calls a method that both databases have under one name, in a task of its own.

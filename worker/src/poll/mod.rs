@@ -183,14 +183,14 @@ impl Batch<'_> {
         let at_deadline = job.deadline <= self.now;
         if answer.answered.contains(&job.upstream_id) {
             if at_deadline {
-                return give_up(job, "the upstream no longer knew the task at its deadline");
+                return self.give_up(job, "the upstream no longer knew the task at its deadline");
             }
             tracing::debug!(task = %job.task_id, row = job.at.row.0, turn = job.at.turn.0,
                 missing = job.missing + 1, "the upstream left this task out of its answer");
             return self.waits(job, job.missing + 1, None);
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
-            return give_up(
+            return self.give_up(
                 job,
                 "the upstream did not answer before the task's deadline",
             );
@@ -209,7 +209,7 @@ impl Batch<'_> {
         let only_key = Scrub::default().and(self.channel.key.expose());
         let scrubbed = |data: Option<Box<RawValue>>| data.map(|data| only_key.json(data.get()));
         match observation.step(known) {
-            Step::Succeeded { data } => ends(job, End::Success, scrubbed(data)),
+            Step::Succeeded { data } => self.ends(job, End::Success, scrubbed(data)),
             Step::Failed { reason, data } => {
                 let scrub =
                     Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
@@ -222,9 +222,9 @@ impl Batch<'_> {
                     channel: None,
                     given_up: false,
                 };
-                ends(job, end, scrubbed(data))
+                self.ends(job, end, scrubbed(data))
             }
-            _ if job.deadline <= self.now => give_up(
+            _ if job.deadline <= self.now => self.give_up(
                 job,
                 "the upstream did not finish the task before its deadline",
             ),
@@ -307,6 +307,29 @@ impl Batch<'_> {
         });
         Ok(next.collect())
     }
+
+    fn give_up(&self, job: &PollJob, reason: &str) -> Outcome {
+        let end = End::Failure {
+            reason: reason.to_owned(),
+            channel: None,
+            given_up: true,
+        };
+        self.ends(job, end, None)
+    }
+
+    fn ends(&self, job: &PollJob, end: End, data: Option<String>) -> Outcome {
+        Outcome::Ends(Ending {
+            task_id: job.task_id.clone(),
+            submitter: job.submitter,
+            channel: Some(self.channel.name.clone()),
+            upstream_id: Some(job.upstream_id.clone()),
+            finished: Finished {
+                at: job.at,
+                end,
+                data,
+            },
+        })
+    }
 }
 
 /// Lets no result of a failed task say that something in it is still being made.
@@ -336,24 +359,4 @@ async fn mark_failed(
         finished.data = result.map(|result| driver.failed_result(&result));
     }
     Ok(())
-}
-
-fn give_up(job: &PollJob, reason: &str) -> Outcome {
-    let end = End::Failure {
-        reason: reason.to_owned(),
-        channel: None,
-        given_up: true,
-    };
-    ends(job, end, None)
-}
-
-fn ends(job: &PollJob, end: End, data: Option<String>) -> Outcome {
-    Outcome::Ends(Ending {
-        task_id: job.task_id.clone(),
-        finished: Finished {
-            at: job.at,
-            end,
-            data,
-        },
-    })
 }

@@ -185,7 +185,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
                 turn: Turn::FIRST,
             });
             metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
-            tracing::info!(row = row.0, %action, "stored a task");
+            tracing::debug!(row = row.0, %action, "stored a task");
             ("stored", Ok(name))
         }
         Ok(Submitted::Repeated(first)) => ("repeated", Ok(first)),

@@ -15,7 +15,8 @@ impl PostgresStore {
         let mut session = self.session().await?;
         let found = sqlx::query(
             "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
-                    u.attempts, u.due_at, u.deadline, t.task_id, t.platform, t.action, t.request
+                    u.attempts, u.due_at, u.deadline, t.task_id, t.user_id, t.key_id, t.submit_time,
+                    t.platform, t.action, t.request
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
              CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
              JOIN tasks t ON t.id = u.id

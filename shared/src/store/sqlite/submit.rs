@@ -18,7 +18,8 @@ impl SqliteStore {
         for at in tasks {
             let found = sqlx::query(
                 "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
-                        u.deadline, t.task_id, t.platform, t.action, t.request
+                        u.deadline, t.task_id, t.user_id, t.key_id, t.submit_time, t.platform, t.action,
+                        t.request
                  FROM unfinished_tasks u
                  JOIN tasks t ON t.id = u.id
                  WHERE u.id = $1 AND u.turn = $2 AND u.stage <> 'poll'",

@@ -5,13 +5,25 @@
 
 use crate::clock::Millis;
 use crate::task::history::{self, Event};
-use crate::task::{Action, AtTurn, ChannelId, End, Platform, Progress, RowId, Status, TaskId};
+use crate::task::{
+    Action, AtTurn, ChannelId, End, KeyId, Platform, Progress, RowId, Status, TaskId, UserId,
+};
+
+/// Who submitted a task, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Submitter {
+    pub user: UserId,
+    pub key: KeyId,
+    /// In Unix seconds.
+    pub submit_time: i64,
+}
 
 /// A task to submit.
 #[derive(Debug, Clone)]
 pub struct SubmitJob {
     pub at: AtTurn,
     pub task_id: TaskId,
+    pub submitter: Submitter,
     pub platform: Platform,
     pub action: Action,
     /// The request for the upstream: JSON.
@@ -109,6 +121,7 @@ pub struct Accepted {
 pub struct PollJob {
     pub at: AtTurn,
     pub task_id: TaskId,
+    pub submitter: Submitter,
     pub upstream_id: String,
     pub status: Status,
     pub progress: Progress,
