@@ -34,6 +34,8 @@ pub struct Api {
     pub listing_actions: ListingActions,
     /// The answers under way, whose bytes have a bound.
     pub answers: Answers,
+    /// Whether `/metrics` is served elsewhere (`METRICS_BIND`), and not here.
+    pub metrics_apart: bool,
     /// The figures for `/metrics`. [`crate::start::spawn`] describes those of the API.
     pub figures: Figures,
 }

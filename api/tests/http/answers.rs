@@ -146,20 +146,20 @@ async fn a_client_that_takes_a_large_answer_too_slowly_is_cut_off_and_its_room_i
         .await
         .expect("it is sent");
     // It takes a little now and then, so that no time-out of its socket ends it.
-    let mut taken = 0;
+    let mut got = 0;
     let ended = async {
         let mut piece = [0; 1024];
         loop {
             tokio::time::sleep(Duration::from_millis(1)).await;
             match client.read(&mut piece).await {
                 Ok(0) | Err(_) => return,
-                Ok(read) => taken += read,
+                Ok(read) => got += read,
             }
         }
     };
     let ended = tokio::time::timeout(Duration::from_secs(30), ended).await;
     ended.expect("it is cut off");
-    assert!(taken < size, "all of it was kept for the client");
+    assert!(got < size, "all of it was kept for the client");
     eventually(Duration::from_secs(10), "room", async || {
         let response = ask(&app, "/api/task/self", token).await;
         (response.status() == StatusCode::OK).then_some(())

@@ -87,6 +87,7 @@ impl TestApp {
             cors,
             listing_actions,
             answers,
+            metrics_apart: false,
             figures: Figures::install(),
         });
         Self {

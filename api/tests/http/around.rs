@@ -115,8 +115,8 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     assert_eq!(submit().await.status, 503);
     // Of these, anybody can send as many as they like.
     let path = format!("/{}", "a".repeat(15_000));
-    let long = app.get(&path).header("x-request-id", "a-long-one");
-    assert_eq!(long.send().await.status, 404);
+    let stranger = app.get(&path).header("x-request-id", "a-long-one");
+    assert_eq!(stranger.send().await.status, 404);
 
     let log = log.0.lock().expect("not poisoned");
     let log = String::from_utf8_lossy(&log);
@@ -136,13 +136,15 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     let of_who = lines.iter().filter(|line| line.contains(&named));
     assert_eq!(of_who.count(), 2, "{log}");
     assert!(!log.contains(&alice.key) && !log.contains("a private prompt"));
-    let long: Vec<&str> = log
+    let of_stranger: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("a-long-one"))
         .collect();
-    assert_eq!(long.len(), 1, "{long:?}");
-    assert!(long[0].contains(" DEBUG ") && long[0].contains("(cut, 15001 bytes)"));
-    assert!(long[0].len() < 1_000, "{}", long[0].len());
+    let [line] = of_stranger[..] else {
+        panic!("{of_stranger:?}");
+    };
+    assert!(line.contains(" DEBUG ") && line.contains("(cut, 15001 bytes)"));
+    assert!(line.len() < 1_000, "{}", line.len());
 }
 
 #[tokio::test]
