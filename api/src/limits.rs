@@ -23,5 +23,8 @@ pub const PAGE_SIZE: i64 = 100;
 /// The longest `Idempotency-Key`, in characters.
 pub const IDEMPOTENCY_KEY: usize = 255;
 
+/// The most bytes of a path in a log line.
+pub const LOGGED_PATH: usize = 200;
+
 /// The longest `X-Request-Id` taken over from a client, in characters.
 pub const REQUEST_ID: usize = 128;

@@ -1,15 +1,19 @@
 //! From the configuration to a server that runs: for `api` and for `task-center`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use shared::config::{Config, Cors, ListingActions, TlsFiles};
 use shared::process::Process;
 use shared::process::start::StartError;
 
-use crate::http::observe;
 use crate::http::server::{Server, Timeouts};
 use crate::http::spelling::lenient;
 use crate::http::tls::{Tls, TlsError};
+use crate::http::{answers, observe};
+use crate::routes::health::metrics;
 use crate::routes::router;
 use crate::state::Api;
 use crate::submit_publisher::SubmitPublisher;
@@ -36,12 +40,35 @@ impl Settings {
     }
 }
 
+/// The listening sockets of the API.
+#[derive(Debug)]
+pub struct Servers {
+    api: Server,
+    /// `METRICS_BIND`: where `/metrics` is served alone.
+    metrics: Option<Server>,
+}
+
+impl Servers {
+    /// The URL of the API for clients.
+    pub fn url(&self) -> String {
+        self.api.url()
+    }
+}
+
+impl From<Server> for Servers {
+    /// With `/metrics` on the address of the API.
+    fn from(api: Server) -> Self {
+        Self { api, metrics: None }
+    }
+}
+
 /// Adds the HTTP server to the components of `process`. The caller stops the returned publisher
 /// after the components have ended, when no task is stored any more, and before the broker is
 /// closed.
-pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> SubmitPublisher {
+pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> SubmitPublisher {
     process.figures.describe(&observe::FIGURES);
     observe::start_at_zero();
+    process.figures.describe(&answers::FIGURES);
     let publisher = SubmitPublisher::start(process.broker.clone());
     let routes = lenient(router(Api {
         store: process.store.clone(),
@@ -52,15 +79,26 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
         task_timeout: settings.task_timeout,
         cors: settings.cors,
         listing_actions: settings.listing_actions,
+        answers: answers::Answers::default(),
+        metrics_apart: servers.metrics.is_some(),
         figures: process.figures.clone(),
     }));
-    let stop = process.stop.clone();
-    process.spawn("HTTP server", async move {
-        server
-            .serve(routes, async move { stop.requested().await })
-            .await
-    });
+    spawn_server(process, "HTTP server", servers.api, routes);
+    if let Some(server) = servers.metrics {
+        let figures = process.figures.clone();
+        let answer = async move || metrics::text(&figures);
+        let routes = Router::new().route("/metrics", get(answer));
+        spawn_server(process, "metrics server", server, routes);
+    }
     publisher
+}
+
+fn spawn_server(process: &mut Process, name: &'static str, server: Server, routes: Router) {
+    let stop = process.stop.clone();
+    process.spawn(name, async move {
+        let stop = async move { stop.requested().await };
+        server.serve(routes, stop).await
+    });
 }
 
 /// The longest time the server may take to stop: the grace of the requests under way, and 5 s.
@@ -68,9 +106,9 @@ pub fn grace() -> Duration {
     Timeouts::default().grace + Duration::from_secs(5)
 }
 
-/// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address
-/// without them.
-pub async fn bind(config: &Config) -> Result<Server, StartError> {
+/// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set, and `METRICS_BIND`, if that is set. Warns of a
+/// public address of the API without HTTPS.
+pub async fn bind(config: &Config) -> Result<Servers, StartError> {
     let address = config.api_bind;
     let tls = config.tls.as_ref().map(read_tls).transpose()?;
     if tls.is_none() && !address.ip().to_canonical().is_loopback() {
@@ -80,13 +118,30 @@ pub async fn bind(config: &Config) -> Result<Server, StartError> {
              network readable for others, unless a proxy in front of it encrypts"
         );
     }
-    Server::bind(address, tls)
-        .await
-        .map_err(|why| StartError::Bind {
-            variable: "API_BIND",
-            address,
-            why,
-        })
+    let api = listen("API_BIND", address, tls).await?;
+    let mut metrics = None;
+    if let Some(address) = config.metrics_bind {
+        let server = listen("METRICS_BIND", address, None).await?;
+        tracing::info!(
+            url = server.url(),
+            "METRICS_BIND is set: /metrics is served here alone"
+        );
+        metrics = Some(server);
+    }
+    Ok(Servers { api, metrics })
+}
+
+async fn listen(
+    variable: &'static str,
+    address: SocketAddr,
+    tls: Option<Tls>,
+) -> Result<Server, StartError> {
+    let bound = Server::bind(address, tls).await;
+    bound.map_err(|why| StartError::Bind {
+        variable,
+        address,
+        why,
+    })
 }
 
 fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {

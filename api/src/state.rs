@@ -10,6 +10,7 @@ use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::store::Store;
 
+use crate::http::answers::Answers;
 use crate::submit_publisher::SubmitPublisher;
 
 /// What every handler can reach.
@@ -31,8 +32,11 @@ pub struct Api {
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).
     pub listing_actions: ListingActions,
-    /// The figures for `/metrics`. [`crate::start::spawn`] describes
-    /// [`crate::http::observe::FIGURES`].
+    /// The answers under way, whose bytes have a bound.
+    pub answers: Answers,
+    /// Whether `/metrics` is served elsewhere (`METRICS_BIND`), and not here.
+    pub metrics_apart: bool,
+    /// The figures for `/metrics`. [`crate::start::spawn`] describes those of the API.
     pub figures: Figures,
 }
 

@@ -1,5 +1,6 @@
 //! The built-in simulator: the upstream while there is no other channel.
 
+use std::io::{self, IsTerminal as _};
 use std::net::Ipv4Addr;
 
 use shared::clock::Millis;
@@ -34,8 +35,16 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
     Ok(Some(simulator))
 }
 
-/// Prints where the simulator listens and how to replace it.
+/// Tells where the simulator listens and how to replace it.
 pub fn introduce(simulator: &Simulator) {
+    if !io::stdout().is_terminal() {
+        tracing::warn!(
+            simulator = simulator.base_url(),
+            "there is no channel yet, so a simulator stands in for the upstream, and no music is made; \
+             `channel create` puts your own upstream in its place"
+        );
+        return;
+    }
     print(&format!(
         "There is no channel yet, so a simulator stands in for the upstream, on {}: no music is made.\n\
          Your own upstream takes its place with:\n\n  \

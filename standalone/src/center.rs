@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::SubmitPublisher;
-use api::http::server::Server;
+use api::start::Servers;
 use shared::process::Process;
 use shared::process::lifecycle::ComponentDied;
 
@@ -18,12 +18,12 @@ impl Center {
     /// Adds both sides to the components of `process`. They serve and work until its stop.
     pub fn start(
         mut process: Process,
-        server: Server,
+        servers: Servers,
         api: api::start::Settings,
         worker: worker::Settings,
     ) -> Result<Self, reqwest::Error> {
-        let url = server.url();
-        let publisher = api::start::spawn(&mut process, server, api);
+        let url = servers.url();
+        let publisher = api::start::spawn(&mut process, servers, api);
         worker::run::spawn(&mut process, worker, Arc::default(), || {})?;
         Ok(Self {
             url,

@@ -1,6 +1,12 @@
 //! Creates the first users of a new database, so that it can be tried at once.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
 use shared::clock::Millis;
+use shared::config::DatabaseUrl;
 use shared::process::Failed;
 use shared::process::start::print;
 use shared::random::Random;
@@ -51,12 +57,34 @@ pub async fn make_users(
 }
 
 impl FirstUsers {
-    /// Prints the users' ids and secrets, and requests to paste.
-    pub fn introduce(&self, url: &str) {
+    /// Prints the users' ids and secrets, and requests to paste. Where nobody reads along, stdout is a log that many
+    /// may read and that is kept: there the words go into a file beside the database, which only its owner may read,
+    /// and the log names the file.
+    pub fn introduce(&self, url: &str, database: &DatabaseUrl) {
+        let words = self.words(url);
+        if io::stdout().is_terminal() {
+            print(&words);
+            return;
+        }
+        let file = secrets_file(database);
+        match write_private(&file, &words) {
+            Ok(()) => tracing::warn!(
+                file = %file.display(),
+                "this is the first start, so the users `admin` and `demo` were made; the file holds their secrets"
+            ),
+            Err(error) => tracing::error!(
+                file = %file.display(), %error,
+                "this is the first start, so the users `admin` and `demo` were made; the file for their secrets could \
+                 not be written, so they are lost: `user rotate-token` and `key create` make others"
+            ),
+        }
+    }
+
+    fn words(&self, url: &str) -> String {
         let (admin, admin_token) = (&self.admin.0, self.admin.1.expose());
         let (demo, demo_token) = (&self.demo.0, self.demo.1.expose());
         let key = self.key.expose();
-        print(&format!(
+        format!(
             "
 This is the first start, so two users were made. Their secrets are shown this once:
 
@@ -71,6 +99,31 @@ Make a song, then list your tasks:
 
   curl {url}/api/task/self -H 'Authorization: Bearer {demo_token}' -H 'New-Api-User: {demo}'
 "
-        ));
+        )
     }
+}
+
+/// The file for the secrets of a first start: beside the file of the database.
+fn secrets_file(database: &DatabaseUrl) -> PathBuf {
+    const NAME: &str = "first-start-secrets.txt";
+    let file = match database {
+        DatabaseUrl::Sqlite(file) => file.with_file_name(NAME),
+        DatabaseUrl::Postgres(_) => NAME.into(),
+    };
+    std::path::absolute(&file).unwrap_or(file)
+}
+
+/// Writes a file that only its owner may read. Replaces what a file of that name held.
+fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut open = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
+    // A file that was there before has its old mode.
+    open.set_permissions(Permissions::from_mode(0o600))?;
+    open.write_all(text.as_bytes())?;
+    open.sync_all()
 }

@@ -1,7 +1,7 @@
 //! `task-center serve`: starts and runs the server.
 
 use shared::clock::SharedClock;
-use shared::config::{Config, Program};
+use shared::config::{Config, DatabaseUrl, Program};
 use shared::process::start::announce;
 use shared::process::{Failed, Process, Started};
 use shared::random::Random;
@@ -35,7 +35,7 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
         announce(&center.url);
     }
     match &first {
-        Ok(first) => first.introduce(&center.url),
+        Ok(first) => first.introduce(&center.url, &config.database_url),
         Err(_) => stop.request(),
     }
     let ended = center.run().await;
@@ -69,9 +69,9 @@ impl First {
         Ok(Self { simulator, users })
     }
 
-    fn introduce(&self, url: &str) {
+    fn introduce(&self, url: &str, database: &DatabaseUrl) {
         if let Some(users) = &self.users {
-            users.introduce(url);
+            users.introduce(url, database);
         }
         if let Some(simulator) = &self.simulator {
             builtin::introduce(simulator);

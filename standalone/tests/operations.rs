@@ -14,6 +14,7 @@ fn described() -> BTreeSet<String> {
         shared::process::gauges::FIGURES,
         shared::process::time_keeper::FIGURES,
         &api::http::observe::FIGURES,
+        &api::http::answers::FIGURES,
         worker::FIGURES,
     ];
     let names = tables.into_iter().flatten().map(|figure| match *figure {

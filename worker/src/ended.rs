@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use shared::clock::Millis;
+use shared::process::telemetry::cut;
 use shared::store::StoreError;
 use shared::store::turns::{Ended, Finished, Polled, Settled};
 use shared::task::{AtTurn, End, Status, TaskId};
@@ -69,19 +70,35 @@ async fn each_alone(
     all
 }
 
-/// Logs and counts a task that has ended. A failed task was refunded in the same transaction.
+/// The most bytes of an upstream's name of a task in the log.
+pub const LOGGED_ID: usize = 100;
+
+/// Logs and counts a task that has ended, in one line with all that an operator asks for. A failed task was
+/// refunded in the same transaction.
 fn announce(context: &Context, ending: &Ending, ended: &Ended, now: Millis) {
-    let Ending { task_id, finished } = ending;
-    let AtTurn { row, turn } = finished.at;
-    let (status, reason, message) = match &finished.end {
-        End::Success => (Status::Success, "", "the task ended"),
+    let AtTurn { row, turn } = ending.finished.at;
+    let (status, reason, message) = match &ending.finished.end {
+        End::Success => (Status::Success, None, "the task ended"),
         End::Failure { reason, .. } => (
             Status::Failure,
-            reason.as_str(),
+            Some(reason.as_str()),
             "the task failed and was refunded",
         ),
     };
     let channel = ended.channel.and_then(|id| context.channels.name(id));
     count_end(ended, status, channel.as_deref(), now);
-    tracing::info!(task = %task_id, row = row.0, turn = turn.0, %status, reason, "{message}");
+    let upstream_id = ended.upstream_id.as_deref().map(|id| cut(id, LOGGED_ID));
+    tracing::info!(
+        task = %ending.task_id,
+        row = row.0,
+        turn = turn.0,
+        user = ended.user.0,
+        key = ended.key.0,
+        channel,
+        upstream_id = upstream_id.as_deref(),
+        %status,
+        seconds = now.seconds() - ended.submitted,
+        reason,
+        "{message}"
+    );
 }

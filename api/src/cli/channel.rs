@@ -95,6 +95,9 @@ impl ChannelCommand {
 async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Output, CommandError> {
     let before = context.store.channels().await?;
     let name = new.name.clone();
+    if let Some(warning) = new.base_url.plain_text_warning("--base-url") {
+        tracing::warn!("{warning}");
+    }
     let channel = NewChannel {
         name: new.name,
         platform: new.platform,
@@ -111,6 +114,8 @@ async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Outpu
         .await?;
     let id = made
         .ok_or_else(|| CommandError::new(format!("there is a channel named `{name}` already")))?;
+    let names = before.iter().map(|channel| channel.name.as_str());
+    name::warn_of_look_alikes("channel", &name, names);
     let mut human = format!("Made the channel `{name}` (id {id}) at {}.", new.base_url);
     let mut before = before.iter();
     if before.any(|channel| channel.builtin && channel.enabled) {

@@ -100,7 +100,10 @@ async fn create(context: CommandContext<'_>, new: CreateKey) -> Result<Output, C
         expires_at: new.expires,
         ..NewKey::new(user.id, &new.label, key.digest())
     };
+    let others = context.store.keys(user.id).await?;
     let id = context.store.create_key(created, now).await?;
+    let others = others.iter().map(|other| other.label.as_str());
+    name::warn_of_look_alikes("key", &new.label, others);
     let limit = new.quota.map_or_else(
         || "without a limit of its own".to_owned(),
         |quota| format!("with a limit of {quota}"),

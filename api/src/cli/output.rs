@@ -28,7 +28,7 @@ impl Output {
         })?;
         Ok(Self {
             human: human.into(),
-            json,
+            json: escaped(&json),
             has_secret: false,
             error: None,
         })
@@ -102,12 +102,44 @@ pub(super) fn fields(fields: &[(&str, &str)]) -> String {
     text
 }
 
-/// `text` with a space for each control character: clients and upstreams write it, and a terminal
-/// would obey it.
+/// `text` on one line, with an escape such as `\u{202e}` for each character that a terminal would obey or hide:
+/// clients and upstreams write it.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            c if is_treacherous(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// JSON with an escape such as `\u202e` for the same characters, which says the same to a machine.
+fn escaped(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_treacherous(c) {
+            // Writing into a String does not fail.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal obeys the character, or does not show it: control characters, marks of direction and other
+/// invisible ones. Text that reads from right to left, and emoji, need some of them; where operators read names and
+/// prompts, what is there counts more.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// What a command prints, and how it ends.
@@ -167,6 +199,24 @@ mod tests {
     #[test]
     fn fields_stand_below_one_another_and_hold_no_control_characters() {
         let text = fields(&[("id", "1"), ("access token", "a\u{1b}[31mb"), ("no", "")]);
-        assert_eq!(text, "  id            1\n  access token  a [31mb\n");
+        assert_eq!(text, "  id            1\n  access token  a\\u{1b}[31mb\n");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_or_hide_is_escaped_for_people_and_machines() {
+        let sly = "ab\u{202e}gnp.\u{200b}\u{9b}31m\u{2066}\ncd";
+        assert_eq!(
+            printable(sly),
+            r"ab\u{202e}gnp.\u{200b}\u{9b}31m\u{2066} cd"
+        );
+        let output = Output::new("", sly).expect("it prints");
+        let (text, _) = super::printed(&output, true);
+        assert_eq!(
+            text.trim_end(),
+            r#""ab\u202egnp.\u200b\u009b31m\u2066\ncd""#
+        );
+        let read: String = serde_json::from_str(&text).expect("it is JSON");
+        assert_eq!(read, sly);
+        assert_eq!(printable("小明 اسم é 🎵"), "小明 اسم é 🎵");
     }
 }

@@ -106,9 +106,12 @@ async fn create(context: CommandContext<'_>, user: CreateUser) -> Result<Output,
         token: token.digest(),
     };
     let name = &user.name;
+    let others = context.store.users().await?;
     let made = context.store.create_user(new, context.clock.now()).await?;
     let id =
         made.ok_or_else(|| CommandError::new(format!("there is a user named `{name}` already")))?;
+    let others = others.iter().map(|other| other.name.as_str());
+    name::warn_of_look_alikes("user", name, others);
     let (role, quota) = (role.as_str(), user.quota);
     let title = format!("Made the {role} `{name}` with a quota of {quota}.\n");
     with_token(&title, id, name, &token)

@@ -19,6 +19,7 @@ pub enum ErrorCode {
     KeyExpired,
     QuotaNotEnough,
     IdempotencyKeyReused,
+    TooManyRequests,
     NoAvailableChannel,
     Busy,
     InternalError,

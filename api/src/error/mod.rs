@@ -75,8 +75,11 @@ pub enum ApiError {
     QuotaNotEnough,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
+    /// The user's answers that are under way have as many bytes as they may have.
+    TooManyAnswers,
     NoAvailableChannel,
-    /// The database is busy, away, or cannot be written. Nothing was done, or a commit's outcome is unknown.
+    /// The database is busy, away, or cannot be written, or the answers under way fill their memory. Nothing was
+    /// done, or a commit's outcome is unknown.
     Busy,
     /// The server failed. The log has the cause.
     Internal,
@@ -126,6 +129,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
+            Self::TooManyAnswers => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType | Self::Charset | Self::ContentEncoding => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -169,6 +173,7 @@ impl ApiError {
             Self::TaskNotExist => ErrorCode::TaskNotExist,
             Self::QuotaNotEnough => ErrorCode::QuotaNotEnough,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::TooManyAnswers => ErrorCode::TooManyRequests,
             Self::NoAvailableChannel => ErrorCode::NoAvailableChannel,
             Self::Busy => ErrorCode::Busy,
             Self::Internal => ErrorCode::InternalError,
@@ -196,7 +201,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let header = match self {
-            Self::Busy => Some((header::RETRY_AFTER, "1")),
+            Self::Busy | Self::TooManyAnswers => Some((header::RETRY_AFTER, "1")),
             // An operator has to enable a channel first.
             Self::NoAvailableChannel => Some((header::RETRY_AFTER, "30")),
             _ if self.status() == StatusCode::UNAUTHORIZED => {
@@ -250,6 +255,7 @@ mod tests {
                 409,
             ),
             (ApiError::NoAvailableChannel, "no_available_channel", 503),
+            (ApiError::TooManyAnswers, "too_many_requests", 429),
             (ApiError::Internal, "internal_error", 500),
         ] {
             assert_eq!(error.code().to_string(), code);

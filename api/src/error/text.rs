@@ -164,6 +164,10 @@ impl ApiError {
                 "该 Idempotency-Key 已用于内容不同的请求，请换用新的值",
                 "this Idempotency-Key was used for a different request; use a new one",
             ),
+            Self::TooManyAnswers => plain(
+                "您的响应数据过多，仍有未读取的部分，请先读取已请求的响应，稍后重试",
+                "too many bytes of your answers are under way: read those that you asked for, then try again",
+            ),
             Self::NoAvailableChannel => plain(
                 "当前没有可用的渠道，本次未扣费，请稍后重试",
                 "no channel is available now; nothing was taken; try again later",

@@ -11,6 +11,7 @@ use shared::store::accounts::{KeyHolder, Role, User};
 use shared::task::UserId;
 
 use crate::error::{ApiError, Result, UserHeader};
+use crate::http::observe::Caller;
 use crate::state::App;
 
 /// The header with the id of the access token's user.
@@ -20,9 +21,9 @@ pub const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
 #[derive(Debug)]
 pub struct TokenUser(pub User);
 
-/// Requires the access token of an enabled administrator, for `/api/task/`.
+/// Extracts the administrator of the access token, enabled, for `/api/task/`.
 #[derive(Debug)]
-pub struct Admin;
+pub struct Admin(pub User);
 
 /// Extracts the enabled user of an enabled API key that has not expired, for `/suno/*`.
 #[derive(Debug)]
@@ -44,7 +45,10 @@ impl FromRequestParts<App> for TokenUser {
             Some(Err(header)) => Err(ApiError::UserHeader(header)),
             Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
             _ if !user.enabled => Err(ApiError::UserDisabled),
-            _ => Ok(Self(user)),
+            _ => {
+                is_known(parts);
+                Ok(Self(user))
+            }
         }
     }
 }
@@ -55,7 +59,7 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let TokenUser(user) = TokenUser::from_request_parts(parts, app).await?;
         match user.role {
-            Role::Admin => Ok(Self),
+            Role::Admin => Ok(Self(user)),
             Role::User => Err(ApiError::NotAdmin),
         }
     }
@@ -84,7 +88,15 @@ impl FromRequestParts<App> for KeyUser {
         if holder.key.is_expired(app.clock.now()) {
             return Err(ApiError::KeyExpired);
         }
+        is_known(parts);
         Ok(Self(holder))
+    }
+}
+
+/// Notes that the credential is good.
+fn is_known(parts: &Parts) {
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        caller.is_known();
     }
 }
 

@@ -5,12 +5,14 @@
 //! | [`server`], [`tcp`], [`tls`] | the listening socket, its connections, HTTPS |
 //! | [`request_id`], [`observe`], [`panics`] | layers: an id, a log line and metrics, a caught panic for each request |
 //! | [`error_format`] | the layer that writes an error as JSON, per surface and language |
+//! | [`answers`] | the bytes of answers under way |
 //! | [`auth`] | who calls, by access token or API key |
 //! | [`body`] | JSON bodies: media type, size, time |
 //! | [`i18n`] | the language of a client |
 //! | [`unread`] | the layer that reads what handlers left of a body |
 //! | [`spelling`] | the spellings of the dialect's paths |
 
+pub mod answers;
 pub mod auth;
 pub mod body;
 pub mod error_format;

@@ -1,4 +1,9 @@
-//! A log line and two figures for each request, and the figures of submits.
+//! Two figures for each request, a log line for those that an operator asks about, and the figures of submits.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
@@ -55,16 +60,30 @@ pub(crate) fn start_at_zero() {
     }
 }
 
-/// Counts and times the request, and logs a line when the response is ready.
-pub(crate) async fn measure(request: Request, next: Next) -> Response {
+/// Whether the credential of a request is good. Authentication says so; [`measure`] asks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller(Arc<AtomicBool>);
+
+impl Caller {
+    /// The credential is good.
+    pub(crate) fn is_known(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counts and times the request. A refusal of a known caller and a failure of ours are lines of the log. What
+/// succeeds is a line at the debug level, and so is a request without a good credential: anybody can send as many of
+/// those as they like. One line a minute says how many were refused.
+pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let caller = Caller::default();
+    request.extensions_mut().insert(caller.clone());
     let method = name(request.method());
     // By route, not by path: a path holds a task id, and each would be a figure of its own.
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let is_probe = matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics");
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let took = started.elapsed();
@@ -74,16 +93,58 @@ pub(crate) async fn measure(request: Request, next: Next) -> Response {
     .increment(1);
     metrics::histogram!(SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    if is_probe && status < 500 {
-        tracing::debug!(status, milliseconds, "answered");
-    } else {
+    let is_known = caller.0.load(Ordering::Relaxed);
+    if status >= 500 || status >= 400 && is_known {
         tracing::info!(status, milliseconds, "answered");
+    } else {
+        tracing::debug!(status, milliseconds, "answered");
+    }
+    if (400..500).contains(&status) && !is_known {
+        REFUSALS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count(status, Instant::now());
     }
     response
 }
 
+/// How often a line says how many requests without a good credential were refused.
+const EVERY: Duration = Duration::from_mins(1);
+
+static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals {
+    since: None,
+    counts: BTreeMap::new(),
+});
+
+/// Refused requests without a good credential, by status, since the last line about them.
+struct Refusals {
+    since: Option<Instant>,
+    counts: BTreeMap<u16, u64>,
+}
+
+impl Refusals {
+    fn count(&mut self, status: u16, now: Instant) {
+        *self.counts.entry(status).or_default() += 1;
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) < EVERY {
+            return;
+        }
+        let counts = std::mem::take(&mut self.counts);
+        let counts: Vec<String> = counts
+            .iter()
+            .map(|(status, many)| format!("{status}: {many}"))
+            .collect();
+        tracing::info!(
+            counts = counts.join(", "),
+            seconds = now.duration_since(since).as_secs(),
+            "requests without a good credential were refused; at the debug level each is a line"
+        );
+        self.since = Some(now);
+    }
+}
+
 /// The method's name; `other` for every non-standard method, so that callers cannot add figures.
-fn name(method: &Method) -> &'static str {
+pub(crate) fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -5,9 +5,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use shared::process::telemetry::cut;
 use shared::random::Random;
 use tracing::{Instrument as _, field};
 
+use crate::http::observe;
 use crate::limits;
 use crate::state::App;
 
@@ -20,9 +22,9 @@ pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next)
     // At the error level, so that no log filter drops the span, and with it the id.
     let span = tracing::error_span!(
         "request",
-        id = id.to_str().unwrap_or_default(),
-        method = %request.method(),
-        path = request.uri().path(),
+        request_id = id.to_str().unwrap_or_default(),
+        method = observe::name(request.method()),
+        path = &*cut(request.uri().path(), limits::LOGGED_PATH),
         // Known once the credential is.
         user = field::Empty,
         key = field::Empty,

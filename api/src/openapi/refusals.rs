@@ -26,6 +26,7 @@ pub(crate) fn of_api(errors: impl IntoIterator<Item = ApiError>) -> Responses {
         ApiError::UserHeader(UserHeader::NotANumber),
         ApiError::UserHeader(UserHeader::NotTheirs),
         ApiError::UserDisabled,
+        ApiError::TooManyAnswers,
         ApiError::Busy,
         ApiError::Internal,
     ];

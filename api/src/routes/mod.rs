@@ -37,11 +37,12 @@ use crate::state::{Api, App};
 /// The router with every endpoint and layer.
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors);
+    let metrics_apart = api.metrics_apart;
     let app: App = Arc::new(api);
     let (router, mut document) = OpenApiRouter::with_openapi(description::frame())
         .merge(task::routes())
         .merge(suno::routes())
-        .merge(health::routes())
+        .merge(health::routes(metrics_apart))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
     description::finish(&mut document);

@@ -1,15 +1,14 @@
 //! `GET /openapi.json`: the description of the API, for programs.
 
-use std::sync::Arc;
-
 use axum::Extension;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi;
 
 /// The description as JSON, written once at start.
 #[derive(Debug, Clone)]
-pub(crate) struct Document(Arc<str>);
+pub(crate) struct Document(Bytes);
 
 impl Document {
     /// Writes the description as JSON.
@@ -30,8 +29,5 @@ impl Document {
     responses((status = 200, description = "This description", body = Object)),
 )]
 pub(crate) async fn openapi(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        text.to_string(),
-    )
+    ([(header::CONTENT_TYPE, "application/json")], text)
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::secret::Secret;
 use shared::task::UserId;
 
-use crate::operator::Operator;
+use crate::operator::{Ended, Operator};
 
 #[test]
 fn a_user_is_made_listed_granted_disabled_and_gets_a_new_token() {
@@ -148,4 +148,33 @@ fn a_grant_that_passes_the_most_there_can_be_gives_nothing() {
     assert!(text.contains("is too much"), "{text}");
     assert!(text.contains("nothing was granted"), "{text}");
     assert_eq!(operator.json("user list")[0]["quota"], 1);
+}
+
+#[test]
+fn a_name_that_looks_like_another_is_made_and_warned_of() {
+    let operator = Operator::new();
+    let url = "--base-url https://u.example";
+    for (first, second, words) in [
+        (
+            "user create --name alice".to_owned(),
+            "user create --name аlice".to_owned(),
+            "the user `аlice` looks like the user `alice`",
+        ),
+        (
+            "key create --user alice --label main".to_owned(),
+            "key create --user alice --label Main".to_owned(),
+            "the key `Main` looks like the key `main`",
+        ),
+        (
+            format!("channel create --name up1 {url}"),
+            format!("channel create --name upl {url}"),
+            "the channel `upl` looks like the channel `up1`",
+        ),
+    ] {
+        let made = Ended::of(&mut operator.program(&first));
+        assert_eq!((made.code, made.err.as_str()), (Some(0), ""), "{first}");
+        let made = Ended::of(&mut operator.program(&second));
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        assert!(made.err.contains(words), "{}", made.err);
+    }
 }

@@ -6,7 +6,7 @@ use shared::secret::Secret;
 use shared::store::channels::NewChannel;
 use shared::task::Platform;
 
-use crate::operator::Operator;
+use crate::operator::{Ended, Operator};
 
 const UP: &str = "channel create --name up --base-url https://u.example/v1/";
 
@@ -92,4 +92,19 @@ fn prices_start_as_the_contract_says_and_can_be_set() {
     assert_eq!(set, r#"{"platform":"suno","action":"song","quota":7000}"#);
     let song = json!({"platform": "suno", "action": "song", "quota": 7_000});
     assert_eq!(prices(), [lyrics, song]);
+}
+
+#[test]
+fn a_channel_in_plain_text_on_another_machine_is_warned_of() {
+    let operator = Operator::new();
+    for (name, url, is_plain) in [
+        ("a", "http://up.example", true),
+        ("b", "https://up.example", false),
+        ("c", "http://127.0.0.1:9", false),
+    ] {
+        let line = format!("channel create --name {name} --base-url {url}");
+        let made = Ended::of(&mut operator.program(&line));
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        assert_eq!(made.err.contains("in plain text"), is_plain, "{}", made.err);
+    }
 }

@@ -159,3 +159,35 @@ async fn a_broker_that_refuses_is_a_reason_that_names_its_variable() {
     assert!(reason.contains(expected), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");
 }
+
+#[tokio::test]
+async fn figures_with_an_address_of_their_own_are_served_there_alone() {
+    let operator = Operator::new();
+    let launch = operator.serving().env("METRICS_BIND", "127.0.0.1:0");
+    let mut server = launch.start("api");
+    let url = server.url().await;
+    let metrics = eventually(SOON, "the address of the figures", async || {
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains("METRICS"))?;
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(line["url"].as_str()?.to_owned())
+    })
+    .await;
+    // An error means that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for (url, status) in [
+        (format!("{metrics}/metrics"), 200),
+        (format!("{metrics}/healthz"), 404),
+        (format!("{url}/metrics"), 404),
+        (format!("{url}/healthz"), 200),
+    ] {
+        let answer = reqwest::get(&url).await.expect("it answers");
+        assert_eq!(answer.status(), status, "{url}");
+    }
+    let (code, log) = end_by(server, Signal::Terminate).await;
+    assert_eq!(code, Some(0), "{log}");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let log = refusal(&operator.serving().env("METRICS_BIND", &address)).await;
+    assert!(log.contains("METRICS_BIND: cannot listen on"), "{log}");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::http::answers::Answers;
 use api::{Api, SubmitPublisher};
 use axum::Router;
 use harness::folder::Folder;
@@ -58,6 +59,14 @@ impl TestApp {
     }
 
     pub async fn with(cors: Cors, listing_actions: ListingActions) -> Self {
+        Self::with_answers(cors, listing_actions, Answers::default()).await
+    }
+
+    pub async fn with_answers(
+        cors: Cors,
+        listing_actions: ListingActions,
+        answers: Answers,
+    ) -> Self {
         let folder = Folder::new();
         let database = DatabaseUrl::Sqlite(folder.path().join("api.db"));
         let store = Store::open(&database, 4, Plans::Kept)
@@ -77,6 +86,8 @@ impl TestApp {
             task_timeout: Duration::from_mins(30),
             cors,
             listing_actions,
+            answers,
+            metrics_apart: false,
             figures: Figures::install(),
         });
         Self {

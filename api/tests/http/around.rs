@@ -113,13 +113,17 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     submit().await.submitted();
     app.store.close().await;
     assert_eq!(submit().await.status, 503);
+    // Of these, anybody can send as many as they like.
+    let path = format!("/{}", "a".repeat(15_000));
+    let stranger = app.get(&path).header("x-request-id", "a-long-one");
+    assert_eq!(stranger.send().await.status, 404);
 
     let log = log.0.lock().expect("not poisoned");
     let log = String::from_utf8_lossy(&log);
     let of_requests =
         |line: &&str| line.contains(" api::") && !line.contains(" api::submit_publisher");
     for line in log.lines().filter(of_requests) {
-        assert!(line.contains(r#"request{id=""#), "{line}");
+        assert!(line.contains(r#"request{request_id=""#), "{line}");
     }
     // Two are answered, one is stored, one fails.
     let lines = log
@@ -132,4 +136,50 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     let of_who = lines.iter().filter(|line| line.contains(&named));
     assert_eq!(of_who.count(), 2, "{log}");
     assert!(!log.contains(&alice.key) && !log.contains("a private prompt"));
+    let of_stranger: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("a-long-one"))
+        .collect();
+    let [line] = of_stranger[..] else {
+        panic!("{of_stranger:?}");
+    };
+    assert!(line.contains(" DEBUG ") && line.contains("(cut, 15001 bytes)"));
+    assert!(line.len() < 1_000, "{}", line.len());
+}
+
+#[tokio::test]
+async fn refusals_of_known_callers_and_failures_are_lines_of_the_log_and_nothing_else_is() {
+    let (app, alice) = TestApp::with_alice().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // This test has one thread.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    app.song(&alice).await;
+    for (path, credential, status) in [
+        ("/api/task/self?p=x", alice.token.as_str(), 400),
+        ("/suno/fetch/task_x", &alice.key, 400),
+        ("/api/task/", &alice.token, 403),
+        ("/api/task/self", &alice.token, 200),
+        ("/api/task/self", "wrong", 401),
+        ("/suno/fetch/task_x", "wrong", 401),
+        ("/nowhere", "", 404),
+        ("/healthz", "", 200),
+        ("/openapi.json", "", 200),
+    ] {
+        let request = app.get(path).header("authorization", credential);
+        assert_eq!(request.send().await.status, status, "{path}");
+    }
+    let log = log.0.lock().expect("not poisoned");
+    let log = String::from_utf8_lossy(&log);
+    let statuses: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split("status=").nth(1)?.split(' ').next())
+        .collect();
+    assert_eq!(statuses, ["400", "400", "403"], "{log}");
+    assert_eq!(log.lines().count(), 3, "{log}");
 }

@@ -7,6 +7,7 @@ mod golden;
 mod tasks;
 
 mod access;
+mod answers;
 mod around;
 mod browsers;
 mod continuation;

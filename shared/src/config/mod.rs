@@ -8,6 +8,7 @@
 //! | [`mistake`] | a mistake, as the operator reads it |
 //! | `duration` | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
+//! | `plain_text` | which servers are talked to in plain text |
 //! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`] | types of values |
 //!
 //! Nothing outside this folder reads a variable. A [`Config`] that exists is valid.
@@ -21,6 +22,7 @@ pub mod environment;
 pub mod listing_actions;
 pub mod log;
 pub mod mistake;
+mod plain_text;
 mod pooler;
 mod reader;
 #[cfg(test)]
@@ -85,6 +87,8 @@ pub struct Config {
     pub api_bind: SocketAddr,
     /// `WORKER_BIND`: the address of the worker's health and figures; port 0 takes a free port.
     pub worker_bind: SocketAddr,
+    /// `METRICS_BIND`: where `/metrics` of the API is served alone; `None`: on the API's address.
+    pub metrics_bind: Option<SocketAddr>,
     /// `TLS_CERT` and `TLS_KEY`: if set, the API serves HTTPS. The files are not read yet.
     pub tls: Option<TlsFiles>,
     /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
@@ -149,7 +153,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 24] = [
+pub const VARIABLES: [&str; 25] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -159,6 +163,7 @@ pub const VARIABLES: [&str; 24] = [
     "QUEUE_PREFIX",
     "API_BIND",
     "WORKER_BIND",
+    "METRICS_BIND",
     "TLS_CERT",
     "TLS_KEY",
     "CORS_ALLOWED_ORIGINS",
@@ -202,6 +207,7 @@ impl Config {
             queue_prefix: values::queue_prefix(reader),
             api_bind: reader.address("API_BIND", 3000),
             worker_bind: reader.address("WORKER_BIND", 3001),
+            metrics_bind: reader.address_if_set("METRICS_BIND", 3003),
             tls: values::tls(reader),
             cors: values::cors(reader),
             listing_actions: values::listing_actions(reader),

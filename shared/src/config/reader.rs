@@ -122,6 +122,12 @@ impl<'a> Reader<'a> {
 
     /// An address to listen on; the default is `port` on loopback.
     pub(super) fn address(&mut self, name: &str, port: u16) -> SocketAddr {
+        self.address_if_set(name, port)
+            .unwrap_or_else(|| ([127, 0, 0, 1], port).into())
+    }
+
+    /// An address; `port` is an example.
+    pub(super) fn address_if_set(&mut self, name: &str, port: u16) -> Option<SocketAddr> {
         let takes = format!(
             "an address and a port such as `127.0.0.1:{port}` or `0.0.0.0:{port}` (port 0 takes a free one)"
         );
@@ -129,6 +135,5 @@ impl<'a> Reader<'a> {
             Some(port) => Some(([127, 0, 0, 1], port.parse().ok()?).into()),
             None => text.parse().ok(),
         })
-        .unwrap_or_else(|| ([127, 0, 0, 1], port).into())
     }
 }

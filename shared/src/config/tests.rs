@@ -67,6 +67,7 @@ fn everything_set_is_read() {
             ("QUEUE_PREFIX", "music.v2"),
             ("API_BIND", "0.0.0.0:80"),
             ("WORKER_BIND", "localhost:0"),
+            ("METRICS_BIND", "localhost:9100"),
             ("TLS_CERT", "/run/cert.pem"),
             ("TLS_KEY", "/run/key.pem"),
             ("CORS_ALLOWED_ORIGINS", "*"),

@@ -43,6 +43,9 @@ pub async fn main(
     for (name, ours) in look_alikes() {
         tracing::warn!("{name} is set, and no program reads it: did you mean {ours}?");
     }
+    for warning in config.plain_text_warnings() {
+        tracing::warn!("{warning}");
+    }
     match serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
         // A person starts the task center. The stderr of the others is a log, in JSON if it is a

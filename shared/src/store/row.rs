@@ -10,7 +10,7 @@ use super::admission::{Facts, FirstUse};
 use super::turns::{Ended, LateTask, Overdue, PollJob, Sending, SubmitJob};
 use super::{Result, StoreError};
 use crate::clock::Millis;
-use crate::task::{AtTurn, ChannelId, Progress, Quota, RowId, Turn, UserId};
+use crate::task::{AtTurn, ChannelId, KeyId, Progress, Quota, RowId, Turn, UserId};
 
 /// A text that must parse as `T`.
 pub(super) fn parse<T: std::str::FromStr>(
@@ -194,7 +194,10 @@ pub(super) fn ended(found: &impl Cells) -> Result<Ended> {
     let id = found.int("id")?;
     Ok(Ended {
         row: RowId(id),
+        user: UserId(found.int("user_id")?),
+        key: KeyId(found.int("key_id")?),
         action: parse("tasks", "action", id, &found.text("action")?)?,
+        upstream_id: found.text_or_null("upstream_id")?,
         channel: found.int_or_null("channel_id")?.map(ChannelId),
         submitted: found.int("submit_time")?,
         price: quota("tasks", "quota", id, found.int("quota")?)?,

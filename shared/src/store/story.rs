@@ -135,7 +135,8 @@ impl Store {
         ))
         .bind(task.as_str()) // $1 task_id
         .bind(user.map(|user| user.0)); // $2 user_id
-        self.database
+        let story = self
+            .database
             .snapshot("plan_cache_mode = auto", move |tx| {
                 Box::pin(async move {
                     match tx.optional(select).await? {
@@ -144,7 +145,12 @@ impl Store {
                     }
                 })
             })
-            .await
+            .await?;
+        let Some(mut story) = story else {
+            return Ok(None);
+        };
+        self.add_large_result(&mut story.task).await?;
+        Ok(Some(story))
     }
 
     /// How many tasks are unfinished.

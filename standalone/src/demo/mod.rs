@@ -68,7 +68,7 @@ async fn demo() -> Result<bool, Failed> {
     let process = Process::new(store.clone(), broker, random.clone(), stop.clone());
     add_channel(&store, &upstream).await?;
     let server = Server::bind(free_port(), None).await?;
-    let center = Center::start(process, server, api_settings(), worker_settings())?;
+    let center = Center::start(process, server.into(), api_settings(), worker_settings())?;
     let client = make_user(&store, &random, center.url.clone()).await?;
     println!("task-center demo: everything runs in this process, on a throw-away database.");
     println!("  API      {}", center.url);

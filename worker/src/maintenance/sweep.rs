@@ -186,7 +186,7 @@ fn note(task: &Overdue, now: Millis) {
     let overdue = now.since(task.due_at);
     count_swept(work, 1);
     record_overdue(overdue);
-    tracing::info!(
+    tracing::debug!(
         row = task.at.row.0,
         turn = task.at.turn.0,
         overdue_seconds = overdue.as_secs(),

@@ -54,7 +54,7 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         }
         Sending::Again { .. } => {
             if again_at(context, &job).await?.is_none() {
-                tracing::warn!("a submit may or may not have arrived; it is not sent again");
+                tracing::debug!("a submit may or may not have arrived; it is not sent again");
                 return fail(context, &job, at, UNKNOWN, None).await;
             }
         }

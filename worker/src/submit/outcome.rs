@@ -1,5 +1,6 @@
 //! What the outcome of a submit means for its task: a poll, another try, or the end.
 
+use shared::process::telemetry::cut;
 use shared::store::channels::Channel;
 use shared::store::turns::{Accepted, Finished, Retry, Sending, SubmitJob};
 use shared::task::cool_down::CoolDown;
@@ -9,7 +10,7 @@ use shared::task::{AtTurn, End};
 
 use super::Decision;
 use crate::context::Context;
-use crate::ended::{Ending, settle};
+use crate::ended::{Ending, LOGGED_ID, settle};
 use crate::rest::is_at_fault;
 use crate::schedule::{FollowUp, due_at};
 use crate::upstream::connect::NoConnection;
@@ -77,11 +78,11 @@ impl Sent<'_> {
             // Either a first try recorded the task and its answer was lost: then the sweep finds the
             // task. Or another worker took this one for dead, and ended the task.
             tracing::error!(task = %job.task_id, turn = at.turn.0, channel = %channel.name,
-                upstream_id = accepted.upstream_id,
+                upstream_id = &*cut(&accepted.upstream_id, LOGGED_ID),
                 "the upstream accepted a task that is at another turn by now");
             return Ok(None);
         };
-        tracing::info!(task = %job.task_id, turn = next.turn.0, channel = %channel.name,
+        tracing::debug!(task = %job.task_id, turn = next.turn.0, channel = %channel.name,
             "the upstream accepted the task");
         Ok(Some(FollowUp::Poll {
             channel: channel.id,
@@ -160,7 +161,7 @@ impl Sent<'_> {
         };
         let again = try_again(context, &retry, rung).await?;
         if again.is_some() {
-            tracing::info!(task = %job.task_id, channel = %channel.name, what, attempts, seconds,
+            tracing::debug!(task = %job.task_id, channel = %channel.name, what, attempts, seconds,
                 "a submit did not arrive; it is tried again");
         }
         Ok(again)
@@ -245,7 +246,7 @@ pub(super) async fn send_again(
     };
     let again = try_again(context, &retry, rung).await?;
     if again.is_some() {
-        tracing::info!(task = %job.task_id, channel = %channel.name, what, seconds,
+        tracing::debug!(task = %job.task_id, channel = %channel.name, what, seconds,
             "a submit may or may not have arrived; the idempotent channel gets it again");
     }
     Ok(again)

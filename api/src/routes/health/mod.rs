@@ -16,10 +16,13 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 
-/// The three routes.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+/// The routes; without `/metrics`, if it is served elsewhere.
+pub(crate) fn routes(metrics_apart: bool) -> OpenApiRouter<App> {
+    let router = OpenApiRouter::new()
         .routes(routes!(healthz::healthz))
-        .routes(routes!(readyz::readyz))
-        .routes(routes!(metrics::metrics))
+        .routes(routes!(readyz::readyz));
+    if metrics_apart {
+        return router;
+    }
+    router.routes(routes!(metrics::metrics))
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use utoipa::IntoResponses;
 
-use super::response::{FetchedTask, Success, success};
+use super::response::{FetchedTask, Success};
 use crate::error::{ApiError, Result};
 use crate::http::auth::KeyUser;
 use crate::openapi::refusals;
@@ -17,7 +17,7 @@ pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        refusals::of_suno([ApiError::TaskNotExist])
+        refusals::of_suno([ApiError::TaskNotExist, ApiError::TooManyAnswers])
     }
 }
 
@@ -44,7 +44,8 @@ pub(crate) async fn fetch(
         return Err(ApiError::TaskNotExist);
     };
     let task = task.parse().map_err(|_| ApiError::TaskNotExist)?;
+    let room = app.answers.for_one(holder.user.id).await?;
     let found = app.store.find_one(holder.user.id, &task).await?;
     let task = found.ok_or(ApiError::TaskNotExist)?;
-    Ok(success(FetchedTask::from(&task)))
+    room.json(&Success::of(FetchedTask::from(&task)))
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::Schema;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::request::Fields;
-use super::response::{FetchedTask, Success, success};
+use super::response::{FetchedTask, Success};
 use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::body;
@@ -42,6 +42,7 @@ impl IntoResponses for Refusals {
         let errors = [
             ApiError::Field("ids".into(), Wanted::Strings),
             ApiError::TooManyIds(FETCH_IDS + 1),
+            ApiError::TooManyAnswers,
         ];
         refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
     }
@@ -67,12 +68,13 @@ pub(crate) async fn fetch_many(
     body: Body,
 ) -> Result<Response> {
     let requested = ids(&body::read(&headers, body).await?)?;
+    let room = app.answers.for_many(holder.user.id).await?;
     let found = match requested.as_slice() {
         [] => Vec::new(),
         requested => app.store.find(holder.user.id, requested).await?,
     };
     let tasks = found.iter().map(FetchedTask::from);
-    Ok(success(tasks.collect::<Vec<_>>()))
+    room.json(&Success::of(tasks.collect::<Vec<_>>()))
 }
 
 /// The well-formed ids in their order, each once.

@@ -22,14 +22,20 @@ pub(crate) struct Success<T> {
     data: T,
 }
 
-/// The response `{"code":"success","message":"","data":…}`.
+impl<T> Success<T> {
+    /// `{"code":"success","message":"","data":…}`.
+    pub(crate) fn of(data: T) -> Self {
+        Self {
+            code: "success",
+            message: "",
+            data,
+        }
+    }
+}
+
+/// The response of a success whose data is short.
 pub(crate) fn success(data: impl Serialize) -> Response {
-    Json(Success {
-        code: "success",
-        message: "",
-        data,
-    })
-    .into_response()
+    Json(Success::of(data)).into_response()
 }
 
 /// A task in the upstream's format. Times are Unix seconds by the server's clock.

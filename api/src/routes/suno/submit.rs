@@ -187,7 +187,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
             metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
             metrics::counter!(observe::CHARGED, "action" => action.to_string())
                 .increment(price.get().unsigned_abs());
-            tracing::info!(row = row.0, %action, "stored a task");
+            tracing::debug!(row = row.0, %action, "stored a task");
             ("stored", Ok(name))
         }
         Ok(Submitted::Repeated(first)) => ("repeated", Ok(first)),

@@ -1,9 +1,8 @@
 //! `GET /api/task/{task_id}`: one task whole, with its history and its ledger.
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
 use shared::config::ListingActions;
 use shared::store::accounts::Role;
@@ -98,6 +97,7 @@ pub(crate) async fn detail(
         Role::Admin => (Columns::All, None),
         Role::User => (Columns::Own, Some(user.id)),
     };
+    let room = app.answers.for_one(user.id).await?;
     let story = app.store.story_of(&task, owner).await?;
     let story = story.ok_or(ApiError::TaskNotFound)?;
     let body = DetailBody {
@@ -110,7 +110,7 @@ pub(crate) async fn detail(
             StoredJson::result_of(&story.task),
         ),
     };
-    Ok(Json(body).into_response())
+    room.json(&body)
 }
 
 impl<'a> TaskDetail<'a> {

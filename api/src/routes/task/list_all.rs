@@ -55,12 +55,16 @@ impl IntoResponses for Refusals {
     responses((status = 200, description = "A page", body = ListingBody), Refusals),
     security(("accessToken" = []), ("accessToken" = [], "userNumber" = [])),
 )]
-pub(crate) async fn list_all(State(app): State<App>, _: Admin, query: Query) -> Result<Response> {
+pub(crate) async fn list_all(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    query: Query,
+) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;
     // A channel is named by a text: one that names no channel finds nothing.
     let channel = query.text("channel_id")?.map(str::parse);
     request.filter.nothing |= matches!(channel, Some(Err(_)));
     request.filter.channel_id = channel.and_then(std::result::Result::ok).map(ChannelId);
     request.filter.user_id = query.number("user_id")?.map(UserId);
-    page::respond(&app, request, Columns::All).await
+    page::respond(&app, admin.id, request, Columns::All).await
 }

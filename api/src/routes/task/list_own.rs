@@ -41,5 +41,5 @@ pub(crate) async fn list_own(
 ) -> Result<Response> {
     let mut request = ListRequest::from_query(&query)?;
     request.filter.user_id = Some(user.id);
-    page::respond(&app, request, Columns::Own).await
+    page::respond(&app, user.id, request, Columns::Own).await
 }

@@ -1,8 +1,8 @@
 //! The response of both listings: the fields of `docs/task-center-api.zh.md`, in its order.
 
-use axum::Json;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Serialize;
+use shared::task::UserId;
 use utoipa::ToSchema;
 
 use super::item::{Columns, StoredJson, TaskItem};
@@ -35,8 +35,14 @@ struct PageJson<'a> {
     page_size: i64,
 }
 
-/// Reads the requested page.
-pub(crate) async fn respond(app: &App, request: ListRequest, columns: Columns) -> Result<Response> {
+/// Reads the requested page, for the user who asks.
+pub(crate) async fn respond(
+    app: &App,
+    user: UserId,
+    request: ListRequest,
+    columns: Columns,
+) -> Result<Response> {
+    let room = app.answers.for_many(user).await?;
     let (page, page_size, offset) = (request.page, request.page_size, request.offset());
     let found = app.store.list(request.filter, offset, page_size).await?;
     let item = |task| {
@@ -53,5 +59,5 @@ pub(crate) async fn respond(app: &App, request: ListRequest, columns: Columns) -
             page_size,
         },
     };
-    Ok(Json(body).into_response())
+    room.json(&body)
 }

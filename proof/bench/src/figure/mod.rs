@@ -117,7 +117,7 @@ impl Figure {
     async fn measure(self, plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
         match self {
             Self::Polls => polls::measure(plan, servers).await,
-            Self::Freshness => freshness::measure(plan, servers).await,
+            Self::Freshness => Box::pin(freshness::measure(plan, servers)).await,
             Self::Submits => submits::measure(plan, servers).await,
             Self::Listing => listing::measure(plan, servers).await,
             Self::Memory => memory::measure(plan, servers).await,

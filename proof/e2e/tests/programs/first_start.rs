@@ -1,5 +1,8 @@
 //! `task-center` with nothing configured.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::client::Client;
@@ -10,7 +13,7 @@ use harness::programs::Program;
 use harness::suite::test;
 use harness::wait::eventually;
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::LIMIT;
@@ -41,15 +44,25 @@ fn launch(folder: &Folder) -> Launch {
     Launch::new(Program::TaskCenter, folder.path()).env("API_BIND", "127.0.0.1:0")
 }
 
-/// Everything that is printed once it serves, up to the words on the simulator.
-async fn introduction(process: &mut Process, last: &str) -> String {
-    process.url().await;
-    let what = format!("{last:?} to be printed");
-    eventually(SOON, &what, async || {
-        let words = process.printed();
-        words.contains(last).then_some(words)
+/// The file that the log names for the secrets of a first start.
+fn secrets(folder: &Folder) -> PathBuf {
+    folder.path().join("data/first-start-secrets.txt")
+}
+
+/// What is logged once it serves, up to the words on the simulator. Nobody reads along, so nothing but the address
+/// is printed, and the log holds no secret.
+async fn introduction(process: &mut Process, folder: &Folder) -> String {
+    let url = process.url().await;
+    eventually(SOON, "the words on the simulator", async || {
+        process.log().contains("simulator").then_some(())
     })
-    .await
+    .await;
+    assert_eq!(process.printed(), format!("listening on {url}\n"));
+    for line in process.log().lines() {
+        let line: Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(!line.to_string().contains("sk-"), "{line}");
+    }
+    fs::read_to_string(secrets(folder)).unwrap_or_default()
 }
 
 /// The word after `label` in the first line that holds both `line` and `label`.
@@ -72,7 +85,11 @@ fn client(words: &str, name: &str, url: &str) -> Client {
 async fn twice() {
     let folder = Folder::new();
     let mut first = launch(&folder).start("first");
-    let words = introduction(&mut first, "simulator").await;
+    let words = introduction(&mut first, &folder).await;
+    let mode = fs::metadata(secrets(&folder)).map(|file| file.permissions().mode() & 0o777);
+    assert_eq!(mode.ok(), Some(0o600));
+    assert!(first.log().contains("data/first-start-secrets.txt"));
+    fs::remove_file(secrets(&folder)).expect("it is there");
     assert!(words.contains("curl "), "a request to paste: {words}");
     let (demo, admin) = {
         let url = first.url().await;
@@ -91,12 +108,8 @@ async fn twice() {
     first.stop(SOON).await;
 
     let mut second = launch(&folder).start("second");
-    introduction(&mut second, "simulator").await;
-    let words = second.printed();
-    assert!(
-        !words.contains("access token"),
-        "secrets are shown once: {words}"
-    );
+    let again = introduction(&mut second, &folder).await;
+    assert_eq!(again, "", "secrets are shown once");
     let demo = demo.at(&second.url().await);
     assert_eq!(demo.page("/api/task/self").await["total"], 1);
     let operator = Operator(launch(&folder));
@@ -124,7 +137,7 @@ async fn port_taken() {
     drop(taken);
 
     let mut next = launch(&folder).start("next");
-    let words = introduction(&mut next, "simulator").await;
+    let words = introduction(&mut next, &folder).await;
     let demo = client(&words, "demo", &next.url().await);
     assert_eq!(demo.page("/api/task/self").await["total"], 0);
     next.stop(SOON).await;
@@ -133,7 +146,7 @@ async fn port_taken() {
 async fn first_channel() {
     let folder = Folder::new();
     let mut process = launch(&folder).start("center");
-    introduction(&mut process, "simulator").await;
+    introduction(&mut process, &folder).await;
     let operator = Operator(launch(&folder));
     let create = "channel create --name real --base-url http://127.0.0.1:1";
     let create: Vec<&str> = create.split(' ').collect();

@@ -5,18 +5,22 @@ use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::panic::PanicHookInfo;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt as lines};
 
+use super::json::JsonLines;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Log, LogFormat};
 
 /// Starts logging for the whole process, panics included. Later calls change nothing.
 ///
-/// A JSON line has `timestamp`, `level`, `target`, `message` and the event's fields on one level,
-/// and the array `spans`, the outermost first, each with its fields.
+/// A JSON line has `timestamp`, `level`, `target`, `message`, the event's fields and those of its spans, all on one
+/// level and each key once.
 pub fn init(log: &Log) {
     let terminal = io::stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal {
@@ -45,26 +49,37 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt()
-        // The configuration has checked the filter, so that nothing is lost.
-        .with_env_filter(EnvFilter::builder().parse_lossy(filter))
+    let lines = lines::layer::<Registry>()
         .with_timer(Utc)
         // A closed stderr must not cause a panic.
         .log_internal_errors(false)
         .with_writer(writer);
-    match format {
-        LogFormat::Json => Box::new(
-            lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(true)
-                .finish(),
-        ),
+    let lines = match format {
+        LogFormat::Json => lines
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines)
+            .boxed(),
         // On a terminal the library decides about colours; it respects NO_COLOR.
-        LogFormat::Pretty if terminal => Box::new(lines.compact().with_target(false).finish()),
-        LogFormat::Pretty => Box::new(lines.with_ansi(false).compact().with_target(false).finish()),
-    }
+        LogFormat::Pretty if terminal => lines.compact().with_target(false).boxed(),
+        LogFormat::Pretty => lines.with_ansi(false).compact().with_target(false).boxed(),
+    };
+    let harmless = FilterFn::new(|metadata| !tells_secrets(metadata.target(), *metadata.level()));
+    // The configuration has checked the filter, so that nothing is lost.
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    Box::new(
+        Registry::default()
+            .with(lines.with_filter(harmless))
+            .with(filter),
+    )
+}
+
+/// Whether a library's lines tell secrets, whatever filter the operator sets. lapin traces each frame that it sends,
+/// and the password of the broker is in one.
+fn tells_secrets(target: &str, level: Level) -> bool {
+    level == Level::TRACE
+        && ["lapin", "amq_protocol"]
+            .iter()
+            .any(|name| target.starts_with(name))
 }
 
 /// Writes the time of a line: `2026-07-28T12:34:56.789Z`.
@@ -72,8 +87,13 @@ struct Utc;
 
 impl FormatTime for Utc {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        writer.write_str(&SystemClock.now().utc())
+        writer.write_str(&now())
     }
+}
+
+/// The time of a line.
+pub(super) fn now() -> String {
+    SystemClock.now().utc()
 }
 
 /// Logs a panic as a line of the same format as the others.
@@ -129,8 +149,62 @@ mod tests {
         assert_eq!(line["message"], "stored");
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["task"], 17);
-        assert_eq!(line["spans"][0]["request_id"], "r1");
+        assert_eq!(line["request_id"], "r1");
         assert!(line["timestamp"].as_str().is_some_and(|t| t.ends_with('Z')));
+    }
+
+    #[test]
+    fn no_key_stands_twice_in_a_json_line() {
+        let text = logged(LogFormat::Json, "info", || {
+            let outer =
+                tracing::info_span!("outer", task = 1, turn = 1, late = tracing::field::Empty);
+            outer.record("late", 1);
+            let _outer = outer.entered();
+            let _inner = tracing::info_span!("inner", task = 2, name = "x", level = "y").entered();
+            tracing::info!(task = 3, target = "t", level = 5, message = "m");
+        });
+        for (key, value) in [
+            ("task", "3"),
+            ("turn", "1"),
+            ("late", "1"),
+            ("level", "\"INFO\""),
+            ("target", "\"shared::"),
+            ("message", "\"m\""),
+            ("name", "\"x\""),
+        ] {
+            assert_eq!(text.matches(&format!("\"{key}\":")).count(), 1, "{text}");
+            assert!(
+                text.contains(&format!("\"{key}\":{value}")),
+                "{key}: {text}"
+            );
+        }
+        assert!(
+            text.starts_with("{\"timestamp\":\"") && text.ends_with("}\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_field_has_a_bound_whoever_chose_it() {
+        let long = "é".repeat(100_000);
+        let text = logged(LogFormat::Json, "info", || {
+            tracing::info!(long, shown = %long, "{long}");
+        });
+        assert!(text.len() < 10_000, "{}", text.len());
+        assert_eq!(text.matches("… (cut, 200000 bytes)").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn what_tells_secrets_is_never_logged() {
+        for format in [LogFormat::Json, LogFormat::Pretty] {
+            let text = logged(format, "trace,lapin=trace", || {
+                tracing::trace!(target: "lapin::channels", "hunter2");
+                tracing::debug!(target: "lapin::channels", "this");
+                tracing::trace!(target: "hyper", "that");
+            });
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("this") && text.contains("that"), "{text}");
+        }
     }
 
     #[test]

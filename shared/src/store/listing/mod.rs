@@ -210,6 +210,10 @@ impl Store {
         .bind(task_id.as_str()) // $1 task_id
         .bind(user.0); // $2 user_id
         let found = self.database.optional(select).await?;
-        found.as_ref().map(task).transpose()
+        let Some(mut found) = found.as_ref().map(task).transpose()? else {
+            return Ok(None);
+        };
+        self.add_large_result(&mut found).await?;
+        Ok(Some(found))
     }
 }

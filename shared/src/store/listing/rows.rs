@@ -1,10 +1,15 @@
 //! Tasks as rows: one task whole, and many within bounds, so that the size of an answer is known before its
 //! results are read.
 
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
 use super::TaskView;
-use crate::store::Result;
 use crate::store::row::{self, Cells as _};
-use crate::store::sql::Row;
+use crate::store::sql::{Row, sql};
+use crate::store::{Result, Store, StoreError};
 use crate::task::{ChannelId, RowId, UserId};
 
 /// The most characters of an input in a page or a batch; `…` stands for the rest.
@@ -13,15 +18,46 @@ pub const INPUT_CHARACTERS: usize = 1_000;
 /// The most bytes of results in a page or a batch. The results that come after these are left out.
 pub const RESULT_BYTES: usize = 8 * 1024 * 1024;
 
+/// A result of more bytes is read by itself: see [`Store::add_large_result`].
+const LARGE: usize = 1024 * 1024;
+
+/// How many large results are read at the same time, and for how long a reader waits for its turn.
+static READERS: Semaphore = Semaphore::const_new(2);
+const TURN: Duration = Duration::from_secs(5);
+
 /// The columns that [`whole`] and [`within_bounds`] have in common, of `tasks t` and `users u`.
 const COLUMNS: &str = "t.id, t.task_id, t.platform, t.user_id, \
     coalesce(t.channel_id, 0) AS channel_id, u.name AS username, t.quota, t.action, t.status, \
     t.fail_reason, t.created_at, t.updated_at, t.submit_time, t.start_time, t.finish_time, \
     t.progress";
 
-/// The columns that [`task`] reads, of `tasks t` and `users u`: all of a task.
+/// The columns that [`task`] reads, of `tasks t` and `users u`: all of a task, but for a large result, which
+/// [`Store::add_large_result`] adds.
 pub(in crate::store) fn whole() -> String {
-    format!("{COLUMNS}, t.input, t.data, FALSE AS truncated")
+    format!(
+        "{COLUMNS}, t.input, CASE WHEN octet_length(t.data) <= {LARGE} THEN t.data END AS data,
+         coalesce(octet_length(t.data) > {LARGE}, FALSE) AS truncated"
+    )
+}
+
+impl Store {
+    /// Adds the result of a task that was read whole, if the result is large. Few are read at the same time: a
+    /// program of an older version stored results of any size.
+    pub(in crate::store) async fn add_large_result(&self, task: &mut TaskView) -> Result<()> {
+        if !task.truncated {
+            return Ok(());
+        }
+        let turn = timeout(TURN, READERS.acquire()).await;
+        let _turn = turn.map_err(|_| StoreError::Busy)?;
+        let select = sql("SELECT data FROM tasks WHERE id = $1").bind(task.id.0); // $1 id
+        let found = self.database.optional(select).await?;
+        task.data = match found {
+            Some(found) => found.text_or_null("data")?,
+            None => None,
+        };
+        task.truncated = false;
+        Ok(())
+    }
 }
 
 /// The size of the result of a row of `tasks`, in bytes. Neither database reads the result to tell its size.

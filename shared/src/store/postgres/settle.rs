@@ -13,7 +13,7 @@ use crate::store::row::{self, Cells as _, at_turn};
 use crate::store::turns::{Ended, Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{self, ENDED, REFUNDED};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
-use crate::task::{AtTurn, ChannelId, End, KeyId, Status, UserId, late};
+use crate::task::{AtTurn, ChannelId, End, Status, late};
 
 type Tx = crate::store::session::PgSession;
 
@@ -104,7 +104,7 @@ async fn end(
              FROM taken x
              WHERE t.id = x.id
              RETURNING t.id, x.turn, t.user_id, t.key_id, t.quota, t.action, t.channel_id,
-                       t.submit_time, x.detail,
+                       t.submit_time, t.upstream_id, x.detail,
                        CASE WHEN t.upstream_id IS NOT NULL THEN t.channel_id END AS accepted_by
          ), noted AS (
              INSERT INTO task_events (task_id, at, turn, kind, detail)
@@ -118,7 +118,8 @@ async fn end(
              ORDER BY e.user_id, x.clip_id
              ON CONFLICT DO NOTHING
          )
-         SELECT id, turn, user_id, key_id, quota, action, channel_id, submit_time, accepted_by
+         SELECT id, turn, user_id, key_id, quota, action, channel_id, submit_time, upstream_id,
+                accepted_by
          FROM ended",
     )
     .bind(column(finished, |task| task.at.row.0)) // $1 id
@@ -140,8 +141,8 @@ async fn end(
     let ended = |found: &sqlx::postgres::PgRow| {
         let ended = row::ended(found)?;
         let charged = Charged {
-            user: UserId(found.int("user_id")?),
-            key: KeyId(found.int("key_id")?),
+            user: ended.user,
+            key: ended.key,
             channel: found.int_or_null("accepted_by")?.map(ChannelId),
             price: ended.price,
         };

@@ -9,7 +9,7 @@ use crate::store::row::{self, Cells as _};
 use crate::store::turns::{Ended, Finished, NO_REQUEST, Polled, Settled};
 use crate::task::history::{ENDED, REFUNDED, ended};
 use crate::task::money::{self, Charged, EntryKind, Refunds};
-use crate::task::{AtTurn, ChannelId, KeyId, RowId, Status, UserId, late};
+use crate::task::{AtTurn, ChannelId, RowId, Status, late};
 
 impl SqliteStore {
     pub(in crate::store) async fn settle(
@@ -71,7 +71,7 @@ async fn end(
              start_time = CASE WHEN start_time = 0 AND $2 = $6 THEN $7 ELSE start_time END,
              finish_time = $7, updated_at = $7, request = $8
          WHERE id = $1
-         RETURNING id, user_id, key_id, quota, action, channel_id, submit_time,
+         RETURNING id, user_id, key_id, quota, action, channel_id, submit_time, upstream_id,
                    CASE WHEN upstream_id IS NOT NULL THEN channel_id END AS accepted_by",
     )
     .bind(id) // $1 id
@@ -88,8 +88,8 @@ async fn end(
     polls::write_clips(connection, task.at.row, task.data.as_deref()).await?;
     let ended = row::ended(&found)?;
     let charged = Charged {
-        user: UserId(found.int("user_id")?),
-        key: KeyId(found.int("key_id")?),
+        user: ended.user,
+        key: ended.key,
         channel: found.int_or_null("accepted_by")?.map(ChannelId),
         price: ended.price,
     };

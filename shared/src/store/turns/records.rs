@@ -6,7 +6,7 @@
 use crate::clock::Millis;
 use crate::task::history::{self, Event};
 use crate::task::{
-    Action, AtTurn, ChannelId, End, Platform, Progress, Quota, RowId, Status, TaskId,
+    Action, AtTurn, ChannelId, End, KeyId, Platform, Progress, Quota, RowId, Status, TaskId, UserId,
 };
 
 /// A task to submit.
@@ -161,7 +161,11 @@ pub struct Finished {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub row: RowId,
+    pub user: UserId,
+    pub key: KeyId,
     pub action: Action,
+    /// The upstream's name of the task, if one accepted the task.
+    pub upstream_id: Option<String>,
     /// The channel that had the task, or refused it for good.
     pub channel: Option<ChannelId>,
     /// When the task was submitted, in Unix seconds.
