@@ -35,6 +35,21 @@ pub async fn start_if_needed(store: &Store, now: Millis) -> Result<Option<Simula
     Ok(Some(simulator))
 }
 
+/// Disables the channel of a simulator that ran here before. Says so if there is no other.
+pub async fn retire(store: &Store) -> Result<(), Failed> {
+    let channels = store.channels().await?;
+    for channel in channels.iter().filter(|one| one.builtin && one.enabled) {
+        store.enable_channel(&channel.name, false).await?;
+    }
+    if channels.iter().all(|channel| channel.builtin) {
+        tracing::warn!(
+            "there is no channel yet, and API_BIND is public, so no simulator stands in for the upstream: submits \
+             are refused until `channel create` makes one; `serve --simulator` starts a simulator all the same"
+        );
+    }
+    Ok(())
+}
+
 /// Tells where the simulator listens and how to replace it.
 pub fn introduce(simulator: &Simulator) {
     if !io::stdout().is_terminal() {

@@ -21,15 +21,15 @@ const DEMO_QUOTA: i64 = 10_000_000;
 /// The users of a first start, with their secrets, which the database does not hold.
 pub struct FirstUsers {
     admin: (UserId, Secret),
-    demo: (UserId, Secret),
-    key: Secret,
+    demo: Option<Demo>,
 }
 
-/// Creates the users `admin` and `demo` if there are no users.
+/// Creates the user `admin`, and `demo` if asked to, if there are no users.
 pub async fn make_users(
     store: &Store,
     random: &Random,
     now: Millis,
+    with_demo: bool,
 ) -> Result<Option<FirstUsers>, Failed> {
     if !store.users().await?.is_empty() {
         return Ok(None);
@@ -49,11 +49,22 @@ pub async fn make_users(
         ))
     };
     let admin = make("admin", Role::Admin, Quota::ZERO).await?;
-    let demo = make("demo", Role::User, Quota::try_from(DEMO_QUOTA)?).await?;
+    if !with_demo {
+        return Ok(Some(FirstUsers { admin, demo: None }));
+    }
+    let (id, token) = make("demo", Role::User, Quota::try_from(DEMO_QUOTA)?).await?;
     let key = Secret::api_key(random);
-    let first = NewKey::new(demo.0, "first key", key.digest());
+    let first = NewKey::new(id, "first key", key.digest());
     store.create_key(first, now).await?;
-    Ok(Some(FirstUsers { admin, demo, key }))
+    let demo = Some(Demo { id, token, key });
+    Ok(Some(FirstUsers { admin, demo }))
+}
+
+/// A user with a key, to try the program.
+struct Demo {
+    id: UserId,
+    token: Secret,
+    key: Secret,
 }
 
 impl FirstUsers {
@@ -68,28 +79,38 @@ impl FirstUsers {
         }
         let file = secrets_file(database);
         match write_private(&file, &words) {
-            Ok(()) => tracing::warn!(
-                file = %file.display(),
-                "this is the first start, so the users `admin` and `demo` were made; the file holds their secrets"
-            ),
+            Ok(()) => print(&format!(
+                "This is the first start. The secrets of its users are in {}",
+                file.display()
+            )),
             Err(error) => tracing::error!(
                 file = %file.display(), %error,
-                "this is the first start, so the users `admin` and `demo` were made; the file for their secrets could \
-                 not be written, so they are lost: `user rotate-token` and `key create` make others"
+                "this is the first start, so users were made; the file for their secrets could not be written, so these are \
+                 lost: `user list` shows the users, `user rotate-token` and `key create` make other secrets"
             ),
         }
     }
 
     fn words(&self, url: &str) -> String {
         let (admin, admin_token) = (&self.admin.0, self.admin.1.expose());
-        let (demo, demo_token) = (&self.demo.0, self.demo.1.expose());
-        let key = self.key.expose();
+        let Some(Demo { id, token, key }) = &self.demo else {
+            return format!(
+                "
+This is the first start, so a user was made. The secret is shown this once:
+
+  admin  New-Api-User: {admin}   access token: {admin_token}
+
+  curl {url}/api/task/ -H 'Authorization: Bearer {admin_token}' -H 'New-Api-User: {admin}'
+"
+            );
+        };
+        let (token, key) = (token.expose(), key.expose());
         format!(
             "
 This is the first start, so two users were made. Their secrets are shown this once:
 
   admin  New-Api-User: {admin}   access token: {admin_token}
-  demo   New-Api-User: {demo}   access token: {demo_token}
+  demo   New-Api-User: {id}   access token: {token}
          API key: {key}
 
 Make a song, then list your tasks:
@@ -97,7 +118,7 @@ Make a song, then list your tasks:
   curl {url}/suno/submit/music -H 'Authorization: Bearer {key}' \\
        -H 'Content-Type: application/json' -d '{{\"gpt_description_prompt\":\"a slow blues about rain\"}}'
 
-  curl {url}/api/task/self -H 'Authorization: Bearer {demo_token}' -H 'New-Api-User: {demo}'
+  curl {url}/api/task/self -H 'Authorization: Bearer {token}' -H 'New-Api-User: {id}'
 "
         )
     }

@@ -40,8 +40,14 @@ struct Cli {
 enum CenterCommand {
     /// Watch six tasks from submit to result, on a temporary database
     Demo,
+    /// Serve until stopped (the default)
+    Serve {
+        /// Start a simulated upstream and make the user `demo`, also on an address that others reach
+        #[arg(long)]
+        simulator: bool,
+    },
     #[command(flatten)]
-    Common(cli::Command),
+    Operator(cli::OperatorCommand),
 }
 
 #[tokio::main]
@@ -49,11 +55,15 @@ async fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
     match command {
         Some(CenterCommand::Demo) => demo::run().await,
-        None | Some(CenterCommand::Common(cli::Command::Serve)) => {
-            process::main(Program::TaskCenter, serve::serve).await
-        }
-        Some(CenterCommand::Common(cli::Command::Operator(command))) => {
+        None => serve(false).await,
+        Some(CenterCommand::Serve { simulator }) => serve(simulator).await,
+        Some(CenterCommand::Operator(command)) => {
             cli::run(Program::TaskCenter, command, flags).await
         }
     }
+}
+
+async fn serve(simulator: bool) -> ExitCode {
+    let serve = async |config| serve::serve(config, simulator).await;
+    process::main(Program::TaskCenter, serve).await
 }

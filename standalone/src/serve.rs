@@ -12,8 +12,10 @@ use crate::center::Center;
 use crate::first_start::FirstUsers;
 use crate::{builtin, first_start};
 
-/// Serves until a signal, or until a component ends too early.
-pub async fn serve(config: Config) -> Result<(), Failed> {
+/// Serves until a signal, or until a component ends too early. On an address that others reach nothing pretends to be
+/// an upstream, unless `simulator` asks for it.
+pub async fn serve(config: Config, simulator: bool) -> Result<(), Failed> {
+    let pretends = simulator || config.api_bind.ip().to_canonical().is_loopback();
     let process = Process::start(&config, Program::TaskCenter).await?;
     let (stop, started) = (process.stop.clone(), process.started.clone());
     let (store, clock) = (process.store.clone(), process.clock.clone());
@@ -30,7 +32,7 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
     if is_late {
         announce(&center.url);
     }
-    let first = First::make(&started, &store, &clock, &random).await;
+    let first = First::make(&started, &store, &clock, &random, pretends).await;
     if !is_late {
         announce(&center.url);
     }
@@ -59,13 +61,19 @@ impl First {
         store: &Store,
         clock: &SharedClock,
         random: &Random,
+        pretends: bool,
     ) -> Result<Self, Failed> {
         if !started.wait().await {
             return Ok(Self::default());
         }
-        let simulator = builtin::start_if_needed(store, clock.now()).await?;
+        let simulator = if pretends {
+            builtin::start_if_needed(store, clock.now()).await?
+        } else {
+            builtin::retire(store).await?;
+            None
+        };
         // After every step that can fail, because the secrets are shown only once.
-        let users = first_start::make_users(store, random, clock.now()).await?;
+        let users = first_start::make_users(store, random, clock.now(), pretends).await?;
         Ok(Self { simulator, users })
     }
 

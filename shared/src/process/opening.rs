@@ -72,7 +72,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Brings the tables up to date, sets the clock, writes the environment's channel, and connects to the broker.
+    /// Sets the clock, brings the tables up to date, writes the environment's channel, and connects to the broker.
     /// Waits while a server is away. `Err`: waiting does not mend it.
     pub async fn run(self) -> Result<(), StartError> {
         self.database().await?;
@@ -100,9 +100,10 @@ impl Opening {
 
     async fn prepare(&self) -> Result<(), StartError> {
         let Self { store, clock, .. } = self;
-        store.migrate().await.map_err(StartError::Database)?;
+        // First: as soon as the tables are up to date, requests are served by this clock.
         let set = time_keeper::set(clock, store).await;
         set.map_err(StartError::Database)?;
+        store.migrate().await.map_err(StartError::Database)?;
         match &self.suno {
             Some(suno) => put_environment_channel(store, suno, clock.now()).await,
             None => Ok(()),

@@ -70,13 +70,18 @@ impl Store {
         either!(&self.database, store => store.has_tables().await)
     }
 
-    /// The database's time. An `SQLite` file has no clock of its own: it is the machine's.
+    /// The database's time, also before its tables are up to date. An `SQLite` file has no clock of its own: it is the
+    /// machine's.
     pub async fn time(&self) -> Result<Millis> {
-        if let Database::Sqlite(_) = &self.database {
-            return Ok(SystemClock.now());
+        match &self.database {
+            Database::Sqlite(_) => Ok(SystemClock.now()),
+            Database::Postgres(store) => {
+                let store = store.clone();
+                self.database
+                    .detach(async move { store.time().await })
+                    .await
+            }
         }
-        let select = sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now");
-        Ok(Millis(self.database.one(select).await?.int("now")?))
     }
 
     /// Waits for work under way and closes every connection.

@@ -37,7 +37,32 @@ pub fn tests() -> Vec<Trial> {
             LIMIT,
             first_channel,
         ),
+        test(
+            "on a public address nothing pretends to be an upstream unless it is told to",
+            LIMIT,
+            public,
+        ),
     ]
+}
+
+async fn public() {
+    for (arguments, users, channels) in [
+        (&["serve"][..], vec!["admin"], 0),
+        (&["serve", "--simulator"], vec!["admin", "demo"], 1),
+    ] {
+        let folder = Folder::new();
+        let launch = launch(&folder).env("API_BIND", "0.0.0.0:0");
+        let mut process = launch.clone().arguments(arguments).start("public");
+        introduction(&mut process, &folder).await;
+        let operator = Operator(launch);
+        let listed = operator.json(&["user", "list"]).await;
+        let listed = listed.as_array().expect("users are a list");
+        let names: Vec<_> = listed.iter().map(|user| &user["name"]).collect();
+        assert_eq!(names, users);
+        let listed = operator.json(&["channel", "list"]).await;
+        assert_eq!(listed.as_array().map(Vec::len), Some(channels), "{listed}");
+        process.stop(SOON).await;
+    }
 }
 
 fn launch(folder: &Folder) -> Launch {
@@ -49,15 +74,20 @@ fn secrets(folder: &Folder) -> PathBuf {
     folder.path().join("data/first-start-secrets.txt")
 }
 
-/// What is logged once it serves, up to the words on the simulator. Nobody reads along, so nothing but the address
-/// is printed, and the log holds no secret.
+/// The secrets of a first start, once it serves and has said what it says of the simulator. Nobody reads along, so
+/// neither what is printed nor the log holds a secret.
 async fn introduction(process: &mut Process, folder: &Folder) -> String {
     let url = process.url().await;
     eventually(SOON, "the words on the simulator", async || {
         process.log().contains("simulator").then_some(())
     })
     .await;
-    assert_eq!(process.printed(), format!("listening on {url}\n"));
+    let printed = process.printed();
+    assert!(
+        printed.starts_with(&format!("listening on {url}\n")),
+        "{printed}"
+    );
+    assert!(!printed.contains("sk-"), "{printed}");
     for line in process.log().lines() {
         let line: Value = serde_json::from_str(line).expect("each line is JSON");
         assert!(!line.to_string().contains("sk-"), "{line}");
@@ -88,7 +118,7 @@ async fn twice() {
     let words = introduction(&mut first, &folder).await;
     let mode = fs::metadata(secrets(&folder)).map(|file| file.permissions().mode() & 0o777);
     assert_eq!(mode.ok(), Some(0o600));
-    assert!(first.log().contains("data/first-start-secrets.txt"));
+    assert!(first.printed().contains("data/first-start-secrets.txt"));
     fs::remove_file(secrets(&folder)).expect("it is there");
     assert!(words.contains("curl "), "a request to paste: {words}");
     let (demo, admin) = {

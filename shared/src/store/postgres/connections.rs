@@ -111,6 +111,7 @@ impl Connections {
 
     /// A session for one statement, or for some that need no transaction.
     pub async fn session(&self) -> Result<PgSession> {
+        self.gate.pass()?;
         match self.pooler {
             Pooler::None => self.outside().await,
             Pooler::Transaction => self.begin("BEGIN").await,
@@ -119,6 +120,7 @@ impl Connections {
 
     /// Begins a transaction by the statements `begin`, of which the first is `BEGIN`.
     pub async fn begin(&self, begin: &str) -> Result<PgSession> {
+        self.gate.pass()?;
         let session = self.outside().await?;
         let begin = match self.pooler {
             Pooler::None => begin.to_owned(),
@@ -132,9 +134,8 @@ impl Connections {
         Ok(session.begin(begin).await?)
     }
 
-    /// A session outside of any transaction, also behind a pooler.
+    /// A session outside of any transaction, also behind a pooler, and also before the tables are up to date.
     pub async fn outside(&self) -> Result<PgSession> {
-        self.gate.pass()?;
         match PgSession::open(&self.pool, self.pooler).await {
             Err(sqlx::Error::PoolTimedOut) => {
                 Err(Box::pin(self.watchdog.why_no_connection()).await)

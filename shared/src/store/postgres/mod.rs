@@ -30,12 +30,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgPool, Row as _};
 
 use super::Result;
 use super::gate::Gate;
 use super::options::StoreOptions;
 use super::session::PgSession;
+use crate::clock::Millis;
 use connections::Connections;
 
 /// A `PostgreSQL` database. Clones share its connections.
@@ -62,6 +63,16 @@ impl PostgresStore {
     /// Makes the first connection.
     pub async fn reach(&self) -> Result<()> {
         Ok(self.connections.outside().await?.commit().await?)
+    }
+
+    /// The server's time.
+    pub(super) async fn time(&self) -> Result<Millis> {
+        let mut session = self.connections.outside().await?;
+        let now =
+            sqlx::raw_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now");
+        let now = now.fetch_one(&mut session).await?.try_get("now")?;
+        session.commit().await?;
+        Ok(Millis(now))
     }
 
     /// Runs `work` for a bounded time: see [`Watchdog::bound`].
