@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use shared::config::{Config, Cors, ListingActions, TlsFiles};
+use shared::config::{Config, Cors, ListingActions, Program, TlsFiles};
 use shared::process::Process;
+use shared::process::http::tls::{Tls, TlsError};
+use shared::process::http::{Bounds, Server, Timeouts};
 use shared::process::start::StartError;
 
-use crate::http::observe;
-use crate::http::server::{Server, Timeouts};
 use crate::http::spelling::lenient;
-use crate::http::tls::{Tls, TlsError};
+use crate::http::{head, observe};
 use crate::routes::router;
 use crate::state::Api;
 use crate::submit_publisher::SubmitPublisher;
@@ -23,6 +23,8 @@ pub struct Settings {
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).
     pub listing_actions: ListingActions,
+    /// How long clients are served on after SIGTERM (`DRAIN_DELAY`).
+    pub drain_delay: Duration,
 }
 
 impl Settings {
@@ -32,7 +34,13 @@ impl Settings {
             task_timeout: config.task_timeout,
             cors: config.cors.clone(),
             listing_actions: config.listing_actions,
+            drain_delay: config.drain_delay,
         }
+    }
+
+    /// The longest time the server may take to stop: the delay, the grace of the requests under way, and 5 s.
+    pub fn grace(&self) -> Duration {
+        self.drain_delay + Timeouts::default().grace + Duration::from_secs(5)
     }
 }
 
@@ -51,25 +59,22 @@ pub fn spawn(process: &mut Process, server: Server, settings: Settings) -> Submi
         task_timeout: settings.task_timeout,
         cors: settings.cors,
         listing_actions: settings.listing_actions,
+        stop: process.stop.clone(),
         figures: process.figures.clone(),
     }));
-    let stop = process.stop.clone();
+    let server = server.on_bad_head(head::on_bad_head(process.random.clone()));
+    let (stop, delay) = (process.stop.clone(), settings.drain_delay);
     process.spawn("HTTP server", async move {
         server
-            .serve(routes, async move { stop.requested().await })
+            .serve(routes, async move { stop.drained(delay).await })
             .await
     });
     publisher
 }
 
-/// The longest time the server may take to stop: the grace of the requests under way, and 5 s.
-pub fn grace() -> Duration {
-    Timeouts::default().grace + Duration::from_secs(5)
-}
-
 /// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set. Warns of a public address
 /// without them.
-pub async fn bind(config: &Config) -> Result<Server, StartError> {
+pub async fn bind(config: &Config, program: Program) -> Result<Server, StartError> {
     let address = config.api_bind;
     let tls = config.tls.as_ref().map(read_tls).transpose()?;
     if tls.is_none() && !address.ip().to_canonical().is_loopback() {
@@ -79,7 +84,7 @@ pub async fn bind(config: &Config) -> Result<Server, StartError> {
              network readable for others, unless a proxy in front of it encrypts"
         );
     }
-    Server::bind(address, tls)
+    Server::bind(address, tls, Bounds::of(config, program))
         .await
         .map_err(|why| StartError::Bind {
             variable: "API_BIND",
@@ -93,9 +98,15 @@ fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {
         let variable = match &error {
             // One file may hold both. The certificate is read first, so that the key is what is
             // missing.
-            TlsError::Unreadable { file, .. } if *file == files.key => "TLS_KEY",
-            TlsError::NoCertificate(_) | TlsError::Unreadable { .. } => "TLS_CERT",
-            TlsError::Unusable(_) => "TLS_CERT and TLS_KEY",
+            TlsError::Unreadable { file, .. } | TlsError::NoPem { file, .. }
+                if *file == files.key =>
+            {
+                "TLS_KEY"
+            }
+            TlsError::NoCertificate(_) | TlsError::Unreadable { .. } | TlsError::NoPem { .. } => {
+                "TLS_CERT"
+            }
+            TlsError::Unusable { .. } => "TLS_CERT and TLS_KEY",
         };
         let why = error.to_string();
         StartError::Tls { variable, why }
@@ -108,7 +119,6 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use harness::folder::Folder;
-    use shared::config::Program;
 
     use super::*;
 
@@ -131,7 +141,7 @@ mod tests {
             "TLS_KEY" => Some(key.display().to_string()),
             _ => None,
         });
-        let server = bind(&config.expect("it is valid")).await;
+        let server = bind(&config.expect("it is valid"), Program::TaskCenter).await;
         server.map(|server| server.url()).map_err(|e| e.to_string())
     }
 
@@ -166,8 +176,8 @@ mod tests {
         let config = Config::read(Program::TaskCenter, |name| {
             (name == "API_BIND").then(|| address.clone())
         });
-        let failed = bind(&config.expect("it is valid")).await;
-        let why = failed.expect_err("it is taken").to_string();
+        let failed = bind(&config.expect("it is valid"), Program::TaskCenter).await;
+        let why = failed.err().expect("it is taken").to_string();
         let start = format!("API_BIND: cannot listen on {address}: ");
         assert!(why.starts_with(&start), "{why}");
     }

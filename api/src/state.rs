@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::{Cors, ListingActions};
+use shared::process::lifecycle::Stop;
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::store::Store;
@@ -31,6 +32,8 @@ pub struct Api {
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).
     pub listing_actions: ListingActions,
+    /// Once it is requested, `/readyz` says 503.
+    pub stop: Stop,
     /// The figures for `/metrics`. [`crate::start::spawn`] describes
     /// [`crate::http::observe::FIGURES`].
     pub figures: Figures,

@@ -1,15 +1,17 @@
 //! The API and a worker in one process.
 
+use std::time::Duration;
+
 use api::SubmitPublisher;
-use api::http::server::Server;
 use shared::process::Process;
+use shared::process::http::Server;
 use shared::process::lifecycle::ComponentDied;
 
 pub struct Center {
     pub url: String,
     process: Process,
     publisher: SubmitPublisher,
-    worker: worker::Settings,
+    grace: Duration,
 }
 
 impl Center {
@@ -21,20 +23,20 @@ impl Center {
         worker: worker::Settings,
     ) -> Result<Self, reqwest::Error> {
         let url = server.url();
+        let grace = worker::run::grace(worker).max(api.grace());
         let publisher = api::start::spawn(&mut process, server, api);
         worker::run::spawn(&mut process, worker, || {})?;
         Ok(Self {
             url,
             process,
             publisher,
-            worker,
+            grace,
         })
     }
 
     /// Runs until a stop is requested and everything under way is finished, or a component died.
     pub async fn run(mut self) -> Result<(), ComponentDied> {
-        let grace = worker::run::grace(self.worker).max(api::start::grace());
-        let ended = self.process.run(grace).await;
+        let ended = self.process.run(self.grace).await;
         self.publisher.stop().await;
         self.process.close().await;
         ended

@@ -13,7 +13,7 @@ pub async fn serve(config: Config) -> Result<(), Failed> {
     let process = Process::start(&config, Program::TaskCenter).await?;
     let (store, random) = (process.store.clone(), process.random.clone());
     let simulator = builtin::start_if_needed(&store, SystemClock.now()).await?;
-    let server = api::start::bind(&config).await?;
+    let server = api::start::bind(&config, Program::TaskCenter).await?;
     // After every step that can fail, because the secrets are shown only once.
     let users = first_start::make_users(&store, &random, SystemClock.now()).await?;
     let center = Center::start(

@@ -29,13 +29,13 @@ async fn main() -> ExitCode {
 /// Works until a signal, or until a component ends too early.
 async fn work(config: Config) -> Result<(), Failed> {
     let mut process = Process::start(&config, Program::Worker).await?;
-    let listener = health::bind(config.worker_bind).await?;
-    let address = listener.local_addr()?;
+    let server = health::bind(&config).await?;
+    let url = server.url();
     let settings = Settings::of(&config);
     run::spawn(&mut process, settings, move || {
-        announce(&format!("http://{address}"));
+        announce(&url);
     })?;
-    health::spawn(&mut process, listener);
+    health::spawn(&mut process, server);
     let ended = process.run(run::grace(settings)).await;
     process.close().await;
     Ok(ended?)

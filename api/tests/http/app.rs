@@ -10,6 +10,7 @@ use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
 use shared::config::{Cors, DatabaseUrl, ListingActions};
+use shared::process::lifecycle::Stop;
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::secret::Secret;
@@ -35,6 +36,7 @@ pub struct TestApp {
     pub random: Arc<Random>,
     pub submit_publisher: SubmitPublisher,
     pub router: Router,
+    pub stop: Stop,
     folder: Folder,
 }
 
@@ -68,6 +70,7 @@ impl TestApp {
         let submit_publisher = SubmitPublisher::start(broker.clone());
         let clock = Arc::new(ManualClock::at(NOW));
         let random = Arc::new(Random::seeded(7));
+        let stop = Stop::new();
         let router = api::router(Api {
             store: store.clone(),
             broker: broker.clone(),
@@ -77,6 +80,7 @@ impl TestApp {
             task_timeout: Duration::from_mins(30),
             cors,
             listing_actions,
+            stop: stop.clone(),
             figures: Figures::install(),
         });
         Self {
@@ -86,6 +90,7 @@ impl TestApp {
             random,
             submit_publisher,
             router,
+            stop,
             folder,
         }
     }

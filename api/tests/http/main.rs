@@ -4,15 +4,18 @@
 mod app;
 mod client;
 mod golden;
+mod serving;
 mod tasks;
 
 mod access;
 mod around;
 mod browsers;
+mod connections;
 mod continuation;
 mod detail;
 mod errors;
 mod fetch;
+mod heads;
 mod health;
 mod idempotency;
 mod listing;

@@ -1,72 +1,19 @@
 //! Real sockets: TLS, slow clients, clients that go away, and a stop.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::http::server::{Server, Timeouts};
-use api::http::tls::Tls;
 use axum::Router;
 use axum::http::header;
 use axum::routing::{get, post};
 use harness::folder::Folder;
 use shared::config::TlsFiles;
-use shared::process::lifecycle::Stop;
+use shared::process::http::tls::Tls;
+use shared::process::http::{Server, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
 use crate::app::{SONG, TestApp};
-
-const LOOPBACK: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-/// A running server.
-struct Serving {
-    address: SocketAddr,
-    stop: Stop,
-    ended: JoinHandle<std::io::Result<()>>,
-}
-
-impl Serving {
-    /// Connects and sends `bytes`.
-    async fn send(&self, bytes: &str) -> TcpStream {
-        let client = TcpStream::connect(self.address).await;
-        let mut client = client.expect("it connects");
-        let sent = client.write_all(bytes.as_bytes()).await;
-        sent.expect("it is sent");
-        client
-    }
-
-    /// Waits for the end of a stop.
-    async fn end(self) {
-        let ended = self.ended.await.expect("it did not panic");
-        ended.expect("it ended well");
-    }
-}
-
-async fn serve(router: Router, timeouts: Timeouts) -> Serving {
-    let server = Server::bind(LOOPBACK, None).await.expect("a port is free");
-    let server = server.timeouts(timeouts);
-    let (address, stop) = (server.address(), Stop::new());
-    assert_eq!(server.url(), format!("http://{address}"));
-    let stopping = stop.clone();
-    let ended = tokio::spawn(async move { server.serve(router, stopping.requested()).await });
-    Serving {
-        address,
-        stop,
-        ended,
-    }
-}
-
-fn impatient() -> Timeouts {
-    Timeouts {
-        head: Duration::from_millis(300),
-        unread: Duration::from_millis(500),
-        grace: Duration::from_secs(5),
-    }
-}
+use crate::serving::{GET, LOOPBACK, bounds, impatient, serve};
 
 #[tokio::test]
 async fn https_is_served_with_the_given_certificate() {
@@ -81,7 +28,7 @@ async fn https_is_served_with_the_given_certificate() {
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
     let tls = Tls::read(&files).expect("certificate and key fit");
     let app = TestApp::new().await;
-    let server = Server::bind(LOOPBACK, Some(tls)).await;
+    let server = Server::bind(LOOPBACK, Some(tls), bounds()).await;
     let server = server.expect("a port is free");
     let address = server.address();
     assert_eq!(server.url(), format!("https://{address}"));

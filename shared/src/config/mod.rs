@@ -8,7 +8,7 @@
 //! | [`mistake`] | a mistake, as the operator reads it |
 //! | `duration` | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
-//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`] | types of values |
+//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`], [`networks`] | types of values |
 //!
 //! Nothing outside this folder reads a variable. A [`Config`] that exists is valid.
 
@@ -21,6 +21,7 @@ pub mod environment;
 pub mod listing_actions;
 pub mod log;
 pub mod mistake;
+pub mod networks;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use environment::{from_environment, look_alikes};
 pub use listing_actions::ListingActions;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
+pub use networks::Networks;
 
 use crate::secret::Secret;
 use crate::task::wait::PollPace;
@@ -83,6 +85,10 @@ pub struct Config {
     pub worker_bind: SocketAddr,
     /// `TLS_CERT` and `TLS_KEY`: if set, the API serves HTTPS. The files are not read yet.
     pub tls: Option<TlsFiles>,
+    /// `TRUSTED_PROXIES`: the networks of the proxies in front of the API.
+    pub trusted_proxies: Networks,
+    /// `DRAIN_DELAY`: how long the API serves on after SIGTERM, while `/readyz` says 503.
+    pub drain_delay: Duration,
     /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
     pub cors: Cors,
     /// `LISTING_ACTIONS`: how the listings name actions.
@@ -143,7 +149,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 23] = [
+pub const VARIABLES: [&str; 25] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -154,6 +160,8 @@ pub const VARIABLES: [&str; 23] = [
     "WORKER_BIND",
     "TLS_CERT",
     "TLS_KEY",
+    "TRUSTED_PROXIES",
+    "DRAIN_DELAY",
     "CORS_ALLOWED_ORIGINS",
     "LISTING_ACTIONS",
     "SUNO_BASE_URL",
@@ -195,6 +203,8 @@ impl Config {
             api_bind: reader.address("API_BIND", 3000),
             worker_bind: reader.address("WORKER_BIND", 3001),
             tls: values::tls(reader),
+            trusted_proxies: values::trusted_proxies(reader),
+            drain_delay: reader.duration("DRAIN_DELAY", 5 * SECOND, Duration::ZERO..=10 * MINUTE),
             cors: values::cors(reader),
             listing_actions: values::listing_actions(reader),
             suno: values::suno(reader),

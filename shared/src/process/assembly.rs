@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gauges::{self, Gauges};
+use super::http::{self, bounds::raise_descriptors};
 use super::lifecycle::{ComponentDied, Components, Stop, stop_on_signals};
 use super::start::{StartError, open_broker, open_store, put_environment_channel};
 use super::telemetry::{self, Figures};
@@ -81,6 +82,7 @@ impl Process {
         Figures::install();
         let stop = Stop::new();
         stop_on_signals(stop.clone())?;
+        raise_descriptors();
         let plans = match program {
             Program::Worker => Plans::Fresh,
             Program::Api | Program::TaskCenter => Plans::Kept,
@@ -104,6 +106,7 @@ impl Process {
         let clock = Arc::new(FollowingClock::default());
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
+        figures.describe(http::FIGURES);
         figures.describe(time_keeper::FIGURES);
         Self {
             store,

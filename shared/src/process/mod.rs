@@ -8,6 +8,7 @@
 //! | [`lifecycle`] | stop signals, and components that take the process down when they end |
 //! | [`health`] | whether database and broker answer, for `GET /readyz` |
 //! | [`time_keeper`] | keeps the process's clock on the database's time |
+//! | [`http`] | the HTTP server of every program |
 //! | [`gauges`] | the gauges of `GET /metrics`, read in the background |
 //! | [`count_folder`] | folds noted changes of tasks into the counts of the listings |
 
@@ -15,6 +16,7 @@ mod assembly;
 pub mod count_folder;
 pub mod gauges;
 pub mod health;
+pub mod http;
 pub mod lifecycle;
 pub mod start;
 pub mod telemetry;

@@ -24,7 +24,7 @@ const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// Reads what the handler left of the body. If more is left, or it comes too slowly, the response says
 /// `Connection: close`, so that no client sends another request on this connection.
-pub(crate) async fn drain(request: Request, next: Next) -> Response {
+pub async fn drain(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
