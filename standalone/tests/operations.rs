@@ -12,6 +12,7 @@ const PREFIX: &str = "task_center_";
 fn described() -> BTreeSet<String> {
     let tables = [
         shared::process::gauges::FIGURES,
+        shared::process::http::FIGURES,
         &api::http::observe::FIGURES,
         worker::FIGURES,
     ];

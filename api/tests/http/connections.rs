@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use harness::folder::Folder;
-use shared::config::{Networks, TlsFiles};
+use shared::config::Networks;
 use shared::process::http::tls::Tls;
 use shared::process::http::{Bounds, Server, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::app::TestApp;
-use crate::serving::{GET, LOOPBACK, Serving, rest, serve_within};
+use crate::serving::{GET, LOOPBACK, SelfSigned, Serving, rest, serve_within};
 
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -112,17 +111,28 @@ async fn where_every_connection_is_busy_the_new_one_is_refused_and_nobody_elses_
 }
 
 #[tokio::test]
+async fn a_refused_caller_whose_body_never_comes_gives_way() {
+    let app = TestApp::new().await;
+    let serving = serve(app.router.clone(), 5).await;
+    let head = "POST /suno/submit/music HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+    let mut refused = Vec::new();
+    for _ in 0..5 {
+        refused.push(serving.send(head).await);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut client = serving.send(HEALTHZ).await;
+    let answer = answered(&mut client, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(rest(&mut refused[0]).await, "");
+    // The others have their answer in the end.
+    let answer = rest(&mut refused[4]).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[tokio::test]
 async fn connections_that_never_begin_their_tls_give_way_too() {
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let signed = signed.expect("it is signed");
-    let folder = Folder::new();
-    let files = TlsFiles {
-        cert: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-    };
-    std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
-    std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
-    let tls = Tls::read(&files).expect("certificate and key fit");
+    let signed = SelfSigned::new();
+    let tls = Tls::read(&signed.files).expect("certificate and key fit");
     let app = TestApp::new().await;
     let bounds = Bounds::with_total(10, Networks::default());
     let server = Server::bind(LOOPBACK, Some(tls), bounds).await;
@@ -133,15 +143,6 @@ async fn connections_that_never_begin_their_tls_give_way_too() {
     for _ in 0..40 {
         half_open.push(TcpStream::connect(address).await.expect("it connects"));
     }
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let root = reqwest::Certificate::from_pem(signed.cert.pem().as_bytes()).expect("it is PEM");
-    let client = reqwest::Client::builder()
-        .tls_certs_only([root])
-        .resolve("localhost", address)
-        .build()
-        .expect("the client is built");
-    let url = format!("https://localhost:{}/healthz", address.port());
-    let response = client.get(url).send().await.expect("it answers");
-    assert_eq!(response.status(), 200);
+    assert_eq!(signed.healthz(address).await.status(), 200);
     assert_eq!(rest(&mut half_open[0]).await, "");
 }

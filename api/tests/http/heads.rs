@@ -54,7 +54,7 @@ async fn a_head_of_more_than_16_kib_is_431_in_the_shape_of_its_path() {
     let long = "a".repeat(60_000);
     let api = r#"{"success":false,"message":"请求头过大，最多 16 KiB"}"#;
     let suno = r#"{"code":"invalid_request","message":"请求头过大，最多 16 KiB","data":null}"#;
-    let many: String = (0..150).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many = "x: y\r\n".repeat(150);
     for (request, expected) in [
         (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), api),
         (

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use shared::config::Networks;
+use harness::folder::Folder;
+use shared::config::{Networks, TlsFiles};
 use shared::process::http::{Bounds, Server, Timeouts};
 use shared::process::lifecycle::Stop;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -86,4 +87,46 @@ pub async fn rest(client: &mut TcpStream) -> String {
     // A reset is an end, too.
     let _ = read.await.expect("the connection ends");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A certificate for `localhost`, with its key.
+pub struct SelfSigned {
+    pub files: TlsFiles,
+    pem: String,
+    _folder: Folder,
+}
+
+impl SelfSigned {
+    pub fn new() -> Self {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let signed = signed.expect("it is signed");
+        let folder = Folder::new();
+        let files = TlsFiles {
+            cert: folder.path().join("cert.pem"),
+            key: folder.path().join("key.pem"),
+        };
+        let pem = signed.cert.pem();
+        std::fs::write(&files.cert, &pem).expect("it can be written");
+        let key = signed.signing_key.serialize_pem();
+        std::fs::write(&files.key, key).expect("it can be written");
+        Self {
+            files,
+            pem,
+            _folder: folder,
+        }
+    }
+
+    /// The answer of a server at `address` that has this certificate.
+    pub async fn healthz(&self, address: SocketAddr) -> reqwest::Response {
+        // An error means that a provider is installed already: just as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let root = reqwest::Certificate::from_pem(self.pem.as_bytes()).expect("it is PEM");
+        let client = reqwest::Client::builder()
+            .tls_certs_only([root])
+            .resolve("localhost", address)
+            .build()
+            .expect("the client is built");
+        let url = format!("https://localhost:{}/healthz", address.port());
+        client.get(url).send().await.expect("it answers")
+    }
 }

@@ -5,58 +5,40 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header;
 use axum::routing::{get, post};
-use harness::folder::Folder;
 use shared::config::TlsFiles;
 use shared::process::http::tls::Tls;
 use shared::process::http::{Server, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::app::{SONG, TestApp};
-use crate::serving::{GET, LOOPBACK, bounds, impatient, serve};
+use crate::serving::{GET, LOOPBACK, SelfSigned, bounds, impatient, serve};
 
 #[tokio::test]
 async fn https_is_served_with_the_given_certificate() {
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let signed = signed.expect("it is signed");
-    let folder = Folder::new();
-    let files = TlsFiles {
-        cert: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-    };
-    std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
-    std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
-    let tls = Tls::read(&files).expect("certificate and key fit");
+    let signed = SelfSigned::new();
+    let tls = Tls::read(&signed.files).expect("certificate and key fit");
     let app = TestApp::new().await;
     let server = Server::bind(LOOPBACK, Some(tls), bounds()).await;
     let server = server.expect("a port is free");
     let address = server.address();
     assert_eq!(server.url(), format!("https://{address}"));
     let serving = tokio::spawn(server.serve(app.router.clone(), std::future::pending()));
-
-    // An error means that a provider is installed already: just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let root = reqwest::Certificate::from_pem(signed.cert.pem().as_bytes()).expect("it is PEM");
-    let client = reqwest::Client::builder()
-        .tls_certs_only([root])
-        .resolve("localhost", address)
-        .build()
-        .expect("the client is built");
-    let url = format!("https://localhost:{}/healthz", address.port());
-    let response = client.get(url).send().await.expect("it answers");
+    let response = signed.healthz(address).await;
     assert_eq!(response.status(), 200);
     assert!(response.headers().contains_key("x-request-id"));
     serving.abort();
 
     let missing = TlsFiles {
-        cert: folder.path().join("no-such-cert.pem"),
-        key: files.key.clone(),
+        cert: "no-such-cert.pem".into(),
+        key: signed.files.key.clone(),
     };
     let error = Tls::read(&missing).expect_err("there is no such file");
     assert!(error.to_string().contains("no-such-cert.pem"), "{error}");
     let swapped = TlsFiles {
-        cert: files.key,
-        key: files.cert,
+        cert: signed.files.key.clone(),
+        key: signed.files.cert.clone(),
     };
     assert!(Tls::read(&swapped).is_err());
 }
@@ -94,9 +76,11 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         "done"
     });
-    let serving = serve(Router::new().route("/", handler), impatient()).await;
+    let serving = serve(Router::new().route("/", handler), Timeouts::default()).await;
+    let _sent_nothing = serving.send("").await;
     let mut client = serving.send(GET).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
+    let stopped = Instant::now();
     serving.stop.request();
     let mut response = String::new();
     let read = client.read_to_string(&mut response).await;
@@ -105,6 +89,7 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
     assert!(response.ends_with("done"), "{response}");
     let address = serving.address;
     serving.end().await;
+    assert!(stopped.elapsed() < Duration::from_secs(5), "it is quick");
     assert!(TcpStream::connect(address).await.is_err());
 }
 

@@ -1,7 +1,5 @@
 //! `task-center` with nothing configured.
 
-use std::time::Duration;
-
 use harness::client::Client;
 use harness::folder::Folder;
 use harness::operator::Operator;
@@ -13,9 +11,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::LIMIT;
-
-const SOON: Duration = Duration::from_secs(30);
+use crate::{LIMIT, SOON};
 
 pub fn tests() -> Vec<Trial> {
     vec![

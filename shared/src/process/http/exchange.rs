@@ -61,6 +61,11 @@ impl Exchange {
         UnderWay(self.clone())
     }
 
+    /// For the extensions of a request.
+    pub(super) fn may_go(&self) -> MayGo {
+        MayGo(self.slot.clone())
+    }
+
     /// Everything that was written is sent.
     fn flushed(&self) {
         let mut state = self.state();
@@ -87,6 +92,23 @@ pub(super) struct UnderWay(Exchange);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.state().is_answered = true;
+    }
+}
+
+/// In the extensions of each request: tells when its connection may be closed to make room, although the
+/// request is under way.
+#[derive(Debug, Clone)]
+pub(super) struct MayGo(Arc<Slot>);
+
+impl MayGo {
+    /// From here on the connection may be closed: it waits for its client only.
+    pub(super) fn begin(&self) {
+        self.0.idle();
+    }
+
+    /// From here on it may not. Not called by a drop: who drops the request may be closing the connection.
+    pub(super) fn end(&self) {
+        self.0.busy();
     }
 }
 

@@ -309,7 +309,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = exchange.begin();
-    let response = router.call(request.map(Body::new)).await?;
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(exchange.may_go());
+    let response = router.call(request).await?;
     Ok(response.map(|body| AnswerBody {
         body,
         _under_way: under_way,

@@ -131,8 +131,9 @@ impl Tls {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut looks = tokio::time::interval(interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut in_force = self.read.clone();
-        let mut last_look = in_force.clone();
+        // What was put in force, or found to be of no use.
+        let mut judged = self.read.clone();
+        let mut last_look = judged.clone();
         loop {
             let is_asked = tokio::select! {
                 () = next(hangups.as_mut()) => true,
@@ -142,11 +143,11 @@ impl Tls {
             let read = tokio::task::spawn_blocking(move || Contents::of(&files)).await;
             let Ok(read) = read else { continue };
             // Two files are not written at once: what changes between two looks may be half of it.
-            let has_changed = read != in_force && read == last_look;
+            let has_changed = read != judged && read == last_look;
             last_look = read.clone();
             if is_asked || has_changed {
                 self.put_in_force(&read);
-                in_force = read;
+                judged = read;
             }
         }
     }
