@@ -21,11 +21,13 @@ async fn main() -> ExitCode {
 /// Serves until a signal, or until a component ends too early.
 async fn serve(config: Config) -> Result<(), Failed> {
     let mut process = Process::start(&config, Program::Api).await?;
-    let server = start::bind(&config).await?;
+    let server = start::bind(&config, Program::Api).await?;
     let url = server.url();
-    let publisher = start::spawn(&mut process, server, Settings::of(&config));
+    let settings = Settings::of(&config);
+    let grace = settings.grace();
+    let publisher = start::spawn(&mut process, server, settings);
     announce(&url);
-    let ended = process.run(start::grace()).await;
+    let ended = process.run(grace).await;
     publisher.stop().await;
     process.close().await;
     Ok(ended?)

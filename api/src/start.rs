@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use shared::config::{Config, Cors, ListingActions, TlsFiles};
+use shared::config::{Config, Cors, ListingActions, Program, TlsFiles};
 use shared::process::Process;
+use shared::process::http::tls::{Tls, TlsError};
+use shared::process::http::{Bounds, Server, Timeouts};
 use shared::process::start::StartError;
 
-use crate::http::server::{Server, Timeouts};
 use crate::http::spelling::lenient;
-use crate::http::tls::{Tls, TlsError};
-use crate::http::{answers, observe};
+use crate::http::{answers, head, observe};
 use crate::routes::health::metrics;
 use crate::routes::router;
 use crate::state::Api;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).
     pub listing_actions: ListingActions,
+    /// How long clients are served on after SIGTERM (`DRAIN_DELAY`).
+    pub drain_delay: Duration,
 }
 
 impl Settings {
@@ -36,12 +38,17 @@ impl Settings {
             task_timeout: config.task_timeout,
             cors: config.cors.clone(),
             listing_actions: config.listing_actions,
+            drain_delay: config.drain_delay,
         }
+    }
+
+    /// The longest time the server may take to stop: the delay, the grace of the requests under way, and 5 s.
+    pub fn grace(&self) -> Duration {
+        self.drain_delay + Timeouts::default().grace + Duration::from_secs(5)
     }
 }
 
 /// The listening sockets of the API.
-#[derive(Debug)]
 pub struct Servers {
     api: Server,
     /// `METRICS_BIND`: where `/metrics` is served alone.
@@ -81,34 +88,43 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
         listing_actions: settings.listing_actions,
         answers: answers::Answers::default(),
         metrics_apart: servers.metrics.is_some(),
+        stop: process.stop.clone(),
         figures: process.figures.clone(),
     }));
-    spawn_server(process, "HTTP server", servers.api, routes);
+    let on_bad_head = head::on_bad_head(process.random.clone());
+    let (stop, delay) = (process.stop.clone(), settings.drain_delay);
+    let drained = async move { stop.drained(delay).await };
+    spawn_server(
+        process,
+        "HTTP server",
+        servers.api.on_bad_head(on_bad_head),
+        routes,
+        drained,
+    );
     if let Some(server) = servers.metrics {
         let figures = process.figures.clone();
         let answer = async move || metrics::text(&figures);
         let routes = Router::new().route("/metrics", get(answer));
-        spawn_server(process, "metrics server", server, routes);
+        let (stop, delay) = (process.stop.clone(), settings.drain_delay);
+        let drained = async move { stop.drained(delay).await };
+        spawn_server(process, "metrics server", server, routes, drained);
     }
     publisher
 }
 
-fn spawn_server(process: &mut Process, name: &'static str, server: Server, routes: Router) {
-    let stop = process.stop.clone();
-    process.spawn(name, async move {
-        let stop = async move { stop.requested().await };
-        server.serve(routes, stop).await
-    });
-}
-
-/// The longest time the server may take to stop: the grace of the requests under way, and 5 s.
-pub fn grace() -> Duration {
-    Timeouts::default().grace + Duration::from_secs(5)
+fn spawn_server(
+    process: &mut Process,
+    name: &'static str,
+    server: Server,
+    routes: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    process.spawn(name, server.serve(routes, stop));
 }
 
 /// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set, and `METRICS_BIND`, if that is set. Warns of a
 /// public address of the API without HTTPS.
-pub async fn bind(config: &Config) -> Result<Servers, StartError> {
+pub async fn bind(config: &Config, program: Program) -> Result<Servers, StartError> {
     let address = config.api_bind;
     let tls = config.tls.as_ref().map(read_tls).transpose()?;
     if tls.is_none() && !address.ip().to_canonical().is_loopback() {
@@ -118,10 +134,12 @@ pub async fn bind(config: &Config) -> Result<Servers, StartError> {
              network readable for others, unless a proxy in front of it encrypts"
         );
     }
-    let api = listen("API_BIND", address, tls).await?;
+    let api = listen("API_BIND", address, tls, Bounds::of(config, program)).await?;
     let mut metrics = None;
     if let Some(address) = config.metrics_bind {
-        let server = listen("METRICS_BIND", address, None).await?;
+        // As few as a worker's port.
+        let bounds = Bounds::of(config, Program::Worker);
+        let server = listen("METRICS_BIND", address, None, bounds).await?;
         tracing::info!(
             url = server.url(),
             "METRICS_BIND is set: /metrics is served here alone"
@@ -135,8 +153,9 @@ async fn listen(
     variable: &'static str,
     address: SocketAddr,
     tls: Option<Tls>,
+    bounds: Bounds,
 ) -> Result<Server, StartError> {
-    let bound = Server::bind(address, tls).await;
+    let bound = Server::bind(address, tls, bounds).await;
     bound.map_err(|why| StartError::Bind {
         variable,
         address,
@@ -149,9 +168,15 @@ fn read_tls(files: &TlsFiles) -> Result<Tls, StartError> {
         let variable = match &error {
             // One file may hold both. The certificate is read first, so that the key is what is
             // missing.
-            TlsError::Unreadable { file, .. } if *file == files.key => "TLS_KEY",
-            TlsError::NoCertificate(_) | TlsError::Unreadable { .. } => "TLS_CERT",
-            TlsError::Unusable(_) => "TLS_CERT and TLS_KEY",
+            TlsError::Unreadable { file, .. } | TlsError::NoPem { file, .. }
+                if *file == files.key =>
+            {
+                "TLS_KEY"
+            }
+            TlsError::NoCertificate(_) | TlsError::Unreadable { .. } | TlsError::NoPem { .. } => {
+                "TLS_CERT"
+            }
+            TlsError::Unusable { .. } => "TLS_CERT and TLS_KEY",
         };
         let why = error.to_string();
         StartError::Tls { variable, why }
@@ -164,7 +189,6 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use harness::folder::Folder;
-    use shared::config::Program;
 
     use super::*;
 
@@ -187,7 +211,7 @@ mod tests {
             "TLS_KEY" => Some(key.display().to_string()),
             _ => None,
         });
-        let server = bind(&config.expect("it is valid")).await;
+        let server = bind(&config.expect("it is valid"), Program::TaskCenter).await;
         server.map(|server| server.url()).map_err(|e| e.to_string())
     }
 
@@ -222,8 +246,8 @@ mod tests {
         let config = Config::read(Program::TaskCenter, |name| {
             (name == "API_BIND").then(|| address.clone())
         });
-        let failed = bind(&config.expect("it is valid")).await;
-        let why = failed.expect_err("it is taken").to_string();
+        let failed = bind(&config.expect("it is valid"), Program::TaskCenter).await;
+        let why = failed.err().expect("it is taken").to_string();
         let start = format!("API_BIND: cannot listen on {address}: ");
         assert!(why.starts_with(&start), "{why}");
     }

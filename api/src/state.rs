@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::broker::SharedBroker;
 use shared::clock::SharedClock;
 use shared::config::{Cors, ListingActions};
+use shared::process::lifecycle::Stop;
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::store::Store;
@@ -36,6 +37,8 @@ pub struct Api {
     pub answers: Answers,
     /// Whether `/metrics` is served elsewhere (`METRICS_BIND`), and not here.
     pub metrics_apart: bool,
+    /// Once it is requested, `/readyz` says 503.
+    pub stop: Stop,
     /// The figures for `/metrics`. [`crate::start::spawn`] describes those of the API.
     pub figures: Figures,
 }

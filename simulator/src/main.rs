@@ -44,6 +44,8 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let bind = options.bind;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Once somebody listens for it, SIGHUP does not end the process.
+    let _hangup = signal(SignalKind::hangup())?;
     let simulator = suno_simulator::start(options)
         .await
         .map_err(|error| format!("can't serve on {bind}: {error}"))?;

@@ -1,6 +1,7 @@
 //! The API and a worker in one process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::SubmitPublisher;
 use api::start::Servers;
@@ -11,7 +12,7 @@ pub struct Center {
     pub url: String,
     process: Process,
     publisher: SubmitPublisher,
-    worker: worker::Settings,
+    grace: Duration,
 }
 
 impl Center {
@@ -23,20 +24,20 @@ impl Center {
         worker: worker::Settings,
     ) -> Result<Self, reqwest::Error> {
         let url = servers.url();
+        let grace = worker::run::grace(worker).max(api.grace());
         let publisher = api::start::spawn(&mut process, servers, api);
         worker::run::spawn(&mut process, worker, Arc::default(), || {})?;
         Ok(Self {
             url,
             process,
             publisher,
-            worker,
+            grace,
         })
     }
 
     /// Runs until a stop is requested and everything under way is finished, or a component died.
     pub async fn run(mut self) -> Result<(), ComponentDied> {
-        let grace = worker::run::grace(self.worker).max(api::start::grace());
-        let ended = self.process.run(grace).await;
+        let ended = self.process.run(self.grace).await;
         self.publisher.stop().await;
         self.process.close().await;
         ended

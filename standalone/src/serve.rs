@@ -20,7 +20,7 @@ pub async fn serve(config: Config, simulator: bool) -> Result<(), Failed> {
     let (stop, started) = (process.stop.clone(), process.started.clone());
     let (store, clock) = (process.store.clone(), process.clock.clone());
     let random = process.random.clone();
-    let server = api::start::bind(&config).await?;
+    let server = api::start::bind(&config, Program::TaskCenter).await?;
     let center = Center::start(
         process,
         server,

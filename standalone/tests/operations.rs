@@ -13,6 +13,7 @@ fn described() -> BTreeSet<String> {
     let tables = [
         shared::process::gauges::FIGURES,
         shared::process::time_keeper::FIGURES,
+        shared::process::http::FIGURES,
         &api::http::observe::FIGURES,
         &api::http::answers::FIGURES,
         worker::FIGURES,

@@ -31,12 +31,11 @@ async fn main() -> ExitCode {
 /// Works until a signal, or until a component ends too early.
 async fn work(config: Config) -> Result<(), Failed> {
     let mut process = Process::start(&config, Program::Worker).await?;
-    let listener = health::bind(config.worker_bind).await?;
-    let address = listener.local_addr()?;
+    let server = health::bind(&config).await?;
+    let url = server.url();
     let settings = Settings::of(&config);
     let rest = Arc::<Rest>::default();
-    let url = format!("http://{address}");
-    health::spawn(&mut process, listener, rest.clone());
+    health::spawn(&mut process, server, rest.clone());
     // While a server is away, `/readyz` says so.
     let later = process.started.is_done().then(|| url.clone());
     if later.is_none() {

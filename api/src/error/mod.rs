@@ -29,6 +29,10 @@ pub enum ApiError {
     /// An access token where an API key is needed.
     TokenInsteadOfKey,
     UserHeader(UserHeader),
+    /// The request does not name exactly one host.
+    Host,
+    /// The head of the request, line and headers, is too large.
+    HeadTooLarge,
     UserDisabled,
     KeyDisabled,
     KeyExpired,
@@ -128,13 +132,15 @@ impl ApiError {
             Self::NoSuchPath | Self::TaskNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
             Self::TooManyAnswers => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType | Self::Charset | Self::ContentEncoding => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::QueryEncoding
+            Self::Host
+            | Self::QueryEncoding
             | Self::Parameter(..)
             | Self::BrokenJson { .. }
             | Self::BrokenGzip
@@ -189,6 +195,7 @@ impl ApiError {
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaType,
             StatusCode::REQUEST_TIMEOUT => Self::TooSlow,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadTooLarge,
             other if other.is_client_error() => Self::BadRequest,
             _ => Self::Internal,
         }
@@ -274,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_response_of_the_framework_keeps_its_status() {
-        for status in [404, 405, 408, 413, 415, 400, 500] {
+        for status in [404, 405, 408, 413, 415, 431, 400, 500] {
             let status = StatusCode::from_u16(status).expect("it is a status");
             assert_eq!(ApiError::of_status(status).status(), status);
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use shared::json::MOST_DEPTH;
+use shared::process::http::server::HEAD_BYTES;
 use shared::task::Status;
 
 use super::{ApiError, UserHeader, Wanted};
@@ -19,13 +20,25 @@ impl ApiError {
                 "no credential: send `Authorization: Bearer <access token or API key>`",
             ),
             Self::UserHeader(UserHeader::NotANumber) => plain(
-                "请求头 New-Api-User 不是数字，应为令牌所属用户的 ID，或不发送",
-                "the header New-Api-User must be the number of the token's user, or absent",
+                "请求头 New-Api-User 应为令牌所属用户的 ID（十进制数字，不带符号和前导零），只能出现一次，也可不发送",
+                "the header New-Api-User must be the number of the token's user in decimal, without a sign or a \
+                 leading zero, once, or absent",
             ),
             Self::UserHeader(UserHeader::NotTheirs) => plain(
                 "请求头 New-Api-User 与令牌所属用户不符",
                 "the header New-Api-User is not the number of the token's user",
             ),
+            Self::Host => plain(
+                "请求头 Host 应出现一次，且为合法的主机名",
+                "the header Host must name one host, once",
+            ),
+            Self::HeadTooLarge => {
+                let most = HEAD_BYTES / 1024;
+                built(
+                    format!("请求头过大，最多 {most} KiB"),
+                    format!("the head of the request is too large; the most is {most} KiB"),
+                )
+            }
             Self::TokenUnknown => plain(
                 "令牌或密钥无效，请检查请求头 Authorization",
                 "the credential in the header Authorization is not valid",

@@ -5,7 +5,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use shared::secret::Secret;
 use shared::store::accounts::{KeyHolder, Role, User};
 use shared::task::UserId;
@@ -112,7 +112,8 @@ async fn key_holder(app: &App, key: &Secret) -> Result<Option<KeyHolder>> {
 
 /// The value of `Authorization`, without the word `Bearer` and without white space around it.
 fn credential(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let value = once(headers, &header::AUTHORIZATION)?;
+    let value = value.ok()?.to_str().ok()?.trim();
     let secret = match value.split_once(char::is_whitespace) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim_start(),
         None if value.eq_ignore_ascii_case("bearer") => "",
@@ -123,19 +124,36 @@ fn credential(headers: &HeaderMap) -> Option<Secret> {
 
 /// The user that `New-Api-User` names; `None` without that header.
 fn user_header(headers: &HeaderMap) -> Option<std::result::Result<UserId, UserHeader>> {
-    let number = headers
-        .get(NEW_API_USER)?
-        .to_str()
-        .unwrap_or_default()
-        .trim();
-    let number = number.parse().map(UserId);
-    Some(number.map_err(|_| UserHeader::NotANumber))
+    let value = once(headers, &NEW_API_USER)?;
+    let number = value
+        .ok()
+        .and_then(|value| decimal(value.to_str().ok()?.trim()));
+    Some(number.map(UserId).ok_or(UserHeader::NotANumber))
 }
+
+/// A decimal number without a sign and without a leading zero.
+fn decimal(text: &str) -> Option<i64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The value of a header; an error if it comes more than once, because a proxy may have read another one
+/// of them. `None` without that header.
+fn once<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Option<std::result::Result<&'a HeaderValue, Repeated>> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    Some(values.next().map_or(Ok(first), |_| Err(Repeated)))
+}
+
+/// A header comes more than once.
+struct Repeated;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn credential_in(value: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
@@ -162,6 +180,33 @@ mod tests {
         for value in ["", " ", "Bearer", "bearer  "] {
             assert_eq!(credential_in(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_users_number_is_decimal_without_sign_and_leading_zero() {
+        assert_eq!(decimal("17"), Some(17));
+        for text in [
+            "",
+            "0",
+            "017",
+            "+17",
+            "-17",
+            "1 7",
+            "1.0",
+            "0x11",
+            "99999999999999999999",
+        ] {
+            assert_eq!(decimal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_credentials_are_none() {
+        let mut headers = HeaderMap::new();
+        for value in ["sk-a", "sk-b"] {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert!(credential(&headers).is_none());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Writes errors as JSON: each surface has its own format (`docs/contract.md`, "Callers and
 //! credentials").
 
-use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
@@ -52,20 +51,26 @@ impl Surface {
     }
 
     fn body(self, error: &ApiError, language: Language) -> Response {
+        let json = self.json(error, language);
+        ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+    }
+
+    /// The body of an error.
+    pub(crate) fn json(self, error: &ApiError, language: Language) -> String {
         let message = &*self.text(error).into(language);
-        match self {
-            Self::Api => Json(ApiShape {
+        let json = match self {
+            Self::Api => serde_json::to_string(&ApiShape {
                 success: false,
                 message,
-            })
-            .into_response(),
-            Self::Suno => Json(SunoShape {
+            }),
+            Self::Suno => serde_json::to_string(&SunoShape {
                 code: error.code(),
                 message,
                 data: (),
-            })
-            .into_response(),
-        }
+            }),
+        };
+        // Texts and codes can always be written.
+        json.unwrap_or_default()
     }
 
     /// The text of an error. On `/api/*` an internal error has the text of
@@ -116,11 +121,11 @@ fn error_of(response: &Response) -> Option<ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::Body;
     use axum::http::StatusCode;
     use axum::middleware::from_fn;
     use axum::routing::get;
+    use axum::{Json, Router};
     use tower::ServiceExt as _;
 
     use super::*;

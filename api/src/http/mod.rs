@@ -2,26 +2,24 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`server`], [`tcp`], [`tls`] | the listening socket, its connections, HTTPS |
+//! | [`head`] | refuses heads that are not right: no host, two hosts, too large |
 //! | [`request_id`], [`observe`], [`panics`] | layers: an id, a log line and metrics, a caught panic for each request |
 //! | [`error_format`] | the layer that writes an error as JSON, per surface and language |
 //! | [`answers`] | the bytes of answers under way |
 //! | [`auth`] | who calls, by access token or API key |
 //! | [`body`] | JSON bodies: media type, size, time |
 //! | [`i18n`] | the language of a client |
-//! | [`unread`] | the layer that reads what handlers left of a body |
 //! | [`spelling`] | the spellings of the dialect's paths |
+//!
+//! The server itself, its connections and HTTPS are in [`shared::process::http`].
 
 pub mod answers;
 pub mod auth;
 pub mod body;
 pub mod error_format;
+pub mod head;
 pub mod i18n;
 pub mod observe;
 pub mod panics;
 pub mod request_id;
-pub mod server;
 pub mod spelling;
-pub mod tcp;
-pub mod tls;
-pub mod unread;

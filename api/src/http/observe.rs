@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use metrics::SharedString;
 use shared::process::telemetry::Figure;
 use shared::task::Platform;
 use tokio::time::Instant;
@@ -87,10 +88,7 @@ pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let took = started.elapsed();
-    metrics::counter!(
-        REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string()
-    )
-    .increment(1);
+    count(route.clone(), method, response.status());
     metrics::histogram!(SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let is_known = caller.0.load(Ordering::Relaxed);
@@ -141,6 +139,13 @@ impl Refusals {
         );
         self.since = Some(now);
     }
+}
+
+/// Counts an answer.
+pub(crate) fn count(route: impl Into<SharedString>, method: &'static str, status: StatusCode) {
+    let status = status.as_u16().to_string();
+    metrics::counter!(REQUESTS, "route" => route.into(), "method" => method, "status" => status)
+        .increment(1);
 }
 
 /// The method's name; `other` for every non-standard method, so that callers cannot add figures.

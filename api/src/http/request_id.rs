@@ -34,9 +34,12 @@ pub(crate) async fn assign(State(app): State<App>, request: Request, next: Next)
     response
 }
 
-/// The caller's id, if it is 1 to 128 letters, digits, dots, underscores and hyphens.
+/// The caller's id, if there is one, of 1 to 128 letters, digits, dots, underscores and hyphens.
 fn from_caller(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = headers.get(X_REQUEST_ID)?;
+    let mut ids = headers.get_all(X_REQUEST_ID).iter();
+    let (Some(id), None) = (ids.next(), ids.next()) else {
+        return None;
+    };
     let bytes = id.as_bytes();
     let is_valid = (1..=limits::REQUEST_ID).contains(&bytes.len())
         && bytes
@@ -46,7 +49,7 @@ fn from_caller(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// A new id: 24 letters and digits.
-fn new(random: &Random) -> HeaderValue {
+pub(crate) fn new(random: &Random) -> HeaderValue {
     HeaderValue::from_str(&random.letters_and_digits(24))
         .unwrap_or_else(|_| HeaderValue::from_static("none"))
 }

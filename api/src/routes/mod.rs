@@ -23,6 +23,7 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use shared::config::Cors;
+use shared::process::http::unread;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
@@ -30,7 +31,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::http::request_id::X_REQUEST_ID;
-use crate::http::{error_format, observe, panics, request_id, unread};
+use crate::http::{error_format, head, observe, panics, request_id};
 use crate::openapi as description;
 use crate::state::{Api, App};
 
@@ -58,6 +59,7 @@ pub fn router(api: Api) -> Router {
 fn layered(router: Router<App>, cors: Option<CorsLayer>, app: &App) -> Router<App> {
     let router = router
         .layer(from_fn(panics::catch))
+        .layer(from_fn(head::one_host))
         .layer(from_fn(error_format::write));
     let router = match cors {
         Some(cors) => router.layer(cors),

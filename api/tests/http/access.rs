@@ -45,9 +45,45 @@ async fn the_users_number_may_be_left_out_and_a_wrong_one_opens_nothing() {
     let without = app.get(OWN).header("authorization", &token).send().await;
     assert_eq!(without.status, 200);
     let others = bob.id.to_string();
-    for number in ["", "x", "1.0", "999", &others, "99999999999999999999"] {
+    let (id, zero, plus) = (
+        alice.id.to_string(),
+        format!("0{}", alice.id),
+        format!("+{}", alice.id),
+    );
+    for number in [
+        "",
+        "x",
+        "1.0",
+        "999",
+        "0",
+        "-1",
+        &zero,
+        &plus,
+        &others,
+        "99999999999999999999",
+    ] {
         let request = app.get(OWN).header("authorization", &token);
         refused(&request.header("new-api-user", number).send().await, 401);
+    }
+    for (first, second) in [(&id, &id), (&id, &others), (&others, &id)] {
+        let request = app.get(OWN).header("authorization", &token);
+        let request = request.header("new-api-user", first);
+        refused(&request.header("new-api-user", second).send().await, 401);
+    }
+}
+
+#[tokio::test]
+async fn two_credentials_open_nothing() {
+    let (app, alice) = TestApp::with_alice().await;
+    let bob = app.user("bob").await;
+    for (first, second) in [(&alice, &bob), (&alice, &alice)] {
+        let own = app.get(OWN).header("authorization", &first.token);
+        refused(
+            &own.header("authorization", &second.token).send().await,
+            401,
+        );
+        let fetched = app.get(FETCH).key(&first.key).key(&second.key).send().await;
+        assert_eq!(fetched.error(), "401 invalid_token");
     }
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use api::http::answers::{Answers, Bounds};
-use api::http::server::{Server, Timeouts};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use harness::wait::eventually;
 use serde_json::{Value, json};
-use shared::config::{Cors, ListingActions};
+use shared::config::{Cors, ListingActions, Networks};
+use shared::process::http::{Bounds as Connections, Server, Timeouts};
 use shared::task::End;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -128,7 +128,8 @@ async fn a_client_that_takes_a_large_answer_too_slowly_is_cut_off_and_its_room_i
     let size = 7 * MIB;
     let (app, users) = app(impatient, size, &["alice"]).await;
     let token = &users[0].0.token;
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), None).await;
+    let connections = Connections::with_total(100, Networks::default());
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, connections).await;
     let server = server.expect("a port is free").timeouts(Timeouts {
         unread: Duration::from_mins(10),
         ..Timeouts::default()

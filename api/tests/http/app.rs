@@ -11,6 +11,7 @@ use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
 use shared::config::{Cors, DatabaseUrl, ListingActions};
+use shared::process::lifecycle::Stop;
 use shared::process::telemetry::Figures;
 use shared::random::Random;
 use shared::secret::Secret;
@@ -36,6 +37,7 @@ pub struct TestApp {
     pub random: Arc<Random>,
     pub submit_publisher: SubmitPublisher,
     pub router: Router,
+    pub stop: Stop,
     folder: Folder,
 }
 
@@ -77,6 +79,7 @@ impl TestApp {
         let submit_publisher = SubmitPublisher::start(broker.clone());
         let clock = Arc::new(ManualClock::at(NOW));
         let random = Arc::new(Random::seeded(7));
+        let stop = Stop::new();
         let router = api::router(Api {
             store: store.clone(),
             broker: broker.clone(),
@@ -88,6 +91,7 @@ impl TestApp {
             listing_actions,
             answers,
             metrics_apart: false,
+            stop: stop.clone(),
             figures: Figures::install(),
         });
         Self {
@@ -97,6 +101,7 @@ impl TestApp {
             random,
             submit_publisher,
             router,
+            stop,
             folder,
         }
     }

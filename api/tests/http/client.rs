@@ -20,7 +20,10 @@ impl TestApp {
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
         TestRequest {
             app: self,
-            builder: Request::builder().method(method).uri(path),
+            builder: Request::builder()
+                .method(method)
+                .uri(path)
+                .header("host", "x"),
             body: Body::empty(),
         }
     }

@@ -30,6 +30,16 @@ async fn it_says_which_of_them_does_not_answer() {
     assert_answers(&app, "/readyz", 503, neither).await;
 }
 
+#[tokio::test]
+async fn a_process_that_stops_is_not_ready_and_still_serves() {
+    let (app, alice) = TestApp::with_alice().await;
+    app.stop.request_drained();
+    let stopping = r#"{"database":"ok","broker":"ok","clock":"ok","stopping":true}"#;
+    assert_answers(&app, "/readyz", 503, stopping).await;
+    assert_answers(&app, "/healthz", 200, r#"{"status":"ok"}"#).await;
+    app.song(&alice).await;
+}
+
 async fn assert_answers(app: &TestApp, path: &str, status: u16, text: &str) {
     let response = app.get(path).send().await;
     assert_eq!((response.status, response.text()), (status, text));

@@ -4,16 +4,19 @@
 mod app;
 mod client;
 mod golden;
+mod serving;
 mod tasks;
 
 mod access;
 mod answers;
 mod around;
 mod browsers;
+mod connections;
 mod continuation;
 mod detail;
 mod errors;
 mod fetch;
+mod heads;
 mod health;
 mod idempotency;
 mod listing;

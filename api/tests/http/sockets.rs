@@ -1,115 +1,44 @@
 //! Real sockets: TLS, slow clients, clients that go away, and a stop.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::http::server::{Server, Timeouts};
-use api::http::tls::Tls;
 use axum::Router;
 use axum::http::header;
 use axum::routing::{get, post};
-use harness::folder::Folder;
 use shared::config::TlsFiles;
-use shared::process::lifecycle::Stop;
+use shared::process::http::tls::Tls;
+use shared::process::http::{Server, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::app::{SONG, TestApp};
-
-const LOOPBACK: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-/// A running server.
-struct Serving {
-    address: SocketAddr,
-    stop: Stop,
-    ended: JoinHandle<std::io::Result<()>>,
-}
-
-impl Serving {
-    /// Connects and sends `bytes`.
-    async fn send(&self, bytes: &str) -> TcpStream {
-        let client = TcpStream::connect(self.address).await;
-        let mut client = client.expect("it connects");
-        let sent = client.write_all(bytes.as_bytes()).await;
-        sent.expect("it is sent");
-        client
-    }
-
-    /// Waits for the end of a stop.
-    async fn end(self) {
-        let ended = self.ended.await.expect("it did not panic");
-        ended.expect("it ended well");
-    }
-}
-
-async fn serve(router: Router, timeouts: Timeouts) -> Serving {
-    let server = Server::bind(LOOPBACK, None).await.expect("a port is free");
-    let server = server.timeouts(timeouts);
-    let (address, stop) = (server.address(), Stop::new());
-    assert_eq!(server.url(), format!("http://{address}"));
-    let stopping = stop.clone();
-    let ended = tokio::spawn(async move { server.serve(router, stopping.requested()).await });
-    Serving {
-        address,
-        stop,
-        ended,
-    }
-}
-
-fn impatient() -> Timeouts {
-    Timeouts {
-        head: Duration::from_millis(300),
-        unread: Duration::from_millis(500),
-        grace: Duration::from_secs(5),
-    }
-}
+use crate::serving::{GET, LOOPBACK, SelfSigned, bounds, impatient, serve};
 
 #[tokio::test]
 async fn https_is_served_with_the_given_certificate() {
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let signed = signed.expect("it is signed");
-    let folder = Folder::new();
-    let files = TlsFiles {
-        cert: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-    };
-    std::fs::write(&files.cert, signed.cert.pem()).expect("it can be written");
-    std::fs::write(&files.key, signed.signing_key.serialize_pem()).expect("it can be written");
-    let tls = Tls::read(&files).expect("certificate and key fit");
+    let signed = SelfSigned::new();
+    let tls = Tls::read(&signed.files).expect("certificate and key fit");
     let app = TestApp::new().await;
-    let server = Server::bind(LOOPBACK, Some(tls)).await;
+    let server = Server::bind(LOOPBACK, Some(tls), bounds()).await;
     let server = server.expect("a port is free");
     let address = server.address();
     assert_eq!(server.url(), format!("https://{address}"));
     let serving = tokio::spawn(server.serve(app.router.clone(), std::future::pending()));
-
-    // An error means that a provider is installed already: just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let root = reqwest::Certificate::from_pem(signed.cert.pem().as_bytes()).expect("it is PEM");
-    let client = reqwest::Client::builder()
-        .tls_certs_only([root])
-        .resolve("localhost", address)
-        .build()
-        .expect("the client is built");
-    let url = format!("https://localhost:{}/healthz", address.port());
-    let response = client.get(url).send().await.expect("it answers");
+    let response = signed.healthz(address).await;
     assert_eq!(response.status(), 200);
     assert!(response.headers().contains_key("x-request-id"));
     serving.abort();
 
     let missing = TlsFiles {
-        cert: folder.path().join("no-such-cert.pem"),
-        key: files.key.clone(),
+        cert: "no-such-cert.pem".into(),
+        key: signed.files.key.clone(),
     };
     let error = Tls::read(&missing).expect_err("there is no such file");
     assert!(error.to_string().contains("no-such-cert.pem"), "{error}");
     let swapped = TlsFiles {
-        cert: files.key,
-        key: files.cert,
+        cert: signed.files.key.clone(),
+        key: signed.files.cert.clone(),
     };
     assert!(Tls::read(&swapped).is_err());
 }
@@ -147,9 +76,11 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         "done"
     });
-    let serving = serve(Router::new().route("/", handler), impatient()).await;
+    let serving = serve(Router::new().route("/", handler), Timeouts::default()).await;
+    let _sent_nothing = serving.send("").await;
     let mut client = serving.send(GET).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
+    let stopped = Instant::now();
     serving.stop.request();
     let mut response = String::new();
     let read = client.read_to_string(&mut response).await;
@@ -158,6 +89,7 @@ async fn on_a_stop_requests_under_way_finish_and_new_connections_are_refused() {
     assert!(response.ends_with("done"), "{response}");
     let address = serving.address;
     serving.end().await;
+    assert!(stopped.elapsed() < Duration::from_secs(5), "it is quick");
     assert!(TcpStream::connect(address).await.is_err());
 }
 

@@ -17,7 +17,8 @@ use crate::programs::Program;
 /// How long a process may take to serve.
 const START: Duration = Duration::from_mins(1);
 
-/// What a program is started with. Of our own environment it gets `PATH` and `TMPDIR` only.
+/// What a program is started with. Of our own environment it gets `PATH` and `TMPDIR` only. It stops without
+/// `DRAIN_DELAY` unless its environment says otherwise, so that tests are quick.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The program.
@@ -28,6 +29,8 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
+    /// The most files that it may open; `None` for what the system allows.
+    pub open_files: Option<u32>,
     /// Its current folder, where it reads `.env`, and where its logs are written.
     pub folder: PathBuf,
 }
@@ -85,6 +88,7 @@ impl Launch {
             programs: None,
             arguments: Vec::new(),
             env: BTreeMap::new(),
+            open_files: None,
             folder: folder.to_owned(),
         }
     }
@@ -103,13 +107,28 @@ impl Launch {
         self
     }
 
+    /// With no more open files than this.
+    #[must_use]
+    pub fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// The command, for callers that wait for its output.
     pub fn command(&self) -> Command {
         let program = match &self.programs {
             Some(folder) => folder.join(self.program.name()),
             None => self.program.path(),
         };
-        let mut command = Command::new(program);
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                let limited = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(limited).arg(program);
+                shell
+            }
+        };
         command
             .args(&self.arguments)
             .env_clear()
@@ -121,7 +140,7 @@ impl Launch {
                 command.env(name, value);
             }
         }
-        command.envs(&self.env);
+        command.env("DRAIN_DELAY", "0s").envs(&self.env);
         command
     }
 

@@ -9,7 +9,7 @@
 //! | `duration` | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
 //! | `plain_text` | which servers are talked to in plain text |
-//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`] | types of values |
+//! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`], [`networks`] | types of values |
 //!
 //! Nothing outside this folder reads a variable. A [`Config`] that exists is valid.
 
@@ -22,6 +22,7 @@ pub mod environment;
 pub mod listing_actions;
 pub mod log;
 pub mod mistake;
+pub mod networks;
 mod plain_text;
 mod pooler;
 mod reader;
@@ -42,6 +43,7 @@ pub use environment::{from_environment, look_alikes};
 pub use listing_actions::ListingActions;
 pub use log::{Log, LogFormat};
 pub use mistake::{Mistake, Mistakes};
+pub use networks::Networks;
 pub use pooler::Pooler;
 
 use crate::secret::Secret;
@@ -91,6 +93,10 @@ pub struct Config {
     pub metrics_bind: Option<SocketAddr>,
     /// `TLS_CERT` and `TLS_KEY`: if set, the API serves HTTPS. The files are not read yet.
     pub tls: Option<TlsFiles>,
+    /// `TRUSTED_PROXIES`: the networks of the proxies in front of the API.
+    pub trusted_proxies: Networks,
+    /// `DRAIN_DELAY`: how long the API serves on after SIGTERM, while `/readyz` says 503.
+    pub drain_delay: Duration,
     /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
     pub cors: Cors,
     /// `LISTING_ACTIONS`: how the listings name actions.
@@ -153,7 +159,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 25] = [
+pub const VARIABLES: [&str; 27] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -166,6 +172,8 @@ pub const VARIABLES: [&str; 25] = [
     "METRICS_BIND",
     "TLS_CERT",
     "TLS_KEY",
+    "TRUSTED_PROXIES",
+    "DRAIN_DELAY",
     "CORS_ALLOWED_ORIGINS",
     "LISTING_ACTIONS",
     "SUNO_BASE_URL",
@@ -209,6 +217,8 @@ impl Config {
             worker_bind: reader.address("WORKER_BIND", 3001),
             metrics_bind: reader.address_if_set("METRICS_BIND", 3003),
             tls: values::tls(reader),
+            trusted_proxies: values::trusted_proxies(reader),
+            drain_delay: reader.duration("DRAIN_DELAY", 5 * SECOND, Duration::ZERO..=10 * MINUTE),
             cors: values::cors(reader),
             listing_actions: values::listing_actions(reader),
             suno: values::suno(reader),

@@ -32,6 +32,8 @@ fn the_task_center_needs_nothing_and_has_the_defaults_of_the_contract() {
     assert_eq!(config.api_bind.to_string(), "127.0.0.1:3000");
     assert_eq!(config.worker_bind.to_string(), "127.0.0.1:3001");
     assert_eq!(config.tls, None);
+    assert_eq!(config.trusted_proxies, Networks::default());
+    assert_eq!(config.drain_delay, Duration::from_secs(5));
     assert_eq!(config.cors, Cors::None);
     assert!(config.suno.is_none());
     assert_eq!(config.poll.initial, Duration::from_secs(5));
@@ -70,6 +72,8 @@ fn everything_set_is_read() {
             ("METRICS_BIND", "localhost:9100"),
             ("TLS_CERT", "/run/cert.pem"),
             ("TLS_KEY", "/run/key.pem"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7"),
+            ("DRAIN_DELAY", "0s"),
             ("CORS_ALLOWED_ORIGINS", "*"),
             ("SUNO_BASE_URL", "https://up.example/v1/"),
             ("SUNO_API_KEY", "sk-up"),
@@ -92,6 +96,8 @@ fn everything_set_is_read() {
     assert_eq!(config.api_bind.to_string(), "0.0.0.0:80");
     assert_eq!(config.worker_bind.to_string(), "127.0.0.1:0");
     assert!(config.tls.is_some());
+    assert!(config.trusted_proxies.contain([10, 1, 2, 3].into()));
+    assert_eq!(config.drain_delay, Duration::ZERO);
     assert_eq!(config.cors, Cors::Any);
     let suno = config.suno.as_ref().expect("it is set");
     assert_eq!(suno.base_url.as_str(), "https://up.example/v1");

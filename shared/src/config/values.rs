@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::{
-    AmqpUrl, BaseUrl, Cors, DatabaseUrl, ListingActions, Log, LogFormat, Pooler, Program, Suno,
-    TlsFiles, amqp_url, base_url, cors, duration, log,
+    AmqpUrl, BaseUrl, Cors, DatabaseUrl, ListingActions, Log, LogFormat, Networks, Pooler, Program,
+    Suno, TlsFiles, amqp_url, base_url, cors, duration, log, networks,
 };
 use crate::secret::Secret;
 use crate::task::wait::{PollPace, Rung};
@@ -71,6 +71,11 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsFiles> {
             None
         }
     }
+}
+
+pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Networks {
+    let networks = reader.parsed("TRUSTED_PROXIES", networks::TAKES, Networks::parse);
+    networks.unwrap_or_default()
 }
 
 pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {

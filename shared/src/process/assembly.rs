@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::gauges::{self, Gauges};
+use super::http::{self, bounds::raise_descriptors};
 use super::lifecycle::{ComponentDied, Components, Stop, stop_on_signals};
 use super::opening::{Opening, Progress, Started};
 use super::start::{self, StartError};
@@ -94,6 +95,7 @@ impl Process {
         Figures::install();
         let stop = Stop::new();
         stop_on_signals(stop.clone())?;
+        raise_descriptors();
         let plans = match program {
             Program::Worker => Plans::Fresh,
             Program::Api | Program::TaskCenter => Plans::Kept,
@@ -153,6 +155,7 @@ impl Process {
         let clock = Arc::new(FollowingClock::default());
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
+        figures.describe(http::FIGURES);
         figures.describe(time_keeper::FIGURES);
         // Without a sender the value stays.
         let (_, all_is_there) = watch::channel(Progress::Done);
@@ -195,14 +198,14 @@ impl Process {
         });
     }
 
-    /// Runs the components, the gauges and the count folder; see [`Components::run`].
+    /// Runs the components, the gauges, which show a server that is away, and what needs all servers; see [`Components::run`].
     pub async fn run(&mut self, grace: Duration) -> Result<(), ComponentDied> {
         let gauges = Gauges {
             store: self.store.clone(),
             broker: self.broker.clone(),
             clock: self.clock.clone(),
         };
-        self.spawn_later("gauges", gauges.run(self.stop.clone()));
+        self.spawn("gauges", gauges.run(self.stop.clone()));
         let folder = count_folder::run(self.store.clone(), self.random.clone(), self.stop.clone());
         self.spawn_later("count folder", folder);
         let (clock, store) = (self.following.clone(), self.store.clone());

@@ -9,6 +9,7 @@
 //! | [`lifecycle`] | stop signals, and components that take the process down when they end |
 //! | [`health`] | whether database and broker answer, for `GET /readyz` |
 //! | [`time_keeper`] | keeps the process's clock on the database's time |
+//! | [`http`] | the HTTP server of every program |
 //! | [`gauges`] | the gauges of `GET /metrics`, read in the background |
 //! | [`count_folder`] | folds noted changes of tasks into the counts of the listings |
 
@@ -16,6 +17,7 @@ mod assembly;
 pub mod count_folder;
 pub mod gauges;
 pub mod health;
+pub mod http;
 pub mod lifecycle;
 mod opening;
 pub mod start;

@@ -4,7 +4,6 @@ use super::either::either;
 use super::gate::Gate;
 use super::options::{Plans, StoreOptions};
 use super::postgres::PostgresStore;
-use super::row::Cells as _;
 use super::sql::sql;
 use super::sqlite::SqliteStore;
 use super::{Database, Result, Store, submissions};

@@ -38,13 +38,12 @@ async fn the_program_says_where_it_serves_and_stops_when_told() {
     .unwrap();
     assert_eq!(faults.json(), serde_json::json!({"submit-503": 0.05}));
     let pid = child.id().unwrap().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    for signal in ["-HUP", "-TERM"] {
+        assert!(child.try_wait().unwrap().is_none(), "SIGHUP ends nothing");
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     assert!(child.wait().await.unwrap().success());
 }
 

@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::http::server::Server;
 use shared::broker::in_process::InProcess;
 use shared::clock::{Clock as _, SystemClock};
-use shared::config::{Cors, DatabaseUrl, ListingActions, Log};
+use shared::config::{Cors, DatabaseUrl, ListingActions, Log, Networks};
+use shared::process::http::{Bounds, Server};
 use shared::process::lifecycle::Stop;
 use shared::process::telemetry;
 use shared::process::{Failed, Process, fail};
@@ -67,7 +67,8 @@ async fn demo() -> Result<bool, Failed> {
     let broker = Arc::new(InProcess::new());
     let process = Process::new(store.clone(), broker, random.clone(), stop.clone());
     add_channel(&store, &upstream).await?;
-    let server = Server::bind(free_port(), None).await?;
+    let bounds = Bounds::with_total(100, Networks::default());
+    let server = Server::bind(free_port(), None, bounds).await?;
     let center = Center::start(process, server.into(), api_settings(), worker_settings())?;
     let client = make_user(&store, &random, center.url.clone()).await?;
     println!("task-center demo: everything runs in this process, on a throw-away database.");
@@ -128,6 +129,7 @@ fn api_settings() -> api::start::Settings {
         task_timeout: TIMEOUT,
         cors: Cors::None,
         listing_actions: ListingActions::default(),
+        drain_delay: Duration::ZERO,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use harness::client::Client;
 use harness::folder::Folder;
@@ -16,9 +15,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::LIMIT;
-
-const SOON: Duration = Duration::from_secs(30);
+use crate::{LIMIT, SOON};
 
 pub fn tests() -> Vec<Trial> {
     vec![

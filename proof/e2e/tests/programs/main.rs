@@ -7,18 +7,31 @@
 //! | `commands` | the command line: exit codes, and what `--json` prints |
 //! | `https` | TLS |
 //! | `alerts` | the alerts of `deploy/prometheus` |
+//! | `signals` | SIGTERM, SIGINT, SIGHUP |
+//! | `floods` | connections that send nothing |
 
 mod alerts;
 mod commands;
 mod first_start;
+mod floods;
 mod https;
+mod signals;
 mod start;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use harness::wait::eventually;
+
 /// How long a test may take.
 const LIMIT: Duration = Duration::from_mins(2);
+/// How long a program may take for what it does at once.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until something is so, which `what` names.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    eventually(SOON, what, async || is_so().await.then_some(())).await;
+}
 
 fn main() -> ExitCode {
     let tests = [
@@ -27,6 +40,8 @@ fn main() -> ExitCode {
         commands::tests(),
         https::tests(),
         alerts::tests(),
+        signals::tests(),
+        floods::tests(),
     ];
     harness::suite::run(tests.into_iter().flatten().collect())
 }

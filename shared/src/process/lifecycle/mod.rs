@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`stop`] | the stop request that every long-lived part watches |
-//! | [`signals`] | SIGTERM and SIGINT request a stop; a second signal exits at once |
+//! | [`signals`] | SIGTERM and SIGINT request a stop; a second signal exits at once; SIGHUP ends nothing |
 //! | [`components`] | the components of a process; one that ends too early stops the process |
 
 pub mod components;

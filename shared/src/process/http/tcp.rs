@@ -1,66 +1,68 @@
 //! Accepted TCP connections: their options, and how they end.
 
-use std::future::{Ready, poll_fn, ready};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
+use super::connections::Slot;
+
 /// How long a connection that we closed is read on.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Accepts connections. Small responses are sent at once. A client that stops reading is
-/// disconnected, because an unread response would hold its memory and its connection for ever.
-#[derive(Debug, Clone, Copy)]
-pub struct Acceptor {
-    /// The longest time that sent data may stay unread at the client.
-    pub unread: Duration,
-}
-
-impl<S> Accept<TcpStream, S> for Acceptor {
-    type Stream = Connection;
-    type Service = S;
-    type Future = Ready<io::Result<(Connection, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let configured = self.configure(&stream);
-        ready(configured.map(|()| (Connection(Some(stream)), service)))
-    }
-}
-
-impl Acceptor {
-    fn configure(self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        // Other systems apply a timeout of their own.
-        #[cfg(target_os = "linux")]
-        socket2::SockRef::from(stream).set_tcp_user_timeout(Some(self.unread))?;
-        Ok(())
-    }
+/// Sets the options of a socket. Small responses are sent at once. A client that stops reading is disconnected
+/// after `unread`, because an unread response would hold its memory and its connection for ever.
+pub(super) fn configure(socket: &TcpStream, unread: Duration) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // Other systems apply a timeout of their own.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(socket).set_tcp_user_timeout(Some(unread))?;
+    Ok(())
 }
 
 /// An accepted connection. Once it is dropped, its socket sends the rest of the response, and what the client
 /// still sends is read and dropped for some seconds. To close a socket at once while the client sends would
 /// reset the connection: the client would lose the response, and a proxy would count a failure of the server.
+/// A connection that is to be closed to make room is closed at once.
 #[derive(Debug)]
-pub struct Connection(Option<TcpStream>);
+pub(super) struct Connection {
+    socket: Option<TcpStream>,
+    slot: Arc<Slot>,
+}
 
 impl Connection {
+    pub(super) fn new(socket: TcpStream, slot: Arc<Slot>) -> Self {
+        let socket = Some(socket);
+        Self { socket, slot }
+    }
+
     /// The socket, which is there until the connection is dropped.
     fn socket(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
-        let socket = self.get_mut().0.as_mut().map(Pin::new);
+        let socket = self.get_mut().socket.as_mut().map(Pin::new);
         socket.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let (Some(socket), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(LINGER, linger(socket)));
+        if self.slot.is_closing() {
+            return;
+        }
+        if let (Some(socket), Ok(runtime)) = (self.socket.take(), Handle::try_current()) {
+            let slot = self.slot.clone();
+            runtime.spawn(async move {
+                slot.idle();
+                tokio::select! {
+                    () = slot.closing() => {}
+                    _ = tokio::time::timeout(LINGER, linger(socket)) => {}
+                }
+            });
         }
     }
 }
