@@ -104,6 +104,7 @@ impl Process {
         let clock = Arc::new(FollowingClock::default());
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
+        gauges::show_build();
         figures.describe(time_keeper::FIGURES);
         Self {
             store,
