@@ -155,6 +155,7 @@ impl Process {
         let clock = Arc::new(FollowingClock::default());
         let figures = Figures::install();
         figures.describe(gauges::FIGURES);
+        gauges::show_build();
         figures.describe(http::FIGURES);
         figures.describe(time_keeper::FIGURES);
         // Without a sender the value stays.

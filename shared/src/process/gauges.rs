@@ -121,7 +121,6 @@ impl Gauges {
     /// that a hanging broker does not delay the gauges of the database.
     pub async fn run(self, stop: Stop) -> Result<(), Infallible> {
         counter!("task_center_publish_failures_total").increment(0);
-        gauge!("task_center_build_info", "version" => VERSION, "commit" => COMMIT).set(1);
         tokio::select! {
             () = stop.requested() => {}
             () = self.update(Source::Database) => {}
@@ -212,6 +211,11 @@ impl Gauges {
         }
         Ok(reading)
     }
+}
+
+/// Shows which program this is.
+pub(super) fn show_build() {
+    gauge!("task_center_build_info", "version" => VERSION, "commit" => COMMIT).set(1);
 }
 
 fn show_pools(store: &Store) {
