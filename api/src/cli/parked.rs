@@ -222,7 +222,7 @@ mod tests {
             human,
             "Parked: 7. The oldest 1:\n\n\
              PARKED AT                 FROM    TIMES  WHY                                    MESSAGE\n\
-             2026-07-28T12:34:56.000Z  submit  2      a worker refused it: it does not read  x y\n"
+             2026-07-28T12:34:56.000Z  submit  2      a worker refused it: it does not read  x\\u{1b}y\n"
         );
         let (json, _) = printed(&output, true);
         assert_eq!(

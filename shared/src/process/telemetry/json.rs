@@ -40,7 +40,7 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let Fields(mut fields) = fields;
-        let message = fields.remove("message").unwrap_or_default();
+        let message = fields.remove("message").unwrap_or_else(|| "".into());
         // From the innermost span outwards.
         for span in context.lookup_current().iter().flat_map(SpanRef::scope) {
             let extensions = span.extensions();

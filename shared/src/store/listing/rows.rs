@@ -66,16 +66,16 @@ pub(super) const SIZE: &str = "octet_length(data)";
 /// The statement that reads the tasks of `page`, for [`bounded`]. `page` is a statement that finds each task's
 /// `id`, its `place` and the `size` of its result. The rows come in no order; they have the column `place`.
 ///
-/// Sizes are added up before any result is read, so a result that is left out is not read. A result that is
-/// too large by itself leaves out no other.
+/// Sizes are added up before any result is read, so a result that is left out is not read: not even to tell whether
+/// there is one, for which `SQLite` would read it. A result that is too large by itself leaves out no other.
 pub(super) fn within_bounds(page: &str) -> String {
     let input = INPUT_CHARACTERS + 1;
     format!(
         "SELECT {COLUMNS}, substr(t.input, 1, {input}) AS input,
                 CASE WHEN sized.fits THEN t.data END AS data,
-                t.data IS NOT NULL AND NOT sized.fits AS truncated, sized.place
+                sized.size IS NOT NULL AND NOT sized.fits AS truncated, sized.place
          FROM (
-             SELECT page.id, page.place,
+             SELECT page.id, page.place, page.size,
                     page.size <= {RESULT_BYTES}
                     AND sum(page.size) FILTER (WHERE page.size <= {RESULT_BYTES})
                         OVER (ORDER BY page.place) <= {RESULT_BYTES} AS fits
