@@ -96,7 +96,9 @@ impl Client {
 
     /// Submits a song with this title, which must be taken; returns the task's id.
     pub async fn song(&self, title: &str) -> String {
-        let body = json!({"title": title, "tags": "folk", "prompt": "[Verse]\nRain on a tin roof"});
+        // The database keeps the prompt only. What the simulator is told stands once.
+        let prompt = title.split(" sim:").next().unwrap_or(title);
+        let body = json!({"title": title, "tags": "folk", "prompt": prompt});
         self.submit("music", &body).await.task_id()
     }
 

@@ -25,7 +25,7 @@ use crate::store::{Plans, Store, StoreOptions};
 
 /// The longest time that a start of which all servers answer holds up the program: tables may take minutes to be
 /// brought up to date.
-const LONGEST_OPENING: Duration = Duration::from_secs(10);
+const LONGEST_OPENING: Duration = Duration::from_secs(30);
 
 /// Why a program ends with exit code 1, in words for the person who started it.
 pub type Failed = Box<dyn Error + Send + Sync>;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::figures::start_channel_at_zero;
 
 /// How old the cached list of channels may be.
-const MAX_AGE: Duration = Duration::from_secs(1);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
 /// The most submits that a worker has under way at one channel. Their sockets mostly wait: an upstream
 /// may answer a lyrics submit only after minutes, when the lyrics are done.
 const SUBMITS: usize = 64;

@@ -13,8 +13,8 @@ use shared::task::wait::Rung;
 use shared::task::{AtTurn, ChannelId};
 use tracing::field::display;
 
-use crate::channels::Permit;
 use crate::channels::choice::{Choice, choose};
+use crate::channels::{MAX_AGE, Permit};
 use crate::context::Context;
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
@@ -164,6 +164,11 @@ async fn find_slot(context: &Context, job: &SubmitJob) -> Result<Found, StoreErr
         let order = match choose(&channels, job.platform, only, avoid, now, chance) {
             Choice::Take(order) => order,
             Choice::Cooling(until) => return Ok(Found::Wait(until.since(now))),
+            // The task's channel may be younger than the list.
+            Choice::Nobody if now.since(started) <= MAX_AGE && !context.stop.is_requested() => {
+                tokio::time::sleep(MAX_AGE + Duration::from_millis(10)).await;
+                continue;
+            }
             Choice::Nobody => return Ok(Found::Wait(NO_CHANNEL)),
         };
         if let Some((id, permit)) = context.channels.submit_permit(&order)
