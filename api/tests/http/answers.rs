@@ -49,7 +49,8 @@ async fn app(bounds: Bounds, size: usize, names: &[&str]) -> (TestApp, Vec<(Test
 
 /// Asks, and leaves the answer unread.
 async fn ask(app: &TestApp, path: &str, secret: &str) -> Response {
-    let request = Request::get(path).header(header::AUTHORIZATION, secret);
+    let request = Request::get(path).header(header::HOST, "localhost");
+    let request = request.header(header::AUTHORIZATION, secret);
     let request = request.body(Body::empty()).expect("it is a request");
     let Ok(response) = app.router.clone().oneshot(request).await;
     response

@@ -89,6 +89,7 @@ impl Opening {
         while let Err(error) = self.prepare().await {
             match error {
                 StartError::Database(error) if error.passes_at_a_start() => {
+                    self.store.blame(&error);
                     self.wait("database", &error.in_plain_words(), &mut looks)
                         .await;
                 }

@@ -12,7 +12,7 @@ pub(super) struct Gate(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     is_open: AtomicBool,
-    /// Why the last try to bring the tables up to date failed.
+    /// What is in the way.
     why: Mutex<Option<StoreError>>,
 }
 
@@ -34,14 +34,14 @@ impl Gate {
         Err(why.as_ref().map_or(StoreError::Starting, StoreError::alike))
     }
 
-    /// Notes whether the tables were brought up to date. If they were, the gate is open for good.
-    pub fn note(&self, migrated: &Result<()>) {
-        match migrated {
-            Ok(()) => self.0.is_open.store(true, Ordering::Release),
-            Err(error) => {
-                let mut why = self.0.why.lock().unwrap_or_else(PoisonError::into_inner);
-                *why = Some(error.alike());
-            }
-        }
+    /// Opens the gate for good: the tables are up to date.
+    pub fn open(&self) {
+        self.0.is_open.store(true, Ordering::Release);
+    }
+
+    /// Notes why the gate is closed.
+    pub fn blame(&self, why: &StoreError) {
+        let mut held = self.0.why.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(why.alike());
     }
 }

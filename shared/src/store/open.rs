@@ -6,7 +6,7 @@ use super::options::{Plans, StoreOptions};
 use super::postgres::PostgresStore;
 use super::sql::sql;
 use super::sqlite::SqliteStore;
-use super::{Database, Result, Store, submissions};
+use super::{Database, Result, Store, StoreError, submissions};
 use crate::clock::{Clock as _, Millis, SystemClock};
 use crate::config::{DatabaseUrl, Pooler};
 
@@ -48,6 +48,11 @@ impl Store {
     pub async fn migrate(&self) -> Result<()> {
         either!(&self.database, store => store.migrate().await?);
         self.add_default_prices().await
+    }
+
+    /// Notes why the tables cannot be brought up to date yet: each other method fails in this way meanwhile.
+    pub fn blame(&self, why: &StoreError) {
+        either!(&self.database, store => store.gate().blame(why));
     }
 
     /// Whether the database answers.

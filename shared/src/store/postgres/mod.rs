@@ -105,9 +105,13 @@ impl PostgresStore {
 
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.
     pub(super) async fn migrate(&self) -> Result<()> {
-        let migrated = self.connections.migrate().await;
-        self.connections.gate.note(&migrated);
-        migrated
+        self.connections.migrate().await?;
+        self.connections.gate.open();
+        Ok(())
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.connections.gate
     }
 
     /// Whether there are tables of ours, of any version.

@@ -124,7 +124,7 @@ impl SqliteStore {
     /// Brings the tables up to date, and opens the gate. While another program does it, this one waits.
     pub(super) async fn migrate(&self) -> Result<()> {
         let store = self.clone();
-        let migrated = detach(async move {
+        detach(async move {
             store.reach().await?;
             // sqlx has no lock for migrations of SQLite; this transaction is the lock.
             // sqlx's own transaction, because its migrator opens others within.
@@ -135,9 +135,13 @@ impl SqliteStore {
                 .await?;
             Ok(tx.commit().await?)
         })
-        .await;
-        self.gate.note(&migrated);
-        migrated
+        .await?;
+        self.gate.open();
+        Ok(())
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Whether there are tables of ours, of any version.
