@@ -96,9 +96,8 @@ impl Client {
 
     /// Submits a song with this title, which must be taken; returns the task's id.
     pub async fn song(&self, title: &str) -> String {
-        // The database keeps the prompt only. What the simulator is told stands once.
-        let prompt = title.split(" sim:").next().unwrap_or(title);
-        let body = json!({"title": title, "tags": "folk", "prompt": prompt});
+        // The database keeps the prompt, and the simulator the title.
+        let body = json!({"title": title, "tags": "folk", "prompt": title});
         self.submit("music", &body).await.task_id()
     }
 

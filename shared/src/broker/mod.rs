@@ -74,8 +74,10 @@ pub enum BrokerError {
     /// unknown; to publish again is safe.
     #[error("the broker cannot be reached: {0}")]
     Unreachable(String),
-    /// No queue took the message: the queue is missing or full, or the broker is short of memory or
-    /// disk.
+    /// The broker takes no message now: it is short of this, `memory` or `disk`.
+    #[error("the broker takes no messages: it is short of {0}")]
+    Blocked(String),
+    /// No queue took the message: the queue is missing or full.
     #[error("the broker did not take a message: {0}")]
     NotTaken(String),
     /// The broker refused: wrong credentials, no such virtual host, or a queue of ours exists with other

@@ -51,7 +51,7 @@ impl Readiness {
         };
         let broker = match broker {
             Ok(()) => OK.to_owned(),
-            Err(Some(BrokerError::NotTaken(why))) => format!("blocked: {why}"),
+            Err(Some(BrokerError::Blocked(why))) => format!("blocked: {why}"),
             Err(Some(_)) => "unreachable".to_owned(),
             Err(None) => "no answer in time".to_owned(),
         };

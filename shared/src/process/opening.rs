@@ -115,16 +115,18 @@ impl Opening {
         let mut looks = 0;
         while let Err(error) = self.broker.start().await {
             match error {
-                BrokerError::Unreachable(_) | BrokerError::NotTaken(_) if self.needs_broker => {
+                BrokerError::Refused(_) | BrokerError::Closed => {
+                    return Err(StartError::Broker(error));
+                }
+                error if self.needs_broker => {
                     self.wait("broker", &error.to_string(), &mut looks).await;
                 }
-                BrokerError::Unreachable(_) | BrokerError::NotTaken(_) => {
+                error => {
                     tracing::warn!(
                         %error, "the broker is away: submits are taken all the same, and wait for it"
                     );
                     return Ok(());
                 }
-                error => return Err(StartError::Broker(error)),
             }
         }
         Ok(())

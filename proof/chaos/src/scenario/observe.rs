@@ -86,10 +86,16 @@ pub async fn logs(node: &Node, texts: &[&str]) {
     .await;
 }
 
-/// Gives a channel the highest priority.
+/// Gives a channel the highest priority, and waits until the workers know.
 pub async fn prefer(cluster: &Cluster, channel: &str) {
     let prefer = format!("UPDATE channels SET priority = 10 WHERE name = '{channel}'");
     cluster.execute(&prefer).await;
+    workers_know().await;
+}
+
+/// The workers' list of channels is at most a second old.
+async fn workers_know() {
+    tokio::time::sleep(Duration::from_millis(1500)).await;
 }
 
 /// Enables or disables a channel on the command line, and waits until the workers know.
@@ -98,5 +104,5 @@ pub async fn switch(cluster: &Cluster, channel: &str, on: bool) {
     let arguments = ["channel", command, "--name", channel];
     let done = cluster.operator().run(&arguments).await;
     assert_eq!(done.code, 0, "{}", done.stderr);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    workers_know().await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio::process::Command;
 use url::Url;
 
 use super::daemon::{Daemon, Launch, find};
@@ -97,6 +98,25 @@ impl RabbitMq {
             log: &self.folder.join("epmd.log"),
             death_signal: Signal::Kill,
         }));
+    }
+
+    /// Runs a command of `rabbitmqctl`. Panics if it fails.
+    pub async fn control(&self, arguments: &[&str]) {
+        let program = self.server.with_file_name("rabbitmqctl");
+        let done = Command::new(program)
+            .args(["--node", &self.node()])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LC_ALL", "C.UTF-8")
+            .env("HOME", &self.folder)
+            .env("ERL_EPMD_PORT", self.ports.mapper.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .output()
+            .await
+            .expect("rabbitmqctl starts");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "rabbitmqctl {arguments:?}: {said}");
     }
 
     fn node(&self) -> String {

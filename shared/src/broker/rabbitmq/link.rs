@@ -104,6 +104,7 @@ impl From<BrokerError> for Down {
 pub(super) struct Link {
     role: Role,
     state: watch::Receiver<State>,
+    short_of: watch::Receiver<Option<String>>,
     stop: watch::Sender<bool>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -122,17 +123,20 @@ impl Link {
     fn new(context: Arc<BrokerContext>, role: Role, first: Option<Arc<Connection>>) -> Self {
         let up = first.clone().map_or(State::Connecting, State::Up);
         let (state_in, state) = watch::channel(up);
+        let (short_in, short_of) = watch::channel(None);
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper {
             context,
             role,
             state: state_in,
+            short_of: short_in,
             stopped,
         };
         let task = tokio::spawn(keeper.run(first));
         Self {
             role,
             state,
+            short_of,
             stop,
             task: tokio::sync::Mutex::new(Some(task)),
         }
@@ -160,6 +164,12 @@ impl Link {
             State::Down(why) => Err(why.error()),
             State::Closed => Err(BrokerError::Closed),
         }
+    }
+
+    /// What the broker is short of, if it takes no messages.
+    pub(super) fn short_of(&self) -> String {
+        let known = self.short_of.borrow().clone();
+        known.unwrap_or_else(|| "memory or disk".to_owned())
     }
 
     /// Waits for the connection. `Err`: the link was closed.
@@ -194,6 +204,7 @@ struct Keeper {
     context: Arc<BrokerContext>,
     role: Role,
     state: watch::Sender<State>,
+    short_of: watch::Sender<Option<String>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -241,9 +252,11 @@ impl Keeper {
                     Some(Event::Error(error)) => why = error.to_string(),
                     Some(Event::ConnectionBlocked(reason)) => {
                         tracing::warn!(%reason, "the broker takes no messages");
+                        self.short_of.send_replace(Some(in_a_word(&reason.to_string())));
                     }
                     Some(Event::ConnectionUnblocked) => {
                         tracing::info!("the broker takes messages again");
+                        self.short_of.send_replace(None);
                     }
                     Some(_) => {}
                     None => return Some(why),
@@ -293,7 +306,34 @@ impl Keeper {
     }
 }
 
+/// What a broker is short of that gives this reason, such as `low on memory`.
+fn in_a_word(reason: &str) -> String {
+    match (reason.contains("memory"), reason.contains("disk")) {
+        (true, true) => "memory and disk".to_owned(),
+        (true, false) => "memory".to_owned(),
+        (false, true) => "disk".to_owned(),
+        (false, false) => reason.chars().take(100).collect(),
+    }
+}
+
 /// Waits for a stop. A sender that is gone means a stop, too.
 async fn stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_broker_is_short_of_is_a_word() {
+        for (reason, expected) in [
+            ("low on memory", "memory"),
+            ("low on disk", "disk"),
+            ("low on memory & disk", "memory and disk"),
+            ("maintenance", "maintenance"),
+        ] {
+            assert_eq!(in_a_word(reason), expected);
+        }
+    }
 }

@@ -128,9 +128,7 @@ impl Publisher {
     async fn channel(&self) -> Result<Channel> {
         let connection = self.link.connection()?;
         if connection.status().blocked() {
-            return Err(BrokerError::NotTaken(
-                "it takes no messages now, for want of memory or disk".to_owned(),
-            ));
+            return Err(BrokerError::Blocked(self.link.short_of()));
         }
         // Channels of an earlier connection are not connected.
         while let Some(channel) = self.take_idle() {

@@ -17,7 +17,7 @@ use super::bounds::Bounds;
 
 /// Shows how many connections are open.
 pub(super) const OPEN: &str = "task_center_http_connections";
-/// Shows how many connections may be open.
+/// Shows how many connections may be open, over all servers of the process.
 pub(super) const LIMIT: &str = "task_center_http_connections_limit";
 /// Counts the connections that there was no room for.
 pub(super) const TURNED_AWAY: &str = "task_center_http_connections_turned_away_total";
@@ -135,7 +135,7 @@ impl Connections {
     /// None yet.
     pub fn new(bounds: Bounds) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "it is a small number")]
-        gauge!(LIMIT).set(bounds.total as f64);
+        gauge!(LIMIT).increment(bounds.total as f64);
         gauge!(OPEN).increment(0);
         for bound in [Bound::Total, Bound::Address] {
             for outcome in [Outcome::ClosedIdle, Outcome::Refused] {

@@ -60,6 +60,14 @@ pub fn scenarios() -> Vec<Scenario> {
             unavailable::hangs,
         ),
         Scenario::new(
+            "broker-short-of-memory",
+            "The broker takes no messages under steady load, as its memory alarm has it. Every submit is \
+             accepted as fast as before, /readyz says why, APIs stay ready, and all tasks succeed once the \
+             alarm is over.",
+            unavailable::short_of_memory,
+        )
+        .exclusive(),
+        Scenario::new(
             "broker-away-under-load",
             "The broker is stopped for a while under steady load. Every submit is accepted as fast as \
              before, and all tasks succeed once the broker is back.",

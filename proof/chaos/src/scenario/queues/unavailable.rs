@@ -26,17 +26,7 @@ pub async fn away(run: &Run) {
         cluster.servers().rabbitmq.lock().await.stop().await;
         let without = load(run, &ann, run.duration, "without_the_broker").await;
         without.assert_like(before);
-        // An API takes submits without a broker; a worker can do nothing.
-        let apis = cluster.apis.iter().map(|node| (node, 200));
-        let workers = cluster.workers.iter().map(|node| (node, 503));
-        for (node, expected) in apis.chain(workers) {
-            let answer = http().get(format!("{}/readyz", node.url)).send().await;
-            let answer = answer.expect("it answers");
-            let (status, text) = (answer.status().as_u16(), answer.text().await);
-            let text = text.expect("it answers");
-            assert_eq!(status, expected, "{}: {text}", node.name);
-            assert!(text.contains(r#""broker":"unreachable""#), "{text}");
-        }
+        is_ready(cluster, "unreachable").await;
         cluster.servers().mend().await;
         all_succeed(run, cluster, &ann).await;
     })
@@ -58,6 +48,43 @@ pub async fn hangs(run: &Run) {
         all_succeed(run, cluster, &ann).await;
     })
     .await;
+}
+
+/// The broker takes no messages for want of memory, as its alarm has it.
+pub async fn short_of_memory(run: &Run) {
+    run.on_cluster(&patient().env("TASK_TIMEOUT", "30m"), async |cluster| {
+        let ann = PatientClient::new(cluster, "ann").await;
+        let before = load(run, &ann, Duration::from_secs(4), "with_the_broker").await;
+        let watermark = async |share: &str| {
+            let rabbitmq = cluster.servers().rabbitmq.lock().await;
+            let set = ["set_vm_memory_high_watermark", share];
+            rabbitmq.control(&set).await;
+        };
+        watermark("0.000001").await;
+        let without = load(run, &ann, Duration::from_secs(10), "without_memory").await;
+        without.assert_like(before);
+        is_ready(cluster, "blocked: memory").await;
+        watermark("0.4").await;
+        all_succeed(run, cluster, &ann).await;
+    })
+    .await;
+}
+
+/// Waits until each process says this of the broker: an API takes submits all the same, a worker can do nothing.
+async fn is_ready(cluster: &Cluster, broker: &str) {
+    let apis = cluster.apis.iter().map(|node| (node, 200));
+    let workers = cluster.workers.iter().map(|node| (node, 503));
+    for (node, expected) in apis.chain(workers) {
+        let what = format!("{} to say {broker:?} of the broker", node.name);
+        eventually(SOON, &what, async || {
+            let answer = http().get(format!("{}/readyz", node.url)).send().await;
+            let answer = answer.ok()?;
+            let status = answer.status().as_u16();
+            let state: Value = answer.json().await.ok()?;
+            (status == expected && state["broker"] == broker).then_some(())
+        })
+        .await;
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
