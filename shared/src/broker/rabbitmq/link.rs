@@ -252,7 +252,7 @@ impl Keeper {
                     Some(Event::Error(error)) => why = error.to_string(),
                     Some(Event::ConnectionBlocked(reason)) => {
                         tracing::warn!(%reason, "the broker takes no messages");
-                        self.short_of.send_replace(Some(in_a_word(&reason.to_string())));
+                        self.short_of.send_replace(Some(in_a_word(&reason)));
                     }
                     Some(Event::ConnectionUnblocked) => {
                         tracing::info!("the broker takes messages again");
