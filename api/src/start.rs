@@ -92,34 +92,31 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
         figures: process.figures.clone(),
     }));
     let on_bad_head = head::on_bad_head(process.random.clone());
-    let (stop, delay) = (process.stop.clone(), settings.drain_delay);
-    let drained = async move { stop.drained(delay).await };
-    spawn_server(
-        process,
-        "HTTP server",
-        servers.api.on_bad_head(on_bad_head),
-        routes,
-        drained,
-    );
+    let api = servers.api.on_bad_head(on_bad_head);
+    let delay = settings.drain_delay;
+    spawn_server(process, "HTTP server", api, routes, delay);
     if let Some(server) = servers.metrics {
         let figures = process.figures.clone();
         let answer = async move || metrics::text(&figures);
         let routes = Router::new().route("/metrics", get(answer));
-        let (stop, delay) = (process.stop.clone(), settings.drain_delay);
-        let drained = async move { stop.drained(delay).await };
-        spawn_server(process, "metrics server", server, routes, drained);
+        spawn_server(process, "metrics server", server, routes, delay);
     }
     publisher
 }
 
+/// Adds a server that serves on for `delay` after a request for a drained stop.
 fn spawn_server(
     process: &mut Process,
     name: &'static str,
     server: Server,
     routes: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    delay: Duration,
 ) {
-    process.spawn(name, server.serve(routes, stop));
+    let stop = process.stop.clone();
+    process.spawn(
+        name,
+        server.serve(routes, async move { stop.drained(delay).await }),
+    );
 }
 
 /// Binds `API_BIND`, with HTTPS if `TLS_CERT` and `TLS_KEY` are set, and `METRICS_BIND`, if that is set. Warns of a

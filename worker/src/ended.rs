@@ -3,7 +3,6 @@
 use futures_util::future::join_all;
 use shared::clock::Millis;
 use shared::process::telemetry::cut;
-use shared::store::StoreError;
 use shared::store::turns::{Ended, Finished, Polled, Settled};
 use shared::task::{AtTurn, End, Status, TaskId};
 
@@ -28,7 +27,7 @@ pub async fn settle(
     polled: Vec<Polled>,
     endings: Vec<Ending>,
     now: Millis,
-) -> Result<Vec<AtTurn>, StoreError> {
+) -> Vec<AtTurn> {
     let finished: Vec<Finished> = endings.iter().map(|end| end.finished.clone()).collect();
     let store = &context.store;
     let whole = context
@@ -45,7 +44,7 @@ pub async fn settle(
             announce(context, ending, ended, now);
         }
     }
-    Ok(settled.waiting)
+    settled.waiting
 }
 
 async fn each_alone(

@@ -8,7 +8,7 @@ use shared::process::telemetry::Figure::{self, Counter, Gauge, Histogram};
 use shared::store::turns::Ended;
 use shared::task::{Platform, Status};
 
-use crate::upstream::{FETCH_OUTCOMES, SUBMIT_OUTCOMES};
+use crate::upstream::{FETCH_OUTCOMES, OUTCOMES, SUBMIT_OUTCOMES};
 
 /// The metrics of a worker, beside those of [`shared::process::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[
@@ -147,7 +147,7 @@ pub(crate) fn start_channel_at_zero(channel: &str) {
         ("submit", &SUBMIT_OUTCOMES[..]),
         ("fetch", &FETCH_OUTCOMES[..]),
     ] {
-        for outcome in outcomes {
+        for outcome in outcomes.iter().chain(&OUTCOMES) {
             counter!("task_center_upstream_calls_total",
                 "channel" => channel.to_owned(), "call" => call, "outcome" => *outcome)
             .increment(0);

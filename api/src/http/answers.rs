@@ -1,8 +1,8 @@
 //! Answers of tasks under way, counted in bytes (`docs/contract.md`, "Making music").
 //!
-//! An answer holds memory until its client has taken it, and a client may take its time. So the bytes of all
-//! answers under way have a bound, and those of each user have a smaller one. What a database returns before it
-//! is counted is bounded too: few large answers are read at the same time.
+//! An answer is in memory until its client has read the answer, and some clients read slowly. So there is a bound
+//! for the bytes of all answers under way, and a smaller bound for those of one user. Rows of the database are in
+//! memory before their bytes are counted, so only `READERS` answers of many tasks are read at the same time.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};

@@ -72,9 +72,9 @@ impl Caller {
     }
 }
 
-/// Counts and times the request. A refusal of a known caller and a failure of ours are lines of the log. What
-/// succeeds is a line at the debug level, and so is a request without a good credential: anybody can send as many of
-/// those as they like. One line a minute says how many were refused.
+/// Counts and times the request. The log has a line at the info level for each failure of ours, and for each
+/// refusal of a caller whose credential is good. Other requests are lines at the debug level, because anybody can
+/// send requests without a good credential; one line a minute says how many of them were refused.
 pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let caller = Caller::default();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::check::Expected;
 use crate::submits::{Submit, SubmitAnswer, SubmitLog};
-use harness::cluster::{Cluster, Setup};
+use harness::cluster::{Cluster, QUICK, Setup};
 
 /// The limit for a submit to be accepted while the API answers every time.
 const ACCEPTED: Duration = Duration::from_mins(2);
@@ -28,6 +28,11 @@ pub const PLENTY: i64 = 10_000_000_000;
 /// turn a submit into one with an unknown outcome.
 pub fn patient() -> Setup {
     Setup::default().env("UPSTREAM_SUBMIT_TIMEOUT", "20s")
+}
+
+/// The arguments of a quick upstream that takes so long to answer a submit.
+pub fn answers_after(latency: &'static str) -> Vec<&'static str> {
+    [&QUICK[..], &["--submit-latency", latency]].concat()
 }
 
 /// Titles that begin with `word` and end with a number.

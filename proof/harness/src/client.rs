@@ -19,6 +19,13 @@ pub const LYRICS: i64 = 5_000;
 /// The headers and bodies of all answers to the clients that share this.
 pub type Answers = Arc<Mutex<Vec<String>>>;
 
+/// The status and the body of `/readyz` of the process at `url`; `None` if it does not answer.
+pub async fn readiness(http: &reqwest::Client, url: &str) -> Option<(u16, Value)> {
+    let answer = http.get(format!("{url}/readyz")).send().await.ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.json().await.ok()?))
+}
+
 /// A client of HTTP that uses no proxy of the environment.
 pub fn http() -> reqwest::Client {
     // reqwest asks for the process's TLS backend; an error means that one is set already.

@@ -68,7 +68,7 @@ pub struct Outgoing {
 }
 
 /// What can go wrong between us and the broker.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BrokerError {
     /// The broker cannot be reached, or the connection was lost. The outcome of a publish under way is
     /// unknown; to publish again is safe.

@@ -1,8 +1,8 @@
 //! The environment variables and the file `.env`, as one lookup.
 //!
-//! `.env` is read from the current folder only, and never written into the process's environment. Its values
-//! are taken as they stand there: `$` has no meaning. An environment variable overrides the file even if it
-//! is empty, so that a variable can be unset for one run.
+//! `.env` is read from the current folder only, and never written into the process's environment. A value is
+//! taken as it stands in the file: `$` has no meaning. A variable of the environment counts before one of the
+//! file, also if the variable of the environment is empty, so that a variable can be unset for one run.
 //!
 //! A variable that holds a secret can name a file instead: `SUNO_API_KEY_FILE` for `SUNO_API_KEY`.
 
@@ -130,15 +130,11 @@ impl Environment {
     /// Reads the file that `<name>_FILE` names, if that variable is set.
     fn take_secret_file(&mut self, name: &str) {
         let by_file = format!("{name}_FILE");
-        let is_set = |value: Option<&String>| value.is_some_and(|value| !value.trim().is_empty());
-        let Some(path) = self
-            .values
-            .remove(&by_file)
-            .filter(|path| is_set(Some(path)))
-        else {
+        let is_set = |value: &String| !value.trim().is_empty();
+        let Some(path) = self.values.remove(&by_file).filter(is_set) else {
             return;
         };
-        if is_set(self.values.get(name)) {
+        if self.values.get(name).is_some_and(is_set) {
             let why = format!("is set beside {name}; set one of them");
             self.mistakes.push(Mistake::new(by_file, why));
             return;

@@ -199,7 +199,8 @@ impl Process {
         });
     }
 
-    /// Runs the components, the gauges, which show a server that is away, and what needs all servers; see [`Components::run`].
+    /// Runs the components and the gauges, and, once all servers are there, the count folder and the time keeper; see
+    /// [`Components::run`].
     pub async fn run(&mut self, grace: Duration) -> Result<(), ComponentDied> {
         let gauges = Gauges {
             store: self.store.clone(),

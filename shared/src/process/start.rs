@@ -71,19 +71,13 @@ pub async fn open_existing_store(
         return Err(StartError::NoTables(format!("at {}", path.display())));
     }
     let store = Store::at(url, options).map_err(StartError::Database)?;
-    match store.has_tables().await {
-        Ok(true) => migrated(store, url).await,
-        Ok(false) => {
-            store.close().await;
-            Err(StartError::NoTables(
-                "there, or it has no tables".to_owned(),
-            ))
-        }
-        Err(error) => {
-            store.close().await;
-            Err(StartError::Database(error))
-        }
-    }
+    let why = match store.has_tables().await {
+        Ok(true) => return migrated(store, url).await,
+        Ok(false) => StartError::NoTables("there, or it has no tables".to_owned()),
+        Err(error) => StartError::Database(error),
+    };
+    store.close().await;
+    Err(why)
 }
 
 /// The broker that `config` names, which connects by itself, or queues in memory if it names none. The broker shows

@@ -47,11 +47,7 @@ pub async fn run(context: Arc<Context>) {
     };
     let mut suspects = Suspects::default();
     loop {
-        let swept = match sweep(&context, grace).await {
-            Ok(()) => suspects.look(&context).await,
-            Err(Away) => Err(Away),
-        };
-        if swept.is_err() {
+        if round(&context, grace, &mut suspects).await.is_err() {
             suspects = Suspects::default();
             await_outcomes(&context).await;
         }
@@ -67,20 +63,32 @@ pub async fn run(context: Arc<Context>) {
     }
 }
 
-/// Intentions whose lease ended, by how many looks in a row found them so.
+/// One sweep and one look at the suspects, unless this machine's clock is wrong. `Err`: the database is away.
+async fn round(context: &Context, grace: Duration, suspects: &mut Suspects) -> Result<(), Away> {
+    let offset = context.clock.offset();
+    if offset >= WRONG_FROM {
+        tracing::warn!(
+            seconds = offset.as_secs_f64(),
+            "this machine's clock is wrong, so this worker does not sweep"
+        );
+        return Ok(());
+    }
+    sweep(context, grace).await?;
+    suspects.look(context).await
+}
+
+/// The intentions whose lease is over, and how many looks in a row found them so.
 ///
-/// A living worker renews its leases every 10 s, and at least every second while the database comes back. So an
-/// intention that stays overdue for as many looks, while this worker had the database all that time, belongs
-/// to a worker that is dead or cut off. Looks are counted, not time: a machine that stood still looks once.
+/// A worker that lives renews its leases every 10 s, and every second while the database comes back. So if
+/// [`LOOKS`] looks in a row find a lease over, and the looking worker had the database all that time, then the
+/// worker that holds the lease is dead or cut off from the database. The looks are counted and not the time,
+/// because a machine that stood still for a minute has looked only once.
 #[derive(Default)]
 struct Suspects(HashMap<AtTurn, u32>);
 
 impl Suspects {
     /// Looks, and ends those that were seen often enough.
     async fn look(&mut self, context: &Context) -> Result<(), Away> {
-        if context.clock.offset() >= WRONG_FROM {
-            return Ok(());
-        }
         let overdue = context.store.orphans(context.now(), AT_ONCE).await;
         let overdue = overdue.map_err(|_| Away)?;
         let looks = |at: &AtTurn| self.0.get(at).map_or(1, |looks| looks + 1);
@@ -115,14 +123,6 @@ async fn await_outcomes(context: &Context) {
 /// Publishes for overdue tasks. `Err`: the database is away. While the broker is away no task is taken:
 /// a task that is taken and not published would be left alone for [`AGAIN_AFTER`].
 async fn sweep(context: &Context, grace: Duration) -> Result<(), Away> {
-    let offset = context.clock.offset();
-    if offset >= WRONG_FROM {
-        tracing::warn!(
-            seconds = offset.as_secs_f64(),
-            "this machine's clock is wrong, so this worker does not sweep"
-        );
-        return Ok(());
-    }
     let Some(again_after) = again_after(context).await else {
         return context.store.ping().await.map_err(|_| Away);
     };

@@ -27,10 +27,10 @@ pub struct Answer {
 /// address, which refuses everything.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own. A group that is refused, or whose answer is too large, is
-/// halved until the bad ids stand alone, so that an upstream that answers 404 for a whole batch because of one
-/// id harms only the task with that id. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first, so
-/// that all calls together take at most twice that.
+/// Asks about each of `groups` in a call of its own. A group is halved if the upstream refuses the group or its
+/// answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred ids because of one,
+/// and that must harm one task only. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first call, so
+/// all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
 pub async fn fetch(
     context: &Context,
     driver: Driver<'_>,

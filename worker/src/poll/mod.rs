@@ -305,7 +305,7 @@ impl Batch<'_> {
             mark_failed(self.context, driver, &mut endings).await?;
         }
         let waiting =
-            ended::settle(self.context, "settle a poll", waiting, endings, self.now).await?;
+            ended::settle(self.context, "settle a poll", waiting, endings, self.now).await;
         let next = waiting.into_iter().map(|at| FollowUp::Poll {
             channel: self.channel.id,
             at,

@@ -55,7 +55,7 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
         Sending::Again { .. } => {
             if again_at(context, &job).await?.is_none() {
                 tracing::debug!("a submit may or may not have arrived; it is not sent again");
-                return fail(context, &job, at, UNKNOWN, None).await;
+                return Ok(fail(context, &job, at, UNKNOWN, None).await);
             }
         }
     }
@@ -64,7 +64,7 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
             Sending::NotSent => "no channel could take the task before its deadline",
             _ => UNKNOWN,
         };
-        return fail(context, &job, at, reason, None).await;
+        return Ok(fail(context, &job, at, reason, None).await);
     }
     let Some(driver) = context.upstreams.driver(job.platform) else {
         tracing::warn!(platform = %job.platform, "this worker has no driver for the task's platform");
@@ -73,7 +73,7 @@ pub async fn submit(context: &Context, at: AtTurn) -> Decision {
     match find_slot(context, &job).await? {
         // The channel was changed just now: another account may not know the first request.
         Found::Slot(channel, _) if !is_the_same(&job, &channel) => {
-            fail(context, &job, at, UNKNOWN, None).await
+            Ok(fail(context, &job, at, UNKNOWN, None).await)
         }
         // Another worker may be able to call.
         Found::Slot(..) if context.rest.trouble().is_some() => {
@@ -98,11 +98,12 @@ pub async fn end_orphan(context: &Context, at: AtTurn) -> Decision {
     count_turns(Work::Submit, TurnState::Orphaned, 1);
     if let Some(channel) = again_at(context, &job).await? {
         let what = "a worker died before it recorded the answer";
-        return send_again(context, &job, at, &channel, what, Rung::SHORTEST).await;
+        let again = send_again(context, &job, at, &channel, what, Rung::SHORTEST);
+        return Ok(again.await);
     }
     tracing::warn!(task = %job.task_id, row = at.row.0, turn = at.turn.0,
         "a worker died between sending this task and recording the answer; it is not sent again");
-    fail(context, &job, at, UNKNOWN, None).await
+    Ok(fail(context, &job, at, UNKNOWN, None).await)
 }
 
 enum Found {
@@ -245,5 +246,5 @@ async fn send(
         channel,
         driver,
     };
-    sent.settle(outcome).await
+    Ok(sent.settle(outcome).await)
 }

@@ -2,13 +2,12 @@
 
 use shared::process::telemetry::cut;
 use shared::store::channels::Channel;
-use shared::store::turns::{Accepted, Finished, Retry, Sending, SubmitJob};
+use shared::store::turns::{Accepted, Finished, Retry, SubmitJob};
 use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{Rung, retry_rung};
 use shared::task::{AtTurn, End};
 
-use super::Decision;
 use crate::context::Context;
 use crate::ended::{Ending, LOGGED_ID, settle};
 use crate::rest::is_at_fault;
@@ -32,7 +31,7 @@ pub(super) struct Sent<'a> {
 
 impl Sent<'_> {
     /// Writes the outcome, before anything else is done: only this worker knows it.
-    pub async fn settle(self, outcome: SubmitOutcome) -> Decision {
+    pub async fn settle(self, outcome: SubmitOutcome) -> Option<FollowUp> {
         match outcome {
             SubmitOutcome::Accepted(upstream_id) => {
                 let next = self.accepted(upstream_id).await;
@@ -52,7 +51,7 @@ impl Sent<'_> {
         }
     }
 
-    async fn accepted(&self, upstream_id: String) -> Decision {
+    async fn accepted(&self, upstream_id: String) -> Option<FollowUp> {
         let Self {
             context,
             job,
@@ -80,19 +79,19 @@ impl Sent<'_> {
             tracing::error!(task = %job.task_id, turn = at.turn.0, channel = %channel.name,
                 upstream_id = &*cut(&accepted.upstream_id, LOGGED_ID),
                 "the upstream accepted a task that is at another turn by now");
-            return Ok(None);
+            return None;
         };
         tracing::debug!(task = %job.task_id, turn = next.turn.0, channel = %channel.name,
             "the upstream accepted the task");
-        Ok(Some(FollowUp::Poll {
+        Some(FollowUp::Poll {
             channel: channel.id,
             at: next,
             delay: Some(rung),
-        }))
+        })
     }
 
     /// An idempotent channel gets the request again. Otherwise the task ends.
-    async fn unknown(&self, what: String) -> Decision {
+    async fn unknown(&self, what: String) -> Option<FollowUp> {
         let Self {
             context,
             job,
@@ -117,7 +116,7 @@ impl Sent<'_> {
     }
 
     /// Schedules another try: soon if another channel is well, else when this channel may be well.
-    async fn not_arrived(&self, trouble: Trouble) -> Decision {
+    async fn not_arrived(&self, trouble: Trouble) -> Option<FollowUp> {
         let Self {
             context,
             job,
@@ -128,7 +127,7 @@ impl Sent<'_> {
         let until = context.cool_down(channel, &trouble).await;
         let now = context.now();
         // An earlier request may have arrived: the task stays with this channel.
-        let may_have_arrived = job.sending != Sending::NotSent;
+        let may_have_arrived = job.sending.may_have_arrived();
         let elsewhere = !may_have_arrived && self.another_is_well().await;
         // "Not now" does not count as an attempt. Nor does a channel that refuses our key, while
         // another channel may take the task.
@@ -159,16 +158,16 @@ impl Sent<'_> {
             reason: format!("channel {name}: {what}; again in {seconds} s"),
             due_at: due_at(now, rung),
         };
-        let again = try_again(context, &retry, rung).await?;
+        let again = try_again(context, &retry, rung).await;
         if again.is_some() {
             tracing::debug!(task = %job.task_id, channel = %channel.name, what, attempts, seconds,
                 "a submit did not arrive; it is tried again");
         }
-        Ok(again)
+        again
     }
 
     /// Leaves the task to other workers if this one is at fault: no attempt is counted.
-    async fn not_connected(&self, why: NoConnection) -> Decision {
+    async fn not_connected(&self, why: NoConnection) -> Option<FollowUp> {
         let Self {
             context,
             job,
@@ -185,7 +184,7 @@ impl Sent<'_> {
             at: *at,
             counted: false,
             // An earlier request may have arrived.
-            may_have_arrived: job.sending != Sending::NotSent,
+            may_have_arrived: job.sending.may_have_arrived(),
             reason: format!(
                 "a worker in trouble did not reach channel {}; again in {} s",
                 channel.name,
@@ -208,7 +207,7 @@ impl Sent<'_> {
                 .any(|other| other.cool_until <= now && other.cool_count == 0)
     }
 
-    async fn fail(&self, reason: &str) -> Decision {
+    async fn fail(&self, reason: &str) -> Option<FollowUp> {
         fail(self.context, self.job, self.at, reason, Some(self.channel)).await
     }
 
@@ -233,7 +232,7 @@ pub(super) async fn send_again(
     channel: &Channel,
     what: &str,
     wait: Rung,
-) -> Decision {
+) -> Option<FollowUp> {
     let now = context.now();
     let rung = wait.min(Rung::at_least(job.deadline.since(now)));
     let (name, seconds) = (&channel.name, rung.seconds());
@@ -244,24 +243,24 @@ pub(super) async fn send_again(
         reason: format!("channel {name}: {what}; again there in {seconds} s"),
         due_at: due_at(now, rung),
     };
-    let again = try_again(context, &retry, rung).await?;
+    let again = try_again(context, &retry, rung).await;
     if again.is_some() {
         tracing::debug!(task = %job.task_id, channel = %channel.name, what, seconds,
             "a submit may or may not have arrived; the idempotent channel gets it again");
     }
-    Ok(again)
+    again
 }
 
-async fn try_again(context: &Context, retry: &Retry, rung: Rung) -> Decision {
+async fn try_again(context: &Context, retry: &Retry, rung: Rung) -> Option<FollowUp> {
     let again = context
         .persist("put a submit off", || {
             context.store.retry_submit(retry.clone(), context.now())
         })
         .await;
-    Ok(again.map(|at| FollowUp::Submit {
+    again.map(|at| FollowUp::Submit {
         at,
         delay: Some(rung),
-    }))
+    })
 }
 
 /// Ends the task as FAILURE, and refunds it.
@@ -271,7 +270,7 @@ pub(super) async fn fail(
     at: AtTurn,
     reason: &str,
     channel: Option<&Channel>,
-) -> Decision {
+) -> Option<FollowUp> {
     let end = End::Failure {
         reason: reason.to_owned(),
         channel: channel.map(|channel| channel.id),
@@ -286,6 +285,6 @@ pub(super) async fn fail(
         },
     };
     let now = context.now();
-    settle(context, "end a task", Vec::new(), vec![ending], now).await?;
-    Ok(None)
+    settle(context, "end a task", Vec::new(), vec![ending], now).await;
+    None
 }

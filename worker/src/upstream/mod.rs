@@ -111,24 +111,12 @@ impl Trouble {
     }
 }
 
-/// The labels `outcome` of submits that are known beforehand.
-pub(crate) const SUBMIT_OUTCOMES: [&str; 9] = [
+/// The labels `outcome` of calls that are known beforehand: those of submits alone, of fetches alone, and of both.
+pub(crate) const SUBMIT_OUTCOMES: [&str; 1] = ["unknown"];
+pub(crate) const FETCH_OUTCOMES: [&str; 2] = ["too_large", "broken"];
+pub(crate) const OUTCOMES: [&str; 8] = [
     "ok",
     "refused",
-    "unknown",
-    NO_CONNECTION,
-    LOCAL,
-    "busy",
-    "error",
-    "unauthorized",
-    "misdirected",
-];
-/// The labels `outcome` of fetches that are known beforehand.
-pub(crate) const FETCH_OUTCOMES: [&str; 10] = [
-    "ok",
-    "refused",
-    "too_large",
-    "broken",
     NO_CONNECTION,
     LOCAL,
     "busy",

@@ -61,7 +61,7 @@ async fn killed(run: &Run) {
 
 /// The disk is full while the upstream has songs that only the process knows of, then there is room again.
 async fn full(run: &Run) {
-    let slow = [&QUICK[..], &["--submit-latency", "2s"]].concat();
+    let slow = answers_after("2s");
     let setup = Setup {
         disk: Some(24),
         ..patient().upstreams(&[("first", &slow)])
@@ -81,17 +81,8 @@ async fn full(run: &Run) {
         .await;
         let taken = accepted(cluster, 0).await;
         cluster.disk().fill();
-        let readiness = async || {
-            let answer = harness::client::http()
-                .get(format!("{}/readyz", node.url))
-                .send()
-                .await;
-            let answer = answer.expect("it answers");
-            let status = answer.status().as_u16();
-            (status, answer.json::<Value>().await.expect("it is JSON"))
-        };
         eventually(SOON, "the disk to be full", async || {
-            let (status, state) = readiness().await;
+            let (status, state) = readiness(&http(), &node.url).await?;
             (status == 503 && state["database"] == "full").then_some(())
         })
         .await;
@@ -106,7 +97,8 @@ async fn full(run: &Run) {
         );
         cluster.disk().free();
         eventually(SOON, "the disk to have room", async || {
-            (readiness().await.0 == 200).then_some(())
+            let (status, _) = readiness(&http(), &node.url).await?;
+            (status == 200).then_some(())
         })
         .await;
         ann.songs(&titles("After", 20)).await;

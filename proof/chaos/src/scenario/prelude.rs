@@ -3,7 +3,7 @@
 pub(crate) use std::time::Duration;
 
 pub(crate) use futures_util::future::join_all;
-pub(crate) use harness::client::SONG;
+pub(crate) use harness::client::{SONG, http, readiness};
 pub(crate) use harness::cluster::{Cluster, Node, QUICK, Setup};
 pub(crate) use harness::metrics::Metrics;
 pub(crate) use harness::process::Signal;
@@ -18,7 +18,7 @@ pub(crate) use super::observe::{
     submits_of, switch,
 };
 pub(crate) use crate::check::{Expected, check};
-pub(crate) use crate::clients::{PLENTY, PatientClient, patient, song, titles};
+pub(crate) use crate::clients::{PLENTY, PatientClient, answers_after, patient, song, titles};
 pub(crate) use crate::run::{Run, Scenario};
 pub(crate) use crate::submits::{Submit, SubmitAnswer};
 pub(crate) use crate::wire_patterns::*;

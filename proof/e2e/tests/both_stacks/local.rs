@@ -5,7 +5,7 @@ use std::process::Command;
 
 use e2e::{Kind, on, setup};
 use futures_util::future::join_all;
-use harness::client::{SONG, http};
+use harness::client::{SONG, http, readiness};
 use harness::cluster::{Cluster, Node};
 use harness::metrics::Metrics;
 use harness::wait::eventually;
@@ -42,14 +42,6 @@ fn limit_descriptors(pid: u32, is_limited: bool) {
     assert!(set.is_ok_and(|status| status.success()), "the limit is set");
 }
 
-/// The status and the body of a worker's `/readyz`.
-async fn ready(client: &Client, worker: &Node) -> Option<(u16, Value)> {
-    let answer = client.get(format!("{}/readyz", worker.url)).send().await;
-    let answer = answer.ok()?;
-    let status = answer.status().as_u16();
-    Some((status, answer.json().await.ok()?))
-}
-
 async fn metric(client: &Client, worker: &Node, line: &str) -> bool {
     let answer = client.get(format!("{}/metrics", worker.url)).send().await;
     let text = answer
@@ -71,7 +63,7 @@ async fn no_descriptors(cluster: &Cluster) {
     let (poor, well) = (&cluster.workers[0], &cluster.workers[1]);
     // Its kept connection is the only one that the worker can serve later.
     let client = http();
-    let (status, body) = ready(&client, poor).await.expect("it answers");
+    let (status, body) = readiness(&client, &poor.url).await.expect("it answers");
     assert_eq!(
         (status, &body["local"]),
         (200, &Value::from("ok")),
@@ -84,7 +76,7 @@ async fn no_descriptors(cluster: &Cluster) {
     // Until it took a submit.
     let body = eventually(SOON, "the worker to rest", async || {
         tasks.push(user.song(&format!("Meanwhile {}", tasks.len())).await);
-        let (status, body) = ready(&client, poor).await?;
+        let (status, body) = readiness(&client, &poor.url).await?;
         (status == 503).then_some(body)
     })
     .await;
@@ -92,7 +84,7 @@ async fn no_descriptors(cluster: &Cluster) {
     assert_eq!(body["database"], "ok", "{body}");
     let resting = "task_center_worker_resting{why=\"no descriptors\"}";
     assert!(metric(&client, poor, &format!("{resting} 1")).await);
-    let (status, body) = ready(&http(), well).await.expect("it answers");
+    let (status, body) = readiness(&http(), &well.url).await.expect("it answers");
     assert_eq!(
         (status, &body["local"]),
         (200, &Value::from("ok")),
@@ -102,7 +94,7 @@ async fn no_descriptors(cluster: &Cluster) {
 
     limit_descriptors(pid, false);
     eventually(SOON, "the worker to work again", async || {
-        let (status, _) = ready(&client, poor).await?;
+        let (status, _) = readiness(&client, &poor.url).await?;
         (status == 200).then_some(())
     })
     .await;

@@ -1,7 +1,7 @@
 //! What is printed, what must be configured, what is not there.
 
 use e2e::{Kind, on, setup};
-use harness::client::http;
+use harness::client::{http, readiness};
 use harness::cluster::Cluster;
 use harness::database::Database;
 use harness::folder::{Folder, unique};
@@ -142,12 +142,9 @@ async fn not_set() {
     }
 }
 
-/// The status of `/readyz`, and its body.
-async fn readiness(url: &str) -> (u16, Value) {
-    let answer = http().get(format!("{url}/readyz")).send().await;
-    let answer = answer.expect("it answers");
-    let status = answer.status().as_u16();
-    (status, answer.json().await.expect("it is JSON"))
+/// The status and the body of `/readyz` of a process that answers.
+async fn ready(url: &str) -> (u16, Value) {
+    readiness(&http(), url).await.expect("it answers")
 }
 
 async fn waits() {
@@ -182,7 +179,7 @@ async fn waits() {
         let url = process.url().await;
         let alive = http().get(format!("{url}/healthz")).send().await;
         assert_eq!(alive.expect("it answers").status(), 200);
-        let (status, state) = readiness(&url).await;
+        let (status, state) = ready(&url).await;
         assert_eq!((status, &state["database"]), (503, &json!("unreachable")));
         if program == Program::Api {
             let list = http().get(format!("{url}/api/task/self"));
@@ -197,14 +194,14 @@ async fn waits() {
         postgres.mend();
         let without_broker = if program == Program::Api { 200 } else { 503 };
         eventually(LIMIT, "the database", async || {
-            let (status, state) = readiness(&url).await;
+            let (status, state) = ready(&url).await;
             let is_there = state["database"] == "ok" && state["broker"] == "unreachable";
             (status == without_broker && is_there).then_some(())
         })
         .await;
         rabbitmq.mend();
         eventually(LIMIT, "readiness", async || {
-            let (status, state) = readiness(&url).await;
+            let (status, state) = ready(&url).await;
             (status == 200 && state["broker"] == "ok").then_some(())
         })
         .await;

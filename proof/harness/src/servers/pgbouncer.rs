@@ -7,9 +7,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::timeout;
 
-use super::daemon::{Daemon, Launch, find};
+use super::daemon::{Daemon, find};
 use super::ports::free_port;
-use super::postgres::{as_postgres, give_to_postgres};
+use super::postgres::{give_to_postgres, start_as_postgres};
 use super::server::{Kind, Server};
 use crate::process::Signal;
 
@@ -82,14 +82,7 @@ impl Kind for PgBouncer {
         let file = self.folder.join("pgbouncer.ini");
         std::fs::write(&file, self.settings()).expect("the folder takes a file");
         let command = [&self.program, &file].map(|path| path.to_str().expect("a readable path"));
-        Daemon::start(&Launch {
-            user: as_postgres(),
-            command: &command,
-            env: &[],
-            folder: &self.folder,
-            log: &self.log(),
-            death_signal: Signal::Quit,
-        })
+        start_as_postgres(self, &command)
     }
 
     async fn answers(&self) -> bool {

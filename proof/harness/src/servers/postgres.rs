@@ -115,14 +115,7 @@ impl Kind for Postgres {
         let settings = settings.iter().chain(self.settings);
         let mut command = vec![program.to_str().expect("a readable path"), "-D", "data"];
         command.extend(settings.flat_map(|setting| ["-c", setting]));
-        Daemon::start(&Launch {
-            user: as_postgres(),
-            command: &command,
-            env: &[],
-            folder: &self.folder,
-            log: &self.log(),
-            death_signal: Signal::Quit,
-        })
+        start_as_postgres(self, &command)
     }
 
     async fn answers(&self) -> bool {
@@ -177,7 +170,19 @@ pub(super) async fn give_to_postgres(folder: &Path) {
     );
 }
 
-pub(super) fn as_postgres() -> &'static [&'static str] {
+/// Starts a server as the user `postgres`, if we are root.
+pub(super) fn start_as_postgres(server: &impl Kind, command: &[&str]) -> Daemon {
+    Daemon::start(&Launch {
+        user: as_postgres(),
+        command,
+        env: &[],
+        folder: server.folder(),
+        log: &server.log(),
+        death_signal: Signal::Quit,
+    })
+}
+
+fn as_postgres() -> &'static [&'static str] {
     if is_root() {
         &["--reuid=postgres", "--regid=postgres", "--init-groups"]
     } else {

@@ -69,34 +69,8 @@ enum State {
     /// The first try is under way.
     Connecting,
     /// Lost, or not there yet, and why.
-    Down(Down),
+    Down(BrokerError),
     Closed,
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone)]
-enum Down {
-    Away(String),
-    Refused(String),
-}
-
-impl Down {
-    fn error(&self) -> BrokerError {
-        match self {
-            Self::Away(why) => BrokerError::Unreachable(why.clone()),
-            Self::Refused(why) => BrokerError::Refused(why.clone()),
-        }
-    }
-}
-
-impl From<BrokerError> for Down {
-    fn from(error: BrokerError) -> Self {
-        match error {
-            BrokerError::Unreachable(why) => Self::Away(why),
-            BrokerError::Refused(why) => Self::Refused(why),
-            other => Self::Away(other.to_string()),
-        }
-    }
 }
 
 /// A connection that is opened again when it is lost, until [`Link::close`].
@@ -161,7 +135,7 @@ impl Link {
             State::Connecting => Err(BrokerError::Unreachable(
                 "it is being connected to".to_owned(),
             )),
-            State::Down(why) => Err(why.error()),
+            State::Down(why) => Err(why.clone()),
             State::Closed => Err(BrokerError::Closed),
         }
     }
@@ -229,7 +203,8 @@ impl Keeper {
                 return self.close(&current).await;
             };
             tracing::warn!(%role, %why, "the connection to the broker was lost");
-            self.state.send_replace(State::Down(Down::Away(why)));
+            self.state
+                .send_replace(State::Down(BrokerError::Unreachable(why)));
             // At once only at the start: all programs lose a broker at the same moment.
             failures = if since.elapsed() > STABLE {
                 1
@@ -291,7 +266,11 @@ impl Keeper {
                 Err(error) => {
                     let tries = *failures;
                     tracing::warn!(role = %self.role, %error, tries, "the broker is away");
-                    self.state.send_replace(State::Down(error.into()));
+                    let why = match error {
+                        BrokerError::Unreachable(_) | BrokerError::Refused(_) => error,
+                        other => BrokerError::Unreachable(other.to_string()),
+                    };
+                    self.state.send_replace(State::Down(why));
                 }
             }
         }

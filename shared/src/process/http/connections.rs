@@ -1,8 +1,9 @@
 //! The open connections of a server: who may come in, and who goes when there is no room.
 //!
-//! A connection on which no request is under way is idle: one that has sent nothing yet, one whose head is
-//! not complete, one between two requests, and one that we closed and read on. When a new connection finds no
-//! room, the connection that has been idle longest is closed. Where none is idle, the new one is refused.
+//! A connection is idle while no request is under way on it: before its first byte, while the head of a request
+//! is not complete, between two requests, and while we only read what the client still sends after our last
+//! answer. If there is no room for a new connection, the connection that has been idle longest is closed. If no
+//! connection is idle, the new connection is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

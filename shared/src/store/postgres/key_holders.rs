@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use tokio::time::timeout;
 
 use super::PostgresStore;
 use super::connections::Connections;
 use crate::secret::SecretDigest;
+use crate::store::Result;
 use crate::store::accounts::{self, KeyHolder};
 use crate::store::batcher::{Batcher, Policy, to_each};
 use crate::store::row::Cells as _;
-use crate::store::{Result, StoreError};
 
 /// The longest lookup, with the wait for a connection: an answer may never come over a connection that
 /// carries nothing.
@@ -47,8 +46,9 @@ async fn look_up(
     connections: Connections,
     keys: Vec<SecretDigest>,
 ) -> Vec<Result<Option<KeyHolder>>> {
-    let found = timeout(LONGEST_LOOKUP, key_holders(&connections, &keys)).await;
-    match found.unwrap_or_else(|_| Err(StoreError::silent(LONGEST_LOOKUP))) {
+    let lookup = key_holders(&connections, &keys);
+    let found = connections.watchdog.bound(LONGEST_LOOKUP, lookup).await;
+    match found.flatten() {
         Ok(found) => {
             // A row that cannot be read does not hold up the others.
             let holder = |key: &SecretDigest| {

@@ -8,8 +8,8 @@ use crate::store::admission::{PendingSubmit, admitted, answers, decide};
 use crate::store::submissions::{BatchError, BatchResult, Locks};
 
 impl SqliteStore {
-    /// One transaction for all submits of `batch`. An early return closes the connection, which rolls it back. The writer's connection
-    /// locks the whole file.
+    /// One transaction for all submits of `batch`. An early return closes the connection, which rolls the transaction
+    /// back. The writer's connection locks the whole file.
     pub(in crate::store) async fn submit_batch(
         &self,
         batch: &[PendingSubmit],

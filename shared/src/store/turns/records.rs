@@ -33,13 +33,18 @@ pub struct SubmitJob {
 pub enum Sending {
     /// It was not sent, or it surely did not arrive.
     NotSent,
-    /// An intention is recorded without an outcome: a worker died just before or after it sent the request.
+    /// An intention is recorded without an outcome: a worker is sending the request, or died meanwhile.
     Orphaned { sent_to: Option<i64> },
     /// The outcome is unknown, and the channel `last_channel` takes the same request again.
     Again { sent_to: i64 },
 }
 
 impl Sending {
+    /// Whether an earlier request may have arrived.
+    pub fn may_have_arrived(self) -> bool {
+        self != Self::NotSent
+    }
+
     /// The digest of the address and key ([`super::super::channels::Channel::address_digest`]) that the
     /// request was sent with. `None`: it was not sent, or by a program of the version before.
     pub fn sent_to(self) -> Option<i64> {

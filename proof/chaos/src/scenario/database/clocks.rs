@@ -21,15 +21,7 @@ pub async fn apart(run: &Run) {
         let times = "SELECT max(finish_time) FROM tasks";
         assert!(number(cluster, times).await <= number(cluster, NOW).await + 1);
         for node in cluster.nodes() {
-            let answer = harness::client::http()
-                .get(format!("{}/readyz", node.url))
-                .send()
-                .await;
-            let state: Value = answer
-                .expect("it answers")
-                .json()
-                .await
-                .expect("it is JSON");
+            let (_, state) = readiness(&http(), &node.url).await.expect("it answers");
             let is_right = node.name == "worker-2";
             assert_eq!(state["clock"] == "ok", is_right, "{}: {state}", node.name);
             let log = node.log();

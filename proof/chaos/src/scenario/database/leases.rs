@@ -12,7 +12,7 @@ const SETTLED: Duration = Duration::from_mins(2);
 
 /// An upstream that takes 2 s to answer a submit.
 fn setup() -> Setup {
-    let slow = [&QUICK[..], &["--submit-latency", "2s"]].concat();
+    let slow = answers_after("2s");
     Setup::default().upstreams(&[("first", &slow)])
 }
 

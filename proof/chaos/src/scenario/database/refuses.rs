@@ -20,7 +20,7 @@ struct Change {
 }
 
 pub async fn refuses(run: &Run) {
-    let slow = [&QUICK[..], &["--submit-latency", "1s"]].concat();
+    let slow = answers_after("1s");
     let setup = patient().upstreams(&[("first", &slow)]).workers(2);
     run.on_cluster(&setup, async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
@@ -90,11 +90,7 @@ async fn says(cluster: &Cluster, expected: &str) {
     for node in cluster.nodes() {
         let what = format!("{} to say {expected:?} of the database", node.name);
         eventually(SOON, &what, async || {
-            let answer = harness::client::http()
-                .get(format!("{}/readyz", node.url))
-                .send()
-                .await;
-            let state: Value = answer.ok()?.json().await.ok()?;
+            let (_, state) = readiness(&http(), &node.url).await?;
             (state["database"] == expected).then_some(())
         })
         .await;

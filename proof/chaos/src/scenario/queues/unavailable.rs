@@ -2,7 +2,6 @@
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harness::client::http;
 use tokio::time::interval;
 
 use crate::scenario::prelude::*;
@@ -77,10 +76,7 @@ async fn is_ready(cluster: &Cluster, broker: &str) {
     for (node, expected) in apis.chain(workers) {
         let what = format!("{} to say {broker:?} of the broker", node.name);
         eventually(SOON, &what, async || {
-            let answer = http().get(format!("{}/readyz", node.url)).send().await;
-            let answer = answer.ok()?;
-            let status = answer.status().as_u16();
-            let state: Value = answer.json().await.ok()?;
+            let (status, state) = readiness(&http(), &node.url).await?;
             (status == expected && state["broker"] == broker).then_some(())
         })
         .await;
