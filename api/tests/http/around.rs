@@ -4,6 +4,7 @@ use std::io::{Read as _, Write};
 use std::sync::{Arc, Mutex};
 
 use axum::http::Method;
+use tracing::subscriber::DefaultGuard;
 
 use crate::app::TestApp;
 
@@ -81,9 +82,27 @@ async fn a_head_request_is_a_get_without_a_body() {
     assert_eq!((response.status, response.body.len()), (200, 0));
 }
 
-/// A log that a test reads. Every test of this program writes to it.
+/// A log that a test reads.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes the lines of the calling test's thread until the guard is dropped. Such a test has one thread.
+    fn of_this_test(&self, most: tracing::Level) -> DefaultGuard {
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(most)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.0.lock().expect("not poisoned");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -98,12 +117,7 @@ impl Write for Log {
 #[tokio::test]
 async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .init();
+    let _guard = log.of_this_test(tracing::Level::DEBUG);
     let (app, alice) = TestApp::with_alice().await;
     let submit = || {
         let request = app.post("/suno/submit/music").key(&alice.key);
@@ -118,8 +132,7 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     let stranger = app.get(&path).header("x-request-id", "a-long-one");
     assert_eq!(stranger.send().await.status, 404);
 
-    let log = log.0.lock().expect("not poisoned");
-    let log = String::from_utf8_lossy(&log);
+    let log = log.text();
     let of_requests =
         |line: &&str| line.contains(" api::") && !line.contains(" api::submit_publisher");
     for line in log.lines().filter(of_requests) {
@@ -151,14 +164,7 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
 async fn refusals_of_known_callers_and_failures_are_lines_of_the_log_and_nothing_else_is() {
     let (app, alice) = TestApp::with_alice().await;
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    // This test has one thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = log.of_this_test(tracing::Level::INFO);
     app.song(&alice).await;
     for (path, credential, status) in [
         ("/api/task/self?p=x", alice.token.as_str(), 400),
@@ -174,8 +180,7 @@ async fn refusals_of_known_callers_and_failures_are_lines_of_the_log_and_nothing
         let request = app.get(path).header("authorization", credential);
         assert_eq!(request.send().await.status, status, "{path}");
     }
-    let log = log.0.lock().expect("not poisoned");
-    let log = String::from_utf8_lossy(&log);
+    let log = log.text();
     let statuses: Vec<&str> = log
         .lines()
         .filter_map(|line| line.split("status=").nth(1)?.split(' ').next())

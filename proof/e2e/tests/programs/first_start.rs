@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{LIMIT, SOON};
+use crate::{LIMIT, SOON, until};
 
 pub fn tests() -> Vec<Trial> {
     vec![
@@ -118,7 +118,8 @@ async fn twice() {
     let words = introduction(&mut first, &folder).await;
     let mode = fs::metadata(secrets(&folder)).map(|file| file.permissions().mode() & 0o777);
     assert_eq!(mode.ok(), Some(0o600));
-    assert!(first.printed().contains("data/first-start-secrets.txt"));
+    let named = || first.printed().contains("data/first-start-secrets.txt");
+    until("the file of the secrets is named", async || named()).await;
     fs::remove_file(secrets(&folder)).expect("it is there");
     assert!(words.contains("curl "), "a request to paste: {words}");
     let (demo, admin) = {

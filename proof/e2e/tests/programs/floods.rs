@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::LIMIT;
+use crate::{LIMIT, status, until};
 
 /// The descriptors of a program, and half-open connections: many more.
 const OPEN_FILES: u32 = 256;
@@ -57,6 +57,11 @@ async fn worker() {
 async fn flooded(launch: Launch, paths: &[&str]) {
     let mut process = launch.open_files(OPEN_FILES).start("flooded");
     let url = process.url().await;
+    // A program serves before it has its tables and the broker.
+    until("it is ready", async || {
+        status(&url, "readyz").await == Some(200)
+    })
+    .await;
     let address = url.replace("http://", "");
     let mut held = Vec::new();
     for _ in 0..HALF_OPEN {

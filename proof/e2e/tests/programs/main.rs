@@ -21,6 +21,7 @@ mod start;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use harness::client::http;
 use harness::wait::eventually;
 
 /// How long a test may take.
@@ -31,6 +32,13 @@ const SOON: Duration = Duration::from_secs(30);
 /// Waits until something is so, which `what` names.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(SOON, what, async || is_so().await.then_some(())).await;
+}
+
+/// The status of an answer, on a connection of its own; `None` if there is none.
+async fn status(url: &str, path: &str) -> Option<u16> {
+    let request = http().get(format!("{url}/{path}"));
+    let answer = request.header("connection", "close").send().await;
+    answer.ok().map(|answer| answer.status().as_u16())
 }
 
 fn main() -> ExitCode {

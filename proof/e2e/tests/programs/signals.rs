@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use harness::client::http;
 use harness::database::Database;
 use harness::folder::{Folder, unique};
 use harness::process::{Launch, Process, Signal};
@@ -12,7 +11,7 @@ use harness::suite::test;
 use libtest_mimic::Trial;
 use tokio::time::Instant;
 
-use crate::{LIMIT, until};
+use crate::{LIMIT, status, until};
 
 pub fn tests() -> Vec<Trial> {
     vec![
@@ -39,13 +38,6 @@ async fn center(folder: &Folder, drain_delay: &str) -> (Process, String) {
         .start("center");
     let url = process.url().await;
     (process, url)
-}
-
-/// The status of an answer, on a connection of its own; `None` if there is none.
-async fn status(url: &str, path: &str) -> Option<u16> {
-    let request = http().get(format!("{url}/{path}"));
-    let answer = request.header("connection", "close").send().await;
-    answer.ok().map(|answer| answer.status().as_u16())
 }
 
 async fn drains() {
@@ -123,7 +115,7 @@ async fn hung_up() {
         process.signal(Signal::HangUp).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(process.has_ended().is_none(), "{}", program.name());
-        assert_eq!(status(&url, path).await, Some(200), "{}", program.name());
+        until("it serves on", answers).await;
         process.stop(LIMIT).await;
     }
     database.remove().await;

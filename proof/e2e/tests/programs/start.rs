@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::LIMIT;
+use crate::{LIMIT, status, until};
 
 /// What must never be printed.
 const SECRET: &str = "hunter2";
@@ -71,9 +71,8 @@ async fn healthy(cluster: &Cluster) {
         let url = &node.url;
         assert_eq!(node.take().await.process().url().await, *url);
         for path in ["healthz", "readyz", "metrics"] {
-            let answer = http().get(format!("{url}/{path}")).send().await;
-            let status = answer.expect("it answers").status();
-            assert_eq!(status, 200, "{}: /{path}", node.name);
+            let what = format!("{}: 200 from /{path}", node.name);
+            until(&what, async || status(url, path).await == Some(200)).await;
         }
     }
 }
@@ -179,8 +178,11 @@ async fn waits() {
         let url = process.url().await;
         let alive = http().get(format!("{url}/healthz")).send().await;
         assert_eq!(alive.expect("it answers").status(), 200);
-        let (status, state) = ready(&url).await;
-        assert_eq!((status, &state["database"]), (503, &json!("unreachable")));
+        until("the database to be unreachable", async || {
+            let (status, state) = ready(&url).await;
+            (status, &state["database"]) == (503, &json!("unreachable"))
+        })
+        .await;
         if program == Program::Api {
             let list = http().get(format!("{url}/api/task/self"));
             let list = list.bearer_auth("x").header("New-Api-User", "1");
@@ -188,8 +190,8 @@ async fn waits() {
             assert_eq!(answer.status(), 503);
             assert!(answer.headers().contains_key("retry-after"));
         }
-        let log = process.log();
-        assert!(log.contains("waiting for the database"), "{log}");
+        let told = async || process.log().contains("waiting for the database");
+        until("the log to say so", told).await;
 
         postgres.mend();
         let without_broker = if program == Program::Api { 200 } else { 503 };
