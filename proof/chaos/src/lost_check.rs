@@ -1,5 +1,6 @@
 //! Of the songs that upstreams accepted, none failed here but those whose answer was lost on the wire, and those
-//! whose worker died, or stood still for longer than its lease, before it recorded the acceptance.
+//! whose worker died, or stood still for longer than its lease, before it recorded the acceptance. Some failed
+//! because their worker died before it sent them: no upstream got these.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +24,14 @@ const STOOD_STILL: &str =
 /// Checks each task that failed because the outcome of its submit is unknown.
 pub async fn check(run: &Run, cluster: &Cluster) {
     let mut database = cluster.connect().await;
-    let failed = sqlx::query_scalar("SELECT task_id FROM tasks WHERE fail_reason LIKE $1");
-    let failed: Vec<String> = failed
+    let failed = sqlx::query_as(
+        "SELECT t.task_id, max(e.turn)
+         FROM tasks t
+         JOIN task_events e ON e.task_id = t.id AND e.kind = 'sending'
+         WHERE t.fail_reason LIKE $1
+         GROUP BY t.task_id",
+    );
+    let failed: Vec<(String, i64)> = failed
         .bind(UNKNOWN)
         .fetch_all(&mut database)
         .await
@@ -35,8 +42,13 @@ pub async fn check(run: &Run, cluster: &Cluster) {
         .map(|node| lines(&node.log()))
         .collect();
     let mut causes: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for task in failed {
-        let cause = logs.iter().find_map(|log| cause(log, &task));
+    for (task, turn) in failed {
+        let is_sent = logs.iter().flatten().any(|line| line.sends(&task, turn));
+        let cause = if is_sent {
+            logs.iter().find_map(|log| cause(log, &task, turn))
+        } else {
+            Some("the worker died before it sent the task")
+        };
         match cause {
             Some(cause) => *causes.entry(cause).or_default() += 1,
             None => run.violation(format!("{task} failed, and its worker lived all the time")),
@@ -46,12 +58,10 @@ pub async fn check(run: &Run, cluster: &Cluster) {
 }
 
 /// Why the worker with this log could not record the acceptance of a task; `None` if the worker did not send the
-/// task last, or could.
-fn cause(log: &[Line], task: &str) -> Option<&'static str> {
+/// task at this turn, or could.
+fn cause(log: &[Line], task: &str, turn: i64) -> Option<&'static str> {
     let is_of = |line: &&Line| line.task == task;
-    let sent = log
-        .iter()
-        .rposition(|line| is_of(&line) && line.message == SENDING)?;
+    let sent = log.iter().position(|line| line.sends(task, turn))?;
     let after = &log[sent..];
     if after
         .iter()
@@ -71,7 +81,14 @@ fn cause(log: &[Line], task: &str) -> Option<&'static str> {
 
 struct Line {
     task: String,
+    turn: Option<i64>,
     message: String,
+}
+
+impl Line {
+    fn sends(&self, task: &str, turn: i64) -> bool {
+        self.message == SENDING && self.task == task && self.turn == Some(turn)
+    }
 }
 
 fn lines(log: &str) -> Vec<Line> {
@@ -80,6 +97,7 @@ fn lines(log: &str) -> Vec<Line> {
         let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
         Some(Line {
             task: text("task"),
+            turn: json["turn"].as_i64(),
             message: text("message"),
         })
     };
