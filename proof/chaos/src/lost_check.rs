@@ -1,6 +1,6 @@
 //! Of the songs that upstreams accepted, none failed here but those whose answer was lost on the wire, and those
-//! whose worker died, or stood still for longer than its lease, before it recorded the acceptance. Some failed
-//! because their worker died before it sent them: no upstream got these.
+//! whose worker died, or stood still for longer than its lease, before it recorded the acceptance. A song whose
+//! worker died before it sent the song fails, too, and no upstream accepted that song.
 
 use std::collections::BTreeMap;
 
@@ -43,11 +43,13 @@ pub async fn check(run: &Run, cluster: &Cluster) {
         .collect();
     let mut causes: BTreeMap<&'static str, usize> = BTreeMap::new();
     for (task, turn) in failed {
-        let is_sent = logs.iter().flatten().any(|line| line.sends(&task, turn));
-        let cause = if is_sent {
-            logs.iter().find_map(|log| cause(log, &task, turn))
-        } else {
-            Some("the worker died before it sent the task")
+        let from_sending = logs.iter().find_map(|log| {
+            let sent = log.iter().position(|line| line.sends(&task, turn))?;
+            Some(&log[sent..])
+        });
+        let cause = match from_sending {
+            Some(log) => cause(log, &task),
+            None => Some("the worker died before it sent the task"),
         };
         match cause {
             Some(cause) => *causes.entry(cause).or_default() += 1,
@@ -57,12 +59,10 @@ pub async fn check(run: &Run, cluster: &Cluster) {
     run.fact("unknown_outcomes", causes);
 }
 
-/// Why the worker with this log could not record the acceptance of a task; `None` if the worker did not send the
-/// task at this turn, or could.
-fn cause(log: &[Line], task: &str, turn: i64) -> Option<&'static str> {
+/// Why a worker could not record the acceptance of a task, by its log from the line on in which it sent the task;
+/// `None` if the worker could.
+fn cause(after: &[Line], task: &str) -> Option<&'static str> {
     let is_of = |line: &&Line| line.task == task;
-    let sent = log.iter().position(|line| line.sends(task, turn))?;
-    let after = &log[sent..];
     if after
         .iter()
         .any(|line| is_of(&line) && line.message == LOST)

@@ -118,8 +118,10 @@ async fn twice() {
     let words = introduction(&mut first, &folder).await;
     let mode = fs::metadata(secrets(&folder)).map(|file| file.permissions().mode() & 0o777);
     assert_eq!(mode.ok(), Some(0o600));
-    let is_told = || first.printed().contains("data/first-start-secrets.txt");
-    until("the file of the secrets is named", async || is_told()).await;
+    until("the file of the secrets is named", async || {
+        first.printed().contains("data/first-start-secrets.txt")
+    })
+    .await;
     fs::remove_file(secrets(&folder)).expect("it is there");
     assert!(words.contains("curl "), "a request to paste: {words}");
     let (demo, admin) = {

@@ -88,11 +88,12 @@ async fn hung_up() {
     let servers = ServerUrls::from_environment();
     let database = Database::create(&servers.postgres, "e2e").await;
     let prefix = format!("e2e_{}", unique());
-    for (program, path) in [
-        (Program::TaskCenter, "readyz"),
-        (Program::Api, "readyz"),
-        (Program::Worker, "readyz"),
-        (Program::Simulator, "simulator/counts"),
+    let of_programs = ["readyz", "healthz"];
+    for (program, [ready, alive]) in [
+        (Program::TaskCenter, of_programs),
+        (Program::Api, of_programs),
+        (Program::Worker, of_programs),
+        (Program::Simulator, ["simulator/counts"; 2]),
     ] {
         let folder = Folder::new();
         let mut launch = Launch::new(program, folder.path())
@@ -110,12 +111,13 @@ async fn hung_up() {
         }
         let mut process = launch.start("hung-up");
         let url = process.url().await;
-        let answers = async || status(&url, path).await == Some(200);
+        let answers = async || status(&url, ready).await == Some(200);
         until("it serves", answers).await;
         process.signal(Signal::HangUp).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(process.has_ended().is_none(), "{}", program.name());
-        until("it serves on", answers).await;
+        assert_eq!(status(&url, alive).await, Some(200), "{}", program.name());
+        until("it is ready as before", answers).await;
         process.stop(LIMIT).await;
     }
     database.remove().await;

@@ -70,9 +70,10 @@ async fn healthy(cluster: &Cluster) {
     for node in cluster.nodes() {
         let url = &node.url;
         assert_eq!(node.take().await.process().url().await, *url);
-        for path in ["healthz", "readyz", "metrics"] {
-            let what = format!("{}: 200 from /{path}", node.name);
-            until(&what, async || status(url, path).await == Some(200)).await;
+        let what = format!("{} to be ready", node.name);
+        until(&what, async || status(url, "readyz").await == Some(200)).await;
+        for path in ["healthz", "metrics"] {
+            assert_eq!(status(url, path).await, Some(200), "{}: /{path}", node.name);
         }
     }
 }
@@ -180,7 +181,8 @@ async fn waits() {
         assert_eq!(alive.expect("it answers").status(), 200);
         until("the database to be unreachable", async || {
             let (status, state) = ready(&url).await;
-            (status, &state["database"]) == (503, &json!("unreachable"))
+            assert_eq!(status, 503, "{state}");
+            state["database"] == "unreachable"
         })
         .await;
         if program == Program::Api {
@@ -194,11 +196,15 @@ async fn waits() {
         until("the log to say so", told).await;
 
         postgres.mend();
-        let without_broker = if program == Program::Api { 200 } else { 503 };
+        let mut expected = json!({"database": "ok", "broker": "unreachable", "clock": "ok"});
+        let mut without_broker = 200;
+        if program == Program::Worker {
+            expected["local"] = json!("ok");
+            without_broker = 503;
+        }
         eventually(LIMIT, "the database", async || {
             let (status, state) = ready(&url).await;
-            let is_there = state["database"] == "ok" && state["broker"] == "unreachable";
-            (status == without_broker && is_there).then_some(())
+            (status == without_broker && state == expected).then_some(())
         })
         .await;
         rabbitmq.mend();

@@ -27,6 +27,7 @@ pub async fn comes_back(run: &Run) {
         all_are_sent(cluster).await;
         holder.postgres().cut();
         sleep(LONGER_THAN_A_LEASE).await;
+        assert_eq!(accepted(cluster, 0).await, SONGS as u64);
         other.serve().await;
         holder.postgres().mend();
         let sums = check(run, cluster, SETTLED, &ann.expected()).await;
