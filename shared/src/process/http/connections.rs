@@ -10,23 +10,20 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::gauge;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
+use super::turned_away::{self, Bound, Outcome, TurnedAway};
 
 /// Shows how many connections are open.
 pub(super) const OPEN: &str = "task_center_http_connections";
 /// Shows how many connections may be open, over all servers of the process.
 pub(super) const LIMIT: &str = "task_center_http_connections_limit";
-/// Counts the connections that there was no room for.
-pub(super) const TURNED_AWAY: &str = "task_center_http_connections_turned_away_total";
 
 /// The longest time in which a connection that is to be closed gives its place.
 const CLOSING: Duration = Duration::from_secs(1);
-/// The shortest time between two log lines about a lack of room.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The open connections of a server. Clones share them.
 #[derive(Debug, Clone)]
@@ -52,7 +49,7 @@ struct Open {
     idle: Idle,
     clients: HashMap<Client, OfClient>,
     next: u64,
-    unlogged: Unlogged,
+    turned_away: TurnedAway,
 }
 
 #[derive(Debug)]
@@ -87,42 +84,6 @@ struct OfClient {
     idle: Idle,
 }
 
-/// What happened since the last log line.
-#[derive(Debug, Default)]
-struct Unlogged {
-    last_line: Option<Instant>,
-    refused: u64,
-    closed: u64,
-}
-
-/// Which bound left no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    Total,
-    Address,
-}
-
-/// What was done when there was no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// An idle connection was closed for the new one.
-    ClosedIdle,
-    /// The new one was refused.
-    Refused,
-}
-
-fn turned_away(bound: Bound, outcome: Outcome, times: u64) {
-    let bound = match bound {
-        Bound::Total => "total",
-        Bound::Address => "address",
-    };
-    let outcome = match outcome {
-        Outcome::ClosedIdle => "closed_idle",
-        Outcome::Refused => "refused",
-    };
-    counter!(TURNED_AWAY, "bound" => bound, "outcome" => outcome).increment(times);
-}
-
 impl Client {
     fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -138,11 +99,7 @@ impl Connections {
         #[allow(clippy::cast_precision_loss, reason = "it is a small number")]
         gauge!(LIMIT).increment(bounds.total as f64);
         gauge!(OPEN).increment(0);
-        for bound in [Bound::Total, Bound::Address] {
-            for outcome in [Outcome::ClosedIdle, Outcome::Refused] {
-                turned_away(bound, outcome, 0);
-            }
-        }
+        turned_away::start_at_zero();
         Self(Arc::new(Inner {
             bounds,
             open: Mutex::default(),
@@ -174,14 +131,14 @@ impl Connections {
                 if !closing.is_some_and(is_closing) {
                     closing = open.close_idle(bound, client);
                     let outcome = closing.map_or(Outcome::Refused, |_| Outcome::ClosedIdle);
-                    open.turned_away(bounds, bound, address, outcome);
+                    open.note(bounds, bound, address, outcome);
                 }
                 closing?;
             }
             if timeout_at(given_up_at, changed).await.is_err() {
                 let mut open = self.lock();
                 if let Some(bound) = open.bound_reached(bounds, client) {
-                    open.turned_away(bounds, bound, address, Outcome::Refused);
+                    open.note(bounds, bound, address, Outcome::Refused);
                     return None;
                 }
             }
@@ -268,6 +225,11 @@ impl Open {
         }
     }
 
+    fn note(&mut self, bounds: &Bounds, bound: Bound, address: IpAddr, outcome: Outcome) {
+        let open = self.connections.len();
+        self.turned_away.note(open, bounds, bound, address, outcome);
+    }
+
     fn remove(&mut self, id: Id) {
         self.set_state(id, State::Busy);
         let Some(connection) = self.connections.remove(&id) else {
@@ -280,37 +242,6 @@ impl Open {
             if of_client.open == 0 {
                 self.clients.remove(&client);
             }
-        }
-    }
-
-    /// Counts that there was no room, and logs a line now and then.
-    fn turned_away(&mut self, bounds: &Bounds, bound: Bound, address: IpAddr, outcome: Outcome) {
-        turned_away(bound, outcome, 1);
-        let unlogged = &mut self.unlogged;
-        match outcome {
-            Outcome::Refused => unlogged.refused += 1,
-            Outcome::ClosedIdle => unlogged.closed += 1,
-        }
-        let is_due = |last: Instant| last.elapsed() >= LOG_INTERVAL;
-        if !unlogged.last_line.is_none_or(is_due) {
-            return;
-        }
-        let Unlogged {
-            refused, closed, ..
-        } = std::mem::take(unlogged);
-        unlogged.last_line = Some(Instant::now());
-        let (open, total, per_address) = (self.connections.len(), bounds.total, bounds.per_address);
-        match bound {
-            Bound::Total => tracing::warn!(
-                open, limit = total, refused, closed_idle = closed, last_address = %address,
-                "no room for more connections: idle ones are closed, and where none is idle, new ones are \
-                 refused. The limit follows from the limit of open files (ulimit -n)"
-            ),
-            Bound::Address => tracing::warn!(
-                %address, limit = per_address, open, refused, closed_idle = closed,
-                "one address holds as many connections as it may: its idle ones are closed, and where none \
-                 is idle, its new ones are refused. If it is a proxy of yours, name it in TRUSTED_PROXIES"
-            ),
         }
     }
 }

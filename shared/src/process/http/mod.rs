@@ -7,6 +7,7 @@
 //! | [`connections`] | the open connections: who may come in, and who goes when there is no room |
 //! | [`exchange`] | whether a request is under way on a connection; answers to heads that cannot be read |
 //! | [`tcp`] | the options of a socket, and how it ends |
+//! | `turned_away` | what happens for want of room, counted and logged |
 //! | [`tls`] | HTTPS, with certificates that are read anew when they change |
 //! | [`host`] | whether a request names one host |
 //! | [`unread`] | the layer that reads what handlers left of a body |
@@ -18,6 +19,7 @@ pub mod host;
 pub mod server;
 pub mod tcp;
 pub mod tls;
+mod turned_away;
 pub mod unread;
 
 pub use bounds::Bounds;
@@ -36,7 +38,7 @@ pub const FIGURES: &[Figure] = &[
         "The most connections of clients that this process holds",
     ),
     Figure::Counter(
-        connections::TURNED_AWAY,
+        turned_away::TURNED_AWAY,
         "Connections that were refused, or closed while idle, because there was no room, by bound and outcome",
     ),
     Figure::Counter(
