@@ -73,8 +73,8 @@ impl Caller {
 }
 
 /// Counts and times the request. The log has a line at the info level for each failure of ours, and for each
-/// refusal of a caller whose credential is good. Other requests are lines at the debug level, because anybody can
-/// send requests without a good credential; one line a minute says how many of them were refused.
+/// refusal of a caller whose credential is good. Every other request is a line at the debug level: there are many,
+/// and anybody can send requests without a good credential. One line a minute says how many of those were refused.
 pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let caller = Caller::default();
