@@ -23,6 +23,8 @@ use shared::task::{AtTurn, ChannelId, KeyId, Platform, Quota, RowId, Turn, UserI
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use crate::around::ask_all_subscribers;
+
 /// The body of a song submit, where it does not matter which.
 pub const SONG: &str = r#"{"prompt":"p"}"#;
 
@@ -69,6 +71,7 @@ impl TestApp {
         listing_actions: ListingActions,
         answers: Answers,
     ) -> Self {
+        ask_all_subscribers();
         let folder = Folder::new();
         let database = DatabaseUrl::Sqlite(folder.path().join("api.db"));
         let store = Store::open(&database, 4, Plans::Kept)

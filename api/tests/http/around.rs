@@ -1,10 +1,11 @@
 //! What stands around every response: ids, compression, languages.
 
 use std::io::{Read as _, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::http::Method;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use crate::app::TestApp;
 
@@ -80,6 +81,17 @@ async fn a_head_request_is_a_get_without_a_body() {
     let response = app.request(Method::HEAD, "/api/task/self").user(&alice);
     let response = response.send().await;
     assert_eq!((response.status, response.body.len()), (200, 0));
+}
+
+/// Makes `tracing` ask all subscribers whether they want a line, whichever thread writes the first one of its kind.
+///
+/// While a process has one subscriber, `tracing` asks only that of the writing thread, and remembers the answer for all
+/// threads: a line that a test without a log writes first would be missing from the log of another test. Every test
+/// starts here, before it writes a line.
+pub fn ask_all_subscribers() {
+    static TWO: LazyLock<[Dispatch; 2]> =
+        LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+    LazyLock::force(&TWO);
 }
 
 /// A log that a test reads.
