@@ -35,12 +35,13 @@ async fn disconnects(run: &Run) {
     let two_connections = setup().env("DATABASE_MAX_CONNECTIONS", "2");
     run.on_cluster(&two_connections, async |cluster| {
         let (ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
-        // One of the two connections stops before its BEGIN until the end, without a lock.
-        let mut other = api.postgres().hold(&[BEGIN]);
-        let still = send(&ann.client, "Still").await;
-        other.reached().await;
-        ann.client.song("Before").await;
         for (step, patterns) in STEPS {
+            // One of the two connections stops before its BEGIN, without a lock, for the length of one step: after
+            // 4 s the API would give up all its connections.
+            let mut other = api.postgres().hold(&[BEGIN]);
+            let still = send(&ann.client, "Still").await;
+            other.reached().await;
+            ann.client.song(&format!("Before {step}")).await;
             let left = format!("Left in {step}");
             let mut held = api.postgres().hold(patterns);
             let client = send(&ann.client, &left).await;
@@ -57,13 +58,13 @@ async fn disconnects(run: &Run) {
             let answer = ann.try_song(&left, Some(&left)).await;
             assert!(matches!(answer, SubmitAnswer::Task(_)), "{answer:?}");
             ann.log(&left, vec![SubmitAnswer::Unknown, answer]);
+            disconnect(still).await;
+            other.reset();
         }
-        disconnect(still).await;
-        other.reset();
         // What only seems to be committed is lost with its connection.
         api.kill().await;
         api.serve().await;
-        ends(run, cluster, &ann, 1 + 4 * STEPS.len(), 0).await;
+        ends(run, cluster, &ann, 5 * STEPS.len(), 0).await;
         for submit in ann.submits() {
             let left = submit.title;
             assert_eq!(submits_of(cluster, &left).await, (1, 1), "{left}");
