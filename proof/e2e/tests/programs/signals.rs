@@ -42,7 +42,7 @@ async fn center(folder: &Folder, drain_delay: &str) -> (Process, String) {
 
 async fn drains() {
     let folder = Folder::new();
-    let (mut process, url) = center(&folder, "3s").await;
+    let (mut process, url) = center(&folder, "5s").await;
     assert_eq!(status(&url, "readyz").await, Some(200));
     let told = Instant::now();
     process.signal(Signal::Terminate).await;
@@ -61,7 +61,7 @@ async fn drains() {
     let ended = process.ended(LIMIT).await;
     assert!(ended.success(), "{ended}");
     let took = told.elapsed();
-    let expected = Duration::from_millis(2_900)..Duration::from_secs(10);
+    let expected = Duration::from_millis(4_900)..Duration::from_secs(12);
     assert!(expected.contains(&took), "{took:?}");
 }
 
