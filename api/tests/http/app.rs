@@ -23,7 +23,7 @@ use shared::task::{AtTurn, ChannelId, KeyId, Platform, Quota, RowId, Turn, UserI
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::around::ask_all_subscribers;
+use crate::log::ask_all_subscribers;
 
 /// The body of a song submit, where it does not matter which.
 pub const SONG: &str = r#"{"prompt":"p"}"#;

@@ -1,13 +1,11 @@
 //! What stands around every response: ids, compression, languages.
 
-use std::io::{Read as _, Write};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::io::Read as _;
 
 use axum::http::Method;
-use tracing::Dispatch;
-use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use crate::app::TestApp;
+use crate::log::Log;
 
 #[tokio::test]
 async fn a_sane_request_id_of_the_callers_comes_back_on_every_answer() {
@@ -83,53 +81,9 @@ async fn a_head_request_is_a_get_without_a_body() {
     assert_eq!((response.status, response.body.len()), (200, 0));
 }
 
-/// Makes `tracing` ask all subscribers whether they want a line, whichever thread writes the first one of its kind.
-///
-/// While a process has one subscriber, `tracing` asks only that of the writing thread, and remembers the answer for all
-/// threads: a line that a test without a log writes first would be missing from the log of another test. Every test
-/// starts here, before it writes a line.
-pub fn ask_all_subscribers() {
-    static TWO: LazyLock<[Dispatch; 2]> =
-        LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
-    LazyLock::force(&TWO);
-}
-
-/// A log that a test reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Takes the lines of the calling test's thread until the guard is dropped. Such a test has one thread.
-    fn of_this_test(&self, most: tracing::Level) -> DefaultGuard {
-        let writer = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(most)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        let bytes = self.0.lock().expect("not poisoned");
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("not poisoned").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
-    let log = Log::default();
-    let _guard = log.of_this_test(tracing::Level::DEBUG);
+    let (log, _guard) = Log::of_this_test(tracing::Level::DEBUG);
     let (app, alice) = TestApp::with_alice().await;
     let submit = || {
         let request = app.post("/suno/submit/music").key(&alice.key);
@@ -175,8 +129,7 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
 #[tokio::test]
 async fn refusals_of_known_callers_and_failures_are_lines_of_the_log_and_nothing_else_is() {
     let (app, alice) = TestApp::with_alice().await;
-    let log = Log::default();
-    let _guard = log.of_this_test(tracing::Level::INFO);
+    let (log, _guard) = Log::of_this_test(tracing::Level::INFO);
     app.song(&alice).await;
     for (path, credential, status) in [
         ("/api/task/self?p=x", alice.token.as_str(), 400),

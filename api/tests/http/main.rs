@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod golden;
+mod log;
 mod serving;
 mod tasks;
 
