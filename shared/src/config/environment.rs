@@ -1,8 +1,8 @@
 //! The environment variables and the file `.env`, as one lookup.
 //!
 //! `.env` is read from the current folder only, and never written into the process's environment. A value is
-//! taken as it stands in the file: `$` has no meaning. If a variable stands in both, the value of the environment
-//! counts, also an empty one: so a variable of the file can be unset for one run.
+//! taken as it stands in the file: `$` has no meaning. If a variable stands in the environment and in the file, the
+//! value of the environment counts, even if that value is empty. So a variable of the file can be unset for one run.
 //!
 //! A variable that holds a secret can name a file instead: `SUNO_API_KEY_FILE` for `SUNO_API_KEY`.
 
