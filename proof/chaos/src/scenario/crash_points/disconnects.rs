@@ -36,8 +36,8 @@ async fn disconnects(run: &Run) {
     run.on_cluster(&two_connections, async |cluster| {
         let (ann, api) = (PatientClient::new(cluster, "ann").await, &cluster.apis[0]);
         for (step, patterns) in STEPS {
-            // One of the two connections stops before its BEGIN, without a lock. It stops anew in each step, because
-            // an API gives up all its connections when one of them carries nothing for more than 3 s.
+            // In each step anew, one of the two connections stops before its BEGIN, without a lock. One stop for all steps
+            // would last too long: an API gives up all its connections when one of them carries nothing for over 3 s.
             let mut other = api.postgres().hold(&[BEGIN]);
             let still = send(&ann.client, "Still").await;
             other.reached().await;
