@@ -31,6 +31,9 @@ macro_rules! sources {
             (10, "sent_to", file!("0010_sent_to.sql")),
             (11, "meaning", file!("0011_meaning.sql")),
             (12, "write_check", file!("0012_write_check.sql")),
+            (13, "limits_of_users", file!("0013_limits_of_users.sql")),
+            (14, "limits_of_keys", file!("0014_limits_of_keys.sql")),
+            (15, "channels_by_hand", file!("0015_channels_by_hand.sql")),
         ]
     }};
 }
