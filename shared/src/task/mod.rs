@@ -15,8 +15,14 @@
 //! | [`wait`] | the ladder of delays; when a task is polled or tried next |
 //! | [`late`] | when a task that was given up is looked at again |
 //! | [`cool_down`] | how long a channel in trouble is left alone |
+//! | [`recent`] | whether a channel is in trouble, by how submits ended of late |
+//! | [`ceiling`] | how many tasks a channel takes at once, learnt from its 429s |
+//! | [`pace`] | how many submits a minute a channel gets |
+//! | [`claims`] | which tasks may be sent now, by the limits of users, keys and channels |
 //! | [`scrub`] | our secrets kept out of upstreams' texts |
 
+pub mod ceiling;
+pub mod claims;
 pub mod clips;
 pub mod cool_down;
 pub mod end;
@@ -24,8 +30,10 @@ pub mod history;
 pub mod id;
 pub mod late;
 pub mod money;
+pub mod pace;
 pub mod platform;
 pub mod progress;
+pub mod recent;
 pub mod scrub;
 pub mod status;
 pub mod step;
