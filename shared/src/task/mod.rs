@@ -5,6 +5,7 @@
 //! | [`id`] | the types of the numbers and names that must not be mixed up |
 //! | [`turn`] | turns, by which of two deliveries of a message one acts |
 //! | [`platform`] | platforms and actions, and what a task costs by default |
+//! | [`actions`] | which actions a channel serves |
 //! | [`status`] | the seven statuses and the table of transitions |
 //! | [`progress`] | from the upstream's answer to a percentage that never falls |
 //! | [`clips`] | the clips of a result, by their ids |
@@ -21,6 +22,7 @@
 //! | [`claims`] | which tasks may be sent now, by the limits of users, keys and channels |
 //! | [`scrub`] | our secrets kept out of upstreams' texts |
 
+pub mod actions;
 pub mod ceiling;
 pub mod claims;
 pub mod clips;
@@ -43,6 +45,7 @@ pub mod wait;
 #[cfg(test)]
 mod properties;
 
+pub use actions::Actions;
 pub use end::End;
 pub use id::{ChannelId, KeyId, RowId, TaskId, UserId};
 pub use money::Quota;
