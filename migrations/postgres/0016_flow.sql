@@ -50,7 +50,7 @@ CREATE TABLE channel_flow (
     trying_until   BIGINT NOT NULL DEFAULT 0,
     -- Until when one task is being sent to find out whether the channel is well again.
     probing_until  BIGINT NOT NULL DEFAULT 0,
-    -- When the next submit may be sent, by `submits_per_minute`.
+    -- When the next submit is on time, by `submits_per_minute`: Unix microseconds.
     next_submit_at BIGINT NOT NULL DEFAULT 0,
     -- How many submits of late ended well and badly, in thousandths, as of `recent_at`.
     recent_good    BIGINT NOT NULL DEFAULT 0,

@@ -47,7 +47,7 @@ CREATE TABLE channel_flow (
     trying_until   INTEGER NOT NULL DEFAULT 0,
     -- Until when one task is being sent to find out whether the channel is well again.
     probing_until  INTEGER NOT NULL DEFAULT 0,
-    -- When the next submit may be sent, by `submits_per_minute`.
+    -- When the next submit is on time, by `submits_per_minute`: Unix microseconds.
     next_submit_at INTEGER NOT NULL DEFAULT 0,
     -- How many submits of late ended well and badly, in thousandths, as of `recent_at`.
     recent_good    INTEGER NOT NULL DEFAULT 0,

@@ -1,6 +1,6 @@
 //! How many tasks a channel takes at once, learnt from its 429s.
 //!
-//! While nothing is known, the ceiling grows by half of what is accepted. A 429 lowers the ceiling to what runs
+//! While nothing is known, the ceiling grows by half as soon as all that it makes room for is accepted. A 429 lowers the ceiling to what runs
 //! there, and soon one task is tried above it: if that task is accepted, the 429 had nothing to do with how many
 //! tasks run, and the ceiling is what it was. Otherwise the ceiling holds, and it is tried again after longer and
 //! longer waits. So a channel with places for five songs gets few 429s and stays full, and a channel that refuses
@@ -30,7 +30,7 @@ const WAITS: [Duration; 6] = [
 pub struct Ceiling {
     /// The ceiling; 0: nothing was learnt.
     pub tasks: u32,
-    /// Accepted tasks that did not raise the ceiling yet.
+    /// How many tasks were accepted since the ceiling grew.
     pub credit: u32,
     /// When the ceiling may be exceeded by one task. 0: the ceiling grows with what is accepted.
     pub held_until: Millis,
@@ -113,9 +113,14 @@ impl Ceiling {
             return self;
         }
         let credit = self.credit.saturating_add(tasks);
+        // All that the last step made room for.
+        let needed = if self.tasks == 0 { FIRST } else { limit.div_ceil(3) };
+        if credit < needed {
+            return Self { credit, ..self };
+        }
         Self {
-            tasks: limit.saturating_add(credit / 2).min(HIGHEST),
-            credit: credit % 2,
+            tasks: limit.saturating_add(limit.div_ceil(2)).min(HIGHEST),
+            credit: 0,
             ..self
         }
     }
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn a_channel_without_a_bound_is_filled_in_a_few_steps() {
         let (mut ceiling, mut running) = (Ceiling::default(), 0);
-        for step in 0..10 {
+        for step in 0..12 {
             fill(&mut ceiling, 10_000, &mut running, Millis(1_000_000 + step));
         }
         assert!(running > 100, "{running}");

@@ -162,7 +162,7 @@ mod tests {
             ceiling: Ceiling::default(),
             pace: Pace {
                 per_minute: 0,
-                next_at: Millis(0),
+                next_at: 0,
             },
         }
     }

@@ -1,31 +1,30 @@
 //! How many submits a minute a channel gets: never more than `per_minute` in any 60 s.
 
-use std::time::Duration;
-
 use crate::clock::Millis;
 
-const MINUTE: u64 = 60_000;
+/// In microseconds.
+const MINUTE: i64 = 60_000_000;
 
 /// The pace of a channel's submits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// The most submits in 60 s; 0: no limit.
     pub per_minute: u32,
-    /// From when on the next submit would be on time: earlier ones use up what may be sent at once.
-    pub next_at: Millis,
+    /// From when on the next submit is on time, in Unix microseconds. Submits may be up to a second early.
+    pub next_at: i64,
 }
 
 impl Pace {
     /// How many submits may be sent together: a second's worth.
-    fn at_once(self) -> u64 {
-        u64::from(self.per_minute / 60).max(1)
+    fn at_once(self) -> i64 {
+        i64::from(self.per_minute / 60).max(1)
     }
 
     /// The time between two submits. What is sent together counts: in 60 s there are at most `at_once` submits
     /// together and one for each of these times.
-    fn between(self) -> u64 {
-        let spread = u64::from(self.per_minute) - self.at_once() + 1;
-        MINUTE.div_ceil(spread.max(1))
+    fn between(self) -> i64 {
+        let spread = (i64::from(self.per_minute) - self.at_once() + 1).max(1);
+        MINUTE / spread + i64::from(MINUTE % spread > 0)
     }
 
     /// How many submits may be sent now; `None`: as many as there are.
@@ -33,15 +32,13 @@ impl Pace {
         if self.per_minute == 0 {
             return None;
         }
-        let between = self.between();
-        let at_once = Duration::from_millis(between * (self.at_once() - 1));
-        let latest = now.after(at_once);
+        let now = micros(now);
+        let latest = now + self.between() * (self.at_once() - 1);
         if self.next_at > latest {
             return Some(0);
         }
-        let since = self.next_at.max(now);
-        let ahead = u64::try_from(latest.since(since).as_millis()).unwrap_or(0);
-        u32::try_from(ahead / between + 1).ok()
+        let room = (latest - self.next_at.max(now)) / self.between() + 1;
+        Some(u32::try_from(room).unwrap_or(u32::MAX))
     }
 
     /// The pace after `submits` that were sent now.
@@ -50,12 +47,15 @@ impl Pace {
         if self.per_minute == 0 {
             return self;
         }
-        let wait = Duration::from_millis(self.between() * u64::from(submits));
         Self {
-            next_at: self.next_at.max(now).after(wait),
+            next_at: self.next_at.max(micros(now)) + self.between() * i64::from(submits),
             ..self
         }
     }
+}
+
+fn micros(moment: Millis) -> i64 {
+    moment.0.saturating_mul(1000)
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     fn sent(per_minute: u32) -> Vec<i64> {
         let mut pace = Pace {
             per_minute,
-            next_at: Millis(0),
+            next_at: 0,
         };
         let mut sent = Vec::new();
         for now in (1_000_000..1_600_000).step_by(50).map(Millis) {
@@ -81,9 +81,8 @@ mod tests {
     fn no_minute_has_more_and_hardly_any_has_fewer() {
         for per_minute in [1, 2, 7, 60, 90, 600, 6000] {
             let sent = sent(per_minute);
-            let most = sent
-                .iter()
-                .map(|from| sent.iter().filter(|at| (*from..*from + 60_000).contains(*at)).count())
+            let most = (0..sent.len())
+                .map(|first| sent[first..].partition_point(|at| *at < sent[first] + 60_000))
                 .max();
             let most = most.expect("some are sent");
             assert!(most <= per_minute as usize, "{per_minute}: {most}");
@@ -96,7 +95,7 @@ mod tests {
     fn without_a_limit_all_may_go() {
         let pace = Pace {
             per_minute: 0,
-            next_at: Millis(0),
+            next_at: 0,
         };
         assert_eq!(pace.room(Millis(5)), None);
         assert_eq!(pace.after(9, Millis(5)), pace);
