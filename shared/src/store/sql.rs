@@ -124,6 +124,14 @@ impl Database {
         self.detach_for(LONGEST_AUDIT, work).await
     }
 
+    /// Whether `column` is one of the values of parameter `n`.
+    pub(super) fn is_among(&self, column: &str, n: u32) -> String {
+        match self {
+            Self::Postgres(_) => among_array(column, n),
+            Self::Sqlite(_) => among_json(column, n),
+        }
+    }
+
     async fn on_snapshot<T, W>(&self, setting: &'static str, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -202,6 +210,14 @@ impl Tx {
         })
     }
 
+    /// Whether `column` is one of the values of parameter `n`.
+    pub(super) fn is_among(&self, column: &str, n: u32) -> String {
+        match self {
+            Self::Postgres(_) => among_array(column, n),
+            Self::Sqlite(_) => among_json(column, n),
+        }
+    }
+
     /// What a SELECT ends with that leaves rows to others who hold them. `SQLite` has one writer.
     pub(super) fn skip_locked(&self) -> &'static str {
         match self {
@@ -218,6 +234,14 @@ impl Tx {
             Self::Sqlite(_) => "",
         }
     }
+}
+
+fn among_array(column: &str, n: u32) -> String {
+    format!("{column} = ANY (${n})")
+}
+
+fn among_json(column: &str, n: u32) -> String {
+    format!("{column} IN (SELECT value FROM json_each(${n}))")
 }
 
 fn exactly_one(row: Option<Row>) -> Result<Row> {
