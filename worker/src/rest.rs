@@ -253,29 +253,16 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
-    use shared::clock::Millis;
     use shared::secret::Secret;
-    use shared::task::{ChannelId, Platform, Quota};
+    use shared::store::channels::NewChannel;
+    use shared::task::{ChannelId, Platform};
     use tokio::net::TcpListener;
 
     use super::*;
 
     fn channel(id: i64, base_url: &str) -> Channel {
-        Channel {
-            id: ChannelId(id),
-            name: format!("c{id}"),
-            platform: Platform::SUNO,
-            base_url: base_url.to_owned(),
-            key: Secret::new(""),
-            enabled: true,
-            priority: 0,
-            weight: 1,
-            used_quota: Quota::ZERO,
-            cool_until: Millis(0),
-            cool_count: 0,
-            idempotent: false,
-            builtin: false,
-        }
+        let (name, url) = (format!("c{id}"), base_url.to_owned());
+        NewChannel::new(&name, Platform::SUNO, url, Secret::new("")).with_id(ChannelId(id))
     }
 
     fn because(blame: Blame) -> NoConnection {

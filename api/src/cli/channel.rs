@@ -98,15 +98,12 @@ async fn create(context: CommandContext<'_>, new: CreateChannel) -> Result<Outpu
     if let Some(warning) = new.base_url.plain_text_warning("--base-url") {
         tracing::warn!("{warning}");
     }
+    let url = new.base_url.to_string();
     let channel = NewChannel {
-        name: new.name,
-        platform: new.platform,
-        base_url: new.base_url.to_string(),
-        key: new.key,
         priority: new.priority,
         weight: new.weight,
         idempotent: new.idempotent,
-        builtin: false,
+        ..NewChannel::new(&name, new.platform, url, new.key)
     };
     let made = context
         .store

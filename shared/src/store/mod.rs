@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`open`] | opening, migrations, health, closing |
 //! | [`accounts`] | users, access tokens, API keys, grants |
-//! | [`channels`] | channels, their cool-downs; prices |
+//! | [`channels`] | channels, their cool-downs |
+//! | [`prices`] | what tasks cost |
 //! | [`submissions`] | charge + task + ledger, in one transaction |
 //! | [`clips`] | which channel made a task or a clip |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
@@ -37,6 +38,7 @@ mod open;
 mod options;
 pub mod pools;
 mod postgres;
+pub mod prices;
 mod row;
 mod session;
 mod sql;

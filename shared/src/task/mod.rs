@@ -5,6 +5,7 @@
 //! | [`id`] | the types of the numbers and names that must not be mixed up |
 //! | [`turn`] | turns, by which of two deliveries of a message one acts |
 //! | [`platform`] | platforms and actions, and what a task costs by default |
+//! | [`actions`] | which actions a channel serves |
 //! | [`status`] | the seven statuses and the table of transitions |
 //! | [`progress`] | from the upstream's answer to a percentage that never falls |
 //! | [`clips`] | the clips of a result, by their ids |
@@ -17,6 +18,7 @@
 //! | [`cool_down`] | how long a channel in trouble is left alone |
 //! | [`scrub`] | our secrets kept out of upstreams' texts |
 
+pub mod actions;
 pub mod clips;
 pub mod cool_down;
 pub mod end;
@@ -35,6 +37,7 @@ pub mod wait;
 #[cfg(test)]
 mod properties;
 
+pub use actions::Actions;
 pub use end::End;
 pub use id::{ChannelId, KeyId, RowId, TaskId, UserId};
 pub use money::Quota;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::{NewChannel, Price};
+use shared::store::channels::NewChannel;
+use shared::store::prices::Price;
 use shared::task::cool_down::CoolDown;
 use shared::task::{Action, ChannelId, Platform};
 

@@ -1,7 +1,7 @@
 //! The Store as a whole: migrations, health, closing.
 
 use shared::store::accounts::{NewUser, Role};
-use shared::store::channels::Price;
+use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
 use shared::task::{Action, KeyId};

@@ -1,7 +1,7 @@
 //! Submits: charge, task and ledger in one transaction.
 
-use shared::store::channels::Price;
 use shared::store::listing::TaskView;
+use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Sending;
 use shared::task::cool_down::CoolDown;

@@ -17,16 +17,11 @@ pub const SONG: i64 = 150_000;
 
 /// A channel to create.
 pub fn new_channel(name: &str) -> NewChannel {
-    NewChannel {
-        name: name.to_owned(),
-        platform: Platform::SUNO,
-        base_url: format!("http://{name}.example"),
-        key: Secret::new("a channel's key"),
-        priority: 0,
-        weight: 1,
-        idempotent: false,
-        builtin: false,
-    }
+    let (url, key) = (
+        format!("http://{name}.example"),
+        Secret::new("a channel's key"),
+    );
+    NewChannel::new(name, Platform::SUNO, url, key)
 }
 
 /// An amount of quota.

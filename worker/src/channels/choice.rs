@@ -64,26 +64,18 @@ pub fn choose(
 mod tests {
     use shared::random::Random;
     use shared::secret::Secret;
-    use shared::task::Quota;
+    use shared::store::channels::NewChannel;
 
     use super::*;
 
     fn channel(id: i64, priority: i32, weight: u32) -> Channel {
-        Channel {
-            id: ChannelId(id),
-            name: format!("c{id}"),
-            platform: Platform::SUNO,
-            base_url: String::new(),
-            key: Secret::new(""),
-            enabled: true,
+        let (name, key) = (format!("c{id}"), Secret::new(""));
+        let new = NewChannel {
             priority,
             weight,
-            used_quota: Quota::ZERO,
-            cool_until: Millis(0),
-            cool_count: 0,
-            idempotent: false,
-            builtin: false,
-        }
+            ..NewChannel::new(&name, Platform::SUNO, String::new(), key)
+        };
+        new.with_id(ChannelId(id))
     }
 
     fn chosen(channels: &[Channel], pinned: Option<i64>, avoid: Option<i64>) -> Choice {
