@@ -19,7 +19,7 @@ use crate::channels::ChannelCache;
 use crate::leases::Leases;
 use crate::rest::Rest;
 use crate::submit::batches::Batches;
-use crate::upstream::{Trouble, Upstreams};
+use upstream::{Trouble, Upstreams};
 
 /// How a worker works, as its operator configured it (`docs/contract.md`, "Environment").
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,11 @@ impl Context {
         Ok(Self {
             batches: Batches::new(&store, &clock, settings.submit_timeout),
             channels: ChannelCache::new(store.clone(), clock.clone()),
-            upstreams: Upstreams::new(&settings, clock.clone())?,
+            upstreams: Upstreams::new(
+                settings.submit_timeout,
+                settings.fetch_timeout,
+                clock.clone(),
+            )?,
             store,
             broker,
             clock,

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::upstream::connect::{Blame, LocalTrouble, NoConnection, reach};
+use upstream::connect::{Blame, LocalTrouble, NoConnection, reach};
 
 /// The first pause between two tries of a worker that rests.
 const SHORTEST: Duration = Duration::from_secs(1);

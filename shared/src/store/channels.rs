@@ -1,6 +1,17 @@
 //! Channels and their cool-downs.
+<<<<<<< HEAD
+=======
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`by_hand`] | what operators do: change, pause, resume, delete |
+//! | [`listed`] | channels as operators see them |
+>>>>>>> cli
 
 #![allow(missing_docs, reason = "names explain the rest")]
+
+pub mod by_hand;
+pub mod listed;
 
 use std::time::Duration;
 
@@ -175,12 +186,17 @@ impl Store {
                  builtin = excluded.builtin,
                  enabled = c.enabled OR {fresh},
                  proven = c.proven AND NOT {moved},
+<<<<<<< HEAD
                  cool_until = CASE WHEN {fresh} THEN 0 ELSE c.cool_until END,
                  cool_count = CASE WHEN {fresh} THEN 0 ELSE c.cool_count END,
                  poll_cool_until = CASE WHEN {fresh} THEN 0 ELSE c.poll_cool_until END,
                  poll_cool_count = CASE WHEN {fresh} THEN 0 ELSE c.poll_cool_count END,
                  trouble = CASE WHEN {fresh} THEN '' ELSE c.trouble END,
                  trouble_at = CASE WHEN {fresh} THEN 0 ELSE c.trouble_at END"
+=======
+                 {}",
+            forget_if(&fresh)
+>>>>>>> cli
         );
         let id = self.insert_channel(channel, &update, now).await?;
         id.ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
@@ -253,6 +269,7 @@ impl Store {
         self.database.changes(update.bind(name).bind(enabled)).await
     }
 
+<<<<<<< HEAD
     /// Sets whether a channel is idempotent. `false`: there is none of that name.
     pub async fn set_idempotent(&self, name: &str, idempotent: bool) -> Result<bool> {
         let update = sql("UPDATE channels SET idempotent = $2 WHERE name = $1 AND NOT deleted");
@@ -260,6 +277,8 @@ impl Store {
         self.database.changes(update).await
     }
 
+=======
+>>>>>>> cli
     /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
     /// exponentially. Many calls that fail together are one step of the exponent: while the channel is
     /// cooling down already, only a later end changes anything. Returns the end.
@@ -292,6 +311,25 @@ impl Store {
         Ok(())
     }
 }
+
+/// The part of an UPDATE of `channels AS c` that, where `condition` holds, ends the cool-downs of a channel and
+/// forgets what was last wrong with it.
+fn forget_if(condition: &str) -> String {
+    let forget = |(column, nothing): &(&str, &str)| {
+        format!("{column} = CASE WHEN {condition} THEN {nothing} ELSE c.{column} END")
+    };
+    TROUBLE.iter().map(forget).collect::<Vec<_>>().join(", ")
+}
+
+/// The columns that tell of trouble, and what stands in each if there was none.
+const TROUBLE: [(&str, &str); 6] = [
+    ("cool_until", "0"),
+    ("cool_count", "0"),
+    ("poll_cool_until", "0"),
+    ("poll_cool_count", "0"),
+    ("trouble", "''"),
+    ("trouble_at", "0"),
+];
 
 /// Until when a channel cools down, and after how many cool-downs in a row. Locks the channel: of those
 /// that fail together the second sees what the first wrote.

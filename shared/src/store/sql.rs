@@ -304,7 +304,7 @@ impl Statement {
 pub(super) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
-    Flag(bool),
+    Flag(Option<bool>),
     Bytes(Vec<u8>),
     /// An array on `PostgreSQL`, a JSON array on `SQLite`.
     Ints(Vec<i64>),
@@ -328,7 +328,8 @@ into_value! {
     Option<i64>: value => Self::Int(value);
     &str: value => Self::Text(Some(value.to_owned()));
     Option<&str>: value => Self::Text(value.map(str::to_owned));
-    bool: value => Self::Flag(value);
+    bool: value => Self::Flag(Some(value));
+    Option<bool>: value => Self::Flag(value);
     &[u8]: value => Self::Bytes(value.to_vec());
     &[i64]: values => Self::Ints(values.to_vec());
     Vec<String>: values => Self::Texts(values);

@@ -26,8 +26,8 @@ use crate::context::{Context, LEASE_SLACK};
 use crate::ended::{self, Ending};
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
-use crate::upstream::Driver;
 use fetch::{Answer, fetch};
+use upstream::Driver;
 
 /// How long a fetch may run before the leases of its tasks are renewed: well below the grace of the sweep.
 const RENEW_AFTER: Duration = Duration::from_secs(5);

@@ -18,8 +18,8 @@ use crate::channels::{MAX_AGE, Permit};
 use crate::context::Context;
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, due_at};
-use crate::upstream::{Driver, Submission};
 use outcome::{Sent, UNKNOWN, fail, send_again};
+use upstream::{Driver, Submission};
 
 /// The longest time that a message is held while all channels are full; then it goes back to a queue.
 const LONGEST_HOLD: Duration = Duration::from_mins(1);

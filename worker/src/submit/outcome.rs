@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::ended::{Ending, LOGGED_ID, settle};
 use crate::rest::is_at_fault;
 use crate::schedule::{FollowUp, due_at};
-use crate::upstream::connect::NoConnection;
-use crate::upstream::{Driver, SubmitOutcome, Trouble};
+use upstream::connect::NoConnection;
+use upstream::{Driver, SubmitOutcome, Trouble};
 
 /// The reason of a task whose submit may or may not have arrived.
 pub(super) const UNKNOWN: &str = "it is not known whether the upstream received the task, and it is \

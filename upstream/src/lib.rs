@@ -23,7 +23,6 @@ use shared::task::cool_down::CoolDown;
 use shared::task::step::Observation;
 use shared::task::{Action, Platform, TaskId};
 
-use crate::context::Settings;
 use connect::{Blame, NoConnection};
 use http::Http;
 
@@ -111,10 +110,12 @@ impl Trouble {
     }
 }
 
-/// The labels `outcome` of calls that are known beforehand: those of submits alone, of fetches alone, and of both.
-pub(crate) const SUBMIT_OUTCOMES: [&str; 1] = ["unknown"];
-pub(crate) const FETCH_OUTCOMES: [&str; 2] = ["too_large", "broken"];
-pub(crate) const OUTCOMES: [&str; 8] = [
+/// The labels `outcome` of submits alone.
+pub const SUBMIT_OUTCOMES: [&str; 1] = ["unknown"];
+/// The labels `outcome` of fetches alone.
+pub const FETCH_OUTCOMES: [&str; 2] = ["too_large", "broken"];
+/// The labels `outcome` of both calls.
+pub const OUTCOMES: [&str; 8] = [
     "ok",
     "refused",
     NO_CONNECTION,
@@ -166,12 +167,12 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// All drivers. `Err`: no HTTP client could be made.
-    pub fn new(settings: &Settings, clock: SharedClock) -> Result<Self, reqwest::Error> {
-        let http = Http::new(
-            settings.submit_timeout,
-            settings.fetch_timeout,
-            clock.clone(),
-        )?;
+    pub fn new(
+        submit_timeout: Duration,
+        fetch_timeout: Duration,
+        clock: SharedClock,
+    ) -> Result<Self, reqwest::Error> {
+        let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
         let drivers = drivers(http)
             .into_iter()
             .map(|driver| (driver.platform(), driver));

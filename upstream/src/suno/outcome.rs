@@ -7,8 +7,8 @@ use std::time::Duration;
 use shared::task::cool_down::CoolDown;
 
 use super::answer::{Envelope, is_object, too_large, unreadable};
-use crate::upstream::http::{Body, Reply, Response};
-use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
+use crate::http::{Body, Reply, Response};
+use crate::{FetchOutcome, SubmitOutcome, Trouble};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
 const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
