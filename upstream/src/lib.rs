@@ -20,6 +20,7 @@ use metrics::{counter, histogram};
 use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::task::cool_down::CoolDown;
+use shared::task::scrub::Scrub;
 use shared::task::step::Observation;
 use shared::task::{Action, Platform, TaskId};
 
@@ -47,8 +48,8 @@ pub struct Submission<'a> {
 pub enum SubmitOutcome {
     /// The upstream accepted the task, and gave it this id.
     Accepted(String),
-    /// The upstream refused the request itself, in these words, unscrubbed: no retry would help.
-    Refused(String),
+    /// The upstream refused the request itself: no retry would help.
+    Refused(Refusal),
     /// The request did not arrive: it may be retried, on this channel or another.
     NotArrived(Trouble),
     /// No connection was made, so the request did not arrive.
@@ -56,6 +57,26 @@ pub enum SubmitOutcome {
     /// The request may have arrived: only an idempotent channel may get it again. The text is for an
     /// operator.
     Unknown(String),
+}
+
+/// The upstream's refusal of a request.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The upstream's words, unscrubbed.
+    pub words: String,
+    /// Whether the answer may be that of a wrong address (404, 405), which says nothing of the request. What
+    /// happened then, for an operator.
+    pub no_such_path: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal that is surely about the request.
+    pub fn of_words(words: String) -> Self {
+        Self {
+            words,
+            no_such_path: None,
+        }
+    }
 }
 
 /// How a fetch ended.
@@ -101,6 +122,28 @@ impl Trouble {
             outcome,
             what,
             said: "the upstream could not be reached".to_owned(),
+        }
+    }
+
+    /// Whether the channel took no connection.
+    pub fn is_no_connection(&self) -> bool {
+        self.outcome == NO_CONNECTION
+    }
+
+    /// What happened, without the secrets of the channel.
+    pub fn shown(&self, channel: &Channel) -> String {
+        Scrub::channel(&channel.base_url, &channel.key).reason(&self.what)
+    }
+
+    /// The channel answers as if there were no such path, and never accepted anything: its base URL is wrong.
+    fn wrong_address(what: &str) -> Self {
+        Self {
+            kind: CoolDown::Refusal,
+            busy: false,
+            retry_after: None,
+            outcome: "misdirected",
+            what: format!("{what}, and it never accepted a task: is its base URL right?"),
+            said: what.replacen("it answered", "the upstream answered", 1),
         }
     }
 
@@ -201,7 +244,15 @@ impl Driver<'_> {
     /// See [`Upstream::submit`].
     pub async fn submit(self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
         let started = self.clock.now();
-        let outcome = self.upstream.submit(channel, submission).await;
+        let mut outcome = self.upstream.submit(channel, submission).await;
+        if let SubmitOutcome::Refused(Refusal {
+            no_such_path: Some(what),
+            ..
+        }) = &outcome
+            && !channel.proven
+        {
+            outcome = SubmitOutcome::NotArrived(Trouble::wrong_address(what));
+        }
         let label = match &outcome {
             SubmitOutcome::Accepted(_) => "ok",
             SubmitOutcome::Refused(_) => "refused",

@@ -89,7 +89,7 @@ impl TestApp {
             submit_publisher: submit_publisher.clone(),
             clock: clock.clone(),
             random: random.clone(),
-            task_timeout: Duration::from_mins(30),
+            queue_timeout: Duration::from_mins(30),
             cors,
             listing_actions,
             answers,

@@ -1,12 +1,9 @@
 //! Channels and their cool-downs.
-<<<<<<< HEAD
-=======
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`by_hand`] | what operators do: change, pause, resume, delete |
 //! | [`listed`] | channels as operators see them |
->>>>>>> cli
 
 #![allow(missing_docs, reason = "names explain the rest")]
 
@@ -84,6 +81,26 @@ pub struct Channel {
     /// When that was.
     #[serde(skip)]
     pub trouble_at: Millis,
+}
+
+/// The calls of a channel that a cool-down is about. What submits say closes a channel for submits only, and what
+/// fetches say for fetches only; an address that cannot be reached is trouble for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    Submits,
+    Fetches,
+    Both,
+}
+
+impl Calls {
+    /// What the names of their columns begin with.
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Submits => &[""],
+            Self::Fetches => &["poll_"],
+            Self::Both => &["", "poll_"],
+        }
+    }
 }
 
 /// A channel to be created; see [`Channel`].
@@ -186,17 +203,8 @@ impl Store {
                  builtin = excluded.builtin,
                  enabled = c.enabled OR {fresh},
                  proven = c.proven AND NOT {moved},
-<<<<<<< HEAD
-                 cool_until = CASE WHEN {fresh} THEN 0 ELSE c.cool_until END,
-                 cool_count = CASE WHEN {fresh} THEN 0 ELSE c.cool_count END,
-                 poll_cool_until = CASE WHEN {fresh} THEN 0 ELSE c.poll_cool_until END,
-                 poll_cool_count = CASE WHEN {fresh} THEN 0 ELSE c.poll_cool_count END,
-                 trouble = CASE WHEN {fresh} THEN '' ELSE c.trouble END,
-                 trouble_at = CASE WHEN {fresh} THEN 0 ELSE c.trouble_at END"
-=======
                  {}",
             forget_if(&fresh)
->>>>>>> cli
         );
         let id = self.insert_channel(channel, &update, now).await?;
         id.ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
@@ -269,47 +277,75 @@ impl Store {
         self.database.changes(update.bind(name).bind(enabled)).await
     }
 
-<<<<<<< HEAD
-    /// Sets whether a channel is idempotent. `false`: there is none of that name.
-    pub async fn set_idempotent(&self, name: &str, idempotent: bool) -> Result<bool> {
-        let update = sql("UPDATE channels SET idempotent = $2 WHERE name = $1 AND NOT deleted");
-        let update = update.bind(name).bind(idempotent);
-        self.database.changes(update).await
-    }
-
-=======
->>>>>>> cli
-    /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
-    /// exponentially. Many calls that fail together are one step of the exponent: while the channel is
-    /// cooling down already, only a later end changes anything. Returns the end.
+    /// Cools a channel down, for every worker at once and for `calls`: until `now` + what the upstream asked for, or
+    /// else exponentially. Many calls that fail together are one step of the exponent: while the channel is cooling
+    /// down already, only a later end changes anything. Notes `what` as the channel's last trouble. Returns the end.
     pub async fn cool_down(
         &self,
         channel: ChannelId,
+        calls: Calls,
         kind: CoolDown,
         asked: Option<Duration>,
+        what: &str,
         now: Millis,
     ) -> Result<Millis> {
+        let what = what.to_owned();
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let cooling = cooling(tx, channel).await?;
-                    let cooled = cooling.after_failure(kind, asked, now);
-                    if cooled != cooling {
-                        set_cooling(tx, channel, cooled).await?;
+                    let mut latest = now;
+                    for prefix in calls.prefixes() {
+                        let cooling = cooling(tx, channel, prefix).await?;
+                        let cooled = cooling.after_failure(kind, asked, now);
+                        if cooled != cooling {
+                            set_cooling(tx, channel, prefix, cooled).await?;
+                        }
+                        latest = latest.max(cooled.until);
                     }
-                    Ok(cooled.until)
+                    note_trouble(tx, channel, &what, now).await?;
+                    Ok(latest)
                 })
             })
             .await
     }
 
-    /// A channel answered well: its next cool-down is the first of a row again. The end of a cool-down
+    /// A channel answered `calls` well: its next cool-down is the first of a row again. The end of a cool-down
     /// under way stays: others may know it already.
-    pub async fn warm_up(&self, channel: ChannelId) -> Result<()> {
-        let update = sql("UPDATE channels SET cool_count = 0 WHERE id = $1 AND cool_count > 0");
+    pub async fn warm_up(&self, channel: ChannelId, calls: Calls) -> Result<()> {
+        for prefix in calls.prefixes() {
+            let update = format!(
+                "UPDATE channels SET {prefix}cool_count = 0 WHERE id = $1 AND {prefix}cool_count > 0"
+            );
+            self.database.execute(sql(update).bind(channel.0)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what is wrong with a channel that goes on working.
+    pub async fn note_trouble(&self, channel: ChannelId, what: &str, now: Millis) -> Result<()> {
+        let what = what.to_owned();
+        self.database
+            .write(move |tx| {
+                Box::pin(async move { note_trouble(tx, channel, &what, now).await })
+            })
+            .await
+    }
+
+    /// A channel accepted a submit: its base URL is right.
+    pub async fn prove_channel(&self, channel: ChannelId) -> Result<()> {
+        let update = sql("UPDATE channels SET proven = TRUE WHERE id = $1 AND NOT proven");
         self.database.execute(update.bind(channel.0)).await?;
         Ok(())
     }
+}
+
+async fn note_trouble(tx: &mut Tx, channel: ChannelId, what: &str, now: Millis) -> Result<()> {
+    let update = sql("UPDATE channels SET trouble = $2, trouble_at = $3 WHERE id = $1")
+        .bind(channel.0) // $1 id
+        .bind(what) // $2 trouble
+        .bind(now.0); // $3 trouble_at
+    tx.execute(update).await?;
+    Ok(())
 }
 
 /// The part of an UPDATE of `channels AS c` that, where `condition` holds, ends the cool-downs of a channel and
@@ -333,21 +369,30 @@ const TROUBLE: [(&str, &str); 6] = [
 
 /// Until when a channel cools down, and after how many cool-downs in a row. Locks the channel: of those
 /// that fail together the second sees what the first wrote.
-async fn cooling(tx: &mut Tx, channel: ChannelId) -> Result<Cooling> {
+async fn cooling(tx: &mut Tx, channel: ChannelId, prefix: &str) -> Result<Cooling> {
     let lock = tx.for_update();
     let select = sql(format!(
-        "SELECT cool_until, cool_count FROM channels WHERE id = $1 {lock}"
+        "SELECT {prefix}cool_until AS until, {prefix}cool_count AS count
+         FROM channels WHERE id = $1 {lock}"
     ));
     let found = tx.one(select.bind(channel.0)).await?;
-    let count = found.int("cool_count")?;
+    let count = found.int("count")?;
     Ok(Cooling {
-        until: Millis(found.int("cool_until")?),
+        until: Millis(found.int("until")?),
         count: row::count("channels", "cool_count", channel.0, count)?,
     })
 }
 
-async fn set_cooling(tx: &mut Tx, channel: ChannelId, cooling: Cooling) -> Result<()> {
-    let update = sql("UPDATE channels SET cool_until = $2, cool_count = $3 WHERE id = $1")
+async fn set_cooling(
+    tx: &mut Tx,
+    channel: ChannelId,
+    prefix: &str,
+    cooling: Cooling,
+) -> Result<()> {
+    let update = format!(
+        "UPDATE channels SET {prefix}cool_until = $2, {prefix}cool_count = $3 WHERE id = $1"
+    );
+    let update = sql(update)
         .bind(channel.0) // $1 id
         .bind(cooling.until.0) // $2 cool_until
         .bind(i64::from(cooling.count)); // $3 cool_count

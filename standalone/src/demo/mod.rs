@@ -126,7 +126,7 @@ async fn simulator() -> std::io::Result<Simulator> {
 
 fn api_settings() -> api::start::Settings {
     api::start::Settings {
-        task_timeout: TIMEOUT,
+        queue_timeout: TIMEOUT,
         cors: Cors::None,
         listing_actions: ListingActions::default(),
         drain_delay: Duration::ZERO,

@@ -19,7 +19,7 @@ use shared::store::channels::Channel;
 use shared::task::{Action, Platform};
 
 use super::http::{Call, Http};
-use super::{FetchOutcome, Submission, SubmitOutcome, Upstream};
+use super::{FetchOutcome, Refusal, Submission, SubmitOutcome, Upstream};
 
 /// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
@@ -48,7 +48,7 @@ impl Upstream for Suno {
         let path = match submission.action {
             Action::SONG => "/suno/submit/music",
             Action::LYRICS => "/suno/submit/lyrics",
-            other => return SubmitOutcome::Refused(format!("suno makes no {other}")),
+            other => return SubmitOutcome::Refused(Refusal::of_words(format!("suno makes no {other}"))),
         };
         let call = Call {
             path,

@@ -3,6 +3,7 @@
 use super::forget_if;
 use crate::clock::Millis;
 use crate::secret::Secret;
+use crate::store::flow;
 use crate::store::row::Cells as _;
 use crate::store::sql::{Tx, sql};
 use crate::store::{Result, Store, StoreError};
@@ -132,17 +133,14 @@ impl Store {
 
     /// Deletes the channel of this name, unless a task needs it: one that is being sent there or is at its
     /// upstream, or one that waits and that no other channel can take. Its row stays, because its tasks and
-    /// figures name it; its name becomes free, and its key is forgotten. Locks the channel: a worker that is
-    /// about to send either has recorded that before, or finds the channel deleted.
+    /// figures name it; its name becomes free, and its key is forgotten.
     pub async fn delete_channel(&self, name: &str) -> Result<Deleted> {
         let select = "SELECT id FROM channels WHERE name = $1 AND NOT deleted";
         let name = name.to_owned();
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let lock = tx.for_update();
-                    let select = sql(format!("{select} {lock}")).bind(&*name);
-                    match tx.optional(select).await? {
+                    match tx.optional(sql(select).bind(&*name)).await? {
                         Some(found) => delete(tx, ChannelId(found.int("id")?)).await,
                         None => Ok(Deleted::NoChannel),
                     }
@@ -152,8 +150,13 @@ impl Store {
     }
 }
 
-/// Deletes a channel that this transaction has locked.
+/// Deletes a channel, unless it is needed. Claims lock the channel's counter before
+/// they read the channel: so each claim either counts here, or finds the channel deleted.
 async fn delete(tx: &mut Tx, channel: ChannelId) -> Result<Deleted> {
+    flow::add_channels(tx, &[channel.0]).await?;
+    let lock = tx.for_update();
+    let counter = "SELECT tasks FROM running_tasks WHERE kind = 'channel' AND id = $1";
+    tx.one(sql(format!("{counter} {lock}")).bind(channel.0)).await?;
     // A statement of its own: it sees what was committed while this transaction waited for the lock.
     let count = "SELECT count(*) FILTER (WHERE stage <> 'submit' AND channel_id = $1) AS under_way,
                         count(*) FILTER (WHERE stage = 'submit' AND pinned_channel = $1) AS waiting
