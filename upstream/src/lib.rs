@@ -5,10 +5,12 @@
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //! | [`connect`] | why no connection was made |
+//! | [`diagnosis`] | what is wrong with an address or a key, in plain words |
 //!
 //! `docs/upstreams/README.md` lists what another platform takes.
 
 pub mod connect;
+pub mod diagnosis;
 pub mod http;
 pub mod suno;
 
@@ -194,6 +196,10 @@ pub trait Upstream: Send + Sync + 'static {
     /// Asks the channel about at most a hundred tasks, by the ids that the upstream gave them.
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
 
+    /// Makes one call that changes nothing and costs nothing. `Ok`: the channel answered as its platform does,
+    /// after this time. `Err`: what is wrong with its address or its key, for an operator, unscrubbed.
+    async fn test(&self, channel: &Channel) -> Result<Duration, String>;
+
     /// The upstream's id of the task that `request` continues: clients must not see it.
     fn continued_id(&self, request: &str) -> Option<String>;
 
@@ -279,6 +285,13 @@ impl Driver<'_> {
         counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())
             .increment(upstream_ids.len() as u64);
         outcome
+    }
+
+    /// See [`Upstream::test`]. The words are scrubbed of the key. The call is not counted.
+    pub async fn test(self, channel: &Channel) -> Result<Duration, String> {
+        let tested = self.upstream.test(channel).await;
+        let scrub = Scrub::default().and(channel.key.expose());
+        tested.map_err(|what| scrub.reason(&what))
     }
 
     /// See [`Upstream::continued_id`].

@@ -6,7 +6,7 @@
 //! | [`environment`] | the environment variables and `.env`, as one lookup |
 //! | `reader` | parses variables and collects all mistakes |
 //! | [`mistake`] | a mistake, as the operator reads it |
-//! | `duration` | `5s`, `250ms`, `30m`, `1h` |
+//! | [`duration`] | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
 //! | `plain_text` | which servers are talked to in plain text |
 //! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`], [`networks`] | types of values |
@@ -17,7 +17,7 @@ pub mod amqp_url;
 pub mod base_url;
 pub mod cors;
 pub mod database_url;
-mod duration;
+pub mod duration;
 pub mod environment;
 pub mod listing_actions;
 pub mod log;

@@ -12,6 +12,7 @@ mod world;
 mod accounts;
 mod books;
 mod bounds;
+mod by_hand;
 mod channels;
 mod clips;
 mod counts;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         listing::tests(),
         bounds::tests(),
         channels::tests(),
+        by_hand::tests(),
         clips::tests(),
         accounts::tests(),
         store::tests(),

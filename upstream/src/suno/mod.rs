@@ -7,11 +7,15 @@
 //! | `fields` | the members of an object in it |
 //! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
+//! | `trial` | says what the answer to a harmless call means for the address and the key |
 
 pub mod answer;
 mod fields;
 pub mod outcome;
 mod result;
+mod trial;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::json;
@@ -21,6 +25,8 @@ use shared::task::{Action, Platform};
 use super::http::{Call, Http};
 use super::{FetchOutcome, Refusal, Submission, SubmitOutcome, Upstream};
 
+/// The path of a fetch.
+const FETCH: &str = "/suno/fetch";
 /// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
 /// The most bytes that are read of the answer to a fetch of up to a hundred tasks: 16 MiB.
@@ -62,12 +68,23 @@ impl Upstream for Suno {
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
         let request = serde_json::json!({ "ids": upstream_ids }).to_string();
         let call = Call {
-            path: "/suno/fetch",
+            path: FETCH,
             idempotency_key: None,
             body: request,
             largest: LARGEST_FETCH_ANSWER,
         };
         outcome::of_fetch(&self.http.fetches.post(channel, call).await, upstream_ids)
+    }
+
+    async fn test(&self, channel: &Channel) -> Result<Duration, String> {
+        let call = Call {
+            path: FETCH,
+            idempotency_key: None,
+            body: serde_json::json!({ "ids": [trial::NO_TASK] }).to_string(),
+            largest: LARGEST_SUBMIT_ANSWER,
+        };
+        let reply = self.http.fetches.post(channel, call).await;
+        trial::of_test(&reply, !channel.key.expose().is_empty())
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::http::{Body, Reply, Response};
 use crate::{FetchOutcome, Refusal, SubmitOutcome, Trouble};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
-const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
+pub(super) const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
 
 /// A 5xx that comes later than this may be what a gateway says after its own timeout: the request may have
 /// been accepted behind it.
@@ -54,7 +54,7 @@ fn class(status: u16) -> Class {
 }
 
 /// The status that an error code of the dialect stands for. Some gateways print the status itself.
-fn status_of_code(code: &str) -> u16 {
+pub(super) fn status_of_code(code: &str) -> u16 {
     match code {
         "success" => 200,
         "internal_error" => 500,
