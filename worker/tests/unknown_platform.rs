@@ -28,6 +28,7 @@ const LONG: Duration = Duration::from_mins(5);
 /// A worker on `store` and a broker of its own.
 fn context(store: &Store, random: &Arc<Random>) -> Context {
     let settings = Settings {
+        task_timeout: Duration::from_mins(30),
         pace: PollPace {
             initial: LONG,
             max: LONG,

@@ -325,9 +325,7 @@ impl Store {
     pub async fn note_trouble(&self, channel: ChannelId, what: &str, now: Millis) -> Result<()> {
         let what = what.to_owned();
         self.database
-            .write(move |tx| {
-                Box::pin(async move { note_trouble(tx, channel, &what, now).await })
-            })
+            .write(move |tx| Box::pin(async move { note_trouble(tx, channel, &what, now).await }))
             .await
     }
 

@@ -128,10 +128,7 @@ async fn begin(
     Ok(recorded.into_iter().chain(admitted).map(begun).collect())
 }
 
-async fn lock_tasks(
-    tx: &mut Tx,
-    intentions: &[Intention],
-) -> Result<HashMap<RowId, Candidate>> {
+async fn lock_tasks(tx: &mut Tx, intentions: &[Intention]) -> Result<HashMap<RowId, Candidate>> {
     let rows: Vec<i64> = intentions.iter().map(|one| one.at.row.0).collect();
     let (is_one, lock) = (tx.is_among("id", 1), tx.for_update());
     let select = sql(format!(
@@ -217,7 +214,12 @@ async fn lock_limits(tx: &mut Tx, ready: &[(Intention, Wanted)], now: Millis) ->
         let id = found.int("id")?;
         let share = Share {
             running: running(id, found.int("tasks")?)?,
-            max: row::count("users", "max_tasks", id, found.int_or_null("max_tasks")?.unwrap_or(0))?,
+            max: row::count(
+                "users",
+                "max_tasks",
+                id,
+                found.int_or_null("max_tasks")?.unwrap_or(0),
+            )?,
         };
         match found.text("kind")?.as_str() {
             "user" => drop(limits.users.insert(UserId(id), share)),

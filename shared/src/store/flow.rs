@@ -29,7 +29,8 @@ impl Store {
     ) -> Result<()> {
         let accepted = move |gate: &Gate| {
             let was_try = trial == Trial::AboveCeiling;
-            gate.ceiling.accepted(gate.max, tasks, gate.running, was_try)
+            gate.ceiling
+                .accepted(gate.max, tasks, gate.running, was_try)
         };
         self.change_ceiling(channel, accepted, now).await?;
         Ok(())
@@ -158,7 +159,11 @@ pub(super) async fn gates(
         Tx::Postgres(_) => "FOR NO KEY UPDATE OF f",
         Tx::Sqlite(_) => "",
     };
-    let select = select_gates(&format!("WHERE f.channel_id IS NOT NULL AND {is_one}"), lock, now);
+    let select = select_gates(
+        &format!("WHERE f.channel_id IS NOT NULL AND {is_one}"),
+        lock,
+        now,
+    );
     let found = tx.all(select.bind(channels)).await?; // $2 id
     found.iter().map(gate).collect()
 }

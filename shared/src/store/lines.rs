@@ -132,10 +132,12 @@ impl Store {
 
     /// How many tasks wait, by where they may go.
     pub async fn waiting_tasks(&self) -> Result<Vec<WaitingTasks>> {
-        let select = sql("SELECT platform, action, only_channel, is_full, CAST(sum(waiting) AS BIGINT) AS tasks
+        let select = sql(
+            "SELECT platform, action, only_channel, is_full, CAST(sum(waiting) AS BIGINT) AS tasks
              FROM lines
              WHERE waiting > 0
-             GROUP BY platform, action, only_channel, is_full");
+             GROUP BY platform, action, only_channel, is_full",
+        );
         let found = self.database.all(select).await?;
         let waiting = |found: &Row| {
             Ok(WaitingTasks {

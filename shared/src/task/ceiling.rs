@@ -114,7 +114,11 @@ impl Ceiling {
         }
         let credit = self.credit.saturating_add(tasks);
         // All that the last step made room for.
-        let needed = if self.tasks == 0 { FIRST } else { limit.div_ceil(3) };
+        let needed = if self.tasks == 0 {
+            FIRST
+        } else {
+            limit.div_ceil(3)
+        };
         if credit < needed {
             return Self { credit, ..self };
         }

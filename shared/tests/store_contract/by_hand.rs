@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::NewChannel;
 use shared::store::channels::by_hand::{Changed, ChannelChange, Deleted, PollLimit, UNTIL_RESUMED};
 use shared::store::channels::listed::{Health, LastTrouble, ListedChannel};
+use shared::store::channels::{Calls, NewChannel};
 use shared::store::submissions::{NewTask, Submitted};
 use shared::task::cool_down::CoolDown;
 use shared::task::{Action, Actions, ChannelId};
@@ -48,7 +48,9 @@ async fn change(world: &World, id: ChannelId, change: ChannelChange) -> Changed 
 /// A channel with every sign of trouble, at whose address a submit was accepted.
 async fn troubled(world: &World) -> ChannelId {
     let id = world.channel().await;
-    ok!(world.store.cool_down(id, CoolDown::Refusal, None, NOW));
+    ok!(world
+        .store
+        .cool_down(id, Calls::Submits, CoolDown::Refusal, None, "", NOW));
     let trouble = "UPDATE channels SET proven = TRUE, poll_cool_until = 5, poll_cool_count = 2,
                    trouble = 'it answered with status 401', trouble_at = 7";
     world.database.execute(trouble).await;
@@ -380,12 +382,14 @@ async fn the_health_of_a_channel_follows_its_cool_downs(world: &World) {
     let health = async |seconds| listed(world, later(seconds)).await.health;
     assert_eq!(health(0).await, Health::Closed);
     assert_eq!(listed(world, NOW).await.last_trouble, None);
-    ok!(world.store.cool_down(id, CoolDown::Refusal, None, NOW));
+    ok!(world
+        .store
+        .cool_down(id, Calls::Submits, CoolDown::Refusal, None, "", NOW));
     assert_eq!(
         (health(9).await, health(10).await),
         (Health::Open, Health::HalfOpen)
     );
-    ok!(world.store.warm_up(id));
+    ok!(world.store.warm_up(id, Calls::Submits));
     assert_eq!(health(10).await, Health::Closed);
     let trouble = "UPDATE channels SET trouble = 'it answered with status 401', trouble_at = 7";
     world.database.execute(trouble).await;

@@ -101,6 +101,7 @@ pub fn retry(at: AtTurn, counted: bool, reason: &str) -> Retry {
         counted,
         may_have_arrived: false,
         reason: reason.to_owned(),
+        heard: None,
         due_at: later(7),
     }
 }

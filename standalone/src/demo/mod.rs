@@ -135,6 +135,7 @@ fn api_settings() -> api::start::Settings {
 
 fn worker_settings() -> worker::Settings {
     worker::Settings {
+        task_timeout: TIMEOUT,
         pace: PollPace {
             initial: Duration::from_secs(2),
             max: Duration::from_secs(2),

@@ -54,7 +54,9 @@ impl Upstream for Suno {
         let path = match submission.action {
             Action::SONG => "/suno/submit/music",
             Action::LYRICS => "/suno/submit/lyrics",
-            other => return SubmitOutcome::Refused(Refusal::of_words(format!("suno makes no {other}"))),
+            other => {
+                return SubmitOutcome::Refused(Refusal::of_words(format!("suno makes no {other}")));
+            }
         };
         let call = Call {
             path,

@@ -24,7 +24,9 @@ impl Rooms {
 
     /// How many tasks all channels get together.
     pub fn tasks(&self) -> u32 {
-        self.0.values().fold(0, |sum, room| sum.saturating_add(*room))
+        self.0
+            .values()
+            .fold(0, |sum, room| sum.saturating_add(*room))
     }
 
     fn has(&self, channel: ChannelId) -> bool {
@@ -205,7 +207,12 @@ mod tests {
     }
 
     /// Where tasks of `route` go that channel `avoid` failed, one after another.
-    fn assigned(channels: &[Channel], room: &[(i64, u32)], avoid: Option<i64>, tasks: i64) -> Vec<i64> {
+    fn assigned(
+        channels: &[Channel],
+        room: &[(i64, u32)],
+        avoid: Option<i64>,
+        tasks: i64,
+    ) -> Vec<i64> {
         let random = Random::seeded(3);
         let tasks = (0..tasks).map(|row| (route(None), task(row, avoid)));
         let assigned = assign(tasks.collect(), channels, rooms(room), || random.unit());
@@ -224,7 +231,10 @@ mod tests {
         let channels = [channel(1, 0, 3), channel(2, 0, 1)];
         let all = assigned(&channels, &[(1, 9999), (2, 9999)], None, 4000);
         let firsts = all.iter().filter(|id| **id == 1).count();
-        assert!((2880..3120).contains(&firsts), "{firsts} of 4000, and 3000 is the share");
+        assert!(
+            (2880..3120).contains(&firsts),
+            "{firsts} of 4000, and 3000 is the share"
+        );
     }
 
     #[test]
@@ -238,7 +248,10 @@ mod tests {
     #[test]
     fn a_continuation_goes_to_its_channel_alone() {
         let channels = [channel(1, 9, 1), channel(2, 0, 1)];
-        let tasks = vec![(route(Some(2)), task(1, None)), (route(Some(2)), task(2, None))];
+        let tasks = vec![
+            (route(Some(2)), task(1, None)),
+            (route(Some(2)), task(2, None)),
+        ];
         let assigned = assign(tasks, &channels, rooms(&[(1, 5), (2, 1)]), || 0.5);
         assert_eq!(assigned, [(task(1, None), ChannelId(2))]);
     }
@@ -247,7 +260,11 @@ mod tests {
     fn routes_are_those_of_channels_with_room() {
         let channels = [channel(1, 0, 1), channel(2, 0, 1)];
         let found = routes(&channels, &rooms(&[(2, 1)]));
-        assert_eq!(found.len(), 4, "two actions, at any channel or at channel 2: {found:?}");
+        assert_eq!(
+            found.len(),
+            4,
+            "two actions, at any channel or at channel 2: {found:?}"
+        );
         assert!(found.contains(&route(None)) && found.contains(&route(Some(2))));
     }
 

@@ -235,9 +235,12 @@ impl ChannelCache {
         for (channel, gate) in gates {
             let accepted = self.slots(*channel, |slots| std::mem::take(&mut slots.accepted));
             let ceiling = gate.ceiling;
-            if accepted > 0 && ceiling.accepted(gate.max, accepted, gate.running, false) != ceiling {
+            if accepted > 0 && ceiling.accepted(gate.max, accepted, gate.running, false) != ceiling
+            {
                 let store = &self.store;
-                store.note_accepted(*channel, accepted, Trial::None, now).await?;
+                store
+                    .note_accepted(*channel, accepted, Trial::None, now)
+                    .await?;
             }
         }
         Ok(())

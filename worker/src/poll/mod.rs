@@ -200,8 +200,12 @@ impl Batch<'_> {
             return self.waits(job, job.missing + 1, None);
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
-            let scrub = Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
-            let said = answer.trouble.as_ref().map(|trouble| scrub.reason(&trouble.said));
+            let scrub =
+                Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
+            let said = answer
+                .trouble
+                .as_ref()
+                .map(|trouble| scrub.reason(&trouble.said));
             let said = said.map_or_else(String::new, |said| format!(": {said}"));
             let reason = format!("the upstream did not tell of the task before its deadline{said}");
             return give_up(job, &reason);

@@ -100,7 +100,9 @@ async fn again_at(context: &Context, job: &SubmitJob) -> Result<Option<Channel>,
 async fn put_off(context: &Context, job: &SubmitJob) -> Decision {
     let now = context.now();
     let channels = context.channels.all().await?;
-    let channel = channels.iter().find(|channel| job.last_channel == Some(channel.id));
+    let channel = channels
+        .iter()
+        .find(|channel| job.last_channel == Some(channel.id));
     let rests = channel.map_or(Duration::ZERO, |channel| channel.cool_until.since(now));
     let rung = Rung::at_least(rests).min(Rung::at_least(job.deadline.since(now)));
     let due_at = due_at(now, rung);

@@ -86,7 +86,8 @@ async fn submit(
     let Claimed { at, job, .. } = &claimed;
     // Every log line about the task names it, its row and its turn. The span is at level ERROR, so that
     // no filter takes it off a line.
-    let span = tracing::error_span!("submit", task = %job.task_id, row = at.row.0, turn = at.turn.0);
+    let span =
+        tracing::error_span!("submit", task = %job.task_id, row = at.row.0, turn = at.turn.0);
     let next = send(&context, &channel, &claimed).instrument(span).await;
     drop(permit);
     let next = next.into_iter().collect();
@@ -192,7 +193,10 @@ async fn first_tasks(
         .filter(|(_, count)| **count > 0)
         .map(|(line, _)| {
             let tasks = of_lines.remove(&line.id);
-            (line.route, tasks.unwrap_or_else(|| vec![line.first]).into_iter())
+            (
+                line.route,
+                tasks.unwrap_or_else(|| vec![line.first]).into_iter(),
+            )
         })
         .collect();
     // One of each line after another, as they would have come one by one.

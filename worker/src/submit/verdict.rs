@@ -32,9 +32,11 @@ impl Sent<'_> {
         } = self;
         context.channels.note_good(channel.id, context.now());
         if !channel.proven {
-            note(context, "note that a channel's URL is right", |store| async move {
-                store.prove_channel(channel.id).await
-            })
+            note(
+                context,
+                "note that a channel's URL is right",
+                |store| async move { store.prove_channel(channel.id).await },
+            )
             .await;
             context.channels.note_proven(channel.id);
         }
@@ -42,7 +44,9 @@ impl Sent<'_> {
         if *trial == Trial::AboveCeiling {
             let now = context.now();
             note(context, "raise a ceiling", |store| async move {
-                store.note_accepted(channel.id, 1, Trial::AboveCeiling, now).await
+                store
+                    .note_accepted(channel.id, 1, Trial::AboveCeiling, now)
+                    .await
             })
             .await;
         } else {
@@ -98,7 +102,9 @@ impl Sent<'_> {
         let is_sure = calls == Calls::Both || trouble.kind == CoolDown::Refusal;
         let mut rests = is_sure || trouble.retry_after.is_some() || *trial == Trial::Probe;
         if !rests {
-            let failed_elsewhere = job.last_channel.filter(|last| job.attempts > 0 && *last != channel.id);
+            let failed_elsewhere = job
+                .last_channel
+                .filter(|last| job.attempts > 0 && *last != channel.id);
             rests = match failed_elsewhere {
                 // Two channels say the same: the request is at fault.
                 Some(other) => {

@@ -156,7 +156,8 @@ async fn delete(tx: &mut Tx, channel: ChannelId) -> Result<Deleted> {
     flow::add_channels(tx, &[channel.0]).await?;
     let lock = tx.for_update();
     let counter = "SELECT tasks FROM running_tasks WHERE kind = 'channel' AND id = $1";
-    tx.one(sql(format!("{counter} {lock}")).bind(channel.0)).await?;
+    tx.one(sql(format!("{counter} {lock}")).bind(channel.0))
+        .await?;
     // A statement of its own: it sees what was committed while this transaction waited for the lock.
     let count = "SELECT count(*) FILTER (WHERE stage <> 'submit' AND channel_id = $1) AS under_way,
                         count(*) FILTER (WHERE stage = 'submit' AND pinned_channel = $1) AS waiting

@@ -136,6 +136,7 @@ impl Drive<'_> {
             counted,
             may_have_arrived,
             reason: "no connection".to_owned(),
+            heard: None,
             due_at,
         };
         let again = ok!(self.store().retry_submit(retry, now));
