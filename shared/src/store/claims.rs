@@ -4,6 +4,7 @@
 //! those before left.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::flow;
 use super::row::{self, Cells as _};
@@ -33,7 +34,7 @@ impl Store {
             .await
     }
 
-    /// [`Store::begin_submits`] for one task, whose deadline is the end of the lease.
+    /// [`Store::begin_submits`] for one task, whose deadline is in half an hour.
     pub async fn begin_submit(
         &self,
         at: AtTurn,
@@ -47,7 +48,7 @@ impl Store {
             channel,
             sent_to: 0,
             claim,
-            deadline: lease_until,
+            deadline: now.after(Duration::from_mins(30)),
         };
         let mut begun = self.begin_submits(&[intention], lease_until, now).await?;
         Ok(begun.pop().map(|begun| begun.at))
@@ -59,6 +60,7 @@ struct Candidate {
     turn: i64,
     is_waiting: bool,
     claim: Option<i64>,
+    channel: Option<ChannelId>,
     user: UserId,
     key: KeyId,
 }
@@ -80,7 +82,9 @@ impl Candidate {
         if !self.is_waiting && is_ours && self.turn == turn + 1 {
             return Found::Recorded;
         }
-        if self.turn != turn || !self.is_waiting && self.claim.is_some() {
+        // A task that may have arrived stays with its channel.
+        let is_elsewhere = self.channel != Some(intention.channel);
+        if self.turn != turn || !self.is_waiting && (self.claim.is_some() || is_elsewhere) {
             return Found::Stale;
         }
         Found::Ready(Wanted {
@@ -132,7 +136,7 @@ async fn lock_tasks(tx: &mut Tx, intentions: &[Intention]) -> Result<HashMap<Row
     let rows: Vec<i64> = intentions.iter().map(|one| one.at.row.0).collect();
     let (is_one, lock) = (tx.is_among("id", 1), tx.for_update());
     let select = sql(format!(
-        "SELECT id, turn, stage, claim, user_id, key_id
+        "SELECT id, turn, stage, claim, channel_id, user_id, key_id
          FROM unfinished_tasks
          WHERE {is_one} AND stage <> 'poll'
          ORDER BY id
@@ -144,6 +148,7 @@ async fn lock_tasks(tx: &mut Tx, intentions: &[Intention]) -> Result<HashMap<Row
             turn: found.int("turn")?,
             is_waiting: found.text("stage")? == "submit",
             claim: found.int_or_null("claim")?,
+            channel: found.int_or_null("channel_id")?.map(ChannelId),
             user: UserId(found.int("user_id")?),
             key: KeyId(found.int("key_id")?),
         };

@@ -86,7 +86,7 @@ async fn a_channel_reads_back_with_its_limits_and_actions(world: &World) {
     assert_eq!((limited.max_tasks, limited.submits_per_minute), (5, 60));
     assert_eq!(limited.polls_per_second, Some(0));
     assert_eq!(limited.actions, Actions::only([Action::LYRICS]));
-    assert_eq!((free.max_tasks, free.submits_per_minute), (0, 0));
+    assert_eq!((free.max_tasks, free.submits_per_minute), (100_000, 0));
     assert_eq!(free.polls_per_second, None);
     assert_eq!(free.actions, Actions::default());
     assert_eq!((free.paused_until, free.proven), (Millis(0), false));
@@ -374,7 +374,10 @@ async fn each_channel_is_listed_with_its_tasks(world: &World) {
         (listed.channel.id, of)
     };
     let found: Vec<_> = channels.iter().map(numbers).collect();
-    assert_eq!(found, [(id, (2, 3, Some(4))), (other, (0, 0, None))]);
+    assert_eq!(
+        found,
+        [(id, (2, 3, Some(4))), (other, (0, 0, Some(100_000)))]
+    );
 }
 
 async fn the_health_of_a_channel_follows_its_cool_downs(world: &World) {

@@ -16,6 +16,7 @@ mod by_hand;
 mod channels;
 mod clips;
 mod counts;
+mod flow;
 mod idempotency;
 mod listing;
 mod sequences;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         turns_polls::tests(),
         turns_submit::tests(),
         turns_sweep::tests(),
+        flow::tests(),
         submissions::tests(),
         idempotency::tests(),
         books::tests(),

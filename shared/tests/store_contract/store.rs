@@ -101,6 +101,8 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
         ..world.song(&payer)
     };
     let name = task.task_id.clone();
+    let serve = "UPDATE channels SET actions = 'song,video'";
+    world.database.execute(serve).await;
     ok!(world.other.set_price(Price {
         platform: task.platform,
         action: video,

@@ -173,9 +173,14 @@ async fn delete(tx: &mut Tx, channel: ChannelId) -> Result<Deleted> {
     let update = "UPDATE channels
          SET deleted = TRUE, enabled = FALSE, key = '',
              name = name || ' (deleted ' || id || ')'
-         WHERE id = $1";
-    tx.execute(sql(update).bind(channel.0)).await?;
-    Ok(Deleted::Done)
+         WHERE id = $1 AND NOT deleted";
+    // Another may have deleted it while this transaction waited for the lock.
+    let deleted = tx.execute(sql(update).bind(channel.0)).await?;
+    Ok(if deleted > 0 {
+        Deleted::Done
+    } else {
+        Deleted::NoChannel
+    })
 }
 
 /// Whether a name is taken.
