@@ -238,7 +238,10 @@ mod tests {
             assert!(error.is_passing(), "{error}");
             given_up += 1;
         }
-        assert!((1..=2).contains(&given_up), "it was given up {given_up} times");
+        assert!(
+            (1..=2).contains(&given_up),
+            "it was given up {given_up} times"
+        );
         giving_up.abort();
     }
 }
