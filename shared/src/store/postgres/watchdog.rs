@@ -103,11 +103,13 @@ impl Watchdog {
     /// Runs a unit of work for at most `longest`. A unit is given up earlier if its connection is dead.
     pub async fn bound<T>(&self, longest: Duration, work: impl Future<Output = T>) -> Result<T> {
         let started = Instant::now();
+        // From the start: a unit that is no suspect yet has a dead connection, too, and the next time that all are
+        // given up may be far.
+        let mut given_up = self.0.given_up.subscribe();
         tokio::pin!(work);
         if let Ok(done) = timeout(SUSPECT_AFTER, &mut work).await {
             return Ok(done);
         }
-        let mut given_up = self.0.given_up.subscribe();
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
@@ -183,6 +185,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::options::DEADLINE;
 
     /// A watchdog whose looks reach no server.
     fn watchdog() -> Watchdog {
@@ -223,6 +226,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn work_on_a_dead_connection_ends_although_it_was_no_suspect_yet() {
+        let watchdog = watchdog();
+        let started = Instant::now();
+        let hangs = watchdog.bound(DEADLINE, std::future::pending::<()>());
+        let (ended, ()) = tokio::join!(hangs, async {
+            sleep(Duration::from_secs(1)).await;
+            watchdog.distrust();
+        });
+        assert!(ended.is_err());
+        assert_eq!(started.elapsed().as_secs(), SUSPECT_AFTER.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn work_that_takes_longer_than_a_suspicion_is_done_in_the_end() {
         let watchdog = watchdog();
         let giving_up = watchdog.clone();
@@ -233,7 +249,7 @@ mod tests {
         // As who makes a new connection on a machine that is busy.
         while let Err(error) = {
             let slow = sleep(Duration::from_secs(8));
-            watchdog.bound(Duration::from_secs(30), slow).await
+            watchdog.bound(DEADLINE, slow).await
         } {
             assert!(error.is_passing(), "{error}");
             given_up += 1;
