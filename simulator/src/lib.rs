@@ -11,6 +11,7 @@ mod faults;
 mod id;
 mod life;
 mod options;
+mod places;
 mod random;
 mod rate;
 mod request;

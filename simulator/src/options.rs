@@ -33,6 +33,10 @@ pub struct Options {
     #[arg(long)]
     pub idempotent: bool,
 
+    /// How many tasks are made at once: a submit above that gets 429, and nothing is accepted
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub places: Option<u32>,
+
     /// How long a finished task is kept
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "24h")]
     pub keep: Duration,
@@ -84,6 +88,7 @@ impl Default for Options {
             seed: 1,
             skew: 0,
             idempotent: false,
+            places: None,
             keep: Duration::from_hours(24),
             song_time: Span::between(Duration::from_secs(30), Duration::from_mins(5)),
             lyrics_time: Span::between(Duration::from_secs(5), Duration::from_secs(30)),

@@ -77,6 +77,11 @@ impl Request {
         marker(self.action, &self.body)
     }
 
+    /// The prompt, which names the owners of the submit.
+    pub fn prompt(&self) -> &str {
+        self.body.prompt.as_deref().unwrap_or_default()
+    }
+
     /// A hash of the marker.
     pub fn digest(&self) -> u64 {
         random::digest(self.marker())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bench::figure::{self, Build, Figure, Plan};
+use bench::figure::{self, Build, Figure, Part, Plan};
 use bench::machine::Machine;
 use bench::report::Report;
 use clap::{Parser, ValueEnum as _};
@@ -26,6 +26,9 @@ struct Options {
     /// FOLDER holds the other build's api and worker. Only for polls, submits, cost and scale-out
     #[arg(long, value_name = "FOLDER")]
     beside: Option<PathBuf>,
+    /// Measure this part of flow only; may be given more than once
+    #[arg(long = "part", value_enum, value_name = "PART")]
+    parts: Vec<Part>,
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,6 +46,7 @@ async fn main() -> ExitCode {
         short: options.short,
         rounds: if options.short { 1 } else { options.rounds },
         builds,
+        parts: options.parts,
     };
     if cfg!(debug_assertions) && !plan.short {
         eprintln!("bench: this is a debug build; its figures mean nothing without --release");

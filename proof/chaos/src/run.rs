@@ -25,11 +25,22 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens, and what must come of it.
     pub about: &'static str,
-    /// Whether it breaks the shared servers, so that nothing else may run at the same time.
-    pub exclusive: bool,
+    /// What else may run at the same time.
+    pub beside: Beside,
     /// The length of a short run; `None` if the scenario has one fixed length.
     pub lasts: Option<Duration>,
     body: Body,
+}
+
+/// What may run at the same time as a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Anything.
+    Anything,
+    /// No other scenario: it breaks the servers.
+    OtherServers,
+    /// Nothing on this machine: it measures how long something takes.
+    Nothing,
 }
 
 type Body = Arc<dyn for<'a> Fn(&'a Run) -> LocalBoxFuture<'a, ()> + Send + Sync>;
@@ -89,7 +100,7 @@ impl Scenario {
         Self {
             name,
             about,
-            exclusive: false,
+            beside: Beside::Anything,
             lasts: None,
             body: shared(move |run| Box::pin(async move { body(run).await })),
         }
@@ -97,7 +108,13 @@ impl Scenario {
 
     /// The scenario breaks the servers.
     pub(crate) fn exclusive(mut self) -> Self {
-        self.exclusive = true;
+        self.beside = Beside::OtherServers;
+        self
+    }
+
+    /// The scenario measures how long something takes.
+    pub(crate) fn measured(mut self) -> Self {
+        self.beside = Beside::Nothing;
         self
     }
 

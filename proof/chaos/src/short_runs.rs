@@ -6,7 +6,7 @@ use std::sync::Arc;
 use harness::servers::Servers;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::run::Scenario;
+use crate::run::{Beside, Scenario};
 use crate::scenario;
 
 /// How many scenarios run at the same time. They mostly wait.
@@ -14,17 +14,17 @@ const AT_ONCE: usize = 8;
 
 const SEED: u64 = 1;
 
-/// Runs the scenarios that break their servers, one after the other, or all others, many at a time.
-/// Starts servers for them.
-pub fn run(exclusive: bool) -> ExitCode {
+/// Runs the scenarios beside which this may run, on servers that it starts for them: one after the other, or, if
+/// anything may run beside them, many at a time.
+pub fn run(beside: Beside) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    if exclusive {
-        arguments.test_threads = Some(1);
-    } else {
+    if beside == Beside::Anything {
         arguments.test_threads.get_or_insert(AT_ONCE);
+    } else {
+        arguments.test_threads = Some(1);
     }
     let mut scenarios = scenario::all();
-    scenarios.retain(|scenario| scenario.exclusive == exclusive);
+    scenarios.retain(|scenario| scenario.beside == beside);
     let wanted = |scenario: &Scenario| {
         let filter = arguments.filter.as_ref();
         filter.is_none_or(|filter| scenario.name.contains(filter))

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use chaos::run::Beside;
+
 fn main() -> ExitCode {
-    chaos::short_runs::run(true)
+    chaos::short_runs::run(Beside::OtherServers)
 }

@@ -11,6 +11,7 @@
 //! | [`proc`] | the processor time and memory of a process |
 //! | [`cluster`] | a task center of its own for one test: processes, database, queues, upstreams |
 //! | [`upstream`] | the simulated upstream, what it counted and what it can be told |
+//! | [`places`] | the places of an upstream: who takes how many, and how long |
 //! | [`operator`] | the command line |
 //! | [`client`] | a user with an access token and an API key, over HTTP |
 //! | [`metrics`] | the Prometheus metrics of APIs and workers |
@@ -30,6 +31,7 @@ pub mod disk;
 pub mod folder;
 pub mod metrics;
 pub mod operator;
+pub mod places;
 pub mod proc;
 pub mod process;
 pub mod programs;

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::http;
+use crate::places::Places;
 use crate::process::{Launch, Process};
 use crate::programs::Program;
 
@@ -44,6 +45,12 @@ impl Upstream {
     /// The numbers of requests, of accepted submits and of faults.
     pub async fn counts(&self) -> Value {
         self.ask(Method::GET, "counts", None).await
+    }
+
+    /// How many tasks are made now, and the most that ever were at once.
+    pub async fn places(&self) -> Places {
+        let places = self.ask(Method::GET, "places", None).await;
+        serde_json::from_value(places).expect("the simulator tells of its places")
     }
 
     /// The numbers of submits and of accepted submits with a title, and the latest with their bodies.

@@ -15,6 +15,7 @@ use crate::{
     counts::Counts,
     faults::Faults,
     id::Id,
+    places::PlacesShown,
     upstream::{Listed, Selector, Series},
 };
 
@@ -54,6 +55,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
 
 pub async fn counts(State(upstream): Shared) -> Json<Counts> {
     Json(upstream.counts())
+}
+
+pub async fn places(State(upstream): Shared) -> Json<PlacesShown> {
+    Json(upstream.places())
 }
 
 /// How often a title was submitted and accepted, and its latest submits with their bodies.

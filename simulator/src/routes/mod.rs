@@ -31,6 +31,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&upstream), admit));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
+        .route("/simulator/places", get(control::places))
         .route(
             "/simulator/submits",
             get(control::submits).post(control::submits_of),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Upstream,
+    State, Upstream,
     submit::{RecordedSubmit, Title},
 };
 use crate::{id::Id, random, task::Task};
@@ -39,10 +39,12 @@ impl Upstream {
     pub fn finish(&self, selector: &Selector, fail: bool) -> usize {
         let now = self.clock.now();
         let mut state = self.state();
+        let State { tasks, places, .. } = &mut *state;
         let marker = selector.marker();
         let mut ended = 0;
-        for (id, task) in &mut state.tasks {
+        for (id, task) in tasks {
             if selector.takes(marker, *id, task) && task.life.finish(now, fail) {
+                places.free(*id, now);
                 ended += 1;
             }
         }
@@ -53,13 +55,19 @@ impl Upstream {
 
     /// Forgets these tasks; returns how many. The counters stay.
     pub fn forget(&self, selector: &Selector) -> usize {
+        let now = self.clock.now();
         let marker = selector.marker();
         let mut state = self.state();
-        let before = state.tasks.len();
-        state
-            .tasks
-            .retain(|id, task| !selector.takes(marker, *id, task));
-        let forgotten = before - state.tasks.len();
+        let State { tasks, places, .. } = &mut *state;
+        let before = tasks.len();
+        tasks.retain(|id, task| {
+            let goes = selector.takes(marker, *id, task);
+            if goes {
+                places.free(*id, now);
+            }
+            !goes
+        });
+        let forgotten = before - tasks.len();
         drop(state);
         self.ended.notify_waiters();
         forgotten

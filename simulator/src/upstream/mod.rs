@@ -18,7 +18,15 @@ pub use self::{
     fetch::Batch,
     series::Series,
 };
-use crate::{clock::Clock, counts::Counts, faults::Faults, id::Id, options::Options, task::Task};
+use crate::{
+    clock::Clock,
+    counts::Counts,
+    faults::Faults,
+    id::Id,
+    options::Options,
+    places::{Places, PlacesShown},
+    task::Task,
+};
 
 /// The upstream behind the endpoints.
 #[derive(Debug)]
@@ -34,6 +42,8 @@ pub struct Upstream {
 struct State {
     faults: Faults,
     tasks: HashMap<Id, Task>,
+    /// The tasks of submits that are being made.
+    places: Places,
     /// The accepted submits by their `Idempotency-Key`, if the upstream heeds it.
     accepted_keys: HashMap<String, Id>,
     /// The tasks in the order in which their age is checked; some may be forgotten already.
@@ -73,6 +83,11 @@ impl Upstream {
 
     pub fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.state().counts);
+    }
+
+    pub fn places(&self) -> PlacesShown {
+        let now = self.clock.now();
+        self.state().places.show(self.options.places, now)
     }
 
     pub fn faults(&self) -> Faults {

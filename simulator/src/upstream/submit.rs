@@ -114,16 +114,29 @@ impl State {
         let ordered = directives.turn(Kind::Submit, number);
         let drawn = self.faults.draw(Kind::Submit, &mut rng);
         let fault = ordered.or(drawn.filter(|&fault| may_befall(fault, request.action)));
+        let key = key.filter(|_| options.idempotent);
+        let first = key.and_then(|key| self.accepted_keys.get(key)).copied();
         let leaks = self.whole_life(Fault::Leak, request, &mut rng);
+        let accepted = fault.is_none_or(accepts);
+        let is_full = accepted && first.is_none() && self.places.are_full(options.places, now);
+        if is_full || matches!(fault, Some(Fault::Submit429 | Fault::Submit429RetryAfter)) {
+            let fault = fault.filter(|_| !is_full);
+            self.places.refused(request.prompt(), fault);
+        }
+        if is_full {
+            return Some(Decision {
+                task: None,
+                // As an upstream answers whose places are taken; only faults that were ordered are counted.
+                fault: Some(Fault::Submit429),
+                leaks,
+                latency,
+            });
+        }
         if let Some(fault) = fault {
             self.counts.happened(fault);
         }
-        let accepted = fault.is_none_or(accepts);
-        let key = key.filter(|_| options.idempotent);
-        let task = accepted.then(|| {
-            let first = key.and_then(|key| self.accepted_keys.get(key)).copied();
-            first.unwrap_or_else(|| self.accept(options, request, number, now, leaks))
-        });
+        let task = accepted
+            .then(|| first.unwrap_or_else(|| self.accept(options, request, number, now, leaks)));
         if let Some((task, key)) = task.zip(key) {
             self.accepted_keys.insert(key.to_owned(), task);
         }
@@ -155,6 +168,8 @@ impl State {
         self.count_accepted(request);
         self.forget_old(now, options.keep);
         let id = Id::new();
+        let end = life.left(now).map(|left| now + ms(left));
+        self.places.take(id, request.prompt(), end, now);
         let task = Task::new(request, self.counts.submits.accepted, life, leaks);
         self.tasks.insert(id, task);
         self.expiry_queue.push_back(id);
@@ -213,6 +228,10 @@ impl State {
     }
 }
 
+fn ms(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Whether a drawn fault can happen to such a request. Real upstreams that answer late do so for lyrics only.
 fn may_befall(fault: Fault, action: Action) -> bool {
     fault != Fault::SubmitWait || action == Action::Lyrics
@@ -263,6 +282,24 @@ mod tests {
         let (asked, accepted) = (2, 3);
         assert_eq!(state.titles[&two.digest()], Title { asked, accepted });
         assert_eq!(state.titles.get(&never.digest()), None);
+    }
+
+    #[test]
+    fn a_repeated_submit_needs_no_place_where_its_key_is_heeded() {
+        let options = Options {
+            idempotent: true,
+            places: Some(1),
+            ..Options::default()
+        };
+        let mut state = State::default();
+        let mut submit = |key| {
+            let song = Request::read(Action::Music, br#"{"title":"t","prompt":"p"}"#).unwrap();
+            state.submit(&options, &song, Some(key), 1_000).unwrap()
+        };
+        let first = submit("one").task;
+        assert!(first.is_some() && submit("one").task == first);
+        let other = submit("other");
+        assert_eq!((other.task, other.fault), (None, Some(Fault::Submit429)));
     }
 
     #[test]

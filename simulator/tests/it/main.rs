@@ -5,6 +5,7 @@ mod control;
 mod dialect;
 mod directives;
 mod fetch_faults;
+mod places;
 mod process;
 mod seen;
 mod submit_faults;

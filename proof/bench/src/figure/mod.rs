@@ -5,6 +5,7 @@
 
 mod cost;
 mod embedded;
+mod flow;
 mod freshness;
 mod listing;
 mod memory;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use harness::servers::Servers;
 
+pub use self::flow::Part;
 use crate::cluster;
 use crate::report::Table;
 
@@ -30,6 +32,8 @@ pub struct Plan {
     pub rounds: u32,
     /// What is measured: this build first, then the build to compare it with, if there is one.
     pub builds: Vec<Build>,
+    /// The parts of `flow`; all if there is none.
+    pub parts: Vec<Part>,
 }
 
 /// Programs that were built together: the folder that holds them, or `None` for the folder of the running
@@ -41,6 +45,11 @@ impl Plan {
     /// `full`, or `short` in a short run.
     pub fn size<T>(&self, full: T, short: T) -> T {
         if self.short { short } else { full }
+    }
+
+    /// Whether this part of `flow` is measured.
+    pub fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
     }
 
     /// Calls `measure` with the build's position and the round, for each build in each round; returns the
@@ -82,6 +91,8 @@ pub enum Figure {
     Embedded,
     /// Processor time a task by the number of workers and APIs
     ScaleOut,
+    /// Limits and fairness: what must hold, and what holds
+    Flow,
 }
 
 /// Measures these figures one after the other, each on new servers. A short run measures all of them at once, on
@@ -124,6 +135,7 @@ impl Figure {
             Self::Cost => cost::measure(plan, servers).await,
             Self::Embedded => embedded::measure(plan).await,
             Self::ScaleOut => scale_out::measure(plan, servers).await,
+            Self::Flow => Box::pin(flow::measure(plan, servers)).await,
         }
     }
 

@@ -24,22 +24,23 @@ use crate::report::{Cell, Spread, Table, comparison};
 use crate::seeded_tasks::{SeededTasks, broker};
 
 /// So long that no task comes back during a measurement.
-const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "300s"), ("POLL_MAX_DELAY", "300s")];
+pub(super) const ENV: &[(&str, &str)] =
+    &[("POLL_INITIAL_DELAY", "300s"), ("POLL_MAX_DELAY", "300s")];
 
 /// How many batches Postgres alone gets at once: as many as a worker has at one channel.
 const AT_ONCE: usize = 8;
 
-struct Round {
+pub(super) struct Round {
     /// Status and result are written.
-    moved: Polls,
+    pub(super) moved: Polls,
     same: Polls,
     /// SUCCESS and the result are written.
-    ended: Polls,
+    pub(super) ended: Polls,
 }
 
 /// Polls of every task once.
-struct Polls {
-    a_second: f64,
+pub(super) struct Polls {
+    pub(super) a_second: f64,
     cpu: CpuTime,
 }
 
@@ -76,8 +77,9 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     tables
 }
 
-struct Bench {
-    cluster: Cluster,
+/// A cluster with many tasks that are polled.
+pub(super) struct Bench {
+    pub(super) cluster: Cluster,
     owner: Client,
     broker: Arc<RabbitMq>,
     store: Store,
@@ -85,7 +87,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(cluster: Cluster, count: u32) -> Self {
+    pub(super) async fn new(cluster: Cluster, count: u32) -> Self {
         let owner = cluster.user("bench", QUOTA).await;
         let url = DatabaseUrl::Postgres(cluster.database().url());
         let store = Store::open(&url, 10, Plans::Fresh).await;
@@ -98,7 +100,8 @@ impl Bench {
         }
     }
 
-    async fn round(&self, series: u16) -> Round {
+    /// Polls so many new tasks thrice. Series are different in each round.
+    pub(super) async fn round(&self, series: u16) -> Round {
         let name = format!("worker-{series}");
         let (worker, _) = self.cluster.process(Program::Worker, &name).await;
         let tasks = self.seed(series + 1, self.count).await;

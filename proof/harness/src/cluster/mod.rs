@@ -147,7 +147,7 @@ impl Cluster {
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
         for upstream in join_all(starting).await {
-            cluster.add_channel(upstream).await;
+            cluster.add_channel(upstream, &[]).await;
         }
         for number in 1..=setup.apis {
             let api = cluster.node(setup, program, "API_BIND", format!("api-{number}"));
@@ -163,7 +163,14 @@ impl Cluster {
         cluster
     }
 
-    async fn add_channel(&mut self, upstream: Upstream) {
+    /// Starts one more upstream with these arguments of a simulator, and makes it a channel with these arguments
+    /// of `channel create`. Workers that run learn of the channel within a second.
+    pub async fn add_upstream(&mut self, name: &str, simulator: &[&str], channel: &[&str]) {
+        let upstream = Upstream::start(name, self.folder.path(), simulator).await;
+        self.add_channel(upstream, channel).await;
+    }
+
+    async fn add_channel(&mut self, upstream: Upstream, arguments: &[&str]) {
         let proxy = if self.proxies {
             Some(Proxy::to(upstream.url.replace("http://", "")).await)
         } else {
@@ -174,7 +181,8 @@ impl Cluster {
             .map(|proxy| format!("http://{}", proxy.address()));
         let url = through.as_ref().unwrap_or(&upstream.url);
         let (name, key) = (&upstream.name, &upstream.key);
-        let made = self.operator().create_channel(name, url, key, &[]).await;
+        let operator = self.operator();
+        let made = operator.create_channel(name, url, key, arguments).await;
         let id = made["id"].as_i64().expect("an id is a number");
         self.channels.push(Channel {
             upstream,

@@ -85,18 +85,20 @@ impl Connections {
                     if !watchdog.trusts(about.age) {
                         return Ok(false);
                     }
-                    if about.idle_for <= IDLE {
-                        return Ok(true);
-                    }
-                    if let Ok(pinged) = timeout(LONGEST_PING, connection.ping()).await {
+                    if about.idle_for > IDLE {
+                        let Ok(pinged) = timeout(LONGEST_PING, connection.ping()).await else {
+                            if watchdog.distrust() {
+                                tracing::warn!(
+                                    "a database connection is mute: all that there are are replaced"
+                                );
+                            }
+                            return Ok(false);
+                        };
                         pinged?;
-                        return Ok(true);
                     }
-                    tracing::warn!(
-                        "a database connection is mute: all that there are are replaced"
-                    );
-                    watchdog.distrust();
-                    Ok(false)
+                    // Only a connection that has served a unit of work comes back to the pool.
+                    watchdog.works(about.age);
+                    Ok(true)
                 })
             })
             .connect_lazy_with(options);

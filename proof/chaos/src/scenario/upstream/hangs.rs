@@ -1,5 +1,6 @@
-//! A channel that never answers, beside one that works. Both clusters are measured at the same time,
-//! so that a busy machine slows both.
+//! A channel that never answers, beside one that works. Both clusters are measured at the same time, so that what
+//! slows the machine for a moment slows both. The cluster with two channels has more to do, and on a machine that is
+//! busy all the time that alone would make its songs slower: nothing else may run.
 
 use harness::spread::percentile;
 

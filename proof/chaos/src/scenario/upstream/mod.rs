@@ -121,7 +121,8 @@ pub fn scenarios() -> Vec<Scenario> {
              submits, nor polls of its many tasks. Both get the same songs at the same time: those of \
              the good channel take no more than a tenth longer.",
             hangs::hangs,
-        ),
+        )
+        .measured(),
     ]
 }
 

@@ -19,6 +19,9 @@ const LONGEST: [&str; 8] = [
     "the_big_run",
 ];
 
+/// Jobs that measure how long something takes. Each runs when all others have ended.
+const MEASURED: [&str; 1] = ["measured_runs"];
+
 /// A test program, or a script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
@@ -91,6 +94,11 @@ fn test_program(message: &str) -> Option<Job> {
 }
 
 impl Job {
+    /// Whether nothing else may run at the same time.
+    pub fn is_measured(&self) -> bool {
+        MEASURED.contains(&self.name.as_str())
+    }
+
     /// How it is run.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
@@ -133,5 +141,8 @@ mod tests {
         );
         assert_eq!(test_program(&message.replace("true", "false")), None);
         assert_eq!(test_program("no JSON"), None);
+        assert!(!job.is_measured());
+        let measured = test_program(&message.replace("store_contract", "measured_runs"));
+        assert!(measured.expect("it is one").is_measured());
     }
 }

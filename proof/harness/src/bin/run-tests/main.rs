@@ -1,7 +1,8 @@
 //! `run-tests`: runs all tests of the workspace, several test programs at once, beside the servers
 //! that the environment names. `scripts/test` starts it.
 //!
-//! Test programs spend most of their time waiting for a deadline, a lease or a server. The output of
+//! Test programs spend most of their time waiting for a deadline, a lease or a server. Those that measure how long
+//! something takes run last, one after the other. The output of
 //! each is printed when it ends, and what failed is listed at the end.
 
 mod jobs;
@@ -31,10 +32,13 @@ async fn main() -> ExitCode {
     };
     let started = Instant::now();
     let mut outcomes = Vec::new();
-    let mut running = stream::iter(jobs).map(run).buffer_unordered(AT_ONCE);
-    while let Some((job, outcome, seconds)) = running.next().await {
-        println!("---- {} ({seconds:.0} s)\n{}", job.name, outcome.output);
-        outcomes.push((job, outcome));
+    let (measured, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::is_measured);
+    for (jobs, at_once) in [(others, AT_ONCE), (measured, 1)] {
+        let mut running = stream::iter(jobs).map(run).buffer_unordered(at_once);
+        while let Some((job, outcome, seconds)) = running.next().await {
+            println!("---- {} ({seconds:.0} s)\n{}", job.name, outcome.output);
+            outcomes.push((job, outcome));
+        }
     }
     let total = |count: fn(&Outcome) -> usize| -> usize {
         outcomes.iter().map(|(_, outcome)| count(outcome)).sum()
