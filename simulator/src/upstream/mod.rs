@@ -18,7 +18,14 @@ pub use self::{
     fetch::Batch,
     series::Series,
 };
-use crate::{clock::Clock, counts::Counts, faults::Faults, id::Id, options::Options, task::Task};
+use crate::{
+    clock::Clock,
+    counts::Counts,
+    faults::Faults,
+    id::Id,
+    options::{Key, Options},
+    task::Task,
+};
 
 /// The upstream behind the endpoints.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub struct Upstream {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The key that clients must send.
+    key: Option<Key>,
     faults: Faults,
     tasks: HashMap<Id, Task>,
     /// The accepted submits by their `Idempotency-Key`, if the upstream heeds it.
@@ -49,6 +58,7 @@ struct State {
 impl Upstream {
     pub fn new(options: Options) -> Self {
         let state = State {
+            key: options.key.clone(),
             faults: options.faults.clone(),
             ..State::default()
         };
@@ -73,6 +83,18 @@ impl Upstream {
 
     pub fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.state().counts);
+    }
+
+    /// Whether an `Authorization` header of this value opens the dialect.
+    pub fn admits(&self, authorization: &str) -> bool {
+        let state = self.state();
+        let key = state.key.as_ref();
+        key.is_none_or(|key| key.admits(authorization))
+    }
+
+    /// From now on clients must send this key; `None`: any or none.
+    pub fn set_key(&self, key: Option<Key>) {
+        self.state().key = key;
     }
 
     pub fn faults(&self) -> Faults {
