@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use shared::config::HIGHEST_RATE;
 use shared::store::accounts::{Expiry, KeyChange, KeyRate, KeySet, Limit};
 use shared::task::{KeyId, Quota};
@@ -12,12 +12,7 @@ use super::{CommandContext, CommandError, Output, key, limit};
 
 /// The arguments of `key set`.
 #[derive(Debug, Args)]
-#[group(
-    id = "what is set",
-    required = true,
-    multiple = true,
-    args = ["quota", "expires", "max_tasks", "rate"]
-)]
+#[command(group = ArgGroup::new("what is set").args(["quota", "expires", "max_tasks", "rate"]).required(true).multiple(true))]
 pub struct SetKey {
     /// The key's id, as `key list` shows it
     #[arg(long)]

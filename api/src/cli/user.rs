@@ -1,6 +1,6 @@
 //! `user …`: users and their access tokens.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use shared::secret::Secret;
 use shared::store::accounts::{Granted, NewUser, Role, User, UserChange};
@@ -51,7 +51,7 @@ pub struct CreateUser {
 
 /// The arguments of `user set`.
 #[derive(Debug, Args)]
-#[group(id = "what is set", required = true, multiple = true, args = ["max_tasks", "max_waiting"])]
+#[command(group = ArgGroup::new("what is set").args(["max_tasks", "max_waiting"]).required(true).multiple(true))]
 pub struct SetUser {
     /// The user's name
     #[arg(long, value_parser = name::parse)]

@@ -1,4 +1,4 @@
-//! Who sends too much is refused, and nobody else (`docs/contract.md`, "Limits").
+//! Who sends too much is refused, and nobody else (`docs/contract.md`, "Limits and fairness").
 
 mod at_once;
 mod rate;

@@ -25,6 +25,7 @@ mod turns_settle;
 mod turns_settle_races;
 mod turns_submit;
 mod turns_sweep;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         turns_submit::tests(),
         turns_sweep::tests(),
         submissions::tests(),
+        waiting::tests(),
         idempotency::tests(),
         books::tests(),
         listing::tests(),

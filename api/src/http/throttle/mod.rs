@@ -1,4 +1,4 @@
-//! Who sends too much is refused, so that others are served (`docs/contract.md`, "Limits").
+//! Who sends too much is refused, so that others are served (`docs/contract.md`, "Limits and fairness").
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,5 +1,5 @@
 //! Whom a request comes from: the other end of its connection, or, behind trusted proxies, whom they name in
-//! `X-Forwarded-For` (`docs/contract.md`, "Limits").
+//! `X-Forwarded-For` (`docs/contract.md`, "Limits and fairness").
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
