@@ -378,9 +378,13 @@ pub(super) fn key_holders(condition: &str) -> String {
     )
 }
 
-/// See [`Store::set_key`]. The key is locked before its figures are read, so that no submit spends more meanwhile.
+/// See [`Store::set_key`]. The key is locked before its figures are read, so that no submit spends more meanwhile;
+/// and its user before it, as a changed limit changes the user's lines.
 async fn set_key(tx: &mut Tx, key: KeyId, change: KeyChange) -> Result<KeySet> {
     let lock = tx.for_update();
+    let owner = "SELECT id FROM users WHERE id = (SELECT user_id FROM api_keys WHERE id = $1)";
+    tx.optional(sql(format!("{owner} {lock}")).bind(key.0))
+        .await?;
     let select = format!("SELECT {API_KEY} FROM api_keys k WHERE k.id = $1");
     let locked = tx
         .optional(sql(format!("{select} {lock}")).bind(key.0))

@@ -80,4 +80,12 @@ async fn deletion(cluster: &Cluster) {
     let refused = user.submit("music", &json!({"prompt": "la"})).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(operator.json(&["channel", "list"]).await, json!([]));
+
+    // Its name is free. A worker that does not know of the deletion yet sends nothing to the deleted one.
+    let upstream = &cluster.channels[0].upstream;
+    operator
+        .create_channel("first", &upstream.url, &upstream.key, &[])
+        .await;
+    let again = user.song("Again").await;
+    success(&user, &again).await;
 }

@@ -88,13 +88,7 @@ async fn count_waiting(
     limited.sort_unstable();
     limited.dedup();
     let counted: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT asked.user_id, (
-             SELECT count(*)
-             FROM unfinished_tasks n
-             JOIN tasks t ON t.id = n.id
-             WHERE t.user_id = asked.user_id AND n.stage = 'submit'
-         )
-         FROM unnest($1::BIGINT[]) AS asked (user_id)",
+        "SELECT user_id, sum(waiting)::BIGINT FROM lines WHERE user_id = ANY ($1) GROUP BY user_id",
     )
     .bind(limited) // $1 user_id
     .fetch_all(&mut *tx)

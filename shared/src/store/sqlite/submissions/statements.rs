@@ -22,12 +22,7 @@ pub(super) async fn facts(
     for PendingSubmit { task, .. } in batch {
         let found = sqlx::query(
             "SELECT u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
-                    CASE WHEN u.max_waiting = 0 THEN 0 ELSE (
-                        SELECT count(*)
-                        FROM unfinished_tasks n
-                        JOIN tasks t ON t.id = n.id
-                        WHERE t.user_id = u.id AND n.stage = 'submit'
-                    ) END AS waiting,
+                    (SELECT coalesce(sum(l.waiting), 0) FROM lines l WHERE l.user_id = u.id) AS waiting,
                     (SELECT quota FROM prices WHERE platform = $3 AND action = $4) AS price,
                     EXISTS (
                         SELECT 1 FROM channels
