@@ -145,6 +145,11 @@ impl ChannelCache {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
+        self.read().await
+    }
+
+    /// All channels as they are now, or as they were while the database is away.
+    pub async fn read(&self) -> Result<Arc<Vec<Channel>>, StoreError> {
         let now = self.clock.now();
         let read = self.store.channels().await;
         let mut cached = self.cached();

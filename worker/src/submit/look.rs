@@ -5,7 +5,7 @@
 //!
 //! [`Store::begin_submits`]: shared::store::Store::begin_submits
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use super::send::{Claimed, send};
 use crate::channels::Permit;
 use crate::channels::choice::{Rooms, assign, routes, share};
 use crate::context::Context;
+use crate::figures::{Work, record_lateness};
 use crate::schedule::{PendingAcks, Schedule};
 
 /// The pause between two looks if nothing happens.
@@ -32,6 +33,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(50);
 /// The most tasks that one look sends.
 const AT_ONCE: u32 = 200;
+/// From how many tasks the one is chosen that finds out whether a channel is well again.
+const PROBES: u32 = 20;
 
 /// Looks until a stop is requested, then waits for the answers to what was sent.
 pub async fn run(context: Arc<Context>, schedule: Schedule) {
@@ -124,21 +127,24 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     let gates = context.store.gates(now).await?;
     context.channels.flush_accepted(&gates, now).await?;
     let next = next_look(&gates, now);
-    let open: Vec<Channel> = channels
-        .iter()
-        .filter(|channel| context.upstreams.driver(channel.platform).is_some())
-        .cloned()
-        .collect();
-    let rooms = Rooms::new(open.iter().filter_map(|channel| {
+    let room = |channel: &Channel| {
         let gate = gates.get(&channel.id)?;
         let slots = context.channels.submit_slots(channel.id);
         Some((channel.id, gate.room(now).min(slots)))
-    }));
-    let picks = pick(context, &open, rooms, now).await?;
+    };
+    let with_driver = channels
+        .iter()
+        .filter(|channel| context.upstreams.driver(channel.platform).is_some());
+    let rooms = Rooms::new(with_driver.filter_map(room));
+    let suspects = gates.iter().filter(|(_, gate)| gate.is_suspect);
+    let suspects: HashSet<ChannelId> = suspects.map(|(channel, _)| *channel).collect();
+    let picks = pick(context, &channels, &rooms, &suspects, now).await?;
     if picks.is_empty() {
         return Ok(Look::nothing(next));
     }
-    let claimed = claim(context, &open, picks).await?;
+    // What operators changed counts at once: for what is sent from now on.
+    let channels = context.channels.read().await?;
+    let claimed = claim(context, &channels, picks).await?;
     // There may be more.
     Ok(Look {
         claimed,
@@ -150,22 +156,29 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
 async fn pick(
     context: &Context,
     channels: &[Channel],
-    rooms: Rooms,
+    rooms: &Rooms,
+    suspects: &HashSet<ChannelId>,
     now: Millis,
 ) -> Result<Vec<Pick>, StoreError> {
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
-    let most = rooms.tasks().min(AT_ONCE);
-    let routes = routes(channels, &rooms);
+    // Several tasks to choose the probe from.
+    let candidates = rooms.at_least(PROBES, suspects);
+    let most = candidates.tasks().min(AT_ONCE);
+    let routes = routes(channels, rooms);
     let lines = context.store.next_lines(&routes, most, now).await?;
     if lines.is_empty() {
         return Ok(Vec::new());
     }
-    let counts = share(&lines, channels, rooms.clone());
-    let tasks = first_tasks(context, &lines, &counts, now).await?;
+    let counts = share(&lines, channels, candidates);
+    let mut tasks = first_tasks(context, &lines, &counts, now).await?;
+    if rooms.have(suspects) {
+        // A request that failed before is a bad probe: it may be at fault itself.
+        tasks.sort_by_key(|(_, task)| task.avoid.is_some());
+    }
     let chance = || context.random.unit();
-    let mut picks = assign(tasks, channels, rooms, chance);
+    let mut picks = assign(tasks, channels, rooms.clone(), chance);
     picks.truncate(AT_ONCE as usize);
     Ok(picks)
 }
@@ -259,6 +272,7 @@ async fn claim(
         .await?;
     let claimed = begun.into_iter().filter_map(|begun| {
         let (channel, job, permit) = ready.remove(&begun.at.row)?;
+        record_lateness(Work::Submit, now.since(job.due_at));
         let claimed = Claimed::new(context, begun, job);
         Some((channel, claimed, permit))
     });
