@@ -21,8 +21,8 @@ use crate::submit_publisher::SubmitPublisher;
 /// What the routes are configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The time a task has from its submit to its end (`TASK_TIMEOUT`).
-    pub task_timeout: Duration,
+    /// How long a task may wait to be sent (`QUEUE_TIMEOUT`).
+    pub queue_timeout: Duration,
     /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).
@@ -35,7 +35,7 @@ impl Settings {
     /// Takes them from the configuration.
     pub fn of(config: &Config) -> Self {
         Self {
-            task_timeout: config.task_timeout,
+            queue_timeout: config.queue_timeout,
             cors: config.cors.clone(),
             listing_actions: config.listing_actions,
             drain_delay: config.drain_delay,
@@ -83,7 +83,7 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
         submit_publisher: publisher.clone(),
         clock: process.clock.clone(),
         random: process.random.clone(),
-        task_timeout: settings.task_timeout,
+        queue_timeout: settings.queue_timeout,
         cors: settings.cors,
         listing_actions: settings.listing_actions,
         answers: answers::Answers::default(),

@@ -27,8 +27,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// Random numbers, for task ids and request ids.
     pub random: Arc<Random>,
-    /// The time a task has from its submit to its end (`TASK_TIMEOUT`).
-    pub task_timeout: Duration,
+    /// How long a task may wait to be sent (`QUEUE_TIMEOUT`).
+    pub queue_timeout: Duration,
     /// Which other origins' pages may call the API (`CORS_ALLOWED_ORIGINS`).
     pub cors: Cors,
     /// How the listings name actions (`LISTING_ACTIONS`).

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders of the workspace that documents and comments point into.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "api",
     "deploy",
     "docs",
@@ -15,6 +15,7 @@ const FOLDERS: [&str; 9] = [
     "scripts",
     "shared",
     "simulator",
+    "upstream",
     "worker",
 ];
 

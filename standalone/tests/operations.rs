@@ -90,7 +90,13 @@ fn every_figure_that_an_alert_names_exists() {
 
 #[test]
 fn every_figure_that_the_code_names_is_described() {
-    let folders = ["shared/src", "api/src", "worker/src", "standalone/src"];
+    let folders = [
+        "shared/src",
+        "api/src",
+        "worker/src",
+        "upstream/src",
+        "standalone/src",
+    ];
     let code = folders
         .map(|folder| sources(&workspace().join(folder)))
         .concat();

@@ -9,17 +9,17 @@ use shared::clock::{Millis, SharedClock};
 use shared::config::Config;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
-use shared::store::channels::Channel;
+use shared::store::channels::{Calls, Channel};
 use shared::store::{Result, Store};
 use shared::task::cool_down::CoolDown;
-use shared::task::scrub::Scrub;
 use shared::task::wait::PollPace;
+use tokio::sync::Notify;
 
 use crate::channels::ChannelCache;
 use crate::leases::Leases;
 use crate::rest::Rest;
 use crate::submit::batches::Batches;
-use crate::upstream::{Trouble, Upstreams};
+use upstream::{Trouble, Upstreams};
 
 /// How a worker works, as its operator configured it (`docs/contract.md`, "Environment").
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub struct Settings {
     pub submit_timeout: Duration,
     /// `UPSTREAM_FETCH_TIMEOUT`.
     pub fetch_timeout: Duration,
+    /// `TASK_TIMEOUT`.
+    pub task_timeout: Duration,
 }
 
 impl Settings {
@@ -42,6 +44,7 @@ impl Settings {
             submit_attempts: config.submit_attempts,
             submit_timeout: config.upstream_submit_timeout,
             fetch_timeout: config.upstream_fetch_timeout,
+            task_timeout: config.task_timeout,
         }
     }
 }
@@ -59,6 +62,8 @@ pub struct Context {
     pub(crate) batches: Batches,
     pub(crate) leases: Leases,
     pub(crate) rest: Arc<Rest>,
+    /// Notified when there may be a task to send, or room for one.
+    pub(crate) looks: Notify,
 }
 
 /// How much longer than an upstream call a lease lasts, so that the outcome can be written even if the
@@ -89,7 +94,11 @@ impl Context {
         Ok(Self {
             batches: Batches::new(&store, &clock, settings.submit_timeout),
             channels: ChannelCache::new(store.clone(), clock.clone()),
-            upstreams: Upstreams::new(&settings, clock.clone())?,
+            upstreams: Upstreams::new(
+                settings.submit_timeout,
+                settings.fetch_timeout,
+                clock.clone(),
+            )?,
             store,
             broker,
             clock,
@@ -98,6 +107,7 @@ impl Context {
             stop,
             leases: Leases::default(),
             rest,
+            looks: Notify::new(),
         })
     }
 
@@ -168,7 +178,12 @@ impl Context {
     }
 
     /// Cools a channel down for all workers. Returns when the cool-down ends.
-    pub(crate) async fn cool_down(&self, channel: &Channel, trouble: &Trouble) -> Millis {
+    pub(crate) async fn cool_down(
+        &self,
+        channel: &Channel,
+        calls: Calls,
+        trouble: &Trouble,
+    ) -> Millis {
         let now = self.now();
         let kind = match trouble.kind {
             CoolDown::Trouble => "trouble",
@@ -180,38 +195,51 @@ impl Context {
         let asked = trouble
             .retry_after
             .filter(|asked| *asked >= SHORTEST_RETRY_AFTER);
+        let what = trouble.shown(channel);
         let until = self
             .ask_store("cool a channel down", || {
-                self.store.cool_down(channel.id, trouble.kind, asked, now)
+                let store = &self.store;
+                store.cool_down(channel.id, calls, trouble.kind, asked, &what, now)
             })
             .await
             .unwrap_or_else(|_| now.after(trouble.kind.wait(0)));
-        self.channels.note_cooling(channel.id, until);
+        self.channels.note_cooling(channel.id, calls, until);
         let seconds = until.since(now).as_secs();
-        let what = Scrub::channel(&channel.base_url, &channel.key).reason(&trouble.what);
+        let of = match calls {
+            Calls::Submits => "submits",
+            Calls::Fetches => "fetches",
+            Calls::Both => "submits and fetches",
+        };
         match trouble.kind {
             CoolDown::Refusal => tracing::error!(
-                channel = %channel.name, what, seconds,
-                "this channel refuses us: its key is wrong, banned or out of credit; \
+                channel = %channel.name, what, of, seconds,
+                "this channel refuses us: its key or its base URL is wrong, or it is banned or out of credit; \
                  an operator must look at it. It rests"
             ),
             CoolDown::Trouble => tracing::warn!(
-                channel = %channel.name, what, seconds, "this channel rests"
+                channel = %channel.name, what, of, seconds, "this channel rests"
             ),
         }
         until
     }
 
-    /// Ends a channel's row of cool-downs: it answered well.
-    pub(crate) async fn warm_up(&self, channel: &Channel) {
-        if channel.cool_count == 0 {
+    /// Ends a channel's row of cool-downs: it answered `calls` well.
+    pub(crate) async fn warm_up(&self, channel: &Channel, calls: Calls) {
+        let is_warm = match calls {
+            Calls::Submits => channel.cool_count == 0,
+            Calls::Fetches => channel.poll_cool_count == 0,
+            Calls::Both => channel.cool_count == 0 && channel.poll_cool_count == 0,
+        };
+        if is_warm {
             return;
         }
         let done = self
-            .ask_store("warm a channel up", || self.store.warm_up(channel.id))
+            .ask_store("warm a channel up", || {
+                self.store.warm_up(channel.id, calls)
+            })
             .await;
         if done.is_ok() {
-            self.channels.note_warm(channel.id);
+            self.channels.note_warm(channel.id, calls);
         }
     }
 }

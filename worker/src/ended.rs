@@ -38,6 +38,10 @@ pub async fn settle(
         // One task may be the cause: it must not take the outcomes of the others along.
         Err(_) => each_alone(context, what, polled, finished, now).await,
     };
+    if !endings.is_empty() {
+        // Places are free.
+        context.looks.notify_one();
+    }
     for ending in &endings {
         let row = ending.finished.at.row;
         if let Some(ended) = settled.finished.iter().find(|ended| ended.row == row) {

@@ -8,7 +8,7 @@ use shared::process::telemetry::Figure::{self, Counter, Gauge, Histogram};
 use shared::store::turns::Ended;
 use shared::task::{Platform, Status};
 
-use crate::upstream::{FETCH_OUTCOMES, OUTCOMES, SUBMIT_OUTCOMES};
+use upstream::{FETCH_OUTCOMES, OUTCOMES, SUBMIT_OUTCOMES};
 
 /// The metrics of a worker, beside those of [`shared::process::gauges::FIGURES`].
 pub const FIGURES: &[Figure] = &[

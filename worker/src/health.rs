@@ -20,7 +20,7 @@ use shared::process::telemetry::Figures;
 use shared::store::Store;
 
 use crate::rest::Rest;
-use crate::upstream::connect::LocalTrouble;
+use upstream::connect::LocalTrouble;
 
 /// Binds `WORKER_BIND`; port 0 binds any free port.
 pub async fn bind(config: &Config) -> Result<Server, StartError> {

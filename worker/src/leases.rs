@@ -16,20 +16,23 @@ const EVERY: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(1);
 
 /// The tasks that this worker is sending, at their turns.
-#[derive(Debug, Default)]
-pub struct Leases(Mutex<HashMap<RowId, Turn>>);
+#[derive(Debug, Clone, Default)]
+pub struct Leases(Arc<Mutex<HashMap<RowId, Turn>>>);
 
 /// A lease that is renewed until this is dropped.
-pub struct Lease<'a> {
-    leases: &'a Leases,
+pub struct Lease {
+    leases: Leases,
     at: AtTurn,
 }
 
 impl Leases {
     /// Renews the lease of `at` from now on.
-    pub fn hold(&self, at: AtTurn) -> Lease<'_> {
+    pub fn hold(&self, at: AtTurn) -> Lease {
         self.with(|held| held.insert(at.row, at.turn));
-        Lease { leases: self, at }
+        Lease {
+            leases: self.clone(),
+            at,
+        }
     }
 
     fn held(&self) -> Vec<AtTurn> {
@@ -45,7 +48,7 @@ impl Leases {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Lease {
     fn drop(&mut self) {
         let Self { leases, at } = self;
         leases.with(|held| {

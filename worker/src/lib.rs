@@ -17,7 +17,6 @@
 //! | `leases` | renews the intentions of this worker while it lives |
 //! | [`rest`] | stops taking messages while this worker can call no channel |
 //! | `ended` | settles a batch, and announces each task that ended in it |
-//! | [`upstream`] | what every upstream can do, and one folder for each platform |
 //! | [`FIGURES`] | the metrics of a worker |
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 
@@ -33,7 +32,6 @@ pub mod rest;
 pub mod run;
 pub mod schedule;
 pub mod submit;
-pub mod upstream;
 
 pub use context::Settings;
 pub use figures::FIGURES;

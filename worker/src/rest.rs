@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::upstream::connect::{Blame, LocalTrouble, NoConnection, reach};
+use upstream::connect::{Blame, LocalTrouble, NoConnection, reach};
 
 /// The first pause between two tries of a worker that rests.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -253,29 +253,16 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
-    use shared::clock::Millis;
     use shared::secret::Secret;
-    use shared::task::{ChannelId, Platform, Quota};
+    use shared::store::channels::NewChannel;
+    use shared::task::{ChannelId, Platform};
     use tokio::net::TcpListener;
 
     use super::*;
 
     fn channel(id: i64, base_url: &str) -> Channel {
-        Channel {
-            id: ChannelId(id),
-            name: format!("c{id}"),
-            platform: Platform::SUNO,
-            base_url: base_url.to_owned(),
-            key: Secret::new(""),
-            enabled: true,
-            priority: 0,
-            weight: 1,
-            used_quota: Quota::ZERO,
-            cool_until: Millis(0),
-            cool_count: 0,
-            idempotent: false,
-            builtin: false,
-        }
+        let (name, url) = (format!("c{id}"), base_url.to_owned());
+        NewChannel::new(&name, Platform::SUNO, url, Secret::new("")).with_id(ChannelId(id))
     }
 
     fn because(blame: Blame) -> NoConnection {

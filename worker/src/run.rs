@@ -18,7 +18,7 @@ use crate::maintenance::{late_results, sweep};
 use crate::poll::batching;
 use crate::rest::{self, Intake, Rest};
 use crate::schedule::{PendingAcks, Schedule, schedule};
-use crate::submit::submit;
+use crate::submit::{look, submit};
 
 /// The most submit messages that a worker holds: submits under way at all channels, and submits whose
 /// first poll is not published yet.
@@ -71,6 +71,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     // Ends when the other parts, which hand in follow-ups, have ended.
     parts.spawn(scheduled.run(context.clone()));
     parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
+    parts.spawn(look::run(context.clone(), schedule.clone()));
     parts.spawn(batching::run(context.clone(), polls, schedule));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));

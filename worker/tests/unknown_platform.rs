@@ -10,12 +10,13 @@ use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::secret::{Secret, SecretDigest};
 use shared::store::accounts::{NewKey, NewUser, Role};
-use shared::store::channels::{NewChannel, Price};
+use shared::store::channels::NewChannel;
+use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Accepted;
 use shared::store::{Plans, Store};
 use shared::task::wait::{PollPace, Rung};
-use shared::task::{Action, AtTurn, Platform, Quota, Status, TaskId, Turn};
+use shared::task::{Action, Actions, AtTurn, Platform, Quota, Status, TaskId, Turn};
 use worker::Settings;
 use worker::context::Context;
 use worker::poll::poll;
@@ -27,6 +28,7 @@ const LONG: Duration = Duration::from_mins(5);
 /// A worker on `store` and a broker of its own.
 fn context(store: &Store, random: &Arc<Random>) -> Context {
     let settings = Settings {
+        task_timeout: Duration::from_mins(30),
         pace: PollPace {
             initial: LONG,
             max: LONG,
@@ -66,15 +68,10 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
     let key = NewKey::new(user, "key", SecretDigest::of("key"));
     let key = store.create_key(key, now);
     let key = key.await.expect("a key is made");
+    let url = "http://localhost:1".to_owned();
     let channel = NewChannel {
-        name: "newer".to_owned(),
-        platform,
-        base_url: "http://localhost:1".to_owned(),
-        key: Secret::new(""),
-        priority: 0,
-        weight: 1,
-        idempotent: false,
-        builtin: false,
+        actions: Actions::only([action]),
+        ..NewChannel::new("newer", platform, url, Secret::new(""))
     };
     let channel = store.create_channel(channel, now).await;
     let channel = channel.expect("it answers").expect("the name is new");

@@ -6,6 +6,7 @@
 //! | [`user`], [`key`], [`channel`], [`price`], [`task`], [`audit`] | the commands on that subject |
 //! | [`parked`] | the commands on messages that no worker can handle |
 //! | [`name`] | the rules of names and labels |
+//! | [`secret`] | secrets that a command takes |
 //! | [`output`] | what a command prints, for people and for machines |
 //! | [`table`] | tables for people |
 //! | [`error`] | why a command failed |
@@ -23,6 +24,7 @@ pub mod output;
 pub mod parked;
 pub mod price;
 pub mod run;
+pub mod secret;
 pub mod table;
 pub mod task;
 pub mod user;
@@ -103,7 +105,7 @@ pub enum StoreCommand {
     /// API keys: create, list, enable, disable
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Channels (upstreams): create, list, enable, disable
+    /// Channels (upstreams): create, list, set, test, pause, resume, enable, disable, delete
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
     /// Prices: set, list

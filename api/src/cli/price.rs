@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shared::store::channels::Price;
+use shared::store::prices::Price;
 use shared::task::{Action, Platform, Quota};
 
 use super::{CommandContext, CommandError, Output};

@@ -34,6 +34,18 @@ fn every_command_of_the_contract_is_understood_with_and_without_json() {
         "key disable --id 1",
         "channel create --name a --base-url https://u.example",
         "channel create --name a --base-url http://u:1/ --key K --platform suno --priority -5 --weight 3",
+        "channel create --name a --base-url https://u.example --key -",
+        "channel create --name a --base-url https://u.example --key-file K",
+        "channel create --name a --base-url https://u.example --max-tasks 5 --submits-per-minute 0 --polls-per-second 2 --actions song,LYRICS",
+        "channel set --name a --rename b --base-url https://v.example --key K --priority -1 --weight 2",
+        "channel set --name a --max-tasks 0 --submits-per-minute 60 --polls-per-second default --actions default",
+        "channel set --name a --idempotent=false",
+        "channel set --name a --key-file K",
+        "channel test --name a",
+        "channel pause --name a",
+        "channel pause --name a --for 30m",
+        "channel resume --name a",
+        "channel delete --name a",
         "channel list",
         "channel enable --name a",
         "channel disable --name a",
@@ -85,6 +97,17 @@ fn wrong_usage_exits_with_2() {
         "channel create --name a --base-url https://u.example --weight 1001",
         "channel create --name a --base-url https://u.example --platform udio",
         "channel create --name a --base-url https://u.example --key schlüssel",
+        "channel create --name a --base-url https://u.example --key K --key-file F",
+        "channel create --name a --base-url https://u.example --actions song,video",
+        "channel create --name a --base-url https://u.example --max-tasks -1",
+        "channel set --name a",
+        "channel set --idempotent",
+        "channel set --name a --weight 0",
+        "channel set --name a --polls-per-second many",
+        "channel set --name a --actions",
+        "channel pause --name a --for soon",
+        "channel pause --name a --for 0s",
+        "channel pause",
         "price set --platform suno --action music --quota 1",
         "task show 17",
         "parked",
@@ -112,7 +135,31 @@ fn help_and_version_are_no_failures() {
 }
 
 #[test]
+fn wrong_usage_says_what_would_be_right() {
+    for (line, expected) in [
+        ("channel set --name a", "--max-tasks"),
+        ("channel set --name a", "--rename"),
+        (
+            "channel set --name a --actions video",
+            "`video` is no action; there are song, lyrics",
+        ),
+        (
+            "channel set --name a --polls-per-second many",
+            "a whole number, or `default`",
+        ),
+        ("channel pause --name a --for soon", "such as `90s`"),
+    ] {
+        let error = parse(line).expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
 fn a_key_does_not_print() {
-    let cli = parse("channel create --name a --base-url https://u.example --key hunter2");
-    assert!(!format!("{cli:?}").contains("hunter2"));
+    for line in [
+        "channel create --name a --base-url https://u.example --key hunter2",
+        "channel set --name a --key hunter2",
+    ] {
+        assert!(!format!("{:?}", parse(line)).contains("hunter2"));
+    }
 }

@@ -19,7 +19,10 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
     assert_eq!(
         operator.json_text("channel list"),
         r#"[{"id":1,"name":"up","platform":"suno","base_url":"https://u.example/v1","#.to_owned()
-            + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0,"idempotent":false}]"#
+            + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0,"idempotent":false,"#
+            + r#""max_tasks":0,"submits_per_minute":0,"polls_per_second":null,"#
+            + r#""actions":["song","lyrics"],"limit":null,"running":0,"waiting":0,"#
+            + r#""health":"closed","paused_until":null,"last_trouble":null}]"#
     );
     operator.says("channel enable --name up");
     let listed = operator.says("channel list");
@@ -56,15 +59,10 @@ fn a_channel_is_made_idempotent_or_becomes_so() {
 async fn a_first_channel_says_that_the_simulator_gets_nothing_more() {
     let operator = Operator::new();
     operator.says("migrate");
+    let url = "http://127.0.0.1:9".to_owned();
     let simulator = NewChannel {
-        name: "simulator".to_owned(),
-        platform: Platform::SUNO,
-        base_url: "http://127.0.0.1:9".to_owned(),
-        key: Secret::new(""),
-        priority: 0,
-        weight: 1,
-        idempotent: false,
         builtin: true,
+        ..NewChannel::new("simulator", Platform::SUNO, url, Secret::new(""))
     };
     let store = operator.store().await;
     let made = store.create_channel(simulator, Millis(0)).await;

@@ -2,6 +2,7 @@
 //! own.
 
 mod accounts;
+mod by_hand;
 mod channels;
 mod operator;
 mod process;

@@ -1,5 +1,6 @@
 //! Runs commands of the program on a database in a folder that is removed when the test ends.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -68,6 +69,14 @@ impl Operator {
     pub fn json(&self, line: &str) -> Value {
         let text = self.json_text(line);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// How a command ended that got `text` on stdin.
+    pub fn told(&self, line: &str, text: &str) -> Ended {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe is made");
+        writer.write_all(text.as_bytes()).expect("it fits");
+        drop(writer);
+        Ended::of(self.program(line).stdin(reader))
     }
 
     /// The stderr of a command, which must fail as [`Ended::refusal`] says.

@@ -89,7 +89,7 @@ impl TestApp {
             submit_publisher: submit_publisher.clone(),
             clock: clock.clone(),
             random: random.clone(),
-            task_timeout: Duration::from_mins(30),
+            queue_timeout: Duration::from_mins(30),
             cors,
             listing_actions,
             answers,
@@ -171,16 +171,8 @@ impl TestApp {
     }
 
     pub async fn channel(&self, name: &str) -> ChannelId {
-        let channel = NewChannel {
-            name: name.to_owned(),
-            platform: Platform::SUNO,
-            base_url: "http://upstream.invalid".to_owned(),
-            key: Secret::new("upstream-key"),
-            priority: 0,
-            weight: 1,
-            idempotent: false,
-            builtin: false,
-        };
+        let url = "http://upstream.invalid".to_owned();
+        let channel = NewChannel::new(name, Platform::SUNO, url, Secret::new("upstream-key"));
         let id = self.store.create_channel(channel, self.clock.now()).await;
         id.expect("the database works").expect("the name is new")
     }

@@ -15,10 +15,10 @@ use shared::secret::Secret;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Platform, Progress, Status};
-use worker::upstream::http::{self, Body, Reply, Response};
-use worker::upstream::suno::answer::Envelope;
-use worker::upstream::suno::outcome::{of_fetch, of_submit};
-use worker::upstream::{FetchOutcome, SubmitOutcome};
+use upstream::http::{self, Body, Reply, Response};
+use upstream::suno::answer::Envelope;
+use upstream::suno::outcome::{of_fetch, of_submit};
+use upstream::{FetchOutcome, SubmitOutcome};
 
 /// A function that panics if the input breaks its invariant.
 pub type Invariant = fn(&[u8]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub use following::FollowingClock;
 
 /// A moment in milliseconds since the Unix epoch, by our clock; never by an upstream's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
 impl Millis {

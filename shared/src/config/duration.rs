@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Parses a whole number with a unit: `ms`, `s`, `m` or `h`.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

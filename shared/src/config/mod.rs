@@ -6,7 +6,7 @@
 //! | [`environment`] | the environment variables and `.env`, as one lookup |
 //! | `reader` | parses variables and collects all mistakes |
 //! | [`mistake`] | a mistake, as the operator reads it |
-//! | `duration` | `5s`, `250ms`, `30m`, `1h` |
+//! | [`duration`] | `5s`, `250ms`, `30m`, `1h` |
 //! | `values` | variables with rules of their own, and rules over several variables |
 //! | `plain_text` | which servers are talked to in plain text |
 //! | [`database_url`], [`amqp_url`], [`base_url`], [`cors`], [`listing_actions`], [`log`], [`networks`] | types of values |
@@ -17,7 +17,7 @@ pub mod amqp_url;
 pub mod base_url;
 pub mod cors;
 pub mod database_url;
-mod duration;
+pub mod duration;
 pub mod environment;
 pub mod listing_actions;
 pub mod log;
@@ -105,8 +105,10 @@ pub struct Config {
     pub suno: Option<Suno>,
     /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`: the waits between polls.
     pub poll: PollPace,
-    /// `TASK_TIMEOUT`: the time a task has from its submit to its end.
+    /// `TASK_TIMEOUT`: the time a task has from when it is sent to its end.
     pub task_timeout: Duration,
+    /// `QUEUE_TIMEOUT`: how long a task may wait to be sent.
+    pub queue_timeout: Duration,
     /// `SUBMIT_ATTEMPTS`: the most attempts to submit a task, over all channels, while it is
     /// certain that no attempt reached the upstream.
     pub submit_attempts: u32,
@@ -159,7 +161,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 27] = [
+pub const VARIABLES: [&str; 28] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -182,6 +184,7 @@ pub const VARIABLES: [&str; 27] = [
     "POLL_INITIAL_DELAY",
     "POLL_MAX_DELAY",
     "TASK_TIMEOUT",
+    "QUEUE_TIMEOUT",
     "SUBMIT_ATTEMPTS",
     "UPSTREAM_SUBMIT_TIMEOUT",
     "UPSTREAM_FETCH_TIMEOUT",
@@ -224,6 +227,7 @@ impl Config {
             suno: values::suno(reader),
             poll: values::poll(reader),
             task_timeout: reader.duration("TASK_TIMEOUT", 30 * MINUTE, SECOND..=WEEK),
+            queue_timeout: reader.duration("QUEUE_TIMEOUT", 24 * 60 * MINUTE, SECOND..=WEEK),
             submit_attempts: reader.number("SUBMIT_ATTEMPTS", 5, 1..=100),
             upstream_submit_timeout: reader.duration("UPSTREAM_SUBMIT_TIMEOUT", 150 * SECOND, CALL),
             upstream_fetch_timeout: reader.duration("UPSTREAM_FETCH_TIMEOUT", 30 * SECOND, CALL),

@@ -23,7 +23,8 @@ impl Store {
     /// Proves from the tables alone, in one snapshot, that the money is exact: every user's quota is the
     /// sum of their ledger, every `used_quota` the charges less the refunds (users, keys, channels), each
     /// task charged once, each FAILURE and nothing else refunded once, and each unfinished task (and no
-    /// other) in the table of unfinished tasks.
+    /// other) in the table of unfinished tasks. And that what is counted as running and as waiting, for the
+    /// limits and the turns, is what runs and waits.
     pub async fn audit(&self) -> Result<Audit> {
         // A large table may take longer than statements usually may.
         self.database
@@ -132,4 +133,47 @@ const BREAKS: &[&str] = &[
             OR t.channel_id IS DISTINCT FROM n.channel_id)
         OR n.stage <> 'poll' AND t.upstream_id IS NOT NULL
      ORDER BY t.id",
+    // What is counted as running of each user, key and channel runs.
+    "SELECT kind || ' ' || id || ': ' || sum(counted) || ' tasks are counted as running, and ' || sum(runs)
+            || ' run' AS found
+     FROM (SELECT kind, id, tasks AS counted, 0 AS runs FROM running_tasks
+           UNION ALL SELECT 'user', user_id, 0, 1 FROM unfinished_tasks WHERE stage <> 'submit'
+           UNION ALL SELECT 'key', key_id, 0, 1 FROM unfinished_tasks WHERE stage <> 'submit'
+           UNION ALL SELECT 'channel', channel_id, 0, 1 FROM unfinished_tasks WHERE stage <> 'submit') AS c
+     GROUP BY kind, id
+     HAVING sum(counted) <> sum(runs)
+     ORDER BY kind, id",
+    // Each line has its waiting tasks, and knows the first of them.
+    "SELECT 'line ' || l.id || ' of user ' || l.user_id || ': ' || l.waiting || ' tasks are counted as waiting, the first is '
+            || coalesce(l.oldest, 0) || '; ' || coalesce(n.tasks, 0) || ' wait, and the first is '
+            || coalesce(n.first, 0) AS found
+     FROM lines l
+     LEFT JOIN (SELECT line, count(*) AS tasks, min(id) AS first
+                FROM unfinished_tasks WHERE stage = 'submit' GROUP BY line) n
+       ON n.line = l.id
+     WHERE l.waiting <> coalesce(n.tasks, 0) OR coalesce(l.oldest, 0) <> coalesce(n.first, 0)
+     ORDER BY l.id",
+    // Each unfinished task stands in the line of its user, its key and what it is.
+    "SELECT 'task ' || n.id || ': it does not stand in the line of its user, key, action and channel' AS found
+     FROM unfinished_tasks n
+     JOIN tasks t ON t.id = n.id
+     LEFT JOIN lines l ON l.id = n.line
+     WHERE l.id IS NULL OR l.user_id <> t.user_id OR l.key_id <> t.key_id OR l.platform <> t.platform
+        OR l.action <> t.action OR l.only_channel <> coalesce(n.pinned_channel, 0)
+        OR n.user_id IS DISTINCT FROM t.user_id OR n.key_id IS DISTINCT FROM t.key_id
+     ORDER BY n.id",
+    // Each line knows how many tasks of its user run, and whether its user or key is at a limit.
+    "SELECT 'line ' || l.id || ' of user ' || l.user_id || ': it counts ' || l.running || ' running tasks and is '
+            || CASE WHEN l.is_full THEN 'full' ELSE 'not full' END || '; the user has '
+            || coalesce(u.tasks, 0) || ' of ' || users.max_tasks || ' and the key '
+            || coalesce(k.tasks, 0) || ' of ' || api_keys.max_tasks AS found
+     FROM lines l
+     JOIN users ON users.id = l.user_id
+     JOIN api_keys ON api_keys.id = l.key_id
+     LEFT JOIN running_tasks u ON u.kind = 'user' AND u.id = l.user_id
+     LEFT JOIN running_tasks k ON k.kind = 'key' AND k.id = l.key_id
+     WHERE l.running <> coalesce(u.tasks, 0)
+        OR l.is_full <> (users.max_tasks > 0 AND coalesce(u.tasks, 0) >= users.max_tasks
+                         OR api_keys.max_tasks > 0 AND coalesce(k.tasks, 0) >= api_keys.max_tasks)
+     ORDER BY l.id",
 ];

@@ -1,6 +1,14 @@
-//! Channels, their cool-downs, and prices.
+//! Channels and their cool-downs.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`by_hand`] | what operators do: change, pause, resume, delete |
+//! | [`listed`] | channels as operators see them |
 
 #![allow(missing_docs, reason = "names explain the rest")]
+
+pub mod by_hand;
+pub mod listed;
 
 use std::time::Duration;
 
@@ -12,8 +20,7 @@ use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::{Secret, SecretDigest};
 use crate::task::cool_down::{CoolDown, Cooling};
-use crate::task::platform::default_prices;
-use crate::task::{Action, ChannelId, Platform, Quota};
+use crate::task::{Actions, ChannelId, Platform, Quota};
 
 /// An upstream that we may send tasks to. The commands print these fields as JSON, in this order, but for
 /// those that are skipped.
@@ -47,6 +54,53 @@ pub struct Channel {
     /// Whether the channel is the simulator that `task-center` starts while there is no other channel.
     #[serde(skip)]
     pub builtin: bool,
+    /// How many tasks are being sent or are at the upstream at once, at most; 0: the ceiling is learnt.
+    pub max_tasks: u32,
+    /// How many submits a minute at most; 0: no limit.
+    pub submits_per_minute: u32,
+    /// How many fetches a second at most; `None`: the platform's default; 0: no limit.
+    pub polls_per_second: Option<u32>,
+    /// What the channel serves.
+    pub actions: Actions,
+    /// Until when nothing new is sent to the channel.
+    #[serde(skip)]
+    pub paused_until: Millis,
+    /// Whether a submit was accepted at this base URL. Before that, a 404 speaks of the URL and not of the
+    /// request.
+    #[serde(skip)]
+    pub proven: bool,
+    /// As `cool_until`, which holds for submits, for fetches.
+    #[serde(skip)]
+    pub poll_cool_until: Millis,
+    /// As `cool_count`, for fetches.
+    #[serde(skip)]
+    pub poll_cool_count: u32,
+    /// What was last wrong with the channel, without its secrets; empty: nothing.
+    #[serde(skip)]
+    pub trouble: String,
+    /// When that was.
+    #[serde(skip)]
+    pub trouble_at: Millis,
+}
+
+/// The calls of a channel that a cool-down is about. What submits say closes a channel for submits only, and what
+/// fetches say for fetches only; an address that cannot be reached is trouble for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    Submits,
+    Fetches,
+    Both,
+}
+
+impl Calls {
+    /// What the names of their columns begin with.
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Submits => &[""],
+            Self::Fetches => &["poll_"],
+            Self::Both => &["", "poll_"],
+        }
+    }
 }
 
 /// A channel to be created; see [`Channel`].
@@ -61,10 +115,14 @@ pub struct NewChannel {
     pub weight: u32,
     pub idempotent: bool,
     pub builtin: bool,
+    pub max_tasks: u32,
+    pub submits_per_minute: u32,
+    pub polls_per_second: Option<u32>,
+    pub actions: Actions,
 }
 
 impl NewChannel {
-    /// A channel of the usual priority and weight that is not built in.
+    /// A channel of the usual priority, weight and actions, without limits, that is not built in.
     pub fn new(name: &str, platform: Platform, base_url: String, key: Secret) -> Self {
         Self {
             name: name.to_owned(),
@@ -75,6 +133,39 @@ impl NewChannel {
             weight: 1,
             idempotent: false,
             builtin: false,
+            max_tasks: 0,
+            submits_per_minute: 0,
+            polls_per_second: None,
+            actions: Actions::default(),
+        }
+    }
+
+    /// The channel as it is when it was just created under this number.
+    pub fn with_id(self, id: ChannelId) -> Channel {
+        Channel {
+            id,
+            name: self.name,
+            platform: self.platform,
+            base_url: self.base_url,
+            key: self.key,
+            enabled: true,
+            priority: self.priority,
+            weight: self.weight,
+            used_quota: Quota::ZERO,
+            cool_until: Millis(0),
+            cool_count: 0,
+            idempotent: self.idempotent,
+            builtin: self.builtin,
+            max_tasks: self.max_tasks,
+            submits_per_minute: self.submits_per_minute,
+            polls_per_second: self.polls_per_second,
+            actions: self.actions,
+            paused_until: Millis(0),
+            proven: false,
+            poll_cool_until: Millis(0),
+            poll_cool_count: 0,
+            trouble: String::new(),
+            trouble_at: Millis(0),
         }
     }
 }
@@ -85,15 +176,6 @@ impl Channel {
     pub fn address_digest(&self) -> i64 {
         SecretDigest::of(format!("{}\n{}", self.base_url, self.key.expose())).short()
     }
-}
-
-/// What an action costs. The commands print these fields as JSON, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Price {
-    pub platform: Platform,
-    pub action: Action,
-    /// The price of one task.
-    pub quota: Quota,
 }
 
 impl Store {
@@ -112,16 +194,19 @@ impl Store {
     /// it enables the channel and ends its cool-down. The same ones change nothing, as an operator may have
     /// disabled the channel. Otherwise as [`Store::create_channel`].
     pub async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
-        let update = "DO UPDATE
+        let moved = "c.base_url <> excluded.base_url";
+        let fresh = format!("({moved} OR c.key <> excluded.key)");
+        let update = format!(
+            "DO UPDATE
              SET base_url = excluded.base_url,
                  key = excluded.key,
                  builtin = excluded.builtin,
-                 enabled = c.enabled OR c.base_url <> excluded.base_url OR c.key <> excluded.key,
-                 cool_until = CASE WHEN c.base_url = excluded.base_url AND c.key = excluded.key
-                                   THEN c.cool_until ELSE 0 END,
-                 cool_count = CASE WHEN c.base_url = excluded.base_url AND c.key = excluded.key
-                                   THEN c.cool_count ELSE 0 END";
-        let id = self.insert_channel(channel, update, now).await?;
+                 enabled = c.enabled OR {fresh},
+                 proven = c.proven AND NOT {moved},
+                 {}",
+            forget_if(&fresh)
+        );
+        let id = self.insert_channel(channel, &update, now).await?;
         id.ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
     }
 
@@ -135,8 +220,9 @@ impl Store {
     ) -> Result<Option<ChannelId>> {
         let insert = sql(format!(
             "INSERT INTO channels AS c
-                 (name, platform, base_url, key, builtin, priority, weight, created_at, idempotent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 (name, platform, base_url, key, builtin, priority, weight, created_at, idempotent,
+                  max_tasks, submits_per_minute, polls_per_second, actions)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
              ON CONFLICT (name) {taken}
              RETURNING id"
         ))
@@ -148,7 +234,11 @@ impl Store {
         .bind(i64::from(channel.priority)) // $6 priority
         .bind(i64::from(channel.weight)) // $7 weight
         .bind(now.0) // $8 created_at
-        .bind(channel.idempotent); // $9 idempotent
+        .bind(channel.idempotent) // $9 idempotent
+        .bind(channel.max_tasks) // $10 max_tasks
+        .bind(channel.submits_per_minute) // $11 submits_per_minute
+        .bind(channel.polls_per_second.map(i64::from)) // $12 polls_per_second
+        .bind(channel.actions.stored().as_deref()); // $13 actions
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -166,12 +256,15 @@ impl Store {
             .await
     }
 
-    /// Every channel, by number.
+    /// Every channel that is not deleted, by number.
     pub async fn channels(&self) -> Result<Vec<Channel>> {
         let select = sql(
             "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight, used_quota,
-                    cool_until, cool_count, idempotent
+                    cool_until, cool_count, idempotent, max_tasks, submits_per_minute,
+                    polls_per_second, actions, paused_until, proven, poll_cool_until,
+                    poll_cool_count, trouble, trouble_at
              FROM channels
+             WHERE NOT deleted
              ORDER BY id",
         );
         let found = self.database.all(select).await?;
@@ -180,106 +273,124 @@ impl Store {
 
     /// Enables or disables a channel. `false`: there is none of that name.
     pub async fn enable_channel(&self, name: &str, enabled: bool) -> Result<bool> {
-        let update = sql("UPDATE channels SET enabled = $2 WHERE name = $1");
+        let update = sql("UPDATE channels SET enabled = $2 WHERE name = $1 AND NOT deleted");
         self.database.changes(update.bind(name).bind(enabled)).await
     }
 
-    /// Sets whether a channel is idempotent. `false`: there is none of that name.
-    pub async fn set_idempotent(&self, name: &str, idempotent: bool) -> Result<bool> {
-        let update = sql("UPDATE channels SET idempotent = $2 WHERE name = $1");
-        let update = update.bind(name).bind(idempotent);
-        self.database.changes(update).await
-    }
-
-    /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
-    /// exponentially. Many calls that fail together are one step of the exponent: while the channel is
-    /// cooling down already, only a later end changes anything. Returns the end.
+    /// Cools a channel down, for every worker at once and for `calls`: until `now` + what the upstream asked for, or
+    /// else exponentially. Many calls that fail together are one step of the exponent: while the channel is cooling
+    /// down already, only a later end changes anything. Notes `what` as the channel's last trouble. Returns the end.
     pub async fn cool_down(
         &self,
         channel: ChannelId,
+        calls: Calls,
         kind: CoolDown,
         asked: Option<Duration>,
+        what: &str,
         now: Millis,
     ) -> Result<Millis> {
+        let what = what.to_owned();
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let cooling = cooling(tx, channel).await?;
-                    let cooled = cooling.after_failure(kind, asked, now);
-                    if cooled != cooling {
-                        set_cooling(tx, channel, cooled).await?;
+                    let mut latest = now;
+                    for prefix in calls.prefixes() {
+                        let cooling = cooling(tx, channel, prefix).await?;
+                        let cooled = cooling.after_failure(kind, asked, now);
+                        if cooled != cooling {
+                            set_cooling(tx, channel, prefix, cooled).await?;
+                        }
+                        latest = latest.max(cooled.until);
                     }
-                    Ok(cooled.until)
+                    note_trouble(tx, channel, &what, now).await?;
+                    Ok(latest)
                 })
             })
             .await
     }
 
-    /// A channel answered well: its next cool-down is the first of a row again. The end of a cool-down
+    /// A channel answered `calls` well: its next cool-down is the first of a row again. The end of a cool-down
     /// under way stays: others may know it already.
-    pub async fn warm_up(&self, channel: ChannelId) -> Result<()> {
-        let update = sql("UPDATE channels SET cool_count = 0 WHERE id = $1 AND cool_count > 0");
-        self.database.execute(update.bind(channel.0)).await?;
+    pub async fn warm_up(&self, channel: ChannelId, calls: Calls) -> Result<()> {
+        for prefix in calls.prefixes() {
+            let update = format!(
+                "UPDATE channels SET {prefix}cool_count = 0 WHERE id = $1 AND {prefix}cool_count > 0"
+            );
+            self.database.execute(sql(update).bind(channel.0)).await?;
+        }
         Ok(())
     }
 
-    /// Every price.
-    pub async fn prices(&self) -> Result<Vec<Price>> {
-        let select = "SELECT platform, action, quota FROM prices ORDER BY platform, action DESC";
-        let found = self.database.all(sql(select)).await?;
-        found.iter().map(price).collect()
-    }
-
-    /// Adds the default price of each task that has no price yet; an operator's price stays.
-    pub(super) async fn add_default_prices(&self) -> Result<()> {
+    /// Notes what is wrong with a channel that goes on working.
+    pub async fn note_trouble(&self, channel: ChannelId, what: &str, now: Millis) -> Result<()> {
+        let what = what.to_owned();
         self.database
-            .write(|tx| {
-                Box::pin(async move {
-                    for (platform, action, quota) in default_prices() {
-                        let insert = sql("INSERT INTO prices (platform, action, quota)
-                             VALUES ($1, $2, $3)
-                             ON CONFLICT (platform, action) DO NOTHING")
-                        .bind(platform.as_str()) // $1 platform
-                        .bind(action.as_str()) // $2 action
-                        .bind(quota.get()); // $3 quota
-                        tx.execute(insert).await?;
-                    }
-                    Ok(())
-                })
-            })
+            .write(move |tx| Box::pin(async move { note_trouble(tx, channel, &what, now).await }))
             .await
     }
 
-    /// Sets what tasks cost from now on.
-    pub async fn set_price(&self, price: Price) -> Result<()> {
-        let upsert = sql("INSERT INTO prices (platform, action, quota)
-             VALUES ($1, $2, $3)
-             ON CONFLICT (platform, action) DO UPDATE SET quota = excluded.quota")
-        .bind(price.platform.as_str()) // $1 platform
-        .bind(price.action.as_str()) // $2 action
-        .bind(price.quota.get()); // $3 quota
-        self.database.execute(upsert).await?;
+    /// A channel accepted a submit: its base URL is right.
+    pub async fn prove_channel(&self, channel: ChannelId) -> Result<()> {
+        let update = sql("UPDATE channels SET proven = TRUE WHERE id = $1 AND NOT proven");
+        self.database.execute(update.bind(channel.0)).await?;
         Ok(())
     }
 }
 
+async fn note_trouble(tx: &mut Tx, channel: ChannelId, what: &str, now: Millis) -> Result<()> {
+    let update = sql("UPDATE channels SET trouble = $2, trouble_at = $3 WHERE id = $1")
+        .bind(channel.0) // $1 id
+        .bind(what) // $2 trouble
+        .bind(now.0); // $3 trouble_at
+    tx.execute(update).await?;
+    Ok(())
+}
+
+/// The part of an UPDATE of `channels AS c` that, where `condition` holds, ends the cool-downs of a channel and
+/// forgets what was last wrong with it.
+fn forget_if(condition: &str) -> String {
+    let forget = |(column, nothing): &(&str, &str)| {
+        format!("{column} = CASE WHEN {condition} THEN {nothing} ELSE c.{column} END")
+    };
+    TROUBLE.iter().map(forget).collect::<Vec<_>>().join(", ")
+}
+
+/// The columns that tell of trouble, and what stands in each if there was none.
+const TROUBLE: [(&str, &str); 6] = [
+    ("cool_until", "0"),
+    ("cool_count", "0"),
+    ("poll_cool_until", "0"),
+    ("poll_cool_count", "0"),
+    ("trouble", "''"),
+    ("trouble_at", "0"),
+];
+
 /// Until when a channel cools down, and after how many cool-downs in a row. Locks the channel: of those
 /// that fail together the second sees what the first wrote.
-async fn cooling(tx: &mut Tx, channel: ChannelId) -> Result<Cooling> {
+async fn cooling(tx: &mut Tx, channel: ChannelId, prefix: &str) -> Result<Cooling> {
     let lock = tx.for_update();
     let select = sql(format!(
-        "SELECT cool_until, cool_count FROM channels WHERE id = $1 {lock}"
+        "SELECT {prefix}cool_until AS until, {prefix}cool_count AS count
+         FROM channels WHERE id = $1 {lock}"
     ));
     let found = tx.one(select.bind(channel.0)).await?;
-    let count = found.int("cool_count")?;
+    let count = found.int("count")?;
     Ok(Cooling {
-        until: Millis(found.int("cool_until")?),
+        until: Millis(found.int("until")?),
         count: row::count("channels", "cool_count", channel.0, count)?,
     })
 }
 
-async fn set_cooling(tx: &mut Tx, channel: ChannelId, cooling: Cooling) -> Result<()> {
-    let update = sql("UPDATE channels SET cool_until = $2, cool_count = $3 WHERE id = $1")
+async fn set_cooling(
+    tx: &mut Tx,
+    channel: ChannelId,
+    prefix: &str,
+    cooling: Cooling,
+) -> Result<()> {
+    let update = format!(
+        "UPDATE channels SET {prefix}cool_until = $2, {prefix}cool_count = $3 WHERE id = $1"
+    );
+    let update = sql(update)
         .bind(channel.0) // $1 id
         .bind(cooling.until.0) // $2 cool_until
         .bind(i64::from(cooling.count)); // $3 cool_count
@@ -290,7 +401,10 @@ async fn set_cooling(tx: &mut Tx, channel: ChannelId, cooling: Cooling) -> Resul
 /// A row of `channels`.
 fn channel(found: &impl Cells) -> Result<Channel> {
     let id = found.int("id")?;
+    let count = |column| row::count("channels", column, id, found.int(column)?);
     let priority = found.int("priority")?;
+    let polls_per_second = found.int_or_null("polls_per_second")?;
+    let actions = found.text_or_null("actions")?;
     Ok(Channel {
         id: ChannelId(id),
         name: found.text("name")?,
@@ -300,20 +414,26 @@ fn channel(found: &impl Cells) -> Result<Channel> {
         enabled: found.flag("enabled")?,
         priority: i32::try_from(priority)
             .map_err(|_| row::bad("channels", "priority", id, "too large a number"))?,
-        weight: row::count("channels", "weight", id, found.int("weight")?)?,
+        weight: count("weight")?,
         used_quota: row::quota("channels", "used_quota", id, found.int("used_quota")?)?,
         cool_until: Millis(found.int("cool_until")?),
-        cool_count: row::count("channels", "cool_count", id, found.int("cool_count")?)?,
+        cool_count: count("cool_count")?,
         idempotent: found.flag("idempotent")?,
         builtin: found.flag("builtin")?,
-    })
-}
-
-/// A row of `prices`.
-fn price(found: &impl Cells) -> Result<Price> {
-    Ok(Price {
-        platform: row::parse("prices", "platform", 0, &found.text("platform")?)?,
-        action: row::parse("prices", "action", 0, &found.text("action")?)?,
-        quota: row::quota("prices", "quota", 0, found.int("quota")?)?,
+        max_tasks: count("max_tasks")?,
+        submits_per_minute: count("submits_per_minute")?,
+        polls_per_second: polls_per_second
+            .map(|number| row::count("channels", "polls_per_second", id, number))
+            .transpose()?,
+        actions: actions
+            .map(|names| row::parse("channels", "actions", id, &names))
+            .transpose()?
+            .unwrap_or_default(),
+        paused_until: Millis(found.int("paused_until")?),
+        proven: found.flag("proven")?,
+        poll_cool_until: Millis(found.int("poll_cool_until")?),
+        poll_cool_count: count("poll_cool_count")?,
+        trouble: found.text("trouble")?,
+        trouble_at: Millis(found.int("trouble_at")?),
     })
 }

@@ -34,6 +34,10 @@ macro_rules! sources {
             (13, "limits_of_users", file!("0013_limits_of_users.sql")),
             (14, "limits_of_keys", file!("0014_limits_of_keys.sql")),
             (15, "channels_by_hand", file!("0015_channels_by_hand.sql")),
+            (16, "flow", file!("0016_flow.sql")),
+            (17, "lines", file!("0017_lines.sql")),
+            (18, "limits_change", file!("0018_limits_change.sql")),
+            (19, "key_limits_change", file!("0019_key_limits_change.sql")),
         ]
     }};
 }

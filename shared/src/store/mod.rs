@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`open`] | opening, migrations, health, closing |
 //! | [`accounts`] | users, access tokens, API keys, grants |
-//! | [`channels`] | channels, their cool-downs; prices |
+//! | [`channels`] | channels, their cool-downs |
+//! | [`prices`] | what tasks cost |
 //! | [`submissions`] | charge + task + ledger, in one transaction |
 //! | [`clips`] | which channel made a task or a clip |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
@@ -26,17 +27,21 @@ mod admission;
 pub mod audit;
 pub mod batcher;
 pub mod channels;
+mod claims;
 pub mod clips;
 mod detach;
 mod either;
 mod error;
+mod flow;
 mod gate;
+pub mod lines;
 pub mod listing;
 mod migrations;
 mod open;
 mod options;
 pub mod pools;
 mod postgres;
+pub mod prices;
 mod row;
 mod session;
 mod sql;

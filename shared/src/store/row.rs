@@ -186,6 +186,7 @@ pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
         },
         due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
+        last_heard: found.text_or_null("last_heard")?,
     })
 }
 

@@ -124,6 +124,14 @@ impl Database {
         self.detach_for(LONGEST_AUDIT, work).await
     }
 
+    /// Whether `column` is one of the values of parameter `n`.
+    pub(super) fn is_among(&self, column: &str, n: u32) -> String {
+        match self {
+            Self::Postgres(_) => among_array(column, n),
+            Self::Sqlite(_) => among_json(column, n),
+        }
+    }
+
     async fn on_snapshot<T, W>(&self, setting: &'static str, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -202,6 +210,14 @@ impl Tx {
         })
     }
 
+    /// Whether `column` is one of the values of parameter `n`.
+    pub(super) fn is_among(&self, column: &str, n: u32) -> String {
+        match self {
+            Self::Postgres(_) => among_array(column, n),
+            Self::Sqlite(_) => among_json(column, n),
+        }
+    }
+
     /// What a SELECT ends with that leaves rows to others who hold them. `SQLite` has one writer.
     pub(super) fn skip_locked(&self) -> &'static str {
         match self {
@@ -218,6 +234,14 @@ impl Tx {
             Self::Sqlite(_) => "",
         }
     }
+}
+
+fn among_array(column: &str, n: u32) -> String {
+    format!("{column} = ANY (${n})")
+}
+
+fn among_json(column: &str, n: u32) -> String {
+    format!("{column} IN (SELECT value FROM json_each(${n}))")
 }
 
 fn exactly_one(row: Option<Row>) -> Result<Row> {
@@ -280,7 +304,7 @@ impl Statement {
 pub(super) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
-    Flag(bool),
+    Flag(Option<bool>),
     Bytes(Vec<u8>),
     /// An array on `PostgreSQL`, a JSON array on `SQLite`.
     Ints(Vec<i64>),
@@ -304,7 +328,8 @@ into_value! {
     Option<i64>: value => Self::Int(value);
     &str: value => Self::Text(Some(value.to_owned()));
     Option<&str>: value => Self::Text(value.map(str::to_owned));
-    bool: value => Self::Flag(value);
+    bool: value => Self::Flag(Some(value));
+    Option<bool>: value => Self::Flag(value);
     &[u8]: value => Self::Bytes(value.to_vec());
     &[i64]: values => Self::Ints(values.to_vec());
     Vec<String>: values => Self::Texts(values);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::either::either;
 use super::row::{self, Cells as _};
-use super::sql::{Database, Row, Tx, sql};
+use super::sql::{Row, Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
 use crate::task::history::{self, LATE};
@@ -45,40 +45,6 @@ impl Store {
     /// [`Store::submit_jobs`] for one task.
     pub async fn submit_job(&self, at: AtTurn) -> Result<Option<SubmitJob>> {
         Ok(self.submit_jobs(&[at]).await?.pop())
-    }
-
-    /// Records intentions to submit before the requests are sent, and notes each in the history once. The
-    /// sweep leaves the tasks alone until `lease_until`. Returns the intentions that are recorded now, also
-    /// if an earlier call with the same claim recorded them. If a task is named with several claims, one of
-    /// them counts; the returned claim says which.
-    pub async fn begin_submits(
-        &self,
-        intentions: &[Intention],
-        lease_until: Millis,
-        now: Millis,
-    ) -> Result<Vec<Begun>> {
-        let mut intentions = intentions.to_vec();
-        intentions.sort_by_key(|intention| intention.at.row);
-        detached!(self, store => store.begin_submits(&intentions, lease_until, now).await)
-    }
-
-    /// [`Store::begin_submits`] for one task.
-    pub async fn begin_submit(
-        &self,
-        at: AtTurn,
-        channel: ChannelId,
-        claim: i64,
-        lease_until: Millis,
-        now: Millis,
-    ) -> Result<Option<AtTurn>> {
-        let intention = Intention {
-            at,
-            channel,
-            sent_to: 0,
-            claim,
-        };
-        let mut begun = self.begin_submits(&[intention], lease_until, now).await?;
-        Ok(begun.pop().map(|begun| begun.at))
     }
 
     /// Postpones unfinished tasks until `due_at`. A task with a recorded intention is not postponed, but one
@@ -130,10 +96,7 @@ impl Store {
 
     /// The results so far of those of `rows` that have one, as stored.
     pub async fn results(&self, rows: &[RowId]) -> Result<HashMap<RowId, String>> {
-        let is_one = match self.database {
-            Database::Postgres(_) => "id = ANY ($1)",
-            Database::Sqlite(_) => "id IN (SELECT value FROM json_each($1))",
-        };
+        let is_one = self.database.is_among("id", 1);
         let rows: Vec<i64> = rows.iter().map(|row| row.0).collect();
         let select = sql(format!(
             "SELECT id, data FROM tasks WHERE data IS NOT NULL AND {is_one}"
@@ -145,7 +108,7 @@ impl Store {
     }
 
     /// Takes at most `limit` unfinished tasks that were due before `due_before`, each for one caller only; not
-    /// those of [`Store::orphans`].
+    /// those of [`Store::orphans`], and not those that wait in a line, which [`Store::next_lines`] finds.
     /// They are not overdue again before `lease_until`. The turn stays, so a message that is still under way
     /// is as good as the one to publish now. Notes each task in the history, once a turn.
     pub async fn sweep(

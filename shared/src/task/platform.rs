@@ -101,7 +101,7 @@ name!(
 /// Every platform that this program knows, with each of its actions and the price of one task until
 /// an operator sets another.
 ///
-/// Another platform is a line here, a folder in `worker/src/upstream` and a line in its `drivers()`.
+/// Another platform is a line here, a folder in `upstream/src` and a line in its `drivers()`.
 pub const PLATFORMS: &[(Platform, &[(Action, u32)])] = &[(
     Platform::SUNO,
     &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],

@@ -26,3 +26,14 @@ pub struct AtTurn {
     /// The turn.
     pub turn: Turn,
 }
+
+impl AtTurn {
+    /// The task at its next turn.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self {
+            turn: Turn(self.turn.0 + 1),
+            ..self
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::{NewChannel, Price};
+use shared::store::channels::{Calls, NewChannel};
+use shared::store::prices::Price;
 use shared::task::cool_down::CoolDown;
 use shared::task::{Action, ChannelId, Platform};
 
@@ -53,7 +54,9 @@ async fn create_builtin(world: &World, name: &str) {
 
 /// Reports a failure of the channel. Returns the end of its cool-down.
 async fn trouble(world: &World, id: ChannelId, asked: Option<Duration>, now: Millis) -> Millis {
-    ok!(world.store.cool_down(id, CoolDown::Trouble, asked, now))
+    ok!(world
+        .store
+        .cool_down(id, Calls::Submits, CoolDown::Trouble, asked, "", now))
 }
 
 /// The names of the enabled channels.
@@ -128,7 +131,9 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
     let id = ok!(world.store.put_channel(first, NOW));
     ok!(world.store.enable_channel("default", false));
     let refusal = CoolDown::Refusal;
-    ok!(world.store.cool_down(id, refusal, None, NOW));
+    ok!(world
+        .store
+        .cool_down(id, Calls::Submits, refusal, None, "", NOW));
 
     let moved = NewChannel {
         base_url: "http://moved.example".to_owned(),
@@ -204,7 +209,7 @@ async fn failures_all_at_once_are_one_step(world: &World) {
     let id = world.channel().await;
     let ends = world
         .at_once(8, |_, store| async move {
-            ok!(store.cool_down(id, CoolDown::Trouble, None, NOW))
+            ok!(store.cool_down(id, Calls::Submits, CoolDown::Trouble, None, "", NOW))
         })
         .await;
     assert_eq!(ends, [later(1); 8]);
@@ -241,7 +246,7 @@ async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
         now = trouble(world, id, None, now).await;
         trouble(world, other, None, now).await;
     }
-    ok!(world.store.warm_up(id));
+    ok!(world.store.warm_up(id, Calls::Submits));
     let until = world.channel_now(id).await.cool_until;
     assert_eq!(until, now, "the one under way goes on");
     let end = trouble(world, id, None, now).await;

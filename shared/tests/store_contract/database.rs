@@ -80,7 +80,7 @@ impl Database {
         Self::Postgres(Box::new(database), connection.into())
     }
 
-    fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Sqlite(_) => Kind::Sqlite,
             Self::Postgres(..) => Kind::Postgres,
@@ -104,12 +104,21 @@ impl Database {
     /// Makes the tables with all migrations but one. A program of the version before that one would not know the
     /// later ones either, but the Store of this version, which stands in for it, needs them.
     pub async fn migrate_without(&self, version: i64) {
+        self.migrate_those(|one| one != version).await;
+    }
+
+    /// Makes the tables as they were at this version.
+    pub async fn migrate_until(&self, version: i64) {
+        self.migrate_those(|one| one <= version).await;
+    }
+
+    async fn migrate_those(&self, which: impl Fn(i64) -> bool) {
         let migrator = Migrator::new(self.migrations()).await;
         let mut migrator = migrator.expect("the migrations read");
         migrator
             .migrations
             .to_mut()
-            .retain(|one| one.version != version);
+            .retain(|one| which(one.version));
         match self {
             Self::Sqlite(_) => migrator.run(&mut self.sqlite_connection().await).await,
             Self::Postgres(_, connection) => migrator.run(&mut *connection.lock().await).await,

@@ -12,9 +12,11 @@ mod world;
 mod accounts;
 mod books;
 mod bounds;
+mod by_hand;
 mod channels;
 mod clips;
 mod counts;
+mod flow;
 mod idempotency;
 mod listing;
 mod sequences;
@@ -41,12 +43,14 @@ fn main() -> ExitCode {
         turns_polls::tests(),
         turns_submit::tests(),
         turns_sweep::tests(),
+        flow::tests(),
         submissions::tests(),
         idempotency::tests(),
         books::tests(),
         listing::tests(),
         bounds::tests(),
         channels::tests(),
+        by_hand::tests(),
         clips::tests(),
         accounts::tests(),
         store::tests(),

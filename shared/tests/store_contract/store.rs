@@ -1,7 +1,7 @@
 //! The Store as a whole: migrations, health, closing.
 
 use shared::store::accounts::{NewUser, Role};
-use shared::store::channels::Price;
+use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::{Plans, Store, StoreError};
 use shared::task::{Action, KeyId};
@@ -101,6 +101,8 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
         ..world.song(&payer)
     };
     let name = task.task_id.clone();
+    let serve = "UPDATE channels SET actions = 'song,video'";
+    world.database.execute(serve).await;
     ok!(world.other.set_price(Price {
         platform: task.platform,
         action: video,

@@ -1,7 +1,8 @@
 //! Submits: charge, task and ledger in one transaction.
 
-use shared::store::channels::Price;
+use shared::store::channels::Calls;
 use shared::store::listing::TaskView;
+use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Sending;
 use shared::task::cool_down::CoolDown;
@@ -132,7 +133,9 @@ async fn without_an_enabled_channel_a_submit_is_refused_and_nothing_is_taken(wor
 async fn a_channel_that_cools_down_still_takes_tasks_on(world: &World) {
     let (channel, payer) = world.channel_and_payer(SONG).await;
     let kind = CoolDown::Trouble;
-    ok!(world.store.cool_down(channel, kind, None, NOW));
+    ok!(world
+        .store
+        .cool_down(channel, Calls::Submits, kind, None, "", NOW));
     world.stored(&payer).await;
 }
 

@@ -124,6 +124,7 @@ async fn a_submit_that_may_have_arrived_stays_with_its_channel(world: &World) {
             channel,
             sent_to,
             claim,
+            deadline: later(1_800),
         };
         let intentions = [intention];
         let begun = world.store.begin_submits(&intentions, later(180), NOW);

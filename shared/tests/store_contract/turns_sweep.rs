@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use shared::clock::Millis;
-use shared::task::{AtTurn, RowId, Status};
+use shared::store::lines::Route;
+use shared::store::turns::Retry;
+use shared::task::{Action, AtTurn, Platform, RowId, Status};
 
 use crate::database::{contract, ok};
 use crate::values::{
-    NOW, SONG, given_up, last_event, later, next, only, sorted, success, turn_and_due,
+    NOW, SONG, given_up, last_event, later, next, only, retry, sorted, success, turn_and_due,
 };
 use crate::world::{AtUpstream, World};
 
@@ -25,23 +27,29 @@ contract! {
     a_late_end_is_noted_once_and_money_stays_as_settled,
     a_late_end_is_noted_even_after_the_last_look,
     only_of_a_failure_a_late_end_is_noted,
-    a_stored_task_is_found_by_the_sweep_alone,
+    a_stored_task_is_found_in_its_line_alone,
 }
 
 async fn the_sweep_returns_overdue_tasks_and_where_to_poll_them(world: &World) {
-    let (channel, payer) = world.channel_and_payer(4 * SONG).await;
-    let (fresh, _) = world.stored(&payer).await;
+    let (channel, payer) = world.channel_and_payer(5 * SONG).await;
+    world.stored(&payer).await;
     world.sending(&payer, channel).await;
+    let (unknown, _) = world.sending(&payer, channel).await;
+    let again = Retry {
+        may_have_arrived: true,
+        ..retry(unknown, true, "no answer")
+    };
+    let again = ok!(world.store.retry_submit(again, NOW)).expect("it is not stale");
     let accepted = world.accepted(&payer, channel).await.at;
     let ended = world.polled(&payer, channel).await;
     world.end([success(ended.at, "[]")], NOW).await;
 
     let mut overdue = ok!(world.store.sweep(later(3_600), later(3_700), 100, NOW));
     overdue.sort_by_key(|one| one.at);
-    let expected = [(fresh, None), (accepted, Some(channel))];
+    // A task that waits stands in its line, where every look finds it.
+    let expected = [(again, None), (accepted, Some(channel))];
     let found: Vec<_> = overdue.iter().map(|one| (one.at, one.poll_at)).collect();
-    assert_eq!(found, expected);
-    assert_eq!(overdue[0].due_at, NOW);
+    assert_eq!(sorted(found), sorted(expected.to_vec()));
 }
 
 async fn an_intention_is_an_orphan_from_the_end_of_its_lease_until_it_is_renewed(world: &World) {
@@ -61,16 +69,15 @@ async fn an_intention_is_an_orphan_from_the_end_of_its_lease_until_it_is_renewed
 }
 
 async fn what_is_due_just_now_or_later_is_not_overdue(world: &World) {
-    let (_, payer) = world.channel_and_payer(SONG).await;
-    let (at, _) = world.stored(&payer).await;
-    assert_eq!(ok!(world.store.sweep(NOW, later(9), 100, NOW)), []);
-    let overdue = ok!(world.store.sweep(Millis(NOW.0 + 1), later(9), 100, NOW));
+    let at = world.polled_song().await.at;
+    let due = later(5);
+    assert_eq!(ok!(world.store.sweep(due, later(9), 100, NOW)), []);
+    let overdue = ok!(world.store.sweep(Millis(due.0 + 1), later(9), 100, NOW));
     assert_eq!(only(overdue).at, at);
 }
 
 async fn a_swept_task_is_not_overdue_before_its_lease_ends(world: &World) {
-    let (_, payer) = world.channel_and_payer(SONG).await;
-    let (at, task) = world.stored(&payer).await;
+    let AtUpstream { at, id: task, .. } = world.polled_song().await;
     let lease = later(60);
     ok!(world.store.sweep(later(30), lease, 100, NOW));
     assert_eq!(ok!(world.store.sweep(lease, later(99), 100, NOW)), []);
@@ -82,28 +89,31 @@ async fn a_swept_task_is_not_overdue_before_its_lease_ends(world: &World) {
 }
 
 async fn a_swept_task_is_noted_in_the_history_once_a_turn(world: &World) {
-    let (_, payer) = world.channel_and_payer(SONG).await;
-    let (at, task) = world.stored(&payer).await;
+    let AtUpstream { at, id: task, .. } = world.polled_song().await;
     let sweep = async |now: Millis| {
         only(ok!(world.store.sweep(now, now, 100, now)));
     };
     sweep(later(30)).await;
     sweep(later(60)).await;
-    world.assert_history(&task, "stored swept").await;
-    let detail = "overdue for 30 s, published again";
+    world
+        .assert_history(&task, "stored sending accepted swept")
+        .await;
+    let detail = "overdue for 25 s, published again";
     let expected = (later(30).0, at.turn.0, "swept", detail);
     assert_eq!(last_event(&world.story(&task).await), expected);
 
     only(ok!(world.store.postpone(&[at], later(61))));
     sweep(later(90)).await;
-    world.assert_history(&task, "stored swept swept").await;
+    world
+        .assert_history(&task, "stored sending accepted swept swept")
+        .await;
 }
 
 async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
-    let (_, payer) = world.channel_and_payer(10 * SONG).await;
+    let (channel, payer) = world.channel_and_payer(10 * SONG).await;
     let mut stored = BTreeMap::new();
     for seconds in [5, 1, 4, 2, 3] {
-        let (at, _) = world.stored(&payer).await;
+        let at = world.accepted(&payer, channel).await.at;
         let postponed = ok!(world.store.postpone(&[at], later(seconds)));
         stored.insert(seconds, only(postponed));
     }
@@ -118,11 +128,8 @@ async fn a_sweep_takes_so_many_and_what_waited_longest_first(world: &World) {
 }
 
 async fn many_sweepers_share_the_work(world: &World) {
-    let (_, payer) = world.channel_and_payer(100 * SONG).await;
-    let mut stored = Vec::new();
-    for _ in 0..40 {
-        stored.push(world.stored(&payer).await.0);
-    }
+    let (channel, payer) = world.channel_and_payer(100 * SONG).await;
+    let stored = world.many_polled(40, &payer, channel).await;
     let mut swept = Vec::new();
     // A sweep skips rows that another has locked, so some may get fewer.
     for _ in 0..40 {
@@ -265,13 +272,21 @@ async fn only_of_a_failure_a_late_end_is_noted(world: &World) {
     }
 }
 
-async fn a_stored_task_is_found_by_the_sweep_alone(world: &World) {
+async fn a_stored_task_is_found_in_its_line_alone(world: &World) {
     // As after a crash between commit and publish: there is no message for the task.
     let (channel, payer) = world.channel_and_payer(SONG).await;
     let (at, task) = world.stored(&payer).await;
-    let overdue = only(ok!(world.other.sweep(later(10), later(60), 10, NOW)));
-    assert_eq!((overdue.at, overdue.poll_at), (at, None));
-    let job = ok!(world.other.submit_job(overdue.at)).expect("it is there");
+    let route = Route {
+        platform: Platform::SUNO,
+        action: Action::SONG,
+        only: None,
+    };
+    // Other tests have tasks in the same database.
+    let lines = ok!(world.other.next_lines(&[route], 10_000, later(10)));
+    let line = lines.iter().find(|line| line.user == payer.user);
+    let first = line.expect("the task waits").first;
+    assert_eq!((first.at, first.avoid), (at, None));
+    let job = ok!(world.other.submit_job(first.at)).expect("it is there");
     assert_eq!(job.task_id, task);
     let begun = world
         .other

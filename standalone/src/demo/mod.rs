@@ -126,7 +126,7 @@ async fn simulator() -> std::io::Result<Simulator> {
 
 fn api_settings() -> api::start::Settings {
     api::start::Settings {
-        task_timeout: TIMEOUT,
+        queue_timeout: TIMEOUT,
         cors: Cors::None,
         listing_actions: ListingActions::default(),
         drain_delay: Duration::ZERO,
@@ -135,6 +135,7 @@ fn api_settings() -> api::start::Settings {
 
 fn worker_settings() -> worker::Settings {
     worker::Settings {
+        task_timeout: TIMEOUT,
         pace: PollPace {
             initial: Duration::from_secs(2),
             max: Duration::from_secs(2),

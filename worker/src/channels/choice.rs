@@ -1,121 +1,236 @@
-//! Which channel takes a submit: pure.
+//! Which channel takes a task: pure.
 
-use shared::clock::Millis;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
 use shared::store::channels::Channel;
-use shared::task::{ChannelId, Platform};
+use shared::store::lines::{Line, Route, Waiting};
+use shared::task::{ChannelId, KeyId, UserId};
 
-/// Which channels may take a submit now.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// These channels may take it, best first.
-    Take(Vec<ChannelId>),
-    /// All channels that could take it are cooling down; the first is free at this time.
-    Cooling(Millis),
-    /// No channel that could take it is enabled.
-    Nobody,
+/// How many more tasks each channel gets now.
+#[derive(Debug, Clone, Default)]
+pub struct Rooms(HashMap<ChannelId, u32>);
+
+impl Rooms {
+    /// The rooms of channels; those without room are left out.
+    pub fn new(rooms: impl IntoIterator<Item = (ChannelId, u32)>) -> Self {
+        Self(rooms.into_iter().filter(|(_, room)| *room > 0).collect())
+    }
+
+    /// Whether no channel has room.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many tasks all channels get together.
+    pub fn tasks(&self) -> u32 {
+        self.0
+            .values()
+            .fold(0, |sum, room| sum.saturating_add(*room))
+    }
+
+    fn has(&self, channel: ChannelId) -> bool {
+        self.0.contains_key(&channel)
+    }
+
+    fn take(&mut self, channel: ChannelId) {
+        if let Some(room) = self.0.get_mut(&channel) {
+            *room -= 1;
+            if *room == 0 {
+                self.0.remove(&channel);
+            }
+        }
+    }
 }
 
-/// Chooses among the channels of `platform` that are enabled and not cooling down at `now`: the highest
-/// priority first, and equals in an order drawn by weight. A continuation can only go to the channel
-/// `pinned`. For a task that did not arrive before, channels with trouble of late come after all others,
-/// and `avoid`, the channel that failed the task, comes last. `chance` draws from 0 up to 1.
-pub fn choose(
-    channels: &[Channel],
-    platform: Platform,
-    pinned: Option<ChannelId>,
-    avoid: Option<ChannelId>,
-    now: Millis,
-    mut chance: impl FnMut() -> f64,
-) -> Choice {
-    let able: Vec<&Channel> = channels
-        .iter()
-        .filter(|channel| channel.enabled && channel.platform == platform)
-        .filter(|channel| pinned.is_none_or(|pinned| pinned == channel.id))
-        .collect();
-    let Some(first_free) = able.iter().map(|channel| channel.cool_until).min() else {
-        return Choice::Nobody;
-    };
-    let mut free: Vec<(&Channel, f64)> = able
-        .into_iter()
-        .filter(|channel| channel.cool_until <= now)
-        // Sorted by -ln(chance)/weight, the channels are a draw by weight without replacement.
-        .map(|channel| {
-            let draw = -chance().max(f64::MIN_POSITIVE).ln() / f64::from(channel.weight);
-            (channel, draw)
+/// The routes whose tasks a channel with room can take.
+pub fn routes(channels: &[Channel], rooms: &Rooms) -> Vec<Route> {
+    let with_room = channels.iter().filter(|channel| rooms.has(channel.id));
+    let routes = with_room.flat_map(|channel| {
+        channel.actions.as_slice().iter().flat_map(move |action| {
+            [None, Some(channel.id)].map(|only| Route {
+                platform: channel.platform,
+                action: *action,
+                only,
+            })
         })
+    });
+    let mut routes: Vec<Route> = routes.collect();
+    routes.sort_unstable();
+    routes.dedup();
+    routes
+}
+
+/// Whether a channel can take tasks of a route.
+pub fn can_take(channel: &Channel, route: &Route) -> bool {
+    channel.platform == route.platform
+        && channel.actions.serves(route.action)
+        && route.only.is_none_or(|only| only == channel.id)
+}
+
+/// How many tasks of each line are sent now, in the order of `lines`: one after another, always of the user with the
+/// fewest running tasks, then the oldest, while users, keys and channels may have more.
+pub fn share(lines: &[Line], channels: &[Channel], mut rooms: Rooms) -> Vec<u32> {
+    let mut counts = vec![0; lines.len()];
+    let mut of_users: HashMap<UserId, u32> = HashMap::new();
+    let mut of_keys: HashMap<KeyId, u32> = HashMap::new();
+    let mut next: BinaryHeap<_> = lines
+        .iter()
+        .enumerate()
+        .map(|(n, line)| Reverse((line.running, line.first.at.row, n)))
         .collect();
-    if free.is_empty() {
-        return Choice::Cooling(first_free);
+    while let Some(Reverse((running, row, n))) = next.pop() {
+        let line = &lines[n];
+        let of_user = of_users.entry(line.user).or_default();
+        let of_key = of_keys.entry(line.key).or_default();
+        // Another line of the user got a task meanwhile.
+        if line.running + *of_user > running {
+            next.push(Reverse((line.running + *of_user, row, n)));
+            continue;
+        }
+        let may_run = |left: Option<u32>, taken: u32| left.is_none_or(|left| taken < left);
+        if counts[n] >= line.waiting
+            || !may_run(line.user_left, *of_user)
+            || !may_run(line.key_left, *of_key)
+        {
+            continue;
+        }
+        let with_room = channels
+            .iter()
+            .filter(|channel| can_take(channel, &line.route) && rooms.has(channel.id));
+        // The fewer routes a channel serves, the rather it takes what it can.
+        let Some(channel) = with_room.min_by_key(|channel| channel.actions.as_slice().len()) else {
+            continue;
+        };
+        rooms.take(channel.id);
+        counts[n] += 1;
+        *of_user += 1;
+        *of_key += 1;
+        next.push(Reverse((line.running + *of_user, row, n)));
     }
-    free.sort_by(|(a, draw_a), (b, draw_b)| {
-        let avoided = |channel: &Channel| match avoid {
+    counts
+}
+
+/// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting.
+pub fn assign(
+    tasks: Vec<(Route, Waiting)>,
+    channels: &[Channel],
+    mut rooms: Rooms,
+    mut chance: impl FnMut() -> f64,
+) -> Vec<(Waiting, ChannelId)> {
+    let mut assigned = Vec::with_capacity(tasks.len());
+    for (route, task) in tasks {
+        let with_room = channels
+            .iter()
+            .filter(|channel| can_take(channel, &route) && rooms.has(channel.id));
+        if let Some(channel) = best(with_room, task.avoid, &mut chance) {
+            rooms.take(channel);
+            assigned.push((task, channel));
+        }
+    }
+    assigned
+}
+
+/// The best of the channels that can take a task: the highest priority first, and equals in an order drawn by weight.
+/// For a task that did not arrive before, channels with trouble of late come after all others, and `avoid`, the channel
+/// that failed the task, comes last. `chance` draws from 0 up to 1.
+fn best<'a>(
+    able: impl Iterator<Item = &'a Channel>,
+    avoid: Option<ChannelId>,
+    mut chance: impl FnMut() -> f64,
+) -> Option<ChannelId> {
+    let drawn = able.map(|channel| {
+        // The smallest -ln(chance)/weight is a draw by weight.
+        let draw = -chance().max(f64::MIN_POSITIVE).ln() / f64::from(channel.weight);
+        let avoided = match avoid {
             None => (false, false),
             Some(avoid) => (avoid == channel.id, channel.cool_count > 0),
         };
-        avoided(a)
-            .cmp(&avoided(b))
-            .then(b.priority.cmp(&a.priority))
-            .then(draw_a.total_cmp(draw_b))
+        (avoided, Reverse(channel.priority), draw, channel.id)
     });
-    Choice::Take(free.into_iter().map(|(channel, _)| channel.id).collect())
+    let best = drawn.min_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+    best.map(|(.., id)| id)
 }
 
 #[cfg(test)]
 mod tests {
     use shared::random::Random;
     use shared::secret::Secret;
-    use shared::task::Quota;
+    use shared::store::channels::NewChannel;
+    use shared::task::{Action, AtTurn, Platform, RowId, Turn};
 
     use super::*;
 
     fn channel(id: i64, priority: i32, weight: u32) -> Channel {
+        let new = NewChannel::new("c", Platform::SUNO, String::new(), Secret::new(""));
         Channel {
-            id: ChannelId(id),
-            name: format!("c{id}"),
-            platform: Platform::SUNO,
-            base_url: String::new(),
-            key: Secret::new(""),
-            enabled: true,
             priority,
             weight,
-            used_quota: Quota::ZERO,
-            cool_until: Millis(0),
-            cool_count: 0,
-            idempotent: false,
-            builtin: false,
+            ..new.with_id(ChannelId(id))
         }
     }
 
-    fn chosen(channels: &[Channel], pinned: Option<i64>, avoid: Option<i64>) -> Choice {
+    fn route(only: Option<i64>) -> Route {
+        Route {
+            platform: Platform::SUNO,
+            action: Action::SONG,
+            only: only.map(ChannelId),
+        }
+    }
+
+    fn task(row: i64, avoid: Option<i64>) -> Waiting {
+        Waiting {
+            at: AtTurn {
+                row: RowId(row),
+                turn: Turn(0),
+            },
+            avoid: avoid.map(ChannelId),
+        }
+    }
+
+    fn line(user: i64, running: u32, waiting: u32, oldest: i64) -> Line {
+        Line {
+            id: user,
+            user: UserId(user),
+            key: KeyId(user),
+            route: route(None),
+            running,
+            user_left: None,
+            key_left: None,
+            waiting,
+            first: task(oldest, None),
+        }
+    }
+
+    fn rooms(rooms: &[(i64, u32)]) -> Rooms {
+        Rooms::new(rooms.iter().map(|(id, room)| (ChannelId(*id), *room)))
+    }
+
+    /// Where tasks of `route` go that channel `avoid` failed, one after another.
+    fn assigned(
+        channels: &[Channel],
+        room: &[(i64, u32)],
+        avoid: Option<i64>,
+        tasks: i64,
+    ) -> Vec<i64> {
         let random = Random::seeded(3);
-        choose(
-            channels,
-            Platform::SUNO,
-            pinned.map(ChannelId),
-            avoid.map(ChannelId),
-            Millis(1000),
-            || random.unit(),
-        )
+        let tasks = (0..tasks).map(|row| (route(None), task(row, avoid)));
+        let assigned = assign(tasks.collect(), channels, rooms(room), || random.unit());
+        assigned.iter().map(|(_, channel)| channel.0).collect()
     }
 
     #[test]
-    fn the_highest_priority_comes_first() {
+    fn the_highest_priority_comes_first_until_it_is_full() {
         let channels = [channel(1, 0, 100), channel(2, 5, 1), channel(3, 1, 1)];
-        let order = vec![ChannelId(2), ChannelId(3), ChannelId(1)];
-        assert_eq!(chosen(&channels, None, None), Choice::Take(order));
+        let room = [(1, 9), (2, 2), (3, 1)];
+        assert_eq!(assigned(&channels, &room, None, 5), [2, 2, 3, 1, 1]);
     }
 
     #[test]
     fn equals_in_priority_share_by_weight() {
         let channels = [channel(1, 0, 3), channel(2, 0, 1)];
-        let random = Random::seeded(9);
-        let firsts = (0..4000)
-            .filter(|_| {
-                let chance = || random.unit();
-                let choice = choose(&channels, Platform::SUNO, None, None, Millis(1), chance);
-                matches!(choice, Choice::Take(order) if order[0] == ChannelId(1))
-            })
-            .count();
+        let all = assigned(&channels, &[(1, 9999), (2, 9999)], None, 4000);
+        let firsts = all.iter().filter(|id| **id == 1).count();
         assert!(
             (2880..3120).contains(&firsts),
             "{firsts} of 4000, and 3000 is the share"
@@ -123,38 +238,65 @@ mod tests {
     }
 
     #[test]
-    fn a_continuation_goes_to_its_channel_or_waits_for_it() {
-        let mut channels = [channel(1, 9, 1), channel(2, 0, 1)];
-        let its_own = Choice::Take(vec![ChannelId(2)]);
-        assert_eq!(chosen(&channels, Some(2), None), its_own);
-        channels[1].cool_until = Millis(5000);
-        let cooling = Choice::Cooling(Millis(5000));
-        assert_eq!(chosen(&channels, Some(2), None), cooling);
-        channels[1].enabled = false;
-        assert_eq!(chosen(&channels, Some(2), None), Choice::Nobody);
-    }
-
-    #[test]
     fn the_channel_that_just_failed_the_task_comes_last() {
-        let channels = [channel(1, 9, 1), channel(2, 0, 1)];
-        let order = vec![ChannelId(2), ChannelId(1)];
-        assert_eq!(chosen(&channels, None, Some(1)), Choice::Take(order));
-    }
-
-    #[test]
-    fn a_task_that_failed_to_arrive_tries_channels_without_trouble_first() {
         let mut channels = [channel(1, 9, 1), channel(2, 9, 1), channel(3, 0, 1)];
-        channels[0].cool_count = 1;
         channels[1].cool_count = 1;
-        let order = vec![ChannelId(3), ChannelId(2), ChannelId(1)];
-        assert_eq!(chosen(&channels, None, Some(1)), Choice::Take(order));
+        let room = [(1, 1), (2, 1), (3, 1)];
+        assert_eq!(assigned(&channels, &room, Some(1), 3), [3, 2, 1]);
     }
 
     #[test]
-    fn when_all_cool_down_the_first_to_be_free_says_when() {
-        let mut channels = [channel(1, 0, 1), channel(2, 0, 1)];
-        channels[0].cool_until = Millis(9000);
-        channels[1].cool_until = Millis(4000);
-        assert_eq!(chosen(&channels, None, None), Choice::Cooling(Millis(4000)));
+    fn a_continuation_goes_to_its_channel_alone() {
+        let channels = [channel(1, 9, 1), channel(2, 0, 1)];
+        let tasks = vec![
+            (route(Some(2)), task(1, None)),
+            (route(Some(2)), task(2, None)),
+        ];
+        let assigned = assign(tasks, &channels, rooms(&[(1, 5), (2, 1)]), || 0.5);
+        assert_eq!(assigned, [(task(1, None), ChannelId(2))]);
+    }
+
+    #[test]
+    fn routes_are_those_of_channels_with_room() {
+        let channels = [channel(1, 0, 1), channel(2, 0, 1)];
+        let found = routes(&channels, &rooms(&[(2, 1)]));
+        assert_eq!(
+            found.len(),
+            4,
+            "two actions, at any channel or at channel 2: {found:?}"
+        );
+        assert!(found.contains(&route(None)) && found.contains(&route(Some(2))));
+    }
+
+    #[test]
+    fn places_go_to_who_has_fewest_and_then_to_the_oldest() {
+        let channels = [channel(1, 0, 1)];
+        let lines = [line(1, 2, 9, 10), line(2, 0, 1, 30), line(3, 0, 9, 20)];
+        let share = |room| super::share(&lines, &channels, rooms(&[(1, room)]));
+        assert_eq!(share(1), [0, 0, 1]);
+        assert_eq!(share(2), [0, 1, 1]);
+        assert_eq!(share(4), [1, 1, 2], "user 1 has an older task than user 3");
+        assert_eq!(share(7), [2, 1, 4]);
+    }
+
+    #[test]
+    fn limits_of_users_and_keys_hold_and_leave_the_places_to_others() {
+        let channels = [channel(1, 0, 1)];
+        let mut lines = [line(1, 0, 9, 1), line(2, 0, 9, 2), line(3, 5, 9, 3)];
+        lines[0].user_left = Some(2);
+        lines[1].key_left = Some(1);
+        assert_eq!(super::share(&lines, &channels, rooms(&[(1, 8)])), [2, 1, 5]);
+    }
+
+    #[test]
+    fn two_lines_of_one_user_count_together() {
+        let channels = [channel(1, 0, 1)];
+        let mut lines = [line(1, 0, 9, 1), line(1, 0, 9, 2), line(2, 0, 9, 3)];
+        lines[0].user_left = Some(3);
+        lines[1].user_left = Some(3);
+        let counts = super::share(&lines, &channels, rooms(&[(1, 4)]));
+        assert_eq!((counts[0] + counts[1], counts[2]), (2, 2));
+        let counts = super::share(&lines, &channels, rooms(&[(1, 20)]));
+        assert_eq!((counts[0] + counts[1], counts[2]), (3, 9));
     }
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shared::clock::{Millis, SharedClock};
-use shared::store::channels::Channel;
+use shared::store::channels::{Calls, Channel};
 use shared::store::{Store, StoreError};
 use shared::task::ChannelId;
+use shared::task::claims::{Gate, Trial};
+use shared::task::recent::Recent;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -51,6 +53,10 @@ struct Slots {
     submits: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
     times: FetchTimes,
+    /// Submits that were answered well, and not told to the database yet.
+    good: Recent,
+    /// Tasks that were accepted, and may raise the ceiling.
+    accepted: u32,
 }
 
 /// How fast a channel answers fetches.
@@ -174,24 +180,82 @@ impl ChannelCache {
     }
 
     /// Notes that a channel cools down until `until`, before the next read says so.
-    pub fn note_cooling(&self, channel: ChannelId, until: Millis) {
+    pub fn note_cooling(&self, channel: ChannelId, calls: Calls, until: Millis) {
         self.change(channel, |channel| {
-            channel.cool_until = channel.cool_until.max(until);
-            channel.cool_count = channel.cool_count.max(1);
+            if calls != Calls::Fetches {
+                channel.cool_until = channel.cool_until.max(until);
+                channel.cool_count = channel.cool_count.max(1);
+            }
+            if calls != Calls::Submits {
+                channel.poll_cool_until = channel.poll_cool_until.max(until);
+                channel.poll_cool_count = channel.poll_cool_count.max(1);
+            }
         });
     }
 
     /// Notes that a channel answered well again.
-    pub fn note_warm(&self, channel: ChannelId) {
-        self.change(channel, |channel| channel.cool_count = 0);
+    pub fn note_warm(&self, channel: ChannelId, calls: Calls) {
+        self.change(channel, |channel| {
+            if calls != Calls::Fetches {
+                channel.cool_count = 0;
+            }
+            if calls != Calls::Submits {
+                channel.poll_cool_count = 0;
+            }
+        });
     }
 
-    /// A slot for a submit, at the first of `order` that has a free one.
-    pub fn submit_permit(&self, order: &[ChannelId]) -> Option<(ChannelId, Permit)> {
-        order.iter().find_map(|channel| {
-            let slots = self.slots(*channel, |slots| Arc::clone(&slots.submits));
-            Some((*channel, Permit::acquire(slots, &self.submit_ended)?))
-        })
+    /// Notes that a channel accepted a submit.
+    pub fn note_proven(&self, channel: ChannelId) {
+        self.change(channel, |channel| channel.proven = true);
+    }
+
+    /// Counts a submit that the channel answered well, for the next failure.
+    pub fn note_good(&self, channel: ChannelId, now: Millis) {
+        self.slots(channel, |slots| slots.good = slots.good.and(1, 0, now));
+    }
+
+    /// How many submits of late the channel answered well, as far as that was not taken yet.
+    pub fn take_good(&self, channel: ChannelId, now: Millis) -> u32 {
+        let taken = self.slots(channel, |slots| std::mem::take(&mut slots.good));
+        u32::try_from(taken.and(0, 0, now).good / 1000).unwrap_or(u32::MAX)
+    }
+
+    /// Counts a task that the channel accepted, for [`ChannelCache::flush_accepted`].
+    pub fn note_accepted(&self, channel: ChannelId) {
+        self.slots(channel, |slots| slots.accepted += 1);
+    }
+
+    /// Writes how many tasks channels accepted since the last call, where that raises a ceiling.
+    pub async fn flush_accepted(
+        &self,
+        gates: &HashMap<ChannelId, Gate>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        for (channel, gate) in gates {
+            let accepted = self.slots(*channel, |slots| std::mem::take(&mut slots.accepted));
+            let ceiling = gate.ceiling;
+            if accepted > 0 && ceiling.accepted(gate.max, accepted, gate.running, false) != ceiling
+            {
+                let store = &self.store;
+                store
+                    .note_accepted(*channel, accepted, Trial::None, now)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many more submits this worker may have under way at the channel.
+    pub fn submit_slots(&self, channel: ChannelId) -> u32 {
+        let slots = self.slots(channel, |slots| slots.submits.available_permits());
+        u32::try_from(slots).unwrap_or(u32::MAX)
+    }
+
+    /// A slot for a submit at the channel, if one is free.
+    pub fn submit_permit(&self, channel: ChannelId) -> Option<Permit> {
+        let slots = self.slots(channel, |slots| Arc::clone(&slots.submits));
+        Permit::acquire(slots, &self.submit_ended)
     }
 
     /// A slot for a fetch at the channel, if one is free.
@@ -228,11 +292,6 @@ impl ChannelCache {
         })
     }
 
-    /// Waits until a submit ends, at any channel, for at most `longest`.
-    pub async fn submit_ended(&self, longest: Duration) {
-        let _ = tokio::time::timeout(longest, self.submit_ended.notified()).await;
-    }
-
     /// Waits until a fetch ends, at any channel.
     pub async fn fetch_ended(&self) {
         self.fetch_ended.notified().await;
@@ -258,6 +317,8 @@ impl ChannelCache {
             submits: Arc::new(Semaphore::new(SUBMITS)),
             fetches: Arc::new(Semaphore::new(FETCHES as usize)),
             times: FetchTimes::default(),
+            good: Recent::default(),
+            accepted: 0,
         }))
     }
 }

@@ -61,7 +61,7 @@ async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
     let Some(driver) = context.upstreams.driver(channel.platform) else {
         return;
     };
-    if channel.cool_until > context.now() {
+    if channel.poll_cool_until > context.now() {
         return;
     }
     let ids = tasks.iter().map(|task| task.upstream_id.clone()).collect();

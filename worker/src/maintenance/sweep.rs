@@ -16,7 +16,7 @@ use shared::task::AtTurn;
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, count_sweep, count_swept, record_overdue};
 use crate::schedule::{FollowUp, publish_now};
-use crate::submit::end_orphan;
+use crate::submit::{end_orphan, expiry};
 
 /// The pause between two sweeps of a worker.
 const EVERY: Duration = Duration::from_secs(5);
@@ -74,6 +74,10 @@ async fn round(context: &Context, grace: Duration, suspects: &mut Suspects) -> R
         return Ok(());
     }
     sweep(context, grace).await?;
+    expiry::expire(context).await.map_err(|error| {
+        tracing::warn!(%error, "tasks that waited too long could not be ended; they will be");
+        Away
+    })?;
     suspects.look(context).await
 }
 

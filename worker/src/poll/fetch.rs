@@ -7,7 +7,7 @@ use shared::task::step::Observation;
 
 use crate::context::Context;
 use crate::rest::is_at_fault;
-use crate::upstream::{Driver, FetchOutcome, Trouble};
+use upstream::{Driver, FetchOutcome, Trouble};
 
 /// What a channel said about the tasks it was asked about.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::StoreError;
-use shared::store::channels::Channel;
+use shared::store::channels::{Calls, Channel};
 use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
@@ -26,13 +26,11 @@ use crate::context::{Context, LEASE_SLACK};
 use crate::ended::{self, Ending};
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
-use crate::upstream::Driver;
 use fetch::{Answer, fetch};
+use upstream::Driver;
 
 /// How long a fetch may run before the leases of its tasks are renewed: well below the grace of the sweep.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
-/// How long after its last cool-down a fetch alone shows that a channel is well again.
-const WELL_AFTER: Duration = Duration::from_mins(1);
 /// The wait of tasks whose platform this worker has no driver for: another worker may take them then.
 const NO_DRIVER: Duration = Duration::from_secs(30);
 /// The most polls in a row without an answer that a task gets at its deadline, so that one 429, or an
@@ -73,7 +71,7 @@ pub async fn poll(
         return Ok(Vec::new());
     }
     let driver = context.upstreams.driver(channel.platform);
-    let cooling = channel.cool_until > read_at;
+    let cooling = channel.poll_cool_until > read_at;
     // At its deadline a task gets its last poll, even if the channel cools down.
     let (asked, cooling_jobs): (Vec<PollJob>, Vec<PollJob>) = jobs
         .into_iter()
@@ -82,16 +80,22 @@ pub async fn poll(
         Some(driver) => fetch_with_leases(context, driver, channel, &asked).await,
         None => Answer::default(),
     };
-    // A fetch does not show how a submit would do, so it ends a row of cool-downs only long after.
-    let long_well = context.now().since(channel.cool_until) > WELL_AFTER;
-    if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() && long_well {
-        context.warm_up(channel).await;
+    if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() {
+        context.warm_up(channel, Calls::Fetches).await;
     }
     let cool_until = match (&answer.trouble, driver) {
-        (Some(trouble), _) => context.cool_down(channel, trouble).await,
+        (Some(trouble), _) => {
+            // An address that cannot be reached is trouble for submits, too.
+            let calls = if trouble.is_no_connection() {
+                Calls::Both
+            } else {
+                Calls::Fetches
+            };
+            context.cool_down(channel, calls, trouble).await
+        }
         // Soon, at another worker.
-        (None, _) if answer.is_cut_off => channel.cool_until,
-        (None, Some(_)) => channel.cool_until,
+        (None, _) if answer.is_cut_off => channel.poll_cool_until,
+        (None, Some(_)) => channel.poll_cool_until,
         (None, None) => {
             tracing::warn!(platform = %channel.platform, channel = %channel.name,
                 "this worker has no driver for the channel's platform");
@@ -196,10 +200,15 @@ impl Batch<'_> {
             return self.waits(job, job.missing + 1, None);
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
-            return give_up(
-                job,
-                "the upstream did not answer before the task's deadline",
-            );
+            let scrub =
+                Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
+            let said = answer
+                .trouble
+                .as_ref()
+                .map(|trouble| scrub.reason(&trouble.said));
+            let said = said.map_or_else(String::new, |said| format!(": {said}"));
+            let reason = format!("the upstream did not tell of the task before its deadline{said}");
+            return give_up(job, &reason);
         }
         self.wait_for_channel(job, u32::from(at_deadline))
     }

@@ -1,19 +1,21 @@
 //! What the outcome of a submit means for its task: a poll, another try, or the end.
 
 use shared::process::telemetry::cut;
-use shared::store::channels::Channel;
+use shared::store::channels::{Calls, Channel};
 use shared::store::turns::{Accepted, Finished, Retry, SubmitJob};
+use shared::task::claims::Trial;
 use shared::task::cool_down::CoolDown;
 use shared::task::scrub::Scrub;
 use shared::task::wait::{Rung, retry_rung};
 use shared::task::{AtTurn, End};
+use upstream::connect::NoConnection;
+use upstream::{Driver, SubmitOutcome, Trouble};
 
+use super::verdict::Health;
 use crate::context::Context;
 use crate::ended::{Ending, LOGGED_ID, settle};
 use crate::rest::is_at_fault;
 use crate::schedule::{FollowUp, due_at};
-use crate::upstream::connect::NoConnection;
-use crate::upstream::{Driver, SubmitOutcome, Trouble};
 
 /// The reason of a task whose submit may or may not have arrived.
 pub(super) const UNKNOWN: &str = "it is not known whether the upstream received the task, and it is \
@@ -25,8 +27,20 @@ pub(super) struct Sent<'a> {
     pub job: &'a SubmitJob,
     /// The task, at the turn that its intention gave.
     pub at: AtTurn,
+    /// What the submit was to find out about its channel.
+    pub trial: Trial,
     pub channel: &'a Channel,
     pub driver: Driver<'a>,
+}
+
+/// How a submit that did not arrive is tried again.
+enum Again {
+    /// It counts as an attempt, and waits so long; at once if another channel may take it.
+    Counted,
+    /// It goes back to its line, as if it had not been sent.
+    InLine,
+    /// It waits a moment, for another worker: this one is at fault.
+    Elsewhere,
 }
 
 impl Sent<'_> {
@@ -35,17 +49,19 @@ impl Sent<'_> {
         match outcome {
             SubmitOutcome::Accepted(upstream_id) => {
                 let next = self.accepted(upstream_id).await;
-                self.context.warm_up(self.channel).await;
+                self.note_accepted().await;
                 next
             }
-            SubmitOutcome::Refused(message) => {
-                let reason = match self.shown(&message) {
+            SubmitOutcome::Refused(refusal) => {
+                let reason = match self.shown(&refusal.words) {
                     empty if empty.is_empty() => "the upstream refused the task".to_owned(),
                     reason => reason,
                 };
-                self.fail(&reason).await
+                let next = self.fail(&reason).await;
+                self.note_answered().await;
+                next
             }
-            SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble).await,
+            SubmitOutcome::NotArrived(trouble) => self.not_arrived(trouble, Calls::Submits).await,
             SubmitOutcome::NotConnected(why) => self.not_connected(why).await,
             SubmitOutcome::Unknown(what) => self.unknown(what).await,
         }
@@ -60,7 +76,7 @@ impl Sent<'_> {
             ..
         } = self;
         let now = context.now();
-        let left = job.deadline.since(now);
+        let left = context.settings.task_timeout;
         let rung = context.settings.pace.rung(0, left, context.random.unit());
         let accepted = Accepted {
             at: *at,
@@ -100,74 +116,62 @@ impl Sent<'_> {
             ..
         } = self;
         let what_happened = self.shown(&what);
-        tracing::warn!(task = %job.task_id, channel = %channel.name, what = what_happened,
+        tracing::warn!(channel = %channel.name, what = what_happened,
             "no answer says whether the upstream accepted the task");
         let trouble = Trouble::broken("unknown", what);
         let attempts = job.attempts + 1;
         if !channel.idempotent || attempts >= context.settings.submit_attempts {
             let next = self.fail(UNKNOWN).await;
-            context.cool_down(channel, &trouble).await;
+            self.note_failed(&trouble, Calls::Submits).await;
             return next;
         }
-        let until = context.cool_down(channel, &trouble).await;
-        let rested = Rung::at_least(until.since(context.now()));
-        let wait = retry_rung(attempts).max(rested);
+        let wait = match self.note_failed(&trouble, Calls::Submits).await {
+            Health::Works => Rung::SHORTEST,
+            Health::RestsUntil(until) => Rung::at_least(until.since(context.now())),
+        };
+        let wait = retry_rung(attempts).max(wait);
         send_again(context, job, *at, channel, &what_happened, wait).await
     }
 
-    /// Schedules another try: soon if another channel is well, else when this channel may be well.
-    async fn not_arrived(&self, trouble: Trouble) -> Option<FollowUp> {
-        let Self {
-            context,
-            job,
-            at,
-            channel,
-            ..
-        } = self;
-        let until = context.cool_down(channel, &trouble).await;
-        let now = context.now();
-        // An earlier request may have arrived: the task stays with this channel.
-        let may_have_arrived = job.sending.may_have_arrived();
-        let elsewhere = !may_have_arrived && self.another_is_well().await;
-        // "Not now" does not count as an attempt. Nor does a channel that refuses our key, while
-        // another channel may take the task.
-        let refused = trouble.kind == CoolDown::Refusal;
-        let counted = !(trouble.busy || refused && elsewhere);
-        let attempts = job.attempts + u32::from(counted);
-        if counted && attempts >= context.settings.submit_attempts {
-            if may_have_arrived {
-                return self.fail(UNKNOWN).await;
-            }
-            let said = self.shown(&trouble.said);
-            let reason = format!("no channel could take the task in {attempts} attempts: {said}");
-            return self.fail(&reason).await;
+    /// The request did not arrive: the task is tried again, unless it was tried often enough.
+    async fn not_arrived(&self, trouble: Trouble, calls: Calls) -> Option<FollowUp> {
+        if trouble.busy {
+            // "Not now" does not count as an attempt.
+            let again = self.try_again(Again::InLine, &trouble).await;
+            self.note_busy(&trouble).await;
+            return again;
         }
-        let rested = Rung::at_least(until.since(now));
-        let rung = match (elsewhere, trouble.busy) {
-            (true, _) => Rung::SHORTEST,
-            (false, true) => rested,
-            (false, false) => retry_rung(attempts).max(rested),
-        };
-        let rung = rung.min(Rung::at_least(job.deadline.since(now)));
-        let what = self.shown(&trouble.what);
-        let (name, seconds) = (&channel.name, rung.seconds());
-        let retry = Retry {
-            at: *at,
-            counted,
-            may_have_arrived,
-            reason: format!("channel {name}: {what}; again in {seconds} s"),
-            due_at: due_at(now, rung),
-        };
-        let again = try_again(context, &retry, rung).await;
-        if again.is_some() {
-            tracing::debug!(task = %job.task_id, channel = %channel.name, what, attempts, seconds,
-                "a submit did not arrive; it is tried again");
+        self.note_failed(&trouble, calls).await;
+        // Nor does a channel that refuses our key, while another channel may take the task.
+        let is_refusal = trouble.kind == CoolDown::Refusal;
+        if is_refusal && self.may_go_elsewhere() && self.another_is_well().await {
+            return self.try_again(Again::InLine, &trouble).await;
         }
-        again
+        let attempts = self.job.attempts + 1;
+        if attempts < self.context.settings.submit_attempts {
+            return self.try_again(Again::Counted, &trouble).await;
+        }
+        // An earlier request may have arrived.
+        if self.job.sending.may_have_arrived() {
+            return self.fail(UNKNOWN).await;
+        }
+        let said = self.shown(&trouble.said);
+        let reason = format!("no channel could take the task in {attempts} attempts: {said}");
+        self.fail(&reason).await
     }
 
     /// Leaves the task to other workers if this one is at fault: no attempt is counted.
     async fn not_connected(&self, why: NoConnection) -> Option<FollowUp> {
+        let trouble = Trouble::no_connection(&why);
+        if is_at_fault(self.context, self.channel, &why).await {
+            return self.try_again(Again::Elsewhere, &trouble).await;
+        }
+        self.not_arrived(trouble, Calls::Both).await
+    }
+
+    /// Schedules another try. A task whose request may have arrived stays with this channel, and its message says when
+    /// it is sent again; any other task goes back to its line.
+    async fn try_again(&self, again: Again, trouble: &Trouble) -> Option<FollowUp> {
         let Self {
             context,
             job,
@@ -175,35 +179,57 @@ impl Sent<'_> {
             channel,
             ..
         } = self;
-        if !is_at_fault(context, channel, &why).await {
-            return self.not_arrived(Trouble::no_connection(&why)).await;
-        }
+        let may_have_arrived = job.sending.may_have_arrived();
+        let counted = matches!(again, Again::Counted);
+        let rung = match again {
+            Again::InLine if !may_have_arrived => None,
+            Again::Counted if !may_have_arrived && self.another_is_well().await => None,
+            Again::InLine | Again::Elsewhere => Some(Rung::SHORTEST),
+            Again::Counted => Some(retry_rung(job.attempts + 1)),
+        };
         let now = context.now();
-        let rung = Rung::SHORTEST;
+        let rung = rung.map(|rung| rung.min(Rung::at_least(job.deadline.since(now))));
+        let name = &channel.name;
+        let what = match again {
+            Again::Elsewhere => format!("a worker in trouble did not reach channel {name}"),
+            _ => format!("channel {name}: {}", self.shown(&trouble.what)),
+        };
+        let when = match rung {
+            Some(rung) => format!("again in {} s", rung.seconds()),
+            None => "it waits for its turn".to_owned(),
+        };
+        let heard = match again {
+            Again::Elsewhere => None,
+            _ => Some(self.shown(&trouble.said)),
+        };
         let retry = Retry {
             at: *at,
-            counted: false,
-            // An earlier request may have arrived.
-            may_have_arrived: job.sending.may_have_arrived(),
-            reason: format!(
-                "a worker in trouble did not reach channel {}; again in {} s",
-                channel.name,
-                rung.seconds()
-            ),
-            due_at: due_at(now, rung),
+            counted,
+            may_have_arrived,
+            reason: format!("{what}; {when}"),
+            heard,
+            due_at: rung.map_or(now, |rung| due_at(now, rung)),
         };
-        try_again(context, &retry, rung).await
+        let at = put_back(context, &retry).await?;
+        tracing::debug!(channel = %name, what, counted, "a submit did not arrive; it is tried again");
+        // What stands in a line is found there when it is due.
+        may_have_arrived.then_some(FollowUp::Submit { at, delay: rung })
+    }
+
+    fn may_go_elsewhere(&self) -> bool {
+        self.job.pinned.is_none() && !self.job.sending.may_have_arrived()
     }
 
     /// Whether another channel, with no trouble of late, may take the task now.
     async fn another_is_well(&self) -> bool {
         let now = self.context.now();
         let channels = self.context.channels.all().await.unwrap_or_default();
-        self.job.pinned.is_none()
+        self.may_go_elsewhere()
             && channels
                 .iter()
                 .filter(|other| other.id != self.channel.id)
                 .filter(|other| other.platform == self.job.platform && other.enabled)
+                .filter(|other| other.actions.serves(self.job.action) && other.paused_until <= now)
                 .any(|other| other.cool_until <= now && other.cool_count == 0)
     }
 
@@ -241,26 +267,25 @@ pub(super) async fn send_again(
         counted: true,
         may_have_arrived: true,
         reason: format!("channel {name}: {what}; again there in {seconds} s"),
+        heard: None,
         due_at: due_at(now, rung),
     };
-    let again = try_again(context, &retry, rung).await;
-    if again.is_some() {
-        tracing::debug!(task = %job.task_id, channel = %channel.name, what, seconds,
-            "a submit may or may not have arrived; the idempotent channel gets it again");
-    }
-    again
-}
-
-async fn try_again(context: &Context, retry: &Retry, rung: Rung) -> Option<FollowUp> {
-    let again = context
-        .persist("put a submit off", || {
-            context.store.retry_submit(retry.clone(), context.now())
-        })
-        .await;
-    again.map(|at| FollowUp::Submit {
+    let at = put_back(context, &retry).await?;
+    tracing::debug!(task = %job.task_id, channel = %channel.name, what, seconds,
+        "a submit may or may not have arrived; the idempotent channel gets it again");
+    Some(FollowUp::Submit {
         at,
         delay: Some(rung),
     })
+}
+
+/// Withdraws an intention. `None`: another worker took this one for dead.
+async fn put_back(context: &Context, retry: &Retry) -> Option<AtTurn> {
+    context
+        .persist("put a submit off", || {
+            context.store.retry_submit(retry.clone(), context.now())
+        })
+        .await
 }
 
 /// Ends the task as FAILURE, and refunds it.

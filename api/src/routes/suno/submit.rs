@@ -131,7 +131,7 @@ pub(crate) async fn submit(
         input: request.input,
         pinned: maker.map(|maker| maker.channel),
         idempotency,
-        deadline: app.clock.now().after(app.task_timeout),
+        deadline: app.clock.now().after(app.queue_timeout),
     };
     // In a tokio task of its own: a client that disconnects cancels this handler, but the stored
     // task's message must be published.

@@ -13,7 +13,9 @@
 //! Two facts shape most statements here. At READ COMMITTED an `UPDATE … WHERE turn = $n` that waited for
 //! another transaction checks its condition again on the row as that transaction left it, so a turn is
 //! claimed once. And all transactions take locks in one order, so that no two wait for each other:
-//! `unfinished_tasks`, `tasks`, `users`, `api_keys`, `channels`, each by ascending id.
+//! `unfinished_tasks`, `tasks`, `users`, then what triggers and claims write (`running_tasks`, `channel_flow`,
+//! `lines`), `api_keys`, `channels`, each by ascending id. Submits lock `api_keys` before `lines`: they hold the
+//! user by then, and so does whoever gives back what a key used.
 
 mod column;
 mod connections;
@@ -22,7 +24,7 @@ mod key_holders;
 mod polls;
 mod settle;
 mod submissions;
-mod submit;
+pub(super) mod submit;
 mod sweep;
 mod watchdog;
 

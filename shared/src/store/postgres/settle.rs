@@ -33,8 +33,16 @@ impl PostgresStore {
             return Ok(Settled { waiting, finished });
         }
         let mut tx = self.begin().await?;
-        if !polled.is_empty() {
+        let refunded: Vec<i64> = finished
+            .iter()
+            .filter(|task| task.end.is_refunded())
+            .map(|task| task.at.row.0)
+            .collect();
+        if !polled.is_empty() || !refunded.is_empty() {
             lock(&mut tx, polled, finished).await?;
+        }
+        if !refunded.is_empty() {
+            lock_users(&mut tx, refunded).await?;
         }
         let waiting = polls::write_polled(&mut tx, polled, now).await?;
         let finished = finish(&mut tx, finished, now).await?;
@@ -51,6 +59,21 @@ async fn lock(tx: &mut Tx, polled: &[Polled], finished: &[Finished]) -> Result<(
         .bind(rows)
         .execute(&mut *tx)
         .await?;
+    Ok(())
+}
+
+/// Locks the users of tasks that fail, before the triggers lock the counters and lines of these users: whoever submits
+/// locks the user first, too.
+async fn lock_users(tx: &mut Tx, rows: Vec<i64>) -> Result<()> {
+    sqlx::query(
+        "SELECT id FROM users
+         WHERE id IN (SELECT user_id FROM tasks WHERE id = ANY ($1))
+         ORDER BY id
+         FOR NO KEY UPDATE",
+    )
+    .bind(rows) // $1 id
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

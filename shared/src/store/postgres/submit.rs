@@ -5,7 +5,8 @@ use super::column::column;
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{Accepted, Begun, Intention, Retry, SubmitJob};
+use crate::store::session::PgSession;
+use crate::store::turns::{Accepted, Intention, Retry, SubmitJob};
 use crate::task::history::{ACCEPTED, SENDING};
 use crate::task::{AtTurn, Progress, Status};
 
@@ -15,7 +16,7 @@ impl PostgresStore {
         let mut session = self.session().await?;
         let found = sqlx::query(
             "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
-                    u.attempts, u.due_at, u.deadline, t.task_id, t.platform, t.action, t.request
+                    u.attempts, u.due_at, u.deadline, u.last_heard, t.task_id, t.platform, t.action, t.request
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
              CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
              JOIN tasks t ON t.id = u.id
@@ -29,57 +30,6 @@ impl PostgresStore {
         found.iter().map(row::submit_job).collect()
     }
 
-    pub(in crate::store) async fn begin_submits(
-        &self,
-        intentions: &[Intention],
-        lease_until: Millis,
-        now: Millis,
-    ) -> Result<Vec<Begun>> {
-        // A caller that lost the answer calls again: its claim is known, and the history has its line.
-        let mut session = self.session().await?;
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "WITH claimed AS (
-                 UPDATE unfinished_tasks u
-                 SET turn = x.turn + 1, stage = 'sending', channel_id = x.channel, due_at = $5,
-                     claim = x.claim, sent_to = x.sent_to
-                 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $9::BIGINT[])
-                      AS x (id, turn, channel, claim, sent_to)
-                 WHERE u.id = x.id
-                   AND (u.turn = x.turn
-                          AND (u.stage = 'submit' OR u.stage = 'sending' AND u.claim IS NULL)
-                        OR u.turn = x.turn + 1 AND u.stage = 'sending' AND u.claim = x.claim)
-                 RETURNING u.id, u.turn, u.channel_id, u.claim
-             ), noted AS (
-                 INSERT INTO task_events (task_id, at, turn, kind, detail)
-                 SELECT c.id, $6, c.turn, $7,
-                        format($8, (SELECT name FROM channels WHERE id = c.channel_id))
-                 FROM claimed c
-                 WHERE NOT EXISTS (
-                     SELECT 1 FROM task_events e
-                     WHERE e.task_id = c.id AND e.turn = c.turn AND e.kind = $7
-                 )
-             )
-             SELECT id, turn, claim FROM claimed",
-        )
-        .bind(column(intentions, |one| one.at.row.0)) // $1 id
-        .bind(column(intentions, |one| one.at.turn.0)) // $2 turn
-        .bind(column(intentions, |one| one.channel.0)) // $3 channel
-        .bind(column(intentions, |one| one.claim)) // $4 claim
-        .bind(lease_until.0) // $5 due_at
-        .bind(now.0) // $6 at
-        .bind(SENDING.kind) // $7 kind
-        .bind(SENDING.detail) // $8 detail
-        .bind(column(intentions, |one| one.sent_to)) // $9 sent_to
-        .fetch_all(&mut session)
-        .await?;
-        session.commit().await?;
-        let begun = |(id, turn, claim)| Begun {
-            at: at_turn((id, turn)),
-            claim,
-        };
-        Ok(rows.into_iter().map(begun).collect())
-    }
-
     pub(in crate::store) async fn retry_submit(
         &self,
         retry: &Retry,
@@ -91,7 +41,9 @@ impl PostgresStore {
                  UPDATE unfinished_tasks
                  SET turn = turn + 1, stage = CASE WHEN $8 THEN 'sending' ELSE 'submit' END,
                      claim = NULL, sent_to = CASE WHEN $8 THEN sent_to END,
-                     attempts = attempts + $3, due_at = $4
+                     attempts = attempts + $3, due_at = $4,
+                     deadline = CASE WHEN $8 THEN deadline ELSE coalesce(send_by, deadline) END,
+                     last_heard = coalesce($9, last_heard)
                  WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
                  RETURNING id, turn
              )
@@ -108,6 +60,7 @@ impl PostgresStore {
         .bind(retry.event().kind) // $6 kind
         .bind(retry.event().detail(&[&retry.reason])) // $7 detail
         .bind(retry.may_have_arrived) // $8 whether the channel gets it again
+        .bind(retry.heard.as_deref()) // $9 last_heard
         .fetch_optional(&mut session)
         .await?;
         session.commit().await?;
@@ -171,4 +124,41 @@ impl PostgresStore {
         session.commit().await?;
         Ok(rows.into_iter().map(at_turn).collect())
     }
+}
+
+/// Records intentions of tasks that are locked at their turns, and notes each in the history.
+pub(in crate::store) async fn record(
+    tx: &mut PgSession,
+    intentions: &[&Intention],
+    lease_until: Millis,
+    now: Millis,
+) -> Result<()> {
+    sqlx::query(
+        "WITH claimed AS (
+             UPDATE unfinished_tasks u
+             SET turn = u.turn + 1, stage = 'sending', channel_id = x.channel, due_at = $5,
+                 claim = x.claim, sent_to = x.sent_to,
+                 deadline = CASE WHEN u.stage = 'submit' THEN x.deadline ELSE u.deadline END
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $9::BIGINT[])
+                  AS x (id, channel, claim, sent_to, deadline)
+             WHERE u.id = x.id
+             RETURNING u.id, u.turn, u.channel_id
+         )
+         INSERT INTO task_events (task_id, at, turn, kind, detail)
+         SELECT c.id, $6, c.turn, $7,
+                format($8, (SELECT name FROM channels WHERE id = c.channel_id))
+         FROM claimed c",
+    )
+    .bind(column(intentions, |one| one.at.row.0)) // $1 id
+    .bind(column(intentions, |one| one.channel.0)) // $2 channel
+    .bind(column(intentions, |one| one.claim)) // $3 claim
+    .bind(column(intentions, |one| one.sent_to)) // $4 sent_to
+    .bind(lease_until.0) // $5 due_at
+    .bind(now.0) // $6 at
+    .bind(SENDING.kind) // $7 kind
+    .bind(SENDING.detail) // $8 detail
+    .bind(column(intentions, |one| one.deadline.0)) // $9 deadline
+    .execute(tx)
+    .await?;
+    Ok(())
 }

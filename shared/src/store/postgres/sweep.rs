@@ -23,7 +23,7 @@ impl PostgresStore {
         let rows = sqlx::query(
             "WITH overdue AS (
                  SELECT id, due_at FROM unfinished_tasks
-                 WHERE due_at < $1 AND NOT (stage = 'sending' AND claim IS NOT NULL)
+                 WHERE due_at < $1 AND stage <> 'submit' AND NOT (stage = 'sending' AND claim IS NOT NULL)
                  ORDER BY due_at
                  LIMIT $3
                  FOR UPDATE SKIP LOCKED

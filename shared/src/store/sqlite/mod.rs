@@ -18,7 +18,7 @@ mod history;
 mod polls;
 mod settle;
 mod submissions;
-mod submit;
+pub(super) mod submit;
 mod sweep;
 
 use std::future::Future;

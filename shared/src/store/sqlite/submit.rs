@@ -6,7 +6,7 @@ use super::{SqliteStore, history};
 use crate::clock::Millis;
 use crate::store::Result;
 use crate::store::row::{self, at_turn};
-use crate::store::turns::{Accepted, Begun, Intention, Retry, SubmitJob};
+use crate::store::turns::{Accepted, Intention, Retry, SubmitJob};
 use crate::task::history::{ACCEPTED, SENDING};
 use crate::task::{AtTurn, ChannelId, Progress, Status};
 
@@ -18,7 +18,7 @@ impl SqliteStore {
         for at in tasks {
             let found = sqlx::query(
                 "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
-                        u.deadline, t.task_id, t.platform, t.action, t.request
+                        u.deadline, u.last_heard, t.task_id, t.platform, t.action, t.request
                  FROM unfinished_tasks u
                  JOIN tasks t ON t.id = u.id
                  WHERE u.id = $1 AND u.turn = $2 AND u.stage <> 'poll'",
@@ -33,49 +33,6 @@ impl SqliteStore {
         Ok(jobs)
     }
 
-    pub(in crate::store) async fn begin_submits(
-        &self,
-        intentions: &[Intention],
-        lease_until: Millis,
-        now: Millis,
-    ) -> Result<Vec<Begun>> {
-        let mut tx = self.begin().await?;
-        let mut begun = Vec::with_capacity(intentions.len());
-        for intention in intentions {
-            let Intention {
-                at,
-                channel,
-                sent_to,
-                claim,
-            } = intention;
-            // A caller that lost the answer calls again: its claim is known, and the history has its line.
-            let claimed: Option<(i64, i64)> = sqlx::query_as(
-                "UPDATE unfinished_tasks
-                 SET turn = $2 + 1, stage = 'sending', channel_id = $3, due_at = $4, claim = $5,
-                     sent_to = $6
-                 WHERE id = $1
-                   AND (turn = $2 AND (stage = 'submit' OR stage = 'sending' AND claim IS NULL)
-                        OR turn = $2 + 1 AND stage = 'sending' AND claim = $5)
-                 RETURNING id, turn",
-            )
-            .bind(at.row.0) // $1 id
-            .bind(at.turn.0) // $2 turn
-            .bind(channel.0) // $3 channel_id
-            .bind(lease_until.0) // $4 due_at
-            .bind(claim) // $5 claim
-            .bind(sent_to) // $6 sent_to
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(at) = claimed.map(at_turn) {
-                let name = channel_name(&mut tx, *channel).await?;
-                history::note_once_a_turn(&mut tx, at, SENDING, &[&name], now).await?;
-                begun.push(Begun { at, claim: *claim });
-            }
-        }
-        tx.commit().await?;
-        Ok(begun)
-    }
-
     pub(in crate::store) async fn retry_submit(
         &self,
         retry: &Retry,
@@ -86,7 +43,9 @@ impl SqliteStore {
         let withdrawn: Option<(i64, i64)> = sqlx::query_as(
             "UPDATE unfinished_tasks
              SET turn = turn + 1, stage = CASE WHEN $5 THEN 'sending' ELSE 'submit' END, claim = NULL,
-                 sent_to = CASE WHEN $5 THEN sent_to END, attempts = attempts + $3, due_at = $4
+                 sent_to = CASE WHEN $5 THEN sent_to END, attempts = attempts + $3, due_at = $4,
+                 deadline = CASE WHEN $5 THEN deadline ELSE coalesce(send_by, deadline) END,
+                 last_heard = coalesce($6, last_heard)
              WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
              RETURNING id, turn",
         )
@@ -95,6 +54,7 @@ impl SqliteStore {
         .bind(retry.counted) // $3 attempts
         .bind(retry.due_at.0) // $4 due_at
         .bind(retry.may_have_arrived) // $5 whether the channel gets it again
+        .bind(retry.heard.as_deref()) // $6 last_heard
         .fetch_optional(&mut *tx)
         .await?;
         let withdrawn = withdrawn.map(at_turn);
@@ -174,4 +134,33 @@ async fn channel_name(connection: &mut SqliteConnection, channel: ChannelId) -> 
             .fetch_one(connection)
             .await?,
     )
+}
+
+/// Records intentions of tasks that are at their turns, and notes each in the history.
+pub(in crate::store) async fn record(
+    connection: &mut SqliteConnection,
+    intentions: &[&Intention],
+    lease_until: Millis,
+    now: Millis,
+) -> Result<()> {
+    for intention in intentions {
+        let recorded: (i64, i64) = sqlx::query_as(
+            "UPDATE unfinished_tasks
+             SET turn = turn + 1, stage = 'sending', channel_id = $2, due_at = $3, claim = $4,
+                 sent_to = $5, deadline = CASE WHEN stage = 'submit' THEN $6 ELSE deadline END
+             WHERE id = $1
+             RETURNING id, turn",
+        )
+        .bind(intention.at.row.0) // $1 id
+        .bind(intention.channel.0) // $2 channel_id
+        .bind(lease_until.0) // $3 due_at
+        .bind(intention.claim) // $4 claim
+        .bind(intention.sent_to) // $5 sent_to
+        .bind(intention.deadline.0) // $6 deadline
+        .fetch_one(&mut *connection)
+        .await?;
+        let name = channel_name(connection, intention.channel).await?;
+        history::note(connection, at_turn(recorded), SENDING, &[&name], now).await?;
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ impl SqliteStore {
         let found = sqlx::query(
             "SELECT id, turn, due_at, CASE WHEN stage = 'poll' THEN channel_id END AS poll_at
              FROM unfinished_tasks
-             WHERE due_at < $1 AND NOT (stage = 'sending' AND claim IS NOT NULL)
+             WHERE due_at < $1 AND stage <> 'submit' AND NOT (stage = 'sending' AND claim IS NOT NULL)
              ORDER BY due_at
              LIMIT $2",
         )

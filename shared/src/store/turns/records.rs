@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "names explain the rest")]
 
 use crate::clock::Millis;
+use crate::task::claims::Trial;
 use crate::task::history::{self, Event};
 use crate::task::{
     Action, AtTurn, ChannelId, End, KeyId, Platform, Progress, Quota, RowId, Status, TaskId, UserId,
@@ -26,6 +27,8 @@ pub struct SubmitJob {
     pub sending: Sending,
     pub due_at: Millis,
     pub deadline: Millis,
+    /// What an upstream said last of the task, in words for its user.
+    pub last_heard: Option<String>,
 }
 
 /// Whether the request of a task to submit may have arrived already.
@@ -65,6 +68,8 @@ pub struct Intention {
     pub sent_to: i64,
     /// A random number. It identifies a caller that lost the answer and calls again.
     pub claim: i64,
+    /// The task's deadline from now on, if it waited: it counts from the sending.
+    pub deadline: Millis,
 }
 
 /// An intention that is recorded.
@@ -74,6 +79,8 @@ pub struct Begun {
     pub at: AtTurn,
     /// See [`Intention::claim`].
     pub claim: i64,
+    /// What the submit finds out about its channel.
+    pub trial: Trial,
 }
 
 /// A submit that is to be tried again.
@@ -87,6 +94,8 @@ pub struct Retry {
     pub may_have_arrived: bool,
     /// For the history.
     pub reason: String,
+    /// What the upstream said, in words for the task's user; `None`: nothing.
+    pub heard: Option<String>,
     pub due_at: Millis,
 }
 

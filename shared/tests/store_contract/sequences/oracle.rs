@@ -49,7 +49,9 @@ pub enum Stage {
         claim: i64,
     },
     /// The submit may have arrived, and its channel gets it again.
-    Again,
+    Again {
+        channel: usize,
+    },
     Poll {
         channel: usize,
     },

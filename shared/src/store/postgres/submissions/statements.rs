@@ -22,6 +22,8 @@ macro_rules! lock_statement {
                         SELECT 1 FROM channels c
                         WHERE c.enabled AND c.platform = asked.platform
                           AND (asked.pinned IS NULL OR c.id = asked.pinned)
+                          AND NOT c.deleted AND asked.action = ANY
+                              (string_to_array(COALESCE(c.actions, 'song,lyrics'), ','))
                     ) AS has_channel
              FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[])
                   WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, n)

@@ -26,6 +26,8 @@ pub(super) async fn facts(
                     EXISTS (
                         SELECT 1 FROM channels
                         WHERE enabled AND platform = $3 AND ($5 IS NULL OR id = $5)
+                          AND NOT deleted AND instr(',' || COALESCE(actions, 'song,lyrics') || ',',
+                                                    ',' || $4 || ',') > 0
                     ) AS has_channel
              FROM users u
              JOIN api_keys k ON k.id = $2

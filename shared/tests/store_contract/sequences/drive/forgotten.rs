@@ -35,8 +35,9 @@ impl Drive<'_> {
         let (now, lease) = (self.oracle.now, self.oracle.now.after(LEASE));
         let overdue = ok!(self.store().sweep(now, lease, limit, now));
         let unfinished = self.oracle.tasks.iter().flat_map(|task| &task.unfinished);
-        // What is being sent is its worker's.
-        let ours = unfinished.filter(|task| !matches!(task.stage, Stage::Sending { .. }));
+        // What is being sent is its worker's, and what waits stands in a line.
+        let ours =
+            unfinished.filter(|task| !matches!(task.stage, Stage::Sending { .. } | Stage::Submit));
         let due = ours.map(|task| task.due_at).filter(|at| *at < now);
         let due = first_of(due, limit);
         let mut given = Vec::new();
@@ -46,8 +47,9 @@ impl Drive<'_> {
             task.due_at = lease;
             let channel = match task.stage {
                 Stage::Poll { channel } => Some(self.oracle.channels[channel].id),
-                Stage::Submit | Stage::Again => None,
+                Stage::Again { .. } => None,
                 Stage::Sending { .. } => panic!("it is being sent"),
+                Stage::Submit => panic!("it stands in a line"),
             };
             assert_eq!(one.poll_at, channel);
         }

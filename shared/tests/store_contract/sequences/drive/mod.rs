@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shared::store::Store;
 use shared::store::accounts::{Granted, NewKey};
-use shared::store::channels::Price;
+use shared::store::prices::Price;
 use shared::task::{Action, AtTurn, KeyId, Platform};
 
 use super::oracle::{Channel, Key, Oracle, Stage, Task, User};

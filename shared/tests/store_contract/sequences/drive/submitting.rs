@@ -100,7 +100,7 @@ impl Drive<'_> {
     }
 
     pub(super) async fn begin(&mut self, pick: Pick, channel: usize, claim: i64) {
-        let to_send = |stage| matches!(stage, Stage::Submit | Stage::Again);
+        let to_send = |stage| matches!(stage, Stage::Submit | Stage::Again { .. });
         let Some(at) = self.pick(pick, |task| at_stage(task, to_send)) else {
             return;
         };
@@ -109,7 +109,14 @@ impl Drive<'_> {
         let id = self.oracle.channels[channel].id;
         let begun = ok!(self.store().begin_submit(at, id, claim, lease, now));
         let next = next(at);
-        let fresh = self.oracle.at(at).is_some_and(|task| to_send(task.stage));
+        let is_open = self.oracle.channels[channel].enabled;
+        let fresh = is_open
+            && self.oracle.at(at).is_some_and(|task| match task.stage {
+                Stage::Submit => true,
+                // It stays with its channel.
+                Stage::Again { channel: its_own } => its_own == channel,
+                _ => false,
+            });
         // The same caller again, which lost the answer.
         let is_own = |task: &&mut Unfinished| matches!(task.stage, Stage::Sending { claim: own, .. } if own == claim);
         let task = if fresh {
@@ -136,16 +143,16 @@ impl Drive<'_> {
             counted,
             may_have_arrived,
             reason: "no connection".to_owned(),
+            heard: None,
             due_at,
         };
         let again = ok!(self.store().retry_submit(retry, now));
         let task = self.oracle.at(at).filter(|task| sending(task.stage));
         let expected = task.map(|task| {
             task.turn += 1;
-            let stage = if may_have_arrived {
-                Stage::Again
-            } else {
-                Stage::Submit
+            let stage = match task.stage {
+                Stage::Sending { channel, .. } if may_have_arrived => Stage::Again { channel },
+                _ => Stage::Submit,
             };
             (task.stage, task.due_at) = (stage, due_at);
             task.attempts += u32::from(counted);

@@ -5,10 +5,12 @@
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //! | [`connect`] | why no connection was made |
+//! | [`diagnosis`] | what is wrong with an address or a key, in plain words |
 //!
 //! `docs/upstreams/README.md` lists what another platform takes.
 
 pub mod connect;
+pub mod diagnosis;
 pub mod http;
 pub mod suno;
 
@@ -20,10 +22,10 @@ use metrics::{counter, histogram};
 use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::task::cool_down::CoolDown;
+use shared::task::scrub::Scrub;
 use shared::task::step::Observation;
 use shared::task::{Action, Platform, TaskId};
 
-use crate::context::Settings;
 use connect::{Blame, NoConnection};
 use http::Http;
 
@@ -48,8 +50,8 @@ pub struct Submission<'a> {
 pub enum SubmitOutcome {
     /// The upstream accepted the task, and gave it this id.
     Accepted(String),
-    /// The upstream refused the request itself, in these words, unscrubbed: no retry would help.
-    Refused(String),
+    /// The upstream refused the request itself: no retry would help.
+    Refused(Refusal),
     /// The request did not arrive: it may be retried, on this channel or another.
     NotArrived(Trouble),
     /// No connection was made, so the request did not arrive.
@@ -57,6 +59,26 @@ pub enum SubmitOutcome {
     /// The request may have arrived: only an idempotent channel may get it again. The text is for an
     /// operator.
     Unknown(String),
+}
+
+/// The upstream's refusal of a request.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The upstream's words, unscrubbed.
+    pub words: String,
+    /// Whether the answer may be that of a wrong address (404, 405), which says nothing of the request. What
+    /// happened then, for an operator.
+    pub no_such_path: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal that is surely about the request.
+    pub fn of_words(words: String) -> Self {
+        Self {
+            words,
+            no_such_path: None,
+        }
+    }
 }
 
 /// How a fetch ended.
@@ -105,16 +127,40 @@ impl Trouble {
         }
     }
 
+    /// Whether the channel took no connection.
+    pub fn is_no_connection(&self) -> bool {
+        self.outcome == NO_CONNECTION
+    }
+
+    /// What happened, without the secrets of the channel.
+    pub fn shown(&self, channel: &Channel) -> String {
+        Scrub::channel(&channel.base_url, &channel.key).reason(&self.what)
+    }
+
+    /// The channel answers as if there were no such path, and never accepted anything: its base URL is wrong.
+    fn wrong_address(what: &str) -> Self {
+        Self {
+            kind: CoolDown::Refusal,
+            busy: false,
+            retry_after: None,
+            outcome: "misdirected",
+            what: format!("{what}, and it never accepted a task: is its base URL right?"),
+            said: what.replacen("it answered", "the upstream answered", 1),
+        }
+    }
+
     /// The channel takes no connection.
     pub fn no_connection(why: &NoConnection) -> Self {
         Self::broken(NO_CONNECTION, format!("no connection: {}", why.what))
     }
 }
 
-/// The labels `outcome` of calls that are known beforehand: those of submits alone, of fetches alone, and of both.
-pub(crate) const SUBMIT_OUTCOMES: [&str; 1] = ["unknown"];
-pub(crate) const FETCH_OUTCOMES: [&str; 2] = ["too_large", "broken"];
-pub(crate) const OUTCOMES: [&str; 8] = [
+/// The labels `outcome` of submits alone.
+pub const SUBMIT_OUTCOMES: [&str; 1] = ["unknown"];
+/// The labels `outcome` of fetches alone.
+pub const FETCH_OUTCOMES: [&str; 2] = ["too_large", "broken"];
+/// The labels `outcome` of both calls.
+pub const OUTCOMES: [&str; 8] = [
     "ok",
     "refused",
     NO_CONNECTION,
@@ -150,6 +196,10 @@ pub trait Upstream: Send + Sync + 'static {
     /// Asks the channel about at most a hundred tasks, by the ids that the upstream gave them.
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
 
+    /// Makes one call that changes nothing and costs nothing. `Ok`: the channel answered as its platform does,
+    /// after this time. `Err`: what is wrong with its address or its key, for an operator, unscrubbed.
+    async fn test(&self, channel: &Channel) -> Result<Duration, String>;
+
     /// The upstream's id of the task that `request` continues: clients must not see it.
     fn continued_id(&self, request: &str) -> Option<String>;
 
@@ -166,12 +216,12 @@ pub struct Upstreams {
 
 impl Upstreams {
     /// All drivers. `Err`: no HTTP client could be made.
-    pub fn new(settings: &Settings, clock: SharedClock) -> Result<Self, reqwest::Error> {
-        let http = Http::new(
-            settings.submit_timeout,
-            settings.fetch_timeout,
-            clock.clone(),
-        )?;
+    pub fn new(
+        submit_timeout: Duration,
+        fetch_timeout: Duration,
+        clock: SharedClock,
+    ) -> Result<Self, reqwest::Error> {
+        let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
         let drivers = drivers(http)
             .into_iter()
             .map(|driver| (driver.platform(), driver));
@@ -200,7 +250,15 @@ impl Driver<'_> {
     /// See [`Upstream::submit`].
     pub async fn submit(self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
         let started = self.clock.now();
-        let outcome = self.upstream.submit(channel, submission).await;
+        let mut outcome = self.upstream.submit(channel, submission).await;
+        if let SubmitOutcome::Refused(Refusal {
+            no_such_path: Some(what),
+            ..
+        }) = &outcome
+            && !channel.proven
+        {
+            outcome = SubmitOutcome::NotArrived(Trouble::wrong_address(what));
+        }
         let label = match &outcome {
             SubmitOutcome::Accepted(_) => "ok",
             SubmitOutcome::Refused(_) => "refused",
@@ -227,6 +285,13 @@ impl Driver<'_> {
         counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())
             .increment(upstream_ids.len() as u64);
         outcome
+    }
+
+    /// See [`Upstream::test`]. The words are scrubbed of the key. The call is not counted.
+    pub async fn test(self, channel: &Channel) -> Result<Duration, String> {
+        let tested = self.upstream.test(channel).await;
+        let scrub = Scrub::default().and(channel.key.expose());
+        tested.map_err(|what| scrub.reason(&what))
     }
 
     /// See [`Upstream::continued_id`].

@@ -7,11 +7,15 @@
 //! | `fields` | the members of an object in it |
 //! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
+//! | `trial` | says what the answer to a harmless call means for the address and the key |
 
 pub mod answer;
 mod fields;
 pub mod outcome;
 mod result;
+mod trial;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::json;
@@ -19,8 +23,10 @@ use shared::store::channels::Channel;
 use shared::task::{Action, Platform};
 
 use super::http::{Call, Http};
-use super::{FetchOutcome, Submission, SubmitOutcome, Upstream};
+use super::{FetchOutcome, Refusal, Submission, SubmitOutcome, Upstream};
 
+/// The path of a fetch.
+const FETCH: &str = "/suno/fetch";
 /// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
 /// The most bytes that are read of the answer to a fetch of up to a hundred tasks: 16 MiB.
@@ -48,7 +54,9 @@ impl Upstream for Suno {
         let path = match submission.action {
             Action::SONG => "/suno/submit/music",
             Action::LYRICS => "/suno/submit/lyrics",
-            other => return SubmitOutcome::Refused(format!("suno makes no {other}")),
+            other => {
+                return SubmitOutcome::Refused(Refusal::of_words(format!("suno makes no {other}")));
+            }
         };
         let call = Call {
             path,
@@ -62,12 +70,23 @@ impl Upstream for Suno {
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
         let request = serde_json::json!({ "ids": upstream_ids }).to_string();
         let call = Call {
-            path: "/suno/fetch",
+            path: FETCH,
             idempotency_key: None,
             body: request,
             largest: LARGEST_FETCH_ANSWER,
         };
         outcome::of_fetch(&self.http.fetches.post(channel, call).await, upstream_ids)
+    }
+
+    async fn test(&self, channel: &Channel) -> Result<Duration, String> {
+        let call = Call {
+            path: FETCH,
+            idempotency_key: None,
+            body: serde_json::json!({ "ids": [trial::NO_TASK] }).to_string(),
+            largest: LARGEST_SUBMIT_ANSWER,
+        };
+        let reply = self.http.fetches.post(channel, call).await;
+        trial::of_test(&reply, !channel.key.expose().is_empty())
     }
 
     fn continued_id(&self, request: &str) -> Option<String> {

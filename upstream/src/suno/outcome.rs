@@ -7,11 +7,11 @@ use std::time::Duration;
 use shared::task::cool_down::CoolDown;
 
 use super::answer::{Envelope, is_object, too_large, unreadable};
-use crate::upstream::http::{Body, Reply, Response};
-use crate::upstream::{FetchOutcome, SubmitOutcome, Trouble};
+use crate::http::{Body, Reply, Response};
+use crate::{FetchOutcome, Refusal, SubmitOutcome, Trouble};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
-const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
+pub(super) const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
 
 /// A 5xx that comes later than this may be what a gateway says after its own timeout: the request may have
 /// been accepted behind it.
@@ -54,7 +54,7 @@ fn class(status: u16) -> Class {
 }
 
 /// The status that an error code of the dialect stands for. Some gateways print the status itself.
-fn status_of_code(code: &str) -> u16 {
+pub(super) fn status_of_code(code: &str) -> u16 {
     match code {
         "success" => 200,
         "internal_error" => 500,
@@ -151,7 +151,13 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
         Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
     };
     let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
-    let refused = || SubmitOutcome::Refused(answer.words().unwrap_or_default());
+    let refused = || {
+        let is_path = matches!(answer.response.status.as_u16(), 404 | 405) && answer.code.is_none();
+        SubmitOutcome::Refused(Refusal {
+            words: answer.words().unwrap_or_default(),
+            no_such_path: is_path.then(|| format!("it answered with {}", answer.told())),
+        })
+    };
     let after = answer.response.after;
     if may_be_accepted(answer.status, after) {
         let (told, seconds) = (answer.told(), after.as_secs());
@@ -304,7 +310,7 @@ mod tests {
             (404, "<html>", ""),
         ] {
             match of_submit(&reply(status, body, 0)) {
-                SubmitOutcome::Refused(words) => assert_eq!(words, expected, "{body}"),
+                SubmitOutcome::Refused(refusal) => assert_eq!(refusal.words, expected, "{body}"),
                 other => panic!("{body}: {other:?}"),
             }
         }

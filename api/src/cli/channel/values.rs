@@ -1,0 +1,54 @@
+//! The values that the commands on channels take.
+
+use clap::Args;
+use clap::builder::TypedValueParser;
+use shared::store::channels::by_hand::PollLimit;
+use shared::task::{Action, Actions};
+
+/// What stands for the default of a value that has one.
+const DEFAULT: &str = "default";
+
+/// The limits of a channel, and what it serves.
+#[derive(Debug, Args)]
+pub struct Limits {
+    /// How many tasks it may have at once, over all workers; 0: none is set, and the ceiling is learnt
+    #[arg(long, value_name = "N")]
+    pub(super) max_tasks: Option<u32>,
+    /// How many submits a minute it may get; 0: no limit
+    #[arg(long, value_name = "M")]
+    pub(super) submits_per_minute: Option<u32>,
+    /// How many fetches a second it may get; 0: no limit; `default`: what its platform takes
+    #[arg(long, value_name = "P", value_parser = polls_per_second)]
+    pub(super) polls_per_second: Option<PollLimit>,
+    /// What it serves, separated by commas; `default`: songs and lyrics
+    #[arg(long, value_name = "A,…", value_parser = actions)]
+    pub(super) actions: Option<Actions>,
+}
+
+/// A channel's weight.
+pub(super) fn weight() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=1000)
+}
+
+fn polls_per_second(text: &str) -> Result<PollLimit, String> {
+    if text == DEFAULT {
+        return Ok(PollLimit::Default);
+    }
+    let limit = text.parse().map(PollLimit::PerSecond);
+    limit.map_err(|_| format!("it takes a whole number, or `{DEFAULT}`"))
+}
+
+fn actions(text: &str) -> Result<Actions, String> {
+    if text == DEFAULT {
+        return Ok(Actions::default());
+    }
+    let action = |name: &str| {
+        Action::from_client(name.trim()).ok_or_else(|| {
+            let known: Vec<&str> = Action::known().into_iter().map(Action::as_str).collect();
+            let known = known.join(", ");
+            format!("`{name}` is no action; there are {known}, and `{DEFAULT}` stands alone")
+        })
+    };
+    let actions: Result<Vec<Action>, String> = text.split(',').map(action).collect();
+    actions.map(Actions::only)
+}

@@ -1,0 +1,276 @@
+//! A look: finds the tasks whose turn is next, and the channels that have room for them, and sends them.
+//!
+//! Workers do not talk to each other. Each looks when it heard of a new task, when a task that it had left its
+//! channel, and every second. What two of them find at the same time is claimed once ([`Store::begin_submits`]).
+//!
+//! [`Store::begin_submits`]: shared::store::Store::begin_submits
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Millis;
+use shared::process::lifecycle::rethrow;
+use shared::store::StoreError;
+use shared::store::channels::Channel;
+use shared::store::lines::{Line, Route, Waiting};
+use shared::store::turns::{Intention, SubmitJob};
+use shared::task::claims::Gate;
+use shared::task::{AtTurn, ChannelId, RowId};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::send::{Claimed, send};
+use crate::channels::Permit;
+use crate::channels::choice::{Rooms, assign, routes, share};
+use crate::context::Context;
+use crate::schedule::{PendingAcks, Schedule};
+
+/// The pause between two looks if nothing happens.
+const EVERY: Duration = Duration::from_secs(1);
+/// The shortest pause between two looks: what happens meanwhile is found by one look.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// The most tasks that one look sends.
+const AT_ONCE: u32 = 200;
+
+/// Looks until a stop is requested, then waits for the answers to what was sent.
+pub async fn run(context: Arc<Context>, schedule: Schedule) {
+    let mut under_way: JoinSet<()> = JoinSet::new();
+    let mut died = None;
+    let mut pause = Duration::ZERO;
+    while died.is_none() && !context.stop.is_requested() {
+        tokio::time::sleep(SHORTEST).await;
+        tokio::select! {
+            () = context.stop.requested() => break,
+            () = context.looks.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match look(&context).await {
+            Ok(look) => {
+                for (channel, claimed, permit) in look.claimed {
+                    let work = submit(context.clone(), channel, claimed, permit, schedule.clone());
+                    under_way.spawn(work);
+                }
+                look.next
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the tasks that wait could not be read; they will be");
+                EVERY
+            }
+        };
+        while let Some(ended) = under_way.try_join_next() {
+            died = died.or(ended.err());
+        }
+    }
+    if !under_way.is_empty() {
+        tracing::info!(
+            submits = under_way.len(),
+            longest_s = context.settings.submit_timeout.as_secs(),
+            "waiting for upstreams to answer submits under way; a second signal stops at once, \
+             and those tasks would then fail and be refunded"
+        );
+    }
+    while let Some(ended) = under_way.join_next().await {
+        died = died.or(ended.err());
+    }
+    rethrow(died);
+}
+
+async fn submit(
+    context: Arc<Context>,
+    channel: Arc<Channel>,
+    claimed: Claimed,
+    permit: Permit,
+    schedule: Schedule,
+) {
+    let Claimed { at, job, .. } = &claimed;
+    // Every log line about the task names it, its row and its turn. The span is at level ERROR, so that
+    // no filter takes it off a line.
+    let span =
+        tracing::error_span!("submit", task = %job.task_id, row = at.row.0, turn = at.turn.0);
+    let next = send(&context, &channel, &claimed).instrument(span).await;
+    drop(permit);
+    let next = next.into_iter().collect();
+    schedule
+        .schedule_after(next, PendingAcks::new(Vec::new()))
+        .await;
+}
+
+/// What a look found.
+struct Look {
+    claimed: Vec<(Arc<Channel>, Claimed, Permit)>,
+    /// The time to the next look, if nothing happens before.
+    next: Duration,
+}
+
+impl Look {
+    fn nothing(next: Duration) -> Self {
+        Self {
+            claimed: Vec::new(),
+            next,
+        }
+    }
+}
+
+/// A task, and the channel that it is to be sent to.
+type Pick = (Waiting, ChannelId);
+
+async fn look(context: &Context) -> Result<Look, StoreError> {
+    if context.rest.trouble().is_some() {
+        return Ok(Look::nothing(EVERY));
+    }
+    let channels = context.channels.all().await?;
+    let now = context.now();
+    let gates = context.store.gates(now).await?;
+    context.channels.flush_accepted(&gates, now).await?;
+    let next = next_look(&gates, now);
+    let open: Vec<Channel> = channels
+        .iter()
+        .filter(|channel| context.upstreams.driver(channel.platform).is_some())
+        .cloned()
+        .collect();
+    let rooms = Rooms::new(open.iter().filter_map(|channel| {
+        let gate = gates.get(&channel.id)?;
+        let slots = context.channels.submit_slots(channel.id);
+        Some((channel.id, gate.room(now).min(slots)))
+    }));
+    let picks = pick(context, &open, rooms, now).await?;
+    if picks.is_empty() {
+        return Ok(Look::nothing(next));
+    }
+    let claimed = claim(context, &open, picks).await?;
+    // There may be more.
+    Ok(Look {
+        claimed,
+        next: Duration::ZERO,
+    })
+}
+
+/// Who is next, and where they go.
+async fn pick(
+    context: &Context,
+    channels: &[Channel],
+    rooms: Rooms,
+    now: Millis,
+) -> Result<Vec<Pick>, StoreError> {
+    if rooms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let most = rooms.tasks().min(AT_ONCE);
+    let routes = routes(channels, &rooms);
+    let lines = context.store.next_lines(&routes, most, now).await?;
+    if lines.is_empty() {
+        return Ok(Vec::new());
+    }
+    let counts = share(&lines, channels, rooms.clone());
+    let tasks = first_tasks(context, &lines, &counts, now).await?;
+    let chance = || context.random.unit();
+    let mut picks = assign(tasks, channels, rooms, chance);
+    picks.truncate(AT_ONCE as usize);
+    Ok(picks)
+}
+
+/// The first tasks of each line: as many as `counts` says. Asks the database only if a line has more than one.
+async fn first_tasks(
+    context: &Context,
+    lines: &[Line],
+    counts: &[u32],
+    now: Millis,
+) -> Result<Vec<(Route, Waiting)>, StoreError> {
+    let wanted = lines.iter().zip(counts);
+    let more: Vec<(i64, u32)> = wanted
+        .clone()
+        .filter(|(_, count)| **count > 1)
+        .map(|(line, count)| (line.id, (*count).min(AT_ONCE)))
+        .collect();
+    let mut of_lines: HashMap<i64, Vec<Waiting>> = HashMap::new();
+    if !more.is_empty() {
+        for (line, task) in context.store.first_in_lines(&more, now).await? {
+            of_lines.entry(line).or_default().push(task);
+        }
+    }
+    let mut queues: Vec<(Route, std::vec::IntoIter<Waiting>)> = wanted
+        .filter(|(_, count)| **count > 0)
+        .map(|(line, _)| {
+            let tasks = of_lines.remove(&line.id);
+            (
+                line.route,
+                tasks.unwrap_or_else(|| vec![line.first]).into_iter(),
+            )
+        })
+        .collect();
+    // One of each line after another, as they would have come one by one.
+    let mut tasks = Vec::new();
+    loop {
+        let before = tasks.len();
+        for (route, queue) in &mut queues {
+            tasks.extend(queue.next().map(|task| (*route, task)));
+        }
+        if tasks.len() == before {
+            return Ok(tasks);
+        }
+    }
+}
+
+/// Claims the picked tasks; those that another worker claimed, or that find no place any more, are left out.
+async fn claim(
+    context: &Context,
+    channels: &[Channel],
+    picks: Vec<Pick>,
+) -> Result<Vec<(Arc<Channel>, Claimed, Permit)>, StoreError> {
+    let at: Vec<AtTurn> = picks.iter().map(|(task, _)| task.at).collect();
+    let jobs = context.store.submit_jobs(&at).await?;
+    let mut jobs: HashMap<RowId, SubmitJob> =
+        jobs.into_iter().map(|job| (job.at.row, job)).collect();
+    let now = context.now();
+    let by_id: HashMap<ChannelId, Arc<Channel>> = channels
+        .iter()
+        .map(|channel| (channel.id, Arc::new(channel.clone())))
+        .collect();
+    let mut ready = HashMap::new();
+    let mut intentions = Vec::with_capacity(picks.len());
+    for (task, channel) in picks {
+        let (Some(job), Some(channel)) = (jobs.remove(&task.at.row), by_id.get(&channel)) else {
+            continue;
+        };
+        // What waited too long is ended by the sweep.
+        if job.deadline <= now {
+            continue;
+        }
+        let Some(permit) = context.channels.submit_permit(channel.id) else {
+            continue;
+        };
+        intentions.push(Intention {
+            at: job.at,
+            channel: channel.id,
+            sent_to: channel.address_digest(),
+            claim: context.random.number(),
+            deadline: now.after(context.settings.task_timeout),
+        });
+        ready.insert(job.at.row, (channel.clone(), job, permit));
+    }
+    let lease_until = now.after(context.batches.lease);
+    let begun = context
+        .ask_store("claim submits", || {
+            context
+                .store
+                .begin_submits(&intentions, lease_until, context.now())
+        })
+        .await?;
+    let claimed = begun.into_iter().filter_map(|begun| {
+        let (channel, job, permit) = ready.remove(&begun.at.row)?;
+        let claimed = Claimed::new(context, begun, job);
+        Some((channel, claimed, permit))
+    });
+    Ok(claimed.collect())
+}
+
+/// The time to the next look: soon, if a channel gets room by itself by then.
+fn next_look(gates: &HashMap<ChannelId, Gate>, now: Millis) -> Duration {
+    let moments = gates.values().flat_map(|gate| {
+        let paced = Millis(gate.pace.next_at / 1000);
+        [gate.cool_until, gate.ceiling.held_until, paced]
+    });
+    let soonest = moments.filter(|moment| *moment > now).min();
+    soonest.map_or(EVERY, |moment| moment.since(now).min(EVERY))
+}
