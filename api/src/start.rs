@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use shared::config::{Config, Cors, ListingActions, Program, TlsFiles};
+use shared::config::{Config, Cors, ListingActions, Networks, Program, TlsFiles};
 use shared::process::Process;
 use shared::process::http::tls::{Tls, TlsError};
 use shared::process::http::{Bounds, Server, Timeouts};
 use shared::process::start::StartError;
 
 use crate::http::spelling::lenient;
+use crate::http::throttle::{self, Throttle, most_at_once};
 use crate::http::{answers, head, observe};
 use crate::routes::health::metrics;
 use crate::routes::router;
@@ -29,6 +30,12 @@ pub struct Settings {
     pub listing_actions: ListingActions,
     /// How long clients are served on after SIGTERM (`DRAIN_DELAY`).
     pub drain_delay: Duration,
+    /// The most requests a second of one credential (`API_RATE_LIMIT`); 0: any number.
+    pub rate_limit: u32,
+    /// The proxies whose `X-Forwarded-For` is believed (`TRUSTED_PROXIES`).
+    pub trusted_proxies: Networks,
+    /// The most connections to the database (`DATABASE_MAX_CONNECTIONS`).
+    pub database_connections: u32,
 }
 
 impl Settings {
@@ -39,6 +46,9 @@ impl Settings {
             cors: config.cors.clone(),
             listing_actions: config.listing_actions,
             drain_delay: config.drain_delay,
+            rate_limit: config.api_rate_limit,
+            trusted_proxies: config.trusted_proxies.clone(),
+            database_connections: config.database_max_connections,
         }
     }
 
@@ -76,7 +86,18 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
     process.figures.describe(&observe::FIGURES);
     observe::start_at_zero();
     process.figures.describe(&answers::FIGURES);
+    process.figures.describe(&throttle::FIGURES);
     let publisher = SubmitPublisher::start(process.broker.clone());
+    let connections = servers.api.most_connections();
+    let throttle = Throttle::new(throttle::Bounds {
+        rate: settings.rate_limit,
+        at_once: most_at_once(connections, settings.database_connections),
+        trusted_proxies: settings.trusted_proxies,
+    });
+    let tidying = throttle
+        .clone()
+        .tidy(process.clock.clone(), process.stop.clone());
+    process.spawn("throttle", tidying);
     let routes = lenient(router(Api {
         store: process.store.clone(),
         broker: process.broker.clone(),
@@ -87,6 +108,7 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
         cors: settings.cors,
         listing_actions: settings.listing_actions,
         answers: answers::Answers::default(),
+        throttle,
         metrics_apart: servers.metrics.is_some(),
         stop: process.stop.clone(),
         figures: process.figures.clone(),

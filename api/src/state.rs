@@ -12,6 +12,7 @@ use shared::random::Random;
 use shared::store::Store;
 
 use crate::http::answers::Answers;
+use crate::http::throttle::Throttle;
 use crate::submit_publisher::SubmitPublisher;
 
 /// What every handler can reach.
@@ -35,6 +36,8 @@ pub struct Api {
     pub listing_actions: ListingActions,
     /// The answers under way, whose bytes have a bound.
     pub answers: Answers,
+    /// Refuses what is too much for one client.
+    pub throttle: Throttle,
     /// Whether `/metrics` is served elsewhere (`METRICS_BIND`), and not here.
     pub metrics_apart: bool,
     /// Once it is requested, `/readyz` says 503.

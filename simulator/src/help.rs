@@ -60,6 +60,7 @@ For tests, beside the dialect (no key needed):
   GET  /simulator/submits?title=T  how often T was submitted and accepted, the latest bodies
   GET  /simulator/tasks?title=T    the tasks of title T, or of all titles; at most 100
   GET  /simulator/faults           the run's faults; PUT replaces them: {\"submit-503\": 1, \"missing\": \"5%\"}
+  PUT  /simulator/key              {\"key\": K}: from now on requests must carry this key; {} none
   POST /simulator/finish           ends tasks now: {} all, or {\"title\": T}, {\"task_ids\": […]}, \"fail\": true
   POST /simulator/forget           the upstream forgets tasks: {} all, or as above
 

@@ -16,6 +16,7 @@ fn described() -> BTreeSet<String> {
         shared::process::http::FIGURES,
         &api::http::observe::FIGURES,
         &api::http::answers::FIGURES,
+        &api::http::throttle::FIGURES,
         worker::FIGURES,
     ];
     let names = tables.into_iter().flatten().map(|figure| match *figure {

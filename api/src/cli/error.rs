@@ -4,6 +4,7 @@ use shared::broker::BrokerError;
 use shared::config::Mistakes;
 use shared::process::start::StartError;
 use shared::store::StoreError;
+use shared::task::KeyId;
 
 /// Why a command failed, in words for the operator. They are printed on stderr, with exit code 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,12 @@ impl CommandError {
     pub(super) fn no_user(name: &str) -> Self {
         Self(format!(
             "there is no user named `{name}`; `user list` shows all"
+        ))
+    }
+
+    pub(super) fn no_key(id: KeyId) -> Self {
+        Self(format!(
+            "there is no key with the id {id}; `key list --user NAME` shows a user's"
         ))
     }
 }

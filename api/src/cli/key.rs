@@ -1,4 +1,4 @@
-//! `key …`: API keys.
+//! `key …`: API keys. `set` has a file of its own.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -7,8 +7,9 @@ use shared::secret::Secret;
 use shared::store::accounts::{ApiKey, NewKey, User};
 use shared::task::{KeyId, Quota};
 
+use super::key_set::{self, SetKey};
 use super::output::fields;
-use super::{CommandContext, CommandError, Output, name, state};
+use super::{CommandContext, CommandError, Output, limit, name, state};
 
 /// The commands on API keys.
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,8 @@ pub enum KeyCommand {
         #[arg(long, value_parser = name::parse)]
         user: String,
     },
+    /// Set an API key's limits
+    Set(SetKey),
     /// Enable an API key
     Enable(KeyNumber),
     /// Disable an API key: requests with it get 403; its unfinished tasks go on
@@ -46,7 +49,7 @@ pub struct CreateKey {
     expires: Option<Millis>,
 }
 
-fn date(text: &str) -> Result<Millis, String> {
+pub(super) fn date(text: &str) -> Result<Millis, String> {
     Millis::from_date(text).ok_or_else(|| {
         "it takes a date such as 2030-01-31, or a date with time such as 2030-01-31T18:00:00Z or \
          2030-01-31T18:00:00+08:00"
@@ -79,6 +82,7 @@ impl KeyCommand {
         match self {
             Self::Create(key) => create(context, key).await,
             Self::List { user } => list(context, &user).await,
+            Self::Set(key) => key_set::run(context, key).await,
             Self::Enable(key) => enable(context, KeyId(key.id), true).await,
             Self::Disable(key) => enable(context, KeyId(key.id), false).await,
         }
@@ -125,7 +129,16 @@ async fn list(context: CommandContext<'_>, name: &str) -> Result<Output, Command
     let keys = context.store.keys(user.id).await?;
     let none =
         format!("`{name}` has no keys yet; `key create --user {name} --label LABEL` makes one.");
-    let titles = ["ID", "LABEL", "STATE", "QUOTA", "USED", "EXPIRES"];
+    let titles = [
+        "ID",
+        "LABEL",
+        "STATE",
+        "QUOTA",
+        "USED",
+        "EXPIRES",
+        "MAX TASKS",
+        "RATE",
+    ];
     Output::list(&none, titles, &keys, row)
 }
 
@@ -134,17 +147,34 @@ async fn owner(context: CommandContext<'_>, name: &str) -> Result<User, CommandE
     user.ok_or_else(|| CommandError::no_user(name))
 }
 
-fn row(key: &ApiKey) -> [String; 6] {
-    let limit = key.quota.map(|quota| quota.to_string());
+fn row(key: &ApiKey) -> [String; 8] {
     [
         key.id.to_string(),
         key.label.clone(),
         state(key.enabled).to_owned(),
-        limit.unwrap_or_else(|| "no limit".to_owned()),
+        quota(key),
         key.used_quota.to_string(),
-        key.expires_at
-            .map_or_else(|| "never".to_owned(), Millis::utc),
+        expires(key),
+        limit(key.max_tasks),
+        rate(key),
     ]
+}
+
+/// How people read what is left of the key's limit.
+pub(super) fn quota(key: &ApiKey) -> String {
+    let left = key.quota.map(|quota| quota.to_string());
+    left.unwrap_or_else(|| "no limit".to_owned())
+}
+
+/// How people read when the key expires.
+pub(super) fn expires(key: &ApiKey) -> String {
+    key.expires_at
+        .map_or_else(|| "never".to_owned(), Millis::utc)
+}
+
+/// How people read how many requests a second are taken with the key.
+pub(super) fn rate(key: &ApiKey) -> String {
+    key.rate.map_or_else(|| "default".to_owned(), limit)
 }
 
 async fn enable(
@@ -153,9 +183,7 @@ async fn enable(
     enabled: bool,
 ) -> Result<Output, CommandError> {
     if !context.store.enable_key(id, enabled).await? {
-        return Err(CommandError::new(format!(
-            "there is no key with the id {id}; `key list --user NAME` shows a user's"
-        )));
+        return Err(CommandError::no_key(id));
     }
     let human = format!("The key {id} is {}.", state(enabled));
     Output::new(human, &KeyState { id, enabled })

@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`user`], [`key`], [`channel`], [`price`], [`task`], [`audit`] | the commands on that subject |
+//! | [`user`], [`key`], [`key_set`], [`channel`], [`price`], [`task`], [`audit`] | the commands on that subject |
 //! | [`parked`] | the commands on messages that no worker can handle |
 //! | [`name`] | the rules of names and labels |
 //! | [`secret`] | secrets that a command takes |
@@ -19,6 +19,7 @@ pub mod audit;
 pub mod channel;
 pub mod error;
 pub mod key;
+pub mod key_set;
 pub mod name;
 pub mod output;
 pub mod parked;
@@ -99,10 +100,10 @@ pub enum OperatorCommand {
 pub enum StoreCommand {
     /// Bring the database's tables up to date
     Migrate,
-    /// Users: create, list, grant, enable, disable, rotate-token
+    /// Users: create, list, grant, set, enable, disable, rotate-token
     #[command(subcommand)]
     User(user::UserCommand),
-    /// API keys: create, list, enable, disable
+    /// API keys: create, list, set, enable, disable
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Channels (upstreams): create, list, set, test, pause, resume, enable, disable, delete
@@ -162,6 +163,15 @@ fn switched(kind: &str, name: &str, enabled: bool) -> Result<Output, CommandErro
 /// How people read whether a user, a key or a channel is enabled.
 fn state(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
+}
+
+/// How people read a limit.
+fn limit(limit: u32) -> String {
+    if limit == 0 {
+        "no limit".to_owned()
+    } else {
+        limit.to_string()
+    }
 }
 
 /// Reads a platform's name; the help lists them all.

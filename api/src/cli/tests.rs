@@ -26,12 +26,24 @@ fn every_command_of_the_contract_is_understood_with_and_without_json() {
         "user enable --name a",
         "user disable --name a",
         "user rotate-token --name a",
+        "user set --name a --max-tasks 3",
+        "user set --name a --max-waiting 0",
+        "user set --max-waiting 4294967295 --name a --max-tasks 0",
         "key create --user a --label b",
         "key create --user a --label b --quota 0",
         "key create --user a --label b --expires 2030-01-31T18:00:00+08:00",
         "key list --user a",
         "key enable --id 1",
         "key disable --id 1",
+        "key set --id 1 --quota 5",
+        "key set --id 1 --quota none",
+        "key set --id 1 --expires 2030-01-31",
+        "key set --id 1 --expires never",
+        "key set --id 1 --max-tasks 0",
+        "key set --id 1 --rate 0",
+        "key set --id 1 --rate 1000000",
+        "key set --id 1 --rate default",
+        "key set --id 1 --rate 7 --quota 5 --expires never --max-tasks 2",
         "channel create --name a --base-url https://u.example",
         "channel create --name a --base-url http://u:1/ --key K --platform suno --priority -5 --weight 3",
         "channel create --name a --base-url https://u.example --key -",
@@ -88,6 +100,19 @@ fn wrong_usage_exits_with_2() {
         "user grant --name a --quota 9007199254740992",
         "key create --user a",
         "key enable --id one",
+        "key set --rate 5",
+        "key set --id 1 --quota -1",
+        "key set --id 1 --quota never",
+        "key set --id 1 --expires none",
+        "key set --id 1 --expires tomorrow",
+        "key set --id 1 --max-tasks -1",
+        "key set --id 1 --max-tasks 1.5",
+        "key set --id 1 --rate -1",
+        "key set --id 1 --rate 1000001",
+        "key set --id 1 --rate none",
+        "user set --max-tasks 3",
+        "user set --name a --max-waiting many",
+        "user set --name a --max-waiting 4294967296",
         "key create --user a --label b --expires tomorrow",
         "key create --user a --label b --expires 2030-02-30",
         "channel create --name a --base-url u.example",
@@ -119,6 +144,24 @@ fn wrong_usage_exits_with_2() {
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_set_of_nothing_is_wrong_usage_that_says_what_can_be_set() {
+    for (line, options) in [
+        (
+            "key set --id 1",
+            &["--quota", "--expires", "--max-tasks", "--rate"][..],
+        ),
+        ("user set --name a", &["--max-tasks", "--max-waiting"]),
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        let said = error.to_string();
+        for option in options {
+            assert!(said.contains(option), "{option}: {said}");
+        }
     }
 }
 

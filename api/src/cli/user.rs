@@ -1,13 +1,13 @@
 //! `user …`: users and their access tokens.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use shared::secret::Secret;
-use shared::store::accounts::{Granted, NewUser, Role, User};
+use shared::store::accounts::{Granted, NewUser, Role, User, UserChange};
 use shared::task::{Quota, UserId};
 
 use super::output::fields;
-use super::{CommandContext, CommandError, Output, name, state, switched};
+use super::{CommandContext, CommandError, Output, limit, name, state, switched};
 
 /// The commands on users.
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,8 @@ pub enum UserCommand {
         #[arg(long)]
         quota: Quota,
     },
+    /// Set a user's limits
+    Set(SetUser),
     /// Enable a user
     Enable(UserName),
     /// Disable a user: requests with the token or a key get 403; unfinished tasks go on
@@ -45,6 +47,21 @@ pub struct CreateUser {
     /// The quota the user starts with
     #[arg(long, default_value_t = Quota::ZERO)]
     quota: Quota,
+}
+
+/// The arguments of `user set`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what is set").args(["max_tasks", "max_waiting"]).required(true).multiple(true))]
+pub struct SetUser {
+    /// The user's name
+    #[arg(long, value_parser = name::parse)]
+    name: String,
+    /// How many of the user's tasks run at once at most; those above wait. 0: no limit
+    #[arg(long, value_name = "N")]
+    max_tasks: Option<u32>,
+    /// How many of the user's tasks may wait to be sent; a submit above that is refused. 0: no limit
+    #[arg(long, value_name = "W")]
+    max_waiting: Option<u32>,
 }
 
 /// The user a command is about.
@@ -89,6 +106,7 @@ impl UserCommand {
             Self::Create(user) => create(context, user).await,
             Self::List => list(context).await,
             Self::Grant { name, quota } => grant(context, &name, quota).await,
+            Self::Set(user) => set(context, user).await,
             Self::Enable(user) => enable(context, &user.name, true).await,
             Self::Disable(user) => enable(context, &user.name, false).await,
             Self::RotateToken(user) => rotate_token(context, &user.name).await,
@@ -142,11 +160,20 @@ fn with_token(title: &str, id: UserId, name: &str, token: &Secret) -> Result<Out
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let users = context.store.users().await?;
     let none = "There are no users yet; `user create --name NAME` makes one.";
-    let titles = ["ID", "NAME", "ROLE", "STATE", "QUOTA", "USED"];
+    let titles = [
+        "ID",
+        "NAME",
+        "ROLE",
+        "STATE",
+        "QUOTA",
+        "USED",
+        "MAX TASKS",
+        "MAX WAITING",
+    ];
     Output::list(none, titles, &users, row)
 }
 
-fn row(user: &User) -> [String; 6] {
+fn row(user: &User) -> [String; 8] {
     [
         user.id.to_string(),
         user.name.clone(),
@@ -154,7 +181,25 @@ fn row(user: &User) -> [String; 6] {
         state(user.enabled).to_owned(),
         user.quota.to_string(),
         user.used_quota.to_string(),
+        limit(user.max_tasks),
+        limit(user.max_waiting),
     ]
+}
+
+async fn set(context: CommandContext<'_>, set: SetUser) -> Result<Output, CommandError> {
+    let change = UserChange {
+        max_tasks: set.max_tasks,
+        max_waiting: set.max_waiting,
+    };
+    let name = &set.name;
+    let user = context.store.set_user(name, change).await?;
+    let user = user.ok_or_else(|| CommandError::no_user(name))?;
+    let title = format!("The limits of `{name}` are now:\n");
+    let shown = fields(&[
+        ("max tasks", &limit(user.max_tasks)),
+        ("max waiting", &limit(user.max_waiting)),
+    ]);
+    Output::new(title + &shown, &user)
 }
 
 async fn grant(

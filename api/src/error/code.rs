@@ -20,6 +20,7 @@ pub enum ErrorCode {
     QuotaNotEnough,
     IdempotencyKeyReused,
     TooManyRequests,
+    TooManyTasks,
     NoAvailableChannel,
     Busy,
     InternalError,

@@ -81,6 +81,15 @@ pub enum ApiError {
     IdempotencyKeyReused,
     /// The user's answers that are under way have as many bytes as they may have.
     TooManyAnswers,
+    /// The credential sends more than it may. The next request is taken after so many seconds.
+    TooManyRequests(u64),
+    /// As many requests of the credential are under way as may be at once.
+    TooManyAtOnce,
+    /// The credential is not good, and too many sign-ins of this address failed. The next failure is answered by its
+    /// reason after so many seconds.
+    TooManyFailures(u64),
+    /// As many of the user's tasks wait to be sent as may wait.
+    TooManyTasks,
     NoAvailableChannel,
     /// The database is busy, away, or cannot be written, or the answers under way fill their memory. Nothing was
     /// done, or a commit's outcome is unknown.
@@ -134,7 +143,11 @@ impl ApiError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::IdempotencyKeyReused => StatusCode::CONFLICT,
-            Self::TooManyAnswers => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAnswers
+            | Self::TooManyRequests(_)
+            | Self::TooManyAtOnce
+            | Self::TooManyFailures(_)
+            | Self::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType | Self::Charset | Self::ContentEncoding => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
@@ -179,11 +192,28 @@ impl ApiError {
             Self::TaskNotExist => ErrorCode::TaskNotExist,
             Self::QuotaNotEnough => ErrorCode::QuotaNotEnough,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
-            Self::TooManyAnswers => ErrorCode::TooManyRequests,
+            Self::TooManyAnswers
+            | Self::TooManyRequests(_)
+            | Self::TooManyAtOnce
+            | Self::TooManyFailures(_) => ErrorCode::TooManyRequests,
+            Self::TooManyTasks => ErrorCode::TooManyTasks,
             Self::NoAvailableChannel => ErrorCode::NoAvailableChannel,
             Self::Busy => ErrorCode::Busy,
             Self::Internal => ErrorCode::InternalError,
             _ => ErrorCode::InvalidRequest,
+        }
+    }
+
+    /// After how many seconds another try is worth it, for `Retry-After`: of every 429 and 503.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests(seconds) | Self::TooManyFailures(seconds) => Some(*seconds),
+            Self::Busy | Self::TooManyAnswers | Self::TooManyAtOnce => Some(1),
+            // A task that waits has to be sent first.
+            Self::TooManyTasks => Some(5),
+            // An operator has to enable a channel first.
+            Self::NoAvailableChannel => Some(30),
+            _ => None,
         }
     }
 
@@ -207,18 +237,13 @@ impl IntoResponse for ApiError {
     /// body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        let header = match self {
-            Self::Busy | Self::TooManyAnswers => Some((header::RETRY_AFTER, "1")),
-            // An operator has to enable a channel first.
-            Self::NoAvailableChannel => Some((header::RETRY_AFTER, "30")),
-            _ if self.status() == StatusCode::UNAUTHORIZED => {
-                Some((header::WWW_AUTHENTICATE, "Bearer"))
-            }
-            _ => None,
-        };
-        if let Some((name, value)) = header {
-            let value = HeaderValue::from_static(value);
-            response.headers_mut().insert(name, value);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, bearer);
         }
         response.extensions_mut().insert(self);
         response
@@ -263,10 +288,16 @@ mod tests {
             ),
             (ApiError::NoAvailableChannel, "no_available_channel", 503),
             (ApiError::TooManyAnswers, "too_many_requests", 429),
+            (ApiError::TooManyRequests(7), "too_many_requests", 429),
+            (ApiError::TooManyAtOnce, "too_many_requests", 429),
+            (ApiError::TooManyFailures(7), "too_many_requests", 429),
+            (ApiError::TooManyTasks, "too_many_tasks", 429),
             (ApiError::Internal, "internal_error", 500),
         ] {
             assert_eq!(error.code().to_string(), code);
             assert_eq!(error.status().as_u16(), status, "{code}");
+            let waits = error.into_response().headers().contains_key("retry-after");
+            assert_eq!(waits, [429, 503].contains(&status), "{code}");
         }
     }
 

@@ -181,6 +181,25 @@ impl ApiError {
                 "您的响应数据过多，仍有未读取的部分，请先读取已请求的响应，稍后重试",
                 "too many bytes of your answers are under way: read those that you asked for, then try again",
             ),
+            Self::TooManyRequests(_) => plain(
+                "该令牌或密钥的请求过于频繁，本次未做任何处理，请按响应头 Retry-After 的秒数等待后重试",
+                "too many requests with this credential; nothing was done: wait as many seconds as the header \
+                 Retry-After says, then try again",
+            ),
+            Self::TooManyAtOnce => plain(
+                "该令牌或密钥同时进行的请求过多，本次未做任何处理，请等已发出的请求完成后重试",
+                "too many requests with this credential are under way at once; nothing was done: wait for their \
+                 answers, then try again",
+            ),
+            Self::TooManyFailures(_) => plain(
+                "您的地址认证失败次数过多，且本次的令牌或密钥无效，请检查请求头 Authorization，并按响应头 Retry-After 的秒数等待后重试",
+                "too many sign-ins from your address failed, and this credential does not open this path either: \
+                 check the header Authorization, and wait as many seconds as the header Retry-After says",
+            ),
+            Self::TooManyTasks => plain(
+                "您等待提交的任务过多，本次未扣费，请稍后重试",
+                "too many of your tasks wait to be sent; nothing was taken; try again later",
+            ),
             Self::NoAvailableChannel => plain(
                 "当前没有可用的渠道，本次未扣费，请稍后重试",
                 "no channel is available now; nothing was taken; try again later",

@@ -5,13 +5,15 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use shared::process::http::client::Peer;
 use shared::secret::Secret;
 use shared::store::accounts::{KeyHolder, Role, User};
 use shared::task::UserId;
 
 use crate::error::{ApiError, Result, UserHeader};
 use crate::http::observe::Caller;
+use crate::http::throttle::Credential;
 use crate::state::App;
 
 /// The header with the id of the access token's user.
@@ -33,23 +35,14 @@ impl FromRequestParts<App> for TokenUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let token = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
-        let Some(user) = app.store.user_by_token(token.digest()).await? else {
-            return Err(match key_holder(app, &token).await? {
-                Some(_) => ApiError::KeyInsteadOfToken,
-                None => ApiError::TokenUnknown,
-            });
-        };
-        tracing::Span::current().record("user", user.id.0);
-        match user_header(&parts.headers) {
-            Some(Err(header)) => Err(ApiError::UserHeader(header)),
-            Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
-            _ if !user.enabled => Err(ApiError::UserDisabled),
-            _ => {
-                is_known(parts);
-                Ok(Self(user))
-            }
+        let user = token_user(&parts.headers, app).await;
+        let user = user.map_err(|error| failed_sign_in(parts, app, error))?;
+        admit(parts, app, Credential::Token(user.id), None)?;
+        if !user.enabled {
+            return Err(ApiError::UserDisabled);
         }
+        is_known(parts);
+        Ok(Self(user))
     }
 }
 
@@ -69,16 +62,9 @@ impl FromRequestParts<App> for KeyUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let key = credential(&parts.headers).ok_or(ApiError::TokenMissing)?;
-        let Some(holder) = key_holder(app, &key).await? else {
-            return Err(match app.store.user_by_token(key.digest()).await? {
-                Some(_) => ApiError::TokenInsteadOfKey,
-                None => ApiError::TokenUnknown,
-            });
-        };
-        let span = tracing::Span::current();
-        span.record("user", holder.user.id.0);
-        span.record("key", holder.key.id.0);
+        let holder = key_user(&parts.headers, app).await;
+        let holder = holder.map_err(|error| failed_sign_in(parts, app, error))?;
+        admit(parts, app, Credential::Key(holder.key.id), holder.key.rate)?;
         if !holder.user.enabled {
             return Err(ApiError::UserDisabled);
         }
@@ -91,6 +77,59 @@ impl FromRequestParts<App> for KeyUser {
         is_known(parts);
         Ok(Self(holder))
     }
+}
+
+/// The user of the access token, enabled or not.
+async fn token_user(headers: &HeaderMap, app: &App) -> Result<User> {
+    let token = credential(headers).ok_or(ApiError::TokenMissing)?;
+    let Some(user) = app.store.user_by_token(token.digest()).await? else {
+        return Err(match key_holder(app, &token).await? {
+            Some(_) => ApiError::KeyInsteadOfToken,
+            None => ApiError::TokenUnknown,
+        });
+    };
+    tracing::Span::current().record("user", user.id.0);
+    match user_header(headers) {
+        Some(Err(header)) => Err(ApiError::UserHeader(header)),
+        Some(Ok(given)) if given != user.id => Err(ApiError::UserHeader(UserHeader::NotTheirs)),
+        _ => Ok(user),
+    }
+}
+
+/// Who holds the API key, both enabled or not.
+async fn key_user(headers: &HeaderMap, app: &App) -> Result<KeyHolder> {
+    let key = credential(headers).ok_or(ApiError::TokenMissing)?;
+    let Some(holder) = key_holder(app, &key).await? else {
+        return Err(match app.store.user_by_token(key.digest()).await? {
+            Some(_) => ApiError::TokenInsteadOfKey,
+            None => ApiError::TokenUnknown,
+        });
+    };
+    let span = tracing::Span::current();
+    span.record("user", holder.user.id.0);
+    span.record("key", holder.key.id.0);
+    Ok(holder)
+}
+
+/// Counts a request whose credential is somebody's, enabled or not; an error if that is too much. The request is
+/// under way until its answer is sent.
+fn admit(parts: &Parts, app: &App, credential: Credential, rate: Option<u32>) -> Result<()> {
+    let place = app.throttle.admit(credential, rate, &app.clock)?;
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        caller.holds(place);
+    }
+    Ok(())
+}
+
+/// Counts a credential that is not good; returns the error to answer. A request without a credential is no attempt,
+/// and that the database is away is nobody's failure.
+fn failed_sign_in(parts: &Parts, app: &App, error: ApiError) -> ApiError {
+    if error.status() != StatusCode::UNAUTHORIZED || error == ApiError::TokenMissing {
+        return error;
+    }
+    let peer = parts.extensions.get::<Peer>().copied();
+    app.throttle
+        .failed_sign_in(peer, &parts.headers, error, &app.clock)
 }
 
 /// Notes that the credential is good.

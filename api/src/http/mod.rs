@@ -7,6 +7,7 @@
 //! | [`error_format`] | the layer that writes an error as JSON, per surface and language |
 //! | [`answers`] | the bytes of answers under way |
 //! | [`auth`] | who calls, by access token or API key |
+//! | [`throttle`] | refuses what is too much for one client |
 //! | [`body`] | JSON bodies: media type, size, time |
 //! | [`i18n`] | the language of a client |
 //! | [`spelling`] | the spellings of the dialect's paths |
@@ -23,3 +24,4 @@ pub mod observe;
 pub mod panics;
 pub mod request_id;
 pub mod spelling;
+pub mod throttle;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
@@ -13,6 +13,8 @@ use metrics::SharedString;
 use shared::process::telemetry::Figure;
 use shared::task::Platform;
 use tokio::time::Instant;
+
+use crate::http::throttle::{Place, until_sent};
 
 /// Counts responses, by route, method and status.
 pub const REQUESTS: &str = "task_center_http_requests_total";
@@ -27,12 +29,13 @@ pub const CHARGES: &str = "task_center_charges_total";
 pub const CHARGED: &str = "task_center_quota_charged_total";
 
 /// The outcomes of a submit.
-const OUTCOMES: [&str; 6] = [
+const OUTCOMES: [&str; 7] = [
     "stored",
     "repeated",
     "key_reused",
     "no_channel",
     "quota_not_enough",
+    "too_many_waiting",
     "failed",
 ];
 
@@ -61,20 +64,36 @@ pub(crate) fn start_at_zero() {
     }
 }
 
-/// Whether the credential of a request is good. Authentication says so; [`measure`] asks.
+/// What authentication found out about the caller of a request. [`measure`] asks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Caller(Arc<AtomicBool>);
+pub(crate) struct Caller(Arc<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    is_known: AtomicBool,
+    place: Mutex<Option<Place>>,
+}
 
 impl Caller {
-    /// The credential is good.
+    /// The credential is good, and the caller does not send too much.
     pub(crate) fn is_known(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_known.store(true, Ordering::Relaxed);
+    }
+
+    /// The request has this place until its answer is sent.
+    pub(crate) fn holds(&self, place: Place) {
+        *self.place() = Some(place);
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.0.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts and times the request. The log has a line at the info level for each failure of ours, and for each
 /// refusal of a caller whose credential is good. Every other request is a line at the debug level: there are many,
-/// and anybody can send requests without a good credential. One line a minute says how many of those were refused.
+/// and anybody can send requests without a good credential, or too many with one. One line a minute says how many of
+/// those were refused.
 pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let caller = Caller::default();
@@ -91,7 +110,7 @@ pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     count(route.clone(), method, response.status());
     metrics::histogram!(SECONDS, "route" => route, "method" => method).record(took.as_secs_f64());
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let is_known = caller.0.load(Ordering::Relaxed);
+    let is_known = caller.0.is_known.load(Ordering::Relaxed);
     if status >= 500 || status >= 400 && is_known {
         tracing::info!(status, milliseconds, "answered");
     } else {
@@ -103,10 +122,14 @@ pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
             .unwrap_or_else(PoisonError::into_inner)
             .count(status, Instant::now());
     }
-    response
+    let place = caller.place().take();
+    match place {
+        Some(place) => until_sent(response, place),
+        None => response,
+    }
 }
 
-/// How often a line says how many requests without a good credential were refused.
+/// How often a line says how many requests were refused that have no line of their own.
 const EVERY: Duration = Duration::from_mins(1);
 
 static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals {
@@ -114,7 +137,7 @@ static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals {
     counts: BTreeMap::new(),
 });
 
-/// Refused requests without a good credential, by status, since the last line about them.
+/// Refused requests without a good credential, or too many with one, by status, since the last line about them.
 struct Refusals {
     since: Option<Instant>,
     counts: BTreeMap<u16, u64>,
@@ -135,7 +158,7 @@ impl Refusals {
         tracing::info!(
             counts = counts.join(", "),
             seconds = now.duration_since(since).as_secs(),
-            "requests without a good credential were refused; at the debug level each is a line"
+            "requests without a good credential, or too many with one, were refused; at the debug level each is a line"
         );
         self.since = Some(now);
     }

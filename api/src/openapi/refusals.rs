@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::header;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::error::{ApiError, ErrorCode, UserHeader};
 use crate::http::error_format::{ApiShape, SunoShape, Surface};
 use crate::http::i18n::Language;
+use crate::openapi::schemas;
 
 /// The name of the schema of `/api/*` errors.
 const API: &str = "ApiError";
@@ -27,6 +30,9 @@ pub(crate) fn of_api(errors: impl IntoIterator<Item = ApiError>) -> Responses {
         ApiError::UserHeader(UserHeader::NotTheirs),
         ApiError::UserDisabled,
         ApiError::TooManyAnswers,
+        ApiError::TooManyRequests(1),
+        ApiError::TooManyAtOnce,
+        ApiError::TooManyFailures(1),
         ApiError::Busy,
         ApiError::Internal,
     ];
@@ -41,6 +47,9 @@ pub(crate) fn of_suno(errors: impl IntoIterator<Item = ApiError>) -> Responses {
         ApiError::UserDisabled,
         ApiError::KeyDisabled,
         ApiError::KeyExpired,
+        ApiError::TooManyRequests(1),
+        ApiError::TooManyAtOnce,
+        ApiError::TooManyFailures(1),
         ApiError::Busy,
         ApiError::Internal,
     ];
@@ -75,17 +84,30 @@ fn responses(surface: Surface, errors: impl Iterator<Item = ApiError>) -> Respon
         Surface::Api => API,
         Surface::Suno => SUNO,
     };
-    let response = |lines: Vec<String>| {
+    let response = |status: &str, lines: Vec<String>| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(shape)));
-        ResponseBuilder::new()
+        let response = ResponseBuilder::new()
             .description(lines.join("\n"))
-            .content("application/json", content.build())
-            .build()
+            .content("application/json", content.build());
+        match status {
+            "429" | "503" => response.header(header::RETRY_AFTER.as_str(), retry_after()),
+            _ => response,
+        }
+        .build()
     };
     lines
         .into_iter()
-        .map(|(status, lines)| (status, RefOr::T(response(lines))))
+        .map(|(status, lines)| {
+            let response = response(&status, lines);
+            (status, RefOr::T(response))
+        })
         .collect()
+}
+
+fn retry_after() -> Header {
+    let what = "After how many seconds another try is worth it.";
+    let header = HeaderBuilder::new().schema(Some(schemas::count()));
+    header.description(Some(what)).build()
 }
 
 /// Adds the schemas of both error formats and of the codes.

@@ -19,7 +19,7 @@ pub mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use shared::config::Cors;
@@ -93,7 +93,7 @@ fn cors(allowed: &Cors) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST])
         // Scripts of pages send headers of their own, such as Cache-Control. None of them lets anybody in.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([X_REQUEST_ID])
+        .expose_headers([X_REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_hours(1));
     Some(layer)
 }

@@ -20,9 +20,11 @@ fn a_user_is_made_listed_granted_disabled_and_gets_a_new_token() {
     operator.says("user disable --name root");
     assert_eq!(
         operator.json_text("user list"),
-        r#"[{"id":1,"name":"小明","role":"user","enabled":true,"quota":525,"used_quota":0},"#
+        r#"[{"id":1,"name":"小明","role":"user","enabled":true,"quota":525,"used_quota":0,"#
             .to_owned()
-            + r#"{"id":2,"name":"root","role":"admin","enabled":false,"quota":0,"used_quota":0}]"#
+            + r#""max_tasks":0,"max_waiting":0},"#
+            + r#"{"id":2,"name":"root","role":"admin","enabled":false,"quota":0,"used_quota":0,"#
+            + r#""max_tasks":0,"max_waiting":0}]"#
     );
     let rotated = operator.json("user rotate-token --name 小明");
     assert_eq!(
@@ -43,10 +45,11 @@ fn a_key_is_made_listed_disabled_and_enabled() {
     operator.says("key disable --id 2");
     assert_eq!(
         operator.json_text("key list --user a"),
-        r#"[{"id":1,"label":"phone","enabled":true,"quota":null,"used_quota":0,"expires_at":null},"#
+        r#"[{"id":1,"label":"phone","enabled":true,"quota":null,"used_quota":0,"expires_at":null,"#
             .to_owned()
+            + r#""max_tasks":0,"rate":null},"#
             + r#"{"id":2,"label":"tv","enabled":false,"quota":9,"used_quota":0,"#
-            + r#""expires_at":"2100-03-01T00:00:00.000Z"}]"#
+            + r#""expires_at":"2100-03-01T00:00:00.000Z","max_tasks":0,"rate":null}]"#
     );
     operator.says("key enable --id 2");
     assert_eq!(operator.json("key list --user a")[1]["enabled"], true);
@@ -67,8 +70,8 @@ fn when_a_key_expires_is_printed_and_a_time_in_the_past_makes_no_key() {
     operator.says("key create --user a --label c");
     let listed = operator.says("key list --user a");
     let lines: Vec<_> = listed.lines().collect();
-    assert!(lines[1].ends_with(moment), "{listed}");
-    assert!(lines[2].ends_with("never"), "{listed}");
+    assert!(lines[1].contains(moment), "{listed}");
+    assert!(lines[2].contains("never"), "{listed}");
     assert_eq!(lines.len(), 3, "{listed}");
 }
 
@@ -90,7 +93,8 @@ fn people_read_the_same_in_tables() {
     operator.says("user create --name a --quota 500");
     assert_eq!(
         operator.says("user list"),
-        "ID  NAME  ROLE  STATE    QUOTA  USED\n1   a     user  enabled  500    0\n"
+        "ID  NAME  ROLE  STATE    QUOTA  USED  MAX TASKS  MAX WAITING\n\
+         1   a     user  enabled  500    0     no limit   no limit\n"
     );
     let made = operator.says("key create --user a --label b");
     assert!(made.contains("\n  key      sk-"), "{made}");
@@ -135,6 +139,8 @@ fn users_and_keys_that_do_not_exist_or_are_taken_are_refused_with_the_reason() {
         ("key create --user x --label l", no_user),
         ("key list --user x", no_user),
         ("key disable --id 9", no_key),
+        ("key set --id 9 --rate 1", no_key),
+        ("user set --name x --max-tasks 1", no_user),
     ] {
         assert_eq!(operator.refused(line), reason, "{line}");
     }
@@ -176,5 +182,99 @@ fn a_name_that_looks_like_another_is_made_and_warned_of() {
         let made = Ended::of(&mut operator.program(&second));
         assert_eq!(made.code, Some(0), "{}", made.err);
         assert!(made.err.contains(words), "{}", made.err);
+    }
+}
+
+#[test]
+fn limits_of_a_user_are_set_one_by_one_or_together_and_listed() {
+    let operator = Operator::new();
+    operator.says("user create --name a");
+    operator.says("user create --name b");
+    let set = operator.json_text("user set --name a --max-waiting 7");
+    assert_eq!(
+        set,
+        r#"{"id":1,"name":"a","role":"user","enabled":true,"quota":0,"used_quota":0,"#.to_owned()
+            + r#""max_tasks":0,"max_waiting":7}"#
+    );
+    let said = operator.says("user set --name a --max-tasks 3");
+    let expected = "The limits of `a` are now:\n  max tasks    3\n  max waiting  7\n";
+    assert_eq!(said, expected);
+    let limits = |nth: usize| {
+        let users = operator.json("user list");
+        json!([users[nth]["max_tasks"], users[nth]["max_waiting"]])
+    };
+    assert_eq!((limits(0), limits(1)), (json!([3, 7]), json!([0, 0])));
+    operator.says("user set --name a --max-tasks 0 --max-waiting 0");
+    assert_eq!(limits(0), json!([0, 0]));
+}
+
+#[test]
+fn limits_of_a_key_are_set_one_by_one_or_together_and_listed() {
+    let operator = Operator::new();
+    operator.says("user create --name a");
+    operator.says("key create --user a --label b");
+    let set = operator.json_text("key set --id 1 --rate 5");
+    assert_eq!(
+        set,
+        r#"{"id":1,"label":"b","enabled":true,"quota":null,"used_quota":0,"expires_at":null,"#
+            .to_owned()
+            + r#""max_tasks":0,"rate":5}"#
+    );
+    let line = "key set --id 1 --quota 9 --expires 2100-03-01 --max-tasks 4";
+    let said = operator.says(line);
+    let expected = "The limits of the key 1 are now:\n  quota left  9\n  \
+                    expires     2100-03-01T00:00:00.000Z\n  max tasks   4\n  rate        5\n";
+    assert_eq!(said, expected);
+    let listed = || operator.json("key list --user a")[0].clone();
+    let key = listed();
+    assert_eq!(
+        json!([
+            key["quota"],
+            key["expires_at"],
+            key["max_tasks"],
+            key["rate"]
+        ]),
+        json!([9, "2100-03-01T00:00:00.000Z", 4, 5])
+    );
+    operator.says("key set --id 1 --rate 0");
+    assert_eq!(listed()["rate"], 0);
+    operator.says("key set --id 1 --rate default --quota none --expires never --max-tasks 0");
+    let key = listed();
+    assert_eq!(
+        json!([
+            key["quota"],
+            key["expires_at"],
+            key["max_tasks"],
+            key["rate"]
+        ]),
+        json!([null, null, 0, null])
+    );
+}
+
+#[test]
+fn a_time_in_the_past_changes_no_key() {
+    let operator = Operator::new();
+    operator.says("user create --name a");
+    operator.says("key create --user a --label b");
+    let refused = operator.refused("key set --id 1 --expires 2020-01-01 --rate 5");
+    assert!(refused.contains("names a time in the past"), "{refused}");
+    assert!(refused.contains("nothing was changed"), "{refused}");
+    let key = operator.json("key list --user a")[0].clone();
+    assert_eq!(
+        (&key["expires_at"], &key["rate"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[test]
+fn a_set_of_nothing_is_wrong_usage() {
+    let operator = Operator::new();
+    for (line, option) in [
+        ("key set --id 1", "--rate"),
+        ("user set --name a", "--max-waiting"),
+    ] {
+        let ended = Ended::of(&mut operator.program(line));
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{line}");
+        assert!(ended.err.contains(option), "{}", ended.err);
     }
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use shared::clock::{Clock as _, SystemClock};
 
 use crate::operator::{Ended, Operator};
 
@@ -139,10 +139,7 @@ fn a_key_comes_from_stdin_or_a_file() {
 fn a_channel_is_paused_for_a_time_or_until_it_is_resumed() {
     let operator = Operator::new();
     operator.says(UP);
-    let now = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        i64::try_from(now.expect("it is late").as_millis()).expect("it fits")
-    };
+    let now = || SystemClock.now().0;
     let before = now();
     let paused = operator.json("channel pause --name up --for 30m");
     let until = paused["paused_until"].as_i64().expect("a time");

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::http::answers::Answers;
+use api::http::throttle::{Bounds, Throttle};
 use api::{Api, SubmitPublisher};
 use axum::Router;
 use harness::folder::Folder;
 use shared::broker::in_process::InProcess;
 use shared::broker::{Broker as _, Consumer, Queue};
 use shared::clock::{Clock as _, ManualClock, Millis};
-use shared::config::{Cors, DatabaseUrl, ListingActions};
+use shared::config::{Cors, DatabaseUrl, ListingActions, Networks};
 use shared::process::lifecycle::Stop;
 use shared::process::telemetry::Figures;
 use shared::random::Random;
@@ -53,6 +54,15 @@ pub struct TestUser {
     pub key_id: KeyId,
 }
 
+/// Takes any number of requests from one client.
+pub fn unbounded() -> Bounds {
+    Bounds {
+        rate: 0,
+        at_once: usize::MAX,
+        trusted_proxies: Networks::default(),
+    }
+}
+
 impl TestApp {
     pub async fn new() -> Self {
         Self::with_cors(Cors::None).await
@@ -70,6 +80,21 @@ impl TestApp {
         cors: Cors,
         listing_actions: ListingActions,
         answers: Answers,
+    ) -> Self {
+        Self::with_all(cors, listing_actions, answers, unbounded()).await
+    }
+
+    /// An app that takes so much from one client.
+    pub async fn with_throttle(bounds: Bounds) -> Self {
+        let (cors, actions) = (Cors::Any, ListingActions::default());
+        Self::with_all(cors, actions, Answers::default(), bounds).await
+    }
+
+    async fn with_all(
+        cors: Cors,
+        listing_actions: ListingActions,
+        answers: Answers,
+        throttle: Bounds,
     ) -> Self {
         ask_all_subscribers();
         let folder = Folder::new();
@@ -93,6 +118,7 @@ impl TestApp {
             cors,
             listing_actions,
             answers,
+            throttle: Throttle::new(throttle),
             metrics_apart: false,
             stop: stop.clone(),
             figures: Figures::install(),

@@ -68,6 +68,6 @@ async fn answers_and_errors_alike_may_be_read_with_their_request_id() {
         let response = request.header("origin", ORIGIN).send().await;
         assert_eq!(response.header("access-control-allow-origin"), ORIGIN);
         let exposed = response.header("access-control-expose-headers");
-        assert_eq!(exposed, "x-request-id");
+        assert_eq!(exposed, "x-request-id,retry-after");
     }
 }

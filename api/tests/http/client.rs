@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Method, Request};
 use serde_json::Value;
+use shared::process::http::client::Peer;
 use tower::ServiceExt as _;
 
 use crate::app::{SONG, TestApp, TestUser};
@@ -55,6 +56,13 @@ impl TestApp {
 impl TestRequest<'_> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// Over a connection from this address.
+    pub fn from(mut self, address: &str) -> Self {
+        let peer = Peer(address.parse().expect("it is an address"));
+        self.builder = self.builder.extension(peer);
         self
     }
 

@@ -25,3 +25,4 @@ mod openapi;
 mod real_clients;
 mod sockets;
 mod submit;
+mod throttle;

@@ -115,6 +115,12 @@ impl Upstream {
         self.ask(Method::PUT, "faults", Some(faults)).await;
     }
 
+    /// From now on it requires this key instead of [`Upstream::key`].
+    pub async fn set_key(&self, key: &str) {
+        self.ask(Method::PUT, "key", Some(json!({ "key": key })))
+            .await;
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()

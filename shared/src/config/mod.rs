@@ -95,6 +95,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// `TRUSTED_PROXIES`: the networks of the proxies in front of the API.
     pub trusted_proxies: Networks,
+    /// `API_RATE_LIMIT`: how many requests a second each API process takes with one credential; 0: any number.
+    pub api_rate_limit: u32,
     /// `DRAIN_DELAY`: how long the API serves on after SIGTERM, while `/readyz` says 503.
     pub drain_delay: Duration,
     /// `CORS_ALLOWED_ORIGINS`: the other origins whose pages may call the API.
@@ -161,7 +163,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 28] = [
+pub const VARIABLES: [&str; 29] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -175,6 +177,7 @@ pub const VARIABLES: [&str; 28] = [
     "TLS_CERT",
     "TLS_KEY",
     "TRUSTED_PROXIES",
+    "API_RATE_LIMIT",
     "DRAIN_DELAY",
     "CORS_ALLOWED_ORIGINS",
     "LISTING_ACTIONS",
@@ -191,6 +194,9 @@ pub const VARIABLES: [&str; 28] = [
     "RUST_LOG",
     "LOG_FORMAT",
 ];
+
+/// The most requests a second that a limit can be set to: for one credential, at one API process.
+pub const HIGHEST_RATE: u32 = 1_000_000;
 
 /// The variables that may hold a secret. For each, `<name>_FILE` can name a file that holds the value.
 const SECRETS: [&str; 3] = ["DATABASE_URL", "AMQP_URL", "SUNO_API_KEY"];
@@ -221,6 +227,7 @@ impl Config {
             metrics_bind: reader.address_if_set("METRICS_BIND", 3003),
             tls: values::tls(reader),
             trusted_proxies: values::trusted_proxies(reader),
+            api_rate_limit: reader.number("API_RATE_LIMIT", 50, 0..=HIGHEST_RATE),
             drain_delay: reader.duration("DRAIN_DELAY", 5 * SECOND, Duration::ZERO..=10 * MINUTE),
             cors: values::cors(reader),
             listing_actions: values::listing_actions(reader),

@@ -33,6 +33,7 @@ fn the_task_center_needs_nothing_and_has_the_defaults_of_the_contract() {
     assert_eq!(config.worker_bind.to_string(), "127.0.0.1:3001");
     assert_eq!(config.tls, None);
     assert_eq!(config.trusted_proxies, Networks::default());
+    assert_eq!(config.api_rate_limit, 50);
     assert_eq!(config.drain_delay, Duration::from_secs(5));
     assert_eq!(config.cors, Cors::None);
     assert!(config.suno.is_none());
@@ -73,6 +74,7 @@ fn everything_set_is_read() {
             ("TLS_CERT", "/run/cert.pem"),
             ("TLS_KEY", "/run/key.pem"),
             ("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7"),
+            ("API_RATE_LIMIT", "0"),
             ("DRAIN_DELAY", "0s"),
             ("CORS_ALLOWED_ORIGINS", "*"),
             ("SUNO_BASE_URL", "https://up.example/v1/"),
@@ -97,6 +99,7 @@ fn everything_set_is_read() {
     assert_eq!(config.worker_bind.to_string(), "127.0.0.1:0");
     assert!(config.tls.is_some());
     assert!(config.trusted_proxies.contain([10, 1, 2, 3].into()));
+    assert_eq!(config.api_rate_limit, 0);
     assert_eq!(config.drain_delay, Duration::ZERO);
     assert_eq!(config.cors, Cors::Any);
     let suno = config.suno.as_ref().expect("it is set");
@@ -193,6 +196,10 @@ fn bad_names_filters_and_ranges_are_refused() {
         ("POLL_MAX_DELAY", "6m"),
         ("TASK_TIMEOUT", "0s"),
         ("LISTING_ACTIONS", "newapi"),
+        ("API_RATE_LIMIT", "-1"),
+        ("API_RATE_LIMIT", "2.5"),
+        ("API_RATE_LIMIT", "1000001"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("UPSTREAM_SUBMIT_TIMEOUT", "30m"),
     ] {
         let said = mistakes(&[(name, value)]);

@@ -44,6 +44,17 @@ pub struct User {
     pub quota: Quota,
     /// What was spent and not given back.
     pub used_quota: Quota,
+    /// How many of the user's tasks run at once at most; 0: no limit.
+    pub max_tasks: u32,
+    /// How many of the user's tasks may wait to be sent; 0: no limit.
+    pub max_waiting: u32,
+}
+
+/// What to set of a user; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UserChange {
+    pub max_tasks: Option<u32>,
+    pub max_waiting: Option<u32>,
 }
 
 /// A user to be created.
@@ -71,6 +82,55 @@ pub struct ApiKey {
     /// From when on the key is refused; `None`: never. In JSON a date and a time by RFC 3339.
     #[serde(serialize_with = "as_date")]
     pub expires_at: Option<Millis>,
+    /// How many of the key's tasks run at once at most; 0: no limit.
+    pub max_tasks: u32,
+    /// How many requests a second each API process takes with the key; 0: any number; `None`: as many as
+    /// `API_RATE_LIMIT` says.
+    pub rate: Option<u32>,
+}
+
+/// What to set of an API key; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyChange {
+    /// The most quota that can be spent with the key, with what was spent already.
+    pub limit: Option<Limit>,
+    pub expires: Option<Expiry>,
+    pub max_tasks: Option<u32>,
+    pub rate: Option<KeyRate>,
+}
+
+/// The limit of an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The user's balance is the only limit.
+    None,
+    At(Quota),
+}
+
+/// When an API key expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    Never,
+    At(Millis),
+}
+
+/// How many requests a second are taken with an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRate {
+    /// As many as `API_RATE_LIMIT` says.
+    Default,
+    /// So many; 0: any number.
+    ASecond(u32),
+}
+
+/// How a change of an API key ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySet {
+    /// The key is now so.
+    Done(ApiKey),
+    NoSuchKey,
+    /// More than the new limit was spent already: this much. Nothing was changed.
+    LimitBelowUsed(Quota),
 }
 
 impl ApiKey {
@@ -132,11 +192,12 @@ pub enum Granted {
 }
 
 /// The columns that [`user`] reads, of `users u`.
-const USER: &str = "u.id, u.name, u.role, u.enabled, u.quota, u.used_quota";
+const USER: &str =
+    "u.id, u.name, u.role, u.enabled, u.quota, u.used_quota, u.max_tasks, u.max_waiting";
 
 /// The columns that [`api_key`] reads, of `api_keys k`. Their names differ from those of [`USER`].
 const API_KEY: &str = "k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit, \
-                       k.used_quota AS key_used_quota, k.expires_at";
+                       k.used_quota AS key_used_quota, k.expires_at, k.max_tasks AS key_max_tasks, k.rate";
 
 impl Store {
     /// Creates a user; a quota above zero is a `grant` in the ledger, in the same transaction.
@@ -228,6 +289,26 @@ impl Store {
         self.database.changes(update.bind(name).bind(enabled)).await
     }
 
+    /// Sets limits of a user. `None`: there is none of that name.
+    pub async fn set_user(&self, name: &str, change: UserChange) -> Result<Option<User>> {
+        let select = sql(format!("SELECT {USER} FROM users u WHERE u.name = $1")).bind(name);
+        let update = sql("UPDATE users
+             SET max_tasks = COALESCE($2, max_tasks), max_waiting = COALESCE($3, max_waiting)
+             WHERE name = $1")
+        .bind(name) // $1 name
+        .bind(change.max_tasks.map(i64::from)) // $2 max_tasks
+        .bind(change.max_waiting.map(i64::from)); // $3 max_waiting
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.execute(update).await?;
+                    let found = tx.optional(select).await?;
+                    found.as_ref().map(user).transpose()
+                })
+            })
+            .await
+    }
+
     /// Replaces a user's access token. `false`: there is none of that name.
     pub async fn replace_token(&self, name: &str, token: SecretDigest) -> Result<bool> {
         let update = sql("UPDATE users SET token_digest = $2 WHERE name = $1");
@@ -269,6 +350,13 @@ impl Store {
             .await
     }
 
+    /// Sets limits of an API key, all that `change` names or none.
+    pub async fn set_key(&self, key: KeyId, change: KeyChange) -> Result<KeySet> {
+        self.database
+            .write(move |tx| Box::pin(set_key(tx, key, change)))
+            .await
+    }
+
     /// Who holds the API key of this digest, both enabled or not.
     pub async fn key_holder(&self, key: SecretDigest) -> Result<Option<KeyHolder>> {
         if let Database::Postgres(store) = &self.database {
@@ -288,6 +376,57 @@ pub(super) fn key_holders(condition: &str) -> String {
          JOIN users u ON u.id = k.user_id
          WHERE {condition}"
     )
+}
+
+/// See [`Store::set_key`]. The key is locked before its figures are read, so that no submit spends more meanwhile;
+/// and its user before it, as a changed limit changes the user's lines.
+async fn set_key(tx: &mut Tx, key: KeyId, change: KeyChange) -> Result<KeySet> {
+    let lock = tx.for_update();
+    let owner = "SELECT id FROM users WHERE id = (SELECT user_id FROM api_keys WHERE id = $1)";
+    tx.optional(sql(format!("{owner} {lock}")).bind(key.0))
+        .await?;
+    let select = format!("SELECT {API_KEY} FROM api_keys k WHERE k.id = $1");
+    let locked = tx
+        .optional(sql(format!("{select} {lock}")).bind(key.0))
+        .await?;
+    let Some(locked) = locked else {
+        return Ok(KeySet::NoSuchKey);
+    };
+    let used = api_key(&locked)?.used_quota;
+    if let Some(Limit::At(limit)) = change.limit
+        && limit < used
+    {
+        return Ok(KeySet::LimitBelowUsed(used));
+    }
+    let limit = match change.limit {
+        None | Some(Limit::None) => None,
+        Some(Limit::At(limit)) => Some(limit.get()),
+    };
+    let expires_at = match change.expires {
+        None | Some(Expiry::Never) => None,
+        Some(Expiry::At(moment)) => Some(moment.0),
+    };
+    let rate = match change.rate {
+        None | Some(KeyRate::Default) => None,
+        Some(KeyRate::ASecond(many)) => Some(i64::from(many)),
+    };
+    let update = sql("UPDATE api_keys
+         SET quota_limit = CASE WHEN $2 THEN $3 ELSE quota_limit END,
+             expires_at = CASE WHEN $4 THEN $5 ELSE expires_at END,
+             max_tasks = COALESCE($6, max_tasks),
+             rate = CASE WHEN $7 THEN $8 ELSE rate END
+         WHERE id = $1")
+    .bind(key.0) // $1 id
+    .bind(change.limit.is_some()) // $2 whether quota_limit is set
+    .bind(limit) // $3 quota_limit
+    .bind(change.expires.is_some()) // $4 whether expires_at is set
+    .bind(expires_at) // $5 expires_at
+    .bind(change.max_tasks.map(i64::from)) // $6 max_tasks
+    .bind(change.rate.is_some()) // $7 whether rate is set
+    .bind(rate); // $8 rate
+    tx.execute(update).await?;
+    let changed = tx.one(sql(select).bind(key.0)).await?;
+    Ok(KeySet::Done(api_key(&changed)?))
 }
 
 async fn insert_grant(tx: &mut Tx, user: UserId, quota: Quota, now: Millis) -> Result<()> {
@@ -315,6 +454,8 @@ fn user(found: &impl Cells) -> Result<User> {
         enabled: found.flag("enabled")?,
         quota: row::quota("users", "quota", id, found.int("quota")?)?,
         used_quota: row::quota("users", "used_quota", id, found.int("used_quota")?)?,
+        max_tasks: row::count("users", "max_tasks", id, found.int("max_tasks")?)?,
+        max_waiting: row::count("users", "max_waiting", id, found.int("max_waiting")?)?,
     })
 }
 
@@ -332,6 +473,11 @@ fn api_key(found: &impl Cells) -> Result<ApiKey> {
             .transpose()?,
         used_quota: row::quota("api_keys", "used_quota", id, used)?,
         expires_at: found.int_or_null("expires_at")?.map(Millis),
+        max_tasks: row::count("api_keys", "max_tasks", id, found.int("key_max_tasks")?)?,
+        rate: found
+            .int_or_null("rate")?
+            .map(|rate| row::count("api_keys", "rate", id, rate))
+            .transpose()?,
     })
 }
 

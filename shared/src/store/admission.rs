@@ -27,6 +27,10 @@ pub(super) struct Facts {
     pub(super) balance: i64,
     /// What is left of the key's limit; `None` without a limit.
     pub(super) key_left: Option<i64>,
+    /// How many of the user's tasks may wait to be sent; 0: any number.
+    pub(super) max_waiting: i64,
+    /// How many of them wait; counted only if there is a limit.
+    pub(super) waiting: i64,
 }
 
 /// The task that an idempotency key was first used for.
@@ -55,14 +59,15 @@ pub(super) enum Decision {
     NotLocked,
 }
 
-/// Decides the batch in order. Each submit sees the balances and keys that those before it leave, so a
-/// duplicate finds the first.
+/// Decides the batch in order. Each submit sees the balances, waiting tasks and keys that those before it leave,
+/// so a duplicate finds the first.
 pub(super) fn decide(
     batch: &[PendingSubmit],
     facts: &[Option<Facts>],
     mut used_keys: UsedKeys,
 ) -> Vec<Decision> {
     let mut balances = HashMap::new();
+    let mut waiting = HashMap::new();
     let mut limits = HashMap::new();
     let decide = |(submit, facts): (&PendingSubmit, &Option<Facts>)| {
         let Some(facts) = facts else {
@@ -78,11 +83,16 @@ pub(super) fn decide(
             return Decision::NoPrice;
         };
         let task = &submit.task;
+        let waiting: &mut i64 = waiting.entry(task.user).or_insert(facts.waiting);
+        if facts.max_waiting > 0 && *waiting >= facts.max_waiting {
+            return Decision::Answer(Submitted::TooManyWaiting);
+        }
         let balance: &mut i64 = balances.entry(task.user).or_insert(facts.balance);
         let key_left: &mut Option<i64> = limits.entry(task.key).or_insert(facts.key_left);
         if !take(balance, key_left, price) {
             return Decision::Answer(Submitted::QuotaNotEnough);
         }
+        *waiting += 1;
         if let Some(idempotency) = &task.idempotency {
             let first = FirstUse {
                 request: idempotency.request.as_bytes().to_vec(),
@@ -184,6 +194,8 @@ mod tests {
         has_channel: true,
         balance: 300,
         key_left: None,
+        max_waiting: 0,
+        waiting: 0,
     };
     const PRICE: Quota = Quota::ZERO;
 
@@ -228,6 +240,62 @@ mod tests {
         let batch = [of(1, None), of(1, None), of(2, None)];
         let decisions = decided(&batch, facts, UsedKeys::new());
         assert_eq!(decisions, [store(), refused, store()]);
+    }
+
+    #[test]
+    fn a_user_whose_tasks_fill_the_line_waits_and_others_and_repeats_do_not() {
+        let limited = Facts {
+            max_waiting: 3,
+            waiting: 2,
+            ..RICH
+        };
+        let key = Some(("k", "body"));
+        let batch = [of(1, key), of(1, None), of(1, key), of(2, None)];
+        let first = batch[0].task.task_id.clone();
+        let decisions = decided(&batch, limited, UsedKeys::new());
+        let expected = [
+            Decision::Store(PRICE),
+            Decision::Answer(Submitted::TooManyWaiting),
+            Decision::Answer(Submitted::Repeated(first)),
+            Decision::Store(PRICE),
+        ];
+        assert_eq!(decisions, expected);
+        // A limit that was lowered below what waits refuses, and one of 0 is none.
+        let above = Facts {
+            waiting: 9,
+            ..limited
+        };
+        let none = Facts {
+            max_waiting: 0,
+            ..above
+        };
+        let refused = Decision::Answer(Submitted::TooManyWaiting);
+        for (facts, decision) in [(above, refused), (none, Decision::Store(PRICE))] {
+            let decisions = decided(&[of(1, None)], facts, UsedKeys::new());
+            assert_eq!(decisions, [decision]);
+        }
+    }
+
+    #[test]
+    fn a_submit_that_cannot_be_paid_takes_no_place_in_the_line() {
+        let facts = Facts {
+            price: price(200),
+            max_waiting: 2,
+            ..RICH
+        };
+        let poor = Facts {
+            price: price(301),
+            ..facts
+        };
+        let batch = [of(1, None), of(1, None), of(1, None)];
+        let decisions = decide(
+            &batch,
+            &[Some(poor), Some(poor), Some(facts)],
+            UsedKeys::new(),
+        );
+        let refused = || Decision::Answer(Submitted::QuotaNotEnough);
+        let stored = Decision::Store(price(200).unwrap_or_default());
+        assert_eq!(decisions, [refused(), refused(), stored]);
     }
 
     #[test]

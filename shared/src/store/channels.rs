@@ -25,6 +25,10 @@ use crate::task::{Actions, ChannelId, Platform, Quota};
 /// An upstream that we may send tasks to. The commands print these fields as JSON, in this order, but for
 /// those that are skipped.
 #[derive(Debug, Clone, Serialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are columns, and independent of each other"
+)]
 pub struct Channel {
     pub id: ChannelId,
     pub name: String,

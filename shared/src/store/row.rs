@@ -130,6 +130,8 @@ pub(super) fn facts(found: &impl Cells) -> Result<Facts> {
         has_channel: found.flag("has_channel")?,
         balance: found.int("balance")?,
         key_left: found.int_or_null("key_left")?,
+        max_waiting: found.int("max_waiting")?,
+        waiting: found.int("waiting")?,
     })
 }
 

@@ -91,6 +91,8 @@ pub enum Submitted {
     NoChannel,
     /// The user's quota or the key's limit does not suffice.
     QuotaNotEnough,
+    /// As many of the user's tasks wait to be sent as may wait.
+    TooManyWaiting,
 }
 
 /// Whether a transaction waits for locks that others hold.

@@ -1,11 +1,15 @@
 //! Users, access tokens, API keys, grants.
 
-use shared::store::accounts::{Granted, NewKey, NewUser, Role, User};
+use shared::store::accounts::{
+    ApiKey, Expiry, Granted, KeyChange, KeyRate, KeySet, Limit, NewKey, NewUser, Role, User,
+    UserChange,
+};
+use shared::store::submissions::Submitted;
 use shared::task::{KeyId, Quota, UserId};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, later, only, quota};
-use crate::world::World;
+use crate::values::{NOW, SONG, failure, later, only, quota, stored};
+use crate::world::{Payer, World};
 
 contract! {
     a_user_is_found_by_name_and_by_token,
@@ -24,6 +28,10 @@ contract! {
     keys_are_listed_by_number_to_their_user_alone,
     a_key_names_its_holder_enabled_or_not,
     a_key_is_disabled_and_enabled_by_its_number,
+    what_a_change_of_a_user_does_not_name_stays,
+    what_a_change_of_a_key_does_not_name_stays,
+    a_key_s_limit_is_never_set_below_what_was_spent,
+    a_key_s_limit_and_concurrent_submits_agree,
 }
 
 fn new_user(world: &World, name: &str, balance: i64) -> NewUser {
@@ -66,6 +74,8 @@ async fn a_user_is_found_by_name_and_by_token(world: &World) {
         enabled: true,
         quota: quota(7),
         used_quota: Quota::ZERO,
+        max_tasks: 0,
+        max_waiting: 0,
     };
     let by_name = ok!(world.store.user_by_name("ada"));
     assert_eq!(by_name.as_ref(), Some(&expected));
@@ -235,4 +245,160 @@ async fn a_key_is_disabled_and_enabled_by_its_number(world: &World) {
         assert_eq!(world.key(&payer).await.enabled, enabled);
     }
     assert!(!ok!(world.store.enable_key(KeyId(i64::MAX), true)));
+}
+
+async fn what_a_change_of_a_user_does_not_name_stays(world: &World) {
+    let (payer, other) = (world.payer(7).await, world.payer(7).await);
+    for (max_tasks, max_waiting, expected) in [
+        (Some(3), None, (3, 0)),
+        (None, Some(u32::MAX), (3, u32::MAX)),
+        (None, None, (3, u32::MAX)),
+        (Some(0), Some(1), (0, 1)),
+    ] {
+        let change = UserChange {
+            max_tasks,
+            max_waiting,
+        };
+        let set = ok!(world.store.set_user(&payer.name, change));
+        let user = world.user(&payer).await;
+        assert_eq!((user.max_tasks, user.max_waiting), expected);
+        assert_eq!(set, Some(user));
+    }
+    let other = world.user(&other).await;
+    assert_eq!((other.max_tasks, other.max_waiting), (0, 0));
+    let change = UserChange::default();
+    assert_eq!(ok!(world.store.set_user("nobody", change)), None);
+}
+
+/// Changes the payer's key, which must be possible; returns what it is then.
+async fn set_key(world: &World, payer: &Payer, change: KeyChange) -> ApiKey {
+    let set = ok!(world.store.set_key(payer.key, change));
+    let key = world.key(payer).await;
+    assert_eq!(set, KeySet::Done(key.clone()));
+    key
+}
+
+async fn what_a_change_of_a_key_does_not_name_stays(world: &World) {
+    let (payer, other) = (world.payer(7).await, world.payer(7).await);
+    let digest = world.digest();
+    let nothing = KeyChange::default();
+    let mut expected = world.key(&payer).await;
+    assert_eq!((expected.max_tasks, expected.rate), (0, None));
+    for (change, apply) in [
+        (
+            KeyChange {
+                limit: Some(Limit::At(quota(9))),
+                ..nothing
+            },
+            (|key| key.quota = Some(quota(9))) as fn(&mut ApiKey),
+        ),
+        (
+            KeyChange {
+                expires: Some(Expiry::At(later(60))),
+                ..nothing
+            },
+            |key| key.expires_at = Some(later(60)),
+        ),
+        (
+            KeyChange {
+                max_tasks: Some(4),
+                ..nothing
+            },
+            |key| key.max_tasks = 4,
+        ),
+        (
+            KeyChange {
+                rate: Some(KeyRate::ASecond(0)),
+                ..nothing
+            },
+            |key| key.rate = Some(0),
+        ),
+        (nothing, |_| {}),
+        (
+            KeyChange {
+                limit: Some(Limit::None),
+                expires: Some(Expiry::Never),
+                ..nothing
+            },
+            |key| (key.quota, key.expires_at) = (None, None),
+        ),
+        (
+            KeyChange {
+                rate: Some(KeyRate::Default),
+                max_tasks: Some(0),
+                ..nothing
+            },
+            |key| (key.rate, key.max_tasks) = (None, 0),
+        ),
+    ] {
+        apply(&mut expected);
+        assert_eq!(set_key(world, &payer, change).await, expected);
+    }
+    // What is set is what a request with the key finds.
+    let key = ok!(world
+        .store
+        .create_key(NewKey::new(payer.user, "b", digest), NOW));
+    let change = KeyChange {
+        max_tasks: Some(2),
+        rate: Some(KeyRate::ASecond(7)),
+        ..nothing
+    };
+    ok!(world.store.set_key(key, change));
+    let limits = UserChange {
+        max_tasks: Some(5),
+        max_waiting: Some(6),
+    };
+    ok!(world.store.set_user(&payer.name, limits));
+    let holder = ok!(world.store.key_holder(digest)).expect("it is there");
+    assert_eq!((holder.key.max_tasks, holder.key.rate), (2, Some(7)));
+    assert_eq!((holder.user.max_tasks, holder.user.max_waiting), (5, 6));
+
+    assert_eq!(world.key(&other).await.rate, None);
+    let of_nobody = ok!(world.store.set_key(KeyId(i64::MAX), change));
+    assert_eq!(of_nobody, KeySet::NoSuchKey);
+}
+
+async fn a_key_s_limit_is_never_set_below_what_was_spent(world: &World) {
+    let (_, payer) = world.channel_and_payer(10 * SONG).await;
+    world.stored(&payer).await;
+    let limit = |amount| KeyChange {
+        limit: Some(Limit::At(quota(amount))),
+        rate: Some(KeyRate::ASecond(3)),
+        ..KeyChange::default()
+    };
+    let refused = ok!(world.store.set_key(payer.key, limit(SONG - 1)));
+    assert_eq!(refused, KeySet::LimitBelowUsed(quota(SONG)));
+    let key = world.key(&payer).await;
+    assert_eq!((key.quota, key.rate), (None, None));
+
+    assert_eq!(
+        set_key(world, &payer, limit(SONG)).await.quota,
+        Some(quota(0))
+    );
+    let refused = ok!(world.store.submit(world.song(&payer), NOW));
+    assert_eq!(refused, Submitted::QuotaNotEnough);
+    let key = set_key(world, &payer, limit(2 * SONG)).await;
+    assert_eq!(
+        (key.quota, key.used_quota),
+        (Some(quota(SONG)), quota(SONG))
+    );
+    world.stored(&payer).await;
+}
+
+async fn a_key_s_limit_and_concurrent_submits_agree(world: &World) {
+    let (_, payer) = world.channel_and_payer(100 * SONG).await;
+    let limit = KeyChange {
+        limit: Some(Limit::At(quota(4 * SONG))),
+        ..KeyChange::default()
+    };
+    let key = payer.key;
+    let setting = world.at_once(4, |_, store| async move { ok!(store.set_key(key, limit)) });
+    let submitting = world.submit_at_once(12, || world.song(&payer), NOW);
+    let (set, submitted) = tokio::join!(setting, submitting);
+    let spent = i64::try_from(stored(&submitted)).expect("it is a small number") * SONG;
+    let key = world.key(&payer).await;
+    assert_eq!(key.used_quota, quota(spent));
+    let is_set = set.iter().any(|set| matches!(set, KeySet::Done(_)));
+    let left = is_set.then(|| quota(4 * SONG - spent));
+    assert_eq!(key.quota, left, "{set:?}");
 }

@@ -27,6 +27,7 @@ mod turns_settle;
 mod turns_settle_races;
 mod turns_submit;
 mod turns_sweep;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         turns_sweep::tests(),
         flow::tests(),
         submissions::tests(),
+        waiting::tests(),
         idempotency::tests(),
         books::tests(),
         listing::tests(),

@@ -38,6 +38,12 @@ pub struct Finish {
     fail: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    key: Option<String>,
+}
+
 /// A JSON body, whatever its media type, so that curl needs no header. An empty body is `{}`.
 pub struct Order<T>(T);
 
@@ -117,6 +123,17 @@ pub async fn faults(State(upstream): Shared) -> Json<Faults> {
 pub async fn set_faults(State(upstream): Shared, Order(faults): Order<Faults>) -> Json<Faults> {
     upstream.set_faults(faults);
     Json(upstream.faults())
+}
+
+/// Replaces the key that clients must send.
+pub async fn set_key(State(upstream): Shared, Order(NewKey { key }): Order<NewKey>) -> Response {
+    match key.as_deref().map(str::parse).transpose() {
+        Ok(key) => {
+            upstream.set_key(key);
+            Json(json!({})).into_response()
+        }
+        Err(why) => bad_request("invalid_request", why),
+    }
 }
 
 pub async fn finish(State(upstream): Shared, Order(order): Order<Finish>) -> Json<Value> {

@@ -13,7 +13,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::Response,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 
 use crate::{answer, counts::Counts, upstream::Upstream};
@@ -42,6 +42,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
             "/simulator/faults",
             get(control::faults).put(control::set_faults),
         )
+        .route("/simulator/key", put(control::set_key))
         .route("/simulator/finish", post(control::finish))
         .route("/simulator/forget", post(control::forget));
     Router::new()
@@ -58,8 +59,7 @@ async fn admit(State(upstream): Shared, request: Request, next: Next) -> Respons
     let sent = sent
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let key = upstream.options.key.as_ref();
-    if key.is_some_and(|key| !key.admits(sent)) {
+    if !upstream.admits(sent) {
         upstream.count(|counts| counts.unauthorized += 1);
         let status = StatusCode::UNAUTHORIZED;
         return answer::error(status, "invalid_token", "the key is wrong");

@@ -23,7 +23,7 @@ use crate::{
     counts::Counts,
     faults::Faults,
     id::Id,
-    options::Options,
+    options::{Key, Options},
     places::{Places, PlacesShown},
     task::Task,
 };
@@ -40,6 +40,8 @@ pub struct Upstream {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The key that clients must send.
+    key: Option<Key>,
     faults: Faults,
     tasks: HashMap<Id, Task>,
     /// The tasks of submits that are being made.
@@ -59,6 +61,7 @@ struct State {
 impl Upstream {
     pub fn new(options: Options) -> Self {
         let state = State {
+            key: options.key.clone(),
             faults: options.faults.clone(),
             ..State::default()
         };
@@ -88,6 +91,18 @@ impl Upstream {
     pub fn places(&self) -> PlacesShown {
         let now = self.clock.now();
         self.state().places.show(self.options.places, now)
+    }
+
+    /// Whether an `Authorization` header of this value opens the dialect.
+    pub fn admits(&self, authorization: &str) -> bool {
+        let state = self.state();
+        let key = state.key.as_ref();
+        key.is_none_or(|key| key.admits(authorization))
+    }
+
+    /// From now on clients must send this key; `None`: any or none.
+    pub fn set_key(&self, key: Option<Key>) {
+        self.state().key = key;
     }
 
     pub fn faults(&self) -> Faults {

@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::json;
 use suno_simulator::{Counts, Options};
 
-use crate::upstream::{Upstream, quick};
+use crate::upstream::{KEY, Upstream, quick};
 
 #[tokio::test]
 async fn a_title_accepted_twice_shows_in_the_counts() {
@@ -78,6 +78,25 @@ async fn an_outage_can_be_turned_on_and_off() {
         json!({"submit-503": 1.0, "missing": 0.05})
     );
     assert_eq!(put("{}").await.json(), json!({}));
+    upstream.accepted("Rain").await;
+}
+
+#[tokio::test]
+async fn the_key_can_be_replaced_and_taken_away() {
+    let upstream = Upstream::with(Options {
+        key: Some(KEY.into()),
+        ..quick()
+    })
+    .await;
+    upstream.accepted("Rain").await;
+    let put = async |body: &str| {
+        let put = upstream.call(Method::PUT, "/simulator/key", body.to_owned());
+        put.await.unwrap().status.as_u16()
+    };
+    assert_eq!(put(r#"{"key": "another"}"#).await, 200);
+    assert_eq!(upstream.status("Rain").await, 401);
+    assert_eq!(put(r#"{"key": ""}"#).await, 400);
+    assert_eq!(put("{}").await, 200);
     upstream.accepted("Rain").await;
 }
 

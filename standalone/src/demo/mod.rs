@@ -34,6 +34,8 @@ use client::{Client, SeenTask};
 use screen::Screen;
 use script::{Scene, scenes};
 
+/// The connections to the database.
+const CONNECTIONS: u32 = 10;
 /// The quota of the demo's user.
 const GRANTED: i64 = 1_000_000;
 /// The longest time for the six tasks, which take some 15 s.
@@ -61,7 +63,7 @@ async fn demo() -> Result<bool, Failed> {
     let folder = Folder::make(&random)?;
     let upstream = simulator().await?;
     let database = DatabaseUrl::Sqlite(folder.0.join("demo.db"));
-    let store = Store::open(&database, 10, Plans::Kept).await?;
+    let store = Store::open(&database, CONNECTIONS, Plans::Kept).await?;
     store.migrate().await?;
     let stop = Stop::new();
     let broker = Arc::new(InProcess::new());
@@ -130,6 +132,9 @@ fn api_settings() -> api::start::Settings {
         cors: Cors::None,
         listing_actions: ListingActions::default(),
         drain_delay: Duration::ZERO,
+        rate_limit: 0,
+        trusted_proxies: Networks::default(),
+        database_connections: CONNECTIONS,
     }
 }
 

@@ -80,6 +80,7 @@ impl IntoResponses for Refusals {
             ApiError::IdempotencyKey,
             ApiError::QuotaNotEnough,
             ApiError::IdempotencyKeyReused,
+            ApiError::TooManyTasks,
             ApiError::NoAvailableChannel,
         ];
         refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
@@ -194,6 +195,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
         Ok(Submitted::KeyReused) => ("key_reused", Err(ApiError::IdempotencyKeyReused)),
         Ok(Submitted::NoChannel) => ("no_channel", Err(ApiError::NoAvailableChannel)),
         Ok(Submitted::QuotaNotEnough) => ("quota_not_enough", Err(ApiError::QuotaNotEnough)),
+        Ok(Submitted::TooManyWaiting) => ("too_many_waiting", Err(ApiError::TooManyTasks)),
         Err(error) => ("failed", Err(error.into())),
     };
     metrics::counter!(observe::SUBMITS, "action" => action.to_string(), "outcome" => outcome)

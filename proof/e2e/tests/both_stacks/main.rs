@@ -10,11 +10,13 @@
 //! | `deadline` | tasks that do not end in time |
 //! | `crashes` | processes that stop and die |
 //! | `local` | a worker in trouble of its own |
+//! | `channels` | what operators do to channels while tasks are under way |
 //! | `operations` | what operators see, and what they do |
 //!
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
 //! `e2e::check`.
 
+mod channels;
 mod crashes;
 mod deadline;
 mod local;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         money::scenarios(),
         local::scenarios(),
         operations::scenarios(),
+        channels::scenarios(),
     ];
     harness::suite::run(scenarios.into_iter().flatten().collect())
 }

@@ -132,7 +132,7 @@ async fn shapes_of(operator: Operator) {
     assert_ne!(rotated["access_token"], user["access_token"]);
     run("user grant --name ann --quota 300").await;
     let listed = json!({"id": 1, "name": "ann", "role": "user", "enabled": true,
-                        "quota": 1000, "used_quota": 0});
+                        "quota": 1000, "used_quota": 0, "max_tasks": 0, "max_waiting": 0});
     assert_eq!(run("user list").await, json!([listed]));
     run("user disable --name ann").await;
     assert_eq!(run("user list").await[0]["enabled"], false);
@@ -145,11 +145,21 @@ async fn shapes_of(operator: Operator) {
     run("key create --user ann --label second").await;
     run("key disable --id 2").await;
     let keys = json!([
-        {"id": 1, "label": "first", "enabled": true, "quota": 500, "used_quota": 0, "expires_at": null},
-        {"id": 2, "label": "second", "enabled": false, "quota": null, "used_quota": 0, "expires_at": null},
+        {"id": 1, "label": "first", "enabled": true, "quota": 500, "used_quota": 0, "expires_at": null,
+         "max_tasks": 0, "rate": null},
+        {"id": 2, "label": "second", "enabled": false, "quota": null, "used_quota": 0, "expires_at": null,
+         "max_tasks": 0, "rate": null},
     ]);
     assert_eq!(run("key list --user ann").await, keys);
     run("key enable --id 2").await;
+    let mut set = keys[0].clone();
+    (set["max_tasks"], set["rate"]) = (json!(2), json!(9));
+    assert_eq!(run("key set --id 1 --max-tasks 2 --rate 9").await, set);
+    let set = run("user set --name ann --max-waiting 4").await;
+    assert_eq!(
+        (&set["name"], &set["max_waiting"]),
+        (&json!("ann"), &json!(4))
+    );
 
     let more = "channel create --name more --base-url https://more.example/v1 --key upstream-key --priority 3 --weight 2";
     assert_eq!(run(more).await, json!({"id": 1, "name": "more"}));

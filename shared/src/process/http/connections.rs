@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
+use super::client::Client;
 use super::turned_away::{self, Bound, Outcome, TurnedAway};
 
 /// Shows how many connections are open.
@@ -71,26 +72,10 @@ enum State {
     Closing,
 }
 
-/// Who connects: an IPv4 address, or the first half of an IPv6 address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
-    V4(u32),
-    V6(u64),
-}
-
 #[derive(Debug, Default)]
 struct OfClient {
     open: usize,
     idle: Idle,
-}
-
-impl Client {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
-    }
 }
 
 impl Connections {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | the listening socket, and the task of each connection |
 //! | [`bounds`] | how many connections a server may hold, by the descriptors of the process |
+//! | [`client`] | whom a request comes from, also behind proxies |
 //! | [`connections`] | the open connections: who may come in, and who goes when there is no room |
 //! | [`exchange`] | whether a request is under way on a connection; answers to heads that cannot be read |
 //! | [`tcp`] | the options of a socket, and how it ends |
@@ -13,6 +14,7 @@
 //! | [`unread`] | the layer that reads what handlers left of a body |
 
 pub mod bounds;
+pub mod client;
 pub mod connections;
 pub mod exchange;
 pub mod host;

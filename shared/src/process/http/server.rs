@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 use super::bounds::Bounds;
+use super::client::Peer;
 use super::connections::{Connections, Slot};
 use super::exchange::{AnswerBody, Exchange, OnBadHead, Watched};
 use super::tcp::{self, Connection};
@@ -126,6 +127,11 @@ impl Server {
         self.address
     }
 
+    /// The most connections that it holds.
+    pub fn most_connections(&self) -> usize {
+        self.bounds.total
+    }
+
     /// The URL for clients: `http://127.0.0.1:3000`, or `https://…` with TLS.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -194,7 +200,8 @@ async fn accept(listener: &TcpListener, connections: &Connections, serving: &Ser
         match listener.accept().await {
             Ok((socket, client)) => {
                 if let Some(slot) = connections.admit(client.ip()).await {
-                    tokio::spawn(serving.clone().connection(socket, slot));
+                    let peer = Peer(client.ip());
+                    tokio::spawn(serving.clone().connection(socket, peer, slot));
                 }
             }
             // The client went away again.
@@ -232,7 +239,7 @@ struct Serving {
 }
 
 impl Serving {
-    async fn connection(self, socket: TcpStream, slot: Slot) {
+    async fn connection(self, socket: TcpStream, peer: Peer, slot: Slot) {
         if let Err(error) = tcp::configure(&socket, self.timeouts.unread) {
             tracing::debug!(%error, "the client is gone");
             return;
@@ -240,7 +247,7 @@ impl Serving {
         let slot = Arc::new(slot);
         let connection = Connection::new(socket, slot.clone());
         let Some(tls) = &self.tls else {
-            return self.requests(connection, slot).await;
+            return self.requests(connection, peer, slot).await;
         };
         let handshake = TlsAcceptor::from(tls.config()).accept(connection);
         let accepted = tokio::select! {
@@ -248,13 +255,13 @@ impl Serving {
             accepted = timeout(self.timeouts.handshake, handshake) => accepted,
         };
         match accepted {
-            Ok(Ok(stream)) => self.requests(stream, slot).await,
+            Ok(Ok(stream)) => self.requests(stream, peer, slot).await,
             Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
             Err(_) => tracing::debug!("no TLS handshake in time"),
         }
     }
 
-    async fn requests<S>(mut self, stream: S, slot: Arc<Slot>)
+    async fn requests<S>(mut self, stream: S, peer: Peer, slot: Arc<Slot>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -266,7 +273,8 @@ impl Serving {
             unsent: Vec::new(),
         };
         let router = self.router.clone();
-        let service = service_fn(move |request| answer(router.clone(), exchange.clone(), request));
+        let service =
+            service_fn(move |request| answer(router.clone(), exchange.clone(), peer, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.timeouts.head)
@@ -306,11 +314,13 @@ impl Serving {
 async fn answer(
     mut router: Router,
     exchange: Exchange,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let under_way = exchange.begin();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(exchange.may_go());
+    request.extensions_mut().insert(peer);
     let response = router.call(request).await?;
     Ok(response.map(|body| AnswerBody {
         body,

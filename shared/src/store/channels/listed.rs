@@ -7,8 +7,6 @@ use serde::Serialize;
 use super::Channel;
 use super::by_hand::UNTIL_RESUMED;
 use crate::clock::Millis;
-use crate::store::row::Cells as _;
-use crate::store::sql::{Row, sql};
 use crate::store::{Result, Store};
 use crate::task::ChannelId;
 
@@ -18,7 +16,7 @@ pub struct ListedChannel {
     /// The channel.
     #[serde(flatten)]
     pub channel: Channel,
-    /// How many tasks it may have at once; `None`: nothing says how many.
+    /// How many tasks it may have at once: as set, or as learnt.
     pub limit: Option<u32>,
     /// How many tasks are being sent to it or are at its upstream.
     pub running: u64,
@@ -76,14 +74,19 @@ impl Store {
     /// Every channel that is not deleted, by number, as it is at `now`.
     pub async fn listed_channels(&self, now: Millis) -> Result<Vec<ListedChannel>> {
         let channels = self.channels().await?;
-        let running = self.tasks_by(RUNNING).await?;
-        let waiting = self.tasks_by(WAITING).await?;
+        let gates = self.gates(now).await?;
+        let mut pinned: HashMap<ChannelId, u64> = HashMap::new();
+        for waiting in self.waiting_tasks().await? {
+            if let Some(only) = waiting.route.only {
+                *pinned.entry(only).or_default() += waiting.tasks;
+            }
+        }
         let listed = channels.into_iter().map(|channel| {
-            let tasks = |of: &HashMap<_, _>| of.get(&channel.id).copied().unwrap_or(0);
+            let gate = gates.get(&channel.id);
             ListedChannel {
-                limit: Some(channel.max_tasks).filter(|limit| *limit > 0),
-                running: tasks(&running),
-                waiting: tasks(&waiting),
+                limit: gate.map(|gate| gate.ceiling.limit(gate.max)),
+                running: gate.map_or(0, |gate| gate.running.into()),
+                waiting: pinned.get(&channel.id).copied().unwrap_or(0),
                 health: health(&channel, now),
                 paused_until: Some(channel.paused_until).filter(|until| *until > now),
                 last_trouble: last_trouble(&channel),
@@ -92,30 +95,7 @@ impl Store {
         });
         Ok(listed.collect())
     }
-
-    /// How many tasks each channel has, by a statement that counts them.
-    async fn tasks_by(&self, statement: &'static str) -> Result<HashMap<ChannelId, u64>> {
-        let found = self.database.all(sql(statement)).await?;
-        let tasks = |found: &Row| {
-            let channel = ChannelId(found.int("channel_id")?);
-            // No count is negative.
-            Ok((channel, found.int("tasks")?.unsigned_abs()))
-        };
-        found.iter().map(tasks).collect()
-    }
 }
-
-/// What is being sent, or is at an upstream.
-const RUNNING: &str = "SELECT channel_id, count(*) AS tasks
-     FROM unfinished_tasks
-     WHERE stage <> 'submit' AND channel_id IS NOT NULL
-     GROUP BY channel_id";
-
-/// What waits and only one channel can take.
-const WAITING: &str = "SELECT pinned_channel AS channel_id, count(*) AS tasks
-     FROM unfinished_tasks
-     WHERE stage = 'submit' AND pinned_channel IS NOT NULL
-     GROUP BY pinned_channel";
 
 fn health(channel: &Channel, now: Millis) -> Health {
     if channel.cool_until > now {

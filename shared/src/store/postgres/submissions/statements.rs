@@ -1,5 +1,7 @@
 //! The statements of a batch of submits.
 
+use std::collections::HashMap;
+
 use super::super::column::column;
 use crate::store::Result;
 use crate::store::admission::{Facts, PendingSubmit, UsedKeys};
@@ -16,6 +18,7 @@ macro_rules! lock_statement {
     ($held:literal) => {
         concat!(
             "SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
+                    u.max_waiting, 0::BIGINT AS waiting,
                     (SELECT p.quota FROM prices p
                      WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
                     EXISTS (
@@ -61,7 +64,42 @@ pub(super) async fn lock(
             *of_submit = Some(row::facts(&found)?);
         }
     }
+    count_waiting(tx, batch, &mut facts).await?;
     Ok(facts)
+}
+
+/// Counts the tasks that wait to be sent, for users who have a limit of them. In a statement of its own, because
+/// the one that locks counts by a snapshot from before it had the locks: submits that were committed while it
+/// waited would be left out.
+async fn count_waiting(
+    tx: &mut Tx,
+    batch: &[PendingSubmit],
+    facts: &mut [Option<Facts>],
+) -> Result<()> {
+    let mut limited: Vec<i64> = batch
+        .iter()
+        .zip(&*facts)
+        .filter(|(_, facts)| facts.is_some_and(|facts| facts.max_waiting > 0))
+        .map(|(one, _)| one.task.user.0)
+        .collect();
+    if limited.is_empty() {
+        return Ok(());
+    }
+    limited.sort_unstable();
+    limited.dedup();
+    let counted: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT user_id, sum(waiting)::BIGINT FROM lines WHERE user_id = ANY ($1) GROUP BY user_id",
+    )
+    .bind(limited) // $1 user_id
+    .fetch_all(&mut *tx)
+    .await?;
+    let counted: HashMap<i64, i64> = counted.into_iter().collect();
+    for (one, facts) in batch.iter().zip(facts) {
+        if let (Some(facts), Some(waiting)) = (facts, counted.get(&one.task.user.0)) {
+            facts.waiting = *waiting;
+        }
+    }
+    Ok(())
 }
 
 /// The first uses of the batch's idempotency keys, expired ones too.

@@ -21,7 +21,8 @@ pub(super) async fn facts(
     let mut facts = Vec::with_capacity(batch.len());
     for PendingSubmit { task, .. } in batch {
         let found = sqlx::query(
-            "SELECT u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
+            "SELECT u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
+                    (SELECT coalesce(sum(l.waiting), 0) FROM lines l WHERE l.user_id = u.id) AS waiting,
                     (SELECT quota FROM prices WHERE platform = $3 AND action = $4) AS price,
                     EXISTS (
                         SELECT 1 FROM channels
