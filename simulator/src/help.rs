@@ -56,6 +56,7 @@ For tests, beside the dialect (no key needed):
   GET  /simulator/counts           counters of requests, accepted submits and faults; max_accepted_per_title
   GET  /simulator/places           how many tasks are made now, and the most that ever were at once: in all, and by
                                    the words user-… and key-… at the beginning of the prompt; submits refused with 429
+  GET  /simulator/places/made      when each task is made, and for whom
   GET  /simulator/submits?title=T  how often T was submitted and accepted, the latest bodies
   GET  /simulator/tasks?title=T    the tasks of title T, or of all titles; at most 100
   GET  /simulator/faults           the run's faults; PUT replaces them: {\"submit-503\": 1, \"missing\": \"5%\"}

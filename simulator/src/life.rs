@@ -118,10 +118,16 @@ impl Life {
         }
     }
 
+    /// When the task was submitted, and when it ends, ms since 1970; `None` if the life has no end of its own.
+    pub fn span(&self) -> (u64, Option<u64>) {
+        let end = self.born + u64::from(self.done);
+        (self.born, (!self.stuck).then_some(end))
+    }
+
     /// The time from `now` (ms since 1970) to the end; `None` if the life has no end of its own.
     pub fn left(&self, now: u64) -> Option<Duration> {
-        let end = self.born + u64::from(self.done);
-        (!self.stuck).then(|| Duration::from_millis(end.saturating_sub(now)))
+        let (_, end) = self.span();
+        end.map(|end| Duration::from_millis(end.saturating_sub(now)))
     }
 
     /// Ends the task at `now` (ms since 1970): in FAILURE if `fail` is set or FAILURE was its plan, else in SUCCESS.

@@ -166,7 +166,7 @@ impl Tally {
 }
 
 /// The owners that a prompt names: its first words, as long as they begin with `user-` or `key-`.
-fn owners(prompt: &str) -> impl Iterator<Item = &str> {
+pub fn owners(prompt: &str) -> impl Iterator<Item = &str> {
     let is_owner = |word: &&str| OWNERS.iter().any(|begin| word.starts_with(begin));
     prompt.split_whitespace().take_while(is_owner)
 }

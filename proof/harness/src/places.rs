@@ -35,6 +35,39 @@ pub struct Tally {
     pub taken_ms: f64,
 }
 
+/// When an upstream made a task, and for whom.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Made {
+    /// When the task was accepted, ms since 1970.
+    pub from: u64,
+    /// When the task ended or will end; `None` if it has no end of its own.
+    pub to: Option<u64>,
+    /// For whom.
+    pub owners: Vec<String>,
+}
+
+/// The most of these tasks that were being made at once. A task that begins in the millisecond in which another ends
+/// comes after it.
+pub fn most_at_once<'a>(made: impl IntoIterator<Item = &'a Made>) -> usize {
+    let mut changes = Vec::new();
+    for made in made {
+        changes.push((made.from, true));
+        changes.push((made.to.unwrap_or(u64::MAX), false));
+    }
+    // Of one millisecond, ends come first.
+    changes.sort_unstable();
+    let (mut now, mut most) = (0_usize, 0);
+    for (_, begins) in changes {
+        now = if begins {
+            now + 1
+        } else {
+            now.saturating_sub(1)
+        };
+        most = most.max(now);
+    }
+    most
+}
+
 impl Places {
     /// The counts of one owner; zeros of one that the upstream never heard of.
     pub fn of(&self, owner: &str) -> Tally {
@@ -87,6 +120,20 @@ mod tests {
         all["refused_by"] = json!({"places": 1});
         all["owners"] = json!({"user-1": tally(of_one), "user-2": tally(of_two)});
         serde_json::from_value(all).expect("it is as the simulator prints it")
+    }
+
+    #[test]
+    fn a_task_that_begins_as_another_ends_comes_after_it() {
+        let made = |from, to| Made {
+            from,
+            to,
+            owners: Vec::new(),
+        };
+        let one_by_one = [made(1, Some(5)), made(5, Some(9))];
+        assert_eq!(most_at_once(&one_by_one), 1);
+        let together = [made(1, Some(6)), made(5, Some(9)), made(6, None)];
+        assert_eq!(most_at_once(&together), 2);
+        assert_eq!(most_at_once([]), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::http;
-use crate::places::Places;
+use crate::places::{Made, Places};
 use crate::process::{Launch, Process};
 use crate::programs::Program;
 
@@ -51,6 +51,12 @@ impl Upstream {
     pub async fn places(&self) -> Places {
         let places = self.ask(Method::GET, "places", None).await;
         serde_json::from_value(places).expect("the simulator tells of its places")
+    }
+
+    /// When each task was made, and for whom.
+    pub async fn made(&self) -> Vec<Made> {
+        let made = self.ask(Method::GET, "places/made", None).await;
+        serde_json::from_value(made).expect("the simulator tells when tasks were made")
     }
 
     /// The numbers of submits and of accepted submits with a title, and the latest with their bodies.

@@ -16,7 +16,7 @@ use crate::{
     faults::Faults,
     id::Id,
     places::PlacesShown,
-    upstream::{Listed, Selector, Series},
+    upstream::{Listed, Made, Selector, Series},
 };
 
 #[derive(Deserialize)]
@@ -65,6 +65,11 @@ pub async fn counts(State(upstream): Shared) -> Json<Counts> {
 
 pub async fn places(State(upstream): Shared) -> Json<PlacesShown> {
     Json(upstream.places())
+}
+
+/// When each task is made, and for whom.
+pub async fn made(State(upstream): Shared) -> Json<Vec<Made>> {
+    Json(upstream.made())
 }
 
 /// How often a title was submitted and accepted, and its latest submits with their bodies.

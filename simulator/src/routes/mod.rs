@@ -32,6 +32,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
+        .route("/simulator/places/made", get(control::made))
         .route(
             "/simulator/submits",
             get(control::submits).post(control::submits_of),

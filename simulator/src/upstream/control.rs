@@ -8,7 +8,7 @@ use super::{
     State, Upstream,
     submit::{RecordedSubmit, Title},
 };
-use crate::{id::Id, random, task::Task};
+use crate::{id::Id, places::owners, random, task::Task};
 
 /// The most tasks or submits in a list.
 const LISTED: usize = 100;
@@ -34,7 +34,28 @@ pub struct Listed {
     asked: u32,
 }
 
+/// When a task was made, and for whom.
+#[derive(Clone, Debug, Serialize)]
+pub struct Made {
+    /// When the task was accepted, ms since 1970.
+    from: u64,
+    /// When it ended or will end; null if it has no end of its own.
+    to: Option<u64>,
+    owners: Vec<String>,
+}
+
 impl Upstream {
+    /// When each task that the upstream knows was made.
+    pub fn made(&self) -> Vec<Made> {
+        let state = self.state();
+        let made = state.tasks.values().map(|task| {
+            let (from, to) = task.life.span();
+            let owners = owners(&task.texts.prompt).map(str::to_owned).collect();
+            Made { from, to, owners }
+        });
+        made.collect()
+    }
+
     /// Ends these tasks now; returns how many had not ended yet. `fail` makes all fail, not only those planned to.
     pub fn finish(&self, selector: &Selector, fail: bool) -> usize {
         let now = self.clock.now();

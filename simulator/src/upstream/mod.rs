@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use self::submit::{RecordedSubmit, Title};
 pub use self::{
-    control::{Listed, Selector},
+    control::{Listed, Made, Selector},
     fetch::Batch,
     series::Series,
 };

@@ -168,7 +168,7 @@ impl State {
         self.count_accepted(request);
         self.forget_old(now, options.keep);
         let id = Id::new();
-        let end = life.left(now).map(|left| now + ms(left));
+        let (_, end) = life.span();
         self.places.take(id, request.prompt(), end, now);
         let task = Task::new(request, self.counts.submits.accepted, life, leaks);
         self.tasks.insert(id, task);
@@ -226,10 +226,6 @@ impl State {
         }
         self.latest.push_back(submit);
     }
-}
-
-fn ms(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether a drawn fault can happen to such a request. Real upstreams that answer late do so for lyrics only.

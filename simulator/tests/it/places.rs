@@ -80,6 +80,20 @@ async fn owners_are_counted_apart_and_refusals_by_their_kind() {
     assert_eq!(of("user-2"), [Some(1), Some(1), Some(1), Some(1)]);
     assert_eq!(of("user-3"), [Some(0), Some(0), Some(0), Some(1)]);
     assert_eq!(places["refused_by"], json!({"places": 1, "submit-429": 1}));
+    let made = upstream.get("/simulator/places/made").await;
+    let mut owners: Vec<&Value> = made
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|made| &made["owners"])
+        .collect();
+    owners.sort_by_key(ToString::to_string);
+    assert_eq!(
+        owners,
+        [&json!(["user-1", "key-1"]), &json!(["user-2", "key-1"])]
+    );
+    let hour = made[0]["to"].as_u64().unwrap() - made[0]["from"].as_u64().unwrap();
+    assert_eq!(hour, 3_600_000);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `crash_points` | one process or connection, at one step |
 //! | `queues`, `database`, `upstream` | one of the systems that we depend on |
+//! | `flow` | a worker, the database, the broker, while limits hold and ceilings are learnt |
 //! | `one_process` | `task-center` on `SQLite` |
 //! | `money` | everything, at random |
 //! | `observe` | what scenarios read, and what operators do |
@@ -11,6 +12,7 @@
 
 mod crash_points;
 mod database;
+mod flow;
 mod money;
 mod observe;
 mod one_process;
@@ -29,6 +31,7 @@ pub fn all() -> Vec<Scenario> {
         queues::scenarios(),
         upstream::scenarios(),
         database::scenarios(),
+        flow::scenarios(),
         money::scenarios(),
     ]
     .concat()

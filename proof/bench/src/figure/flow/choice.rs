@@ -1,14 +1,19 @@
 //! Choosing who is next among very many who wait, while places become free one by one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use harness::client::SONG;
 use harness::cluster::Cluster;
 use harness::servers::Servers;
 use harness::spread::percentile;
+use shared::clock::{Clock as _, SystemClock};
 use shared::config::DatabaseUrl;
+use shared::store::lines::Route;
 use shared::store::{Plans, Store};
-use shared::task::{ChannelId, RowId};
+use shared::task::{Action, AtTurn, ChannelId, Platform, RowId};
+use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::Plan;
@@ -22,11 +27,29 @@ const RUNNING: u32 = 100;
 /// The first id of the tasks that wait.
 const FIRST_TASK: i64 = 1_000_000;
 
-/// Chooses whose turn it is at this channel, and gives the task a place: it runs from now on. `None`: the Store
-/// cannot choose yet.
-#[expect(clippy::unused_async, reason = "the Store's calls will be awaited")]
-async fn choose(_store: &Store, _channel: ChannelId) -> Option<RowId> {
-    None
+/// The waiting tasks: any channel can take them.
+const ROUTE: Route = Route {
+    platform: Platform::SUNO,
+    action: Action::SONG,
+    only: None,
+};
+
+/// How long a task that was chosen is being sent: for the whole measurement.
+const LEASE: Duration = Duration::from_hours(1);
+
+/// Chooses whose turn it is, for one place.
+async fn choose(store: &Store) -> AtTurn {
+    let lines = store.next_lines(&[ROUTE], 1, SystemClock.now()).await;
+    let mut lines = lines.expect("PostgreSQL answers");
+    lines.pop().expect("tasks wait").first.at
+}
+
+/// Gives the task a place at the channel.
+async fn send(store: &Store, task: AtTurn, channel: ChannelId) {
+    let now = SystemClock.now();
+    let sent = store.begin_submit(task, channel, task.row.0, now.after(LEASE), now);
+    let sent = sent.await.expect("PostgreSQL answers");
+    assert!(sent.is_some(), "there is a place for the task");
 }
 
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Requirement> {
@@ -38,25 +61,26 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Requirement> {
     let store = Store::open(&url, 10, Plans::Fresh).await;
     let store = store.expect("PostgreSQL answers");
     let channel = ChannelId(cluster.channels[0].id);
+    let mut database = cluster.connect().await;
     let mut milliseconds = Vec::new();
-    let mut running = Vec::new();
+    let mut running = VecDeque::new();
     for number in 0..RUNNING + places {
-        if number >= RUNNING {
-            let ends: RowId = running.remove(0);
-            free(&cluster, ends).await;
+        if number >= RUNNING
+            && let Some(oldest) = running.pop_front()
+        {
+            free(&mut database, oldest).await;
         }
         let started = Instant::now();
-        let Some(next) = choose(&store, channel).await else {
-            break;
-        };
+        let next = choose(&store).await;
         if number >= RUNNING {
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
         }
-        running.push(next);
+        send(&store, next, channel).await;
+        running.push_back(next.row);
     }
     cluster.take_down().await;
     milliseconds.sort_by(f64::total_cmp);
-    let p99 = (!milliseconds.is_empty()).then(|| percentile(&milliseconds, 0.99));
+    let p99 = percentile(&milliseconds, 0.99);
     let what = format!("p99 of choosing who is next, {tasks} tasks of {users} users wait, ms");
     vec![Requirement::new("choice", what, p99, Bound::AtMost(2.0))]
 }
@@ -84,13 +108,14 @@ async fn lay(cluster: &Cluster, users: u32, tasks: u32) {
             INSERT INTO unfinished_tasks (id, due_at, deadline, stage)
             SELECT id, 0, (extract(epoch FROM now()) * 1000)::bigint + 86400000, 'submit'
             FROM tasks ORDER BY id;
+            UPDATE channels SET max_tasks = 1000000;
             ANALYZE"#
         ))
         .await;
 }
 
 /// The task ends, and its place is free.
-async fn free(cluster: &Cluster, task: RowId) {
-    let end = format!("DELETE FROM unfinished_tasks WHERE id = {}", task.0);
-    cluster.execute(&end).await;
+async fn free(database: &mut PgConnection, task: RowId) {
+    let end = sqlx::query("DELETE FROM unfinished_tasks WHERE id = $1").bind(task.0);
+    end.execute(database).await.expect("PostgreSQL answers");
 }
