@@ -31,6 +31,10 @@ use crate::schedule::{PendingAcks, Schedule};
 const EVERY: Duration = Duration::from_secs(1);
 /// The shortest pause between two looks: what happens meanwhile is found by one look.
 const SHORTEST: Duration = Duration::from_millis(50);
+/// The pause after a look that found tasks and claimed none.
+const LOST: Duration = Duration::from_millis(200);
+/// How long a task is left alone that cannot be read, so that the others of its line get their turns.
+const UNREADABLE: Duration = Duration::from_mins(5);
 /// The most tasks that one look sends.
 const AT_ONCE: u32 = 200;
 /// From how many tasks the one is chosen that finds out whether a channel is well again.
@@ -124,8 +128,7 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     }
     let channels = context.channels.all().await?;
     let now = context.now();
-    let gates = context.store.gates(now).await?;
-    context.channels.flush_accepted(&gates, now).await?;
+    let gates = gates(context, now).await?;
     let next = next_look(&gates, now);
     let room = |channel: &Channel| {
         let gate = gates.get(&channel.id)?;
@@ -145,11 +148,32 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     // What operators changed counts at once: for what is sent from now on.
     let channels = context.channels.read().await?;
     let claimed = claim(context, &channels, picks).await?;
-    // There may be more.
-    Ok(Look {
-        claimed,
-        next: Duration::ZERO,
-    })
+    let next = if claimed.is_empty() {
+        // Another worker was faster.
+        LOST
+    } else {
+        // There may be more.
+        Duration::ZERO
+    };
+    Ok(Look { claimed, next })
+}
+
+/// What decides whether channels get more tasks. Raises the ceilings of channels that are full.
+async fn gates(context: &Context, now: Millis) -> Result<HashMap<ChannelId, Gate>, StoreError> {
+    let store = &context.store;
+    let gates = store.gates(now).await?;
+    let full: Vec<ChannelId> = gates
+        .iter()
+        .filter(|(_, gate)| gate.ceiling.may_grow(gate.max, gate.running))
+        .map(|(channel, _)| *channel)
+        .collect();
+    if full.is_empty() {
+        return Ok(gates);
+    }
+    for channel in full {
+        store.raise_ceiling(channel, now).await?;
+    }
+    store.gates(now).await
 }
 
 /// Who is next, and where they go.
@@ -240,10 +264,14 @@ async fn claim(
         .iter()
         .map(|channel| (channel.id, Arc::new(channel.clone())))
         .collect();
-    let mut ready = HashMap::new();
+    let (mut ready, mut missing) = (HashMap::new(), Vec::new());
     let mut intentions = Vec::with_capacity(picks.len());
     for (task, channel) in picks {
-        let (Some(job), Some(channel)) = (jobs.remove(&task.at.row), by_id.get(&channel)) else {
+        let Some(job) = jobs.remove(&task.at.row) else {
+            missing.push(task.at);
+            continue;
+        };
+        let Some(channel) = by_id.get(&channel) else {
             continue;
         };
         // What waited too long is ended by the sweep.
@@ -261,6 +289,11 @@ async fn claim(
             deadline: now.after(context.settings.task_timeout),
         });
         ready.insert(job.at.row, (channel.clone(), job, permit));
+    }
+    if !missing.is_empty() {
+        // Of those that are at another turn by now, this changes nothing.
+        let until = now.after(UNREADABLE);
+        context.store.postpone(&missing, until).await?;
     }
     let lease_until = now.after(context.batches.lease);
     let begun = context
