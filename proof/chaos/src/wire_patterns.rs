@@ -78,7 +78,7 @@ mod tests {
         let store = sources(&shared.join("store"));
         let sqlite = sources(&shared.join("store/sqlite"));
         let broker = sources(&shared.join("broker"));
-        let upstream = sources(&shared.join("../../worker/src"));
+        let upstream = sources(&shared.join("../../upstream/src"));
         let count = |text: &str, pattern: Pattern| {
             let pattern = std::str::from_utf8(pattern.bytes()).expect("a statement is a text");
             text.matches(pattern).count()

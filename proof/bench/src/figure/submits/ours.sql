@@ -12,16 +12,13 @@ FROM api_keys k
 JOIN users u ON u.id = k.user_id
 WHERE k.digest = ANY (ARRAY[sha256(('bench-key-' || :key)::bytea)]);
 BEGIN;
-SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
-       u.max_waiting, 0::BIGINT AS waiting,
+SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
        (SELECT p.quota FROM prices p
         WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
        EXISTS (
            SELECT 1 FROM channels c
            WHERE c.enabled AND c.platform = asked.platform
              AND (asked.pinned IS NULL OR c.id = asked.pinned)
-             AND NOT c.deleted AND asked.action = ANY
-                 (string_to_array(COALESCE(c.actions, 'song,lyrics'), ','))
        ) AS has_channel
 FROM unnest(ARRAY[:user]::BIGINT[], ARRAY[:key]::BIGINT[], ARRAY['suno']::TEXT[], ARRAY['song']::TEXT[],
             ARRAY[NULL]::BIGINT[])

@@ -148,7 +148,7 @@ pub async fn killed(run: &Run) {
         let tasks = PER_SECOND * seconds.max(1);
         let upstream = &cluster.channels[0].upstream;
         upstream
-            .set_faults(json!({"submit-429-retry-after": 1}))
+            .set_faults(json!({"fetch-429-retry-after": 1}))
             .await;
         let ann = PatientClient::new(cluster, "ann").await;
         ann.songs(&titles("Song", tasks)).await;
