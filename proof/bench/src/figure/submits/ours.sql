@@ -19,6 +19,8 @@ SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.
            SELECT 1 FROM channels c
            WHERE c.enabled AND c.platform = asked.platform
              AND (asked.pinned IS NULL OR c.id = asked.pinned)
+             AND NOT c.deleted AND asked.action = ANY
+                 (string_to_array(COALESCE(c.actions, 'song,lyrics'), ','))
        ) AS has_channel
 FROM unnest(ARRAY[:user]::BIGINT[], ARRAY[:key]::BIGINT[], ARRAY['suno']::TEXT[], ARRAY['song']::TEXT[],
             ARRAY[NULL]::BIGINT[])
