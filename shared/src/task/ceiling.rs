@@ -174,7 +174,7 @@ mod tests {
         let room = ceiling.room(0, *running, now);
         let was_try = room == Room::Try;
         if was_try {
-            *ceiling = ceiling.trying(now.after(Duration::from_secs(60)));
+            *ceiling = ceiling.trying(now.after(Duration::from_mins(1)));
         }
         let sent = room.tasks();
         let accepted = sent.min(places - *running);
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(doubted.room(0, 79, now), Room::Places(0));
         let later = now.after(Duration::from_millis(300));
         assert_eq!(doubted.room(0, 79, later), Room::Try);
-        let tried = doubted.trying(later.after(Duration::from_secs(60)));
+        let tried = doubted.trying(later.after(Duration::from_mins(1)));
         assert_eq!(tried.room(0, 80, later), Room::Places(0), "one at a time");
         let again = tried.accepted(80);
         assert_eq!(again.room(0, 80, later), Room::Places(220));

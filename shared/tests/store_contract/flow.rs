@@ -65,7 +65,7 @@ fn intention(at: AtTurn, channel: ChannelId) -> Intention {
 /// The claimed tasks of those that are to be sent to the channel.
 async fn claimed(store: &Store, tasks: &[AtTurn], channel: ChannelId, now: Millis) -> Vec<Trial> {
     let intentions: Vec<Intention> = tasks.iter().map(|at| intention(*at, channel)).collect();
-    let begun = ok!(store.begin_submits(&intentions, now.after(Duration::from_secs(180)), now));
+    let begun = ok!(store.begin_submits(&intentions, now.after(Duration::from_mins(3)), now));
     begun.iter().map(|begun| begun.trial).collect()
 }
 

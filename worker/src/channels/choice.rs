@@ -35,13 +35,14 @@ impl Rooms {
     }
 
     /// As if each of these channels that has room had room for at least `tasks`.
+    #[must_use]
     pub fn at_least(&self, tasks: u32, channels: &HashSet<ChannelId>) -> Self {
         let room = |(channel, room): (&ChannelId, &u32)| {
-            let widened = channels
-                .contains(channel)
-                .then_some(tasks)
-                .unwrap_or_default();
-            (*channel, widened.max(*room))
+            if channels.contains(channel) {
+                (*channel, tasks.max(*room))
+            } else {
+                (*channel, *room)
+            }
         };
         Self(self.0.iter().map(room).collect())
     }
