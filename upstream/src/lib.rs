@@ -66,17 +66,19 @@ pub enum SubmitOutcome {
 pub struct Refusal {
     /// The upstream's words, unscrubbed.
     pub words: String,
-    /// Whether the answer may be that of a wrong address (404, 405), which says nothing of the request. What
-    /// happened then, for an operator.
-    pub no_such_path: Option<String>,
+    /// What happened, for an operator, unscrubbed.
+    pub what: String,
+    /// Whether the answer may be that of a wrong address (404, 405), which says nothing of the request.
+    pub is_no_such_path: bool,
 }
 
 impl Refusal {
     /// A refusal that is surely about the request.
     pub fn of_words(words: String) -> Self {
         Self {
+            what: words.clone(),
             words,
-            no_such_path: None,
+            is_no_such_path: false,
         }
     }
 }
@@ -251,13 +253,11 @@ impl Driver<'_> {
     pub async fn submit(self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
         let started = self.clock.now();
         let mut outcome = self.upstream.submit(channel, submission).await;
-        if let SubmitOutcome::Refused(Refusal {
-            no_such_path: Some(what),
-            ..
-        }) = &outcome
+        if let SubmitOutcome::Refused(refusal) = &outcome
+            && refusal.is_no_such_path
             && !channel.proven
         {
-            outcome = SubmitOutcome::NotArrived(Trouble::wrong_address(what));
+            outcome = SubmitOutcome::NotArrived(Trouble::wrong_address(&refusal.what));
         }
         let label = match &outcome {
             SubmitOutcome::Accepted(_) => "ok",

@@ -14,6 +14,8 @@ use crate::figures::count_end;
 pub struct Ending {
     /// The public id.
     pub task_id: TaskId,
+    /// What the upstream said last, for an operator, without secrets; `None`: the reason says it all.
+    pub heard: Option<String>,
     /// The task at the turn that the caller acts for, and how it ends.
     pub finished: Finished,
 }
@@ -102,6 +104,7 @@ fn announce(context: &Context, ending: &Ending, ended: &Ended, now: Millis) {
         %status,
         seconds = now.seconds() - ended.submitted,
         reason,
+        heard = ending.heard,
         "{message}"
     );
 }

@@ -155,7 +155,8 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
         let is_path = matches!(answer.response.status.as_u16(), 404 | 405) && answer.code.is_none();
         SubmitOutcome::Refused(Refusal {
             words: answer.words().unwrap_or_default(),
-            no_such_path: is_path.then(|| format!("it answered with {}", answer.told())),
+            what: format!("it answered with {}", answer.told()),
+            is_no_such_path: is_path,
         })
     };
     let after = answer.response.after;

@@ -365,6 +365,7 @@ fn give_up(job: &PollJob, reason: &str) -> Outcome {
 fn ends(job: &PollJob, end: End, data: Option<String>) -> Outcome {
     Outcome::Ends(Ending {
         task_id: job.task_id.clone(),
+        heard: None,
         finished: Finished {
             at: job.at,
             end,

@@ -24,10 +24,10 @@ const LONGEST_AGAIN: Duration = Duration::from_hours(12);
 pub(super) async fn again(context: &Context, job: &SubmitJob) -> Decision {
     let Some(channel) = again_at(context, job).await? else {
         tracing::debug!("a submit may or may not have arrived; it is not sent again");
-        return Ok(fail(context, job, job.at, UNKNOWN, None).await);
+        return Ok(fail(context, job, job.at, UNKNOWN, None, None).await);
     };
     if job.deadline <= context.now() {
-        return Ok(fail(context, job, job.at, UNKNOWN, None).await);
+        return Ok(fail(context, job, job.at, UNKNOWN, None, None).await);
     }
     // Another worker may be able to call.
     if context.rest.trouble().is_some() {
@@ -73,7 +73,7 @@ pub(crate) async fn end_orphan(context: &Context, at: AtTurn) -> Decision {
     }
     tracing::warn!(task = %job.task_id, row = at.row.0, turn = at.turn.0,
         "a worker died between sending this task and recording the answer; it is not sent again");
-    Ok(fail(context, &job, at, UNKNOWN, None).await)
+    Ok(fail(context, &job, at, UNKNOWN, None, None).await)
 }
 
 /// The channel of a submit that may have arrived, if it may be sent there again: the channel takes a repeated

@@ -18,7 +18,8 @@ pub(crate) async fn expire(context: &Context) -> shared::store::Result<()> {
                 }
                 None => "no channel could take the task before its deadline".to_owned(),
             };
-            fail(context, job, job.at, &reason, None).await;
+            let heard = job.last_heard.as_deref();
+            fail(context, job, job.at, &reason, heard, None).await;
         }
         if jobs.len() < AT_ONCE as usize {
             break;

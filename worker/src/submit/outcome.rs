@@ -57,7 +57,8 @@ impl Sent<'_> {
                     empty if empty.is_empty() => "the upstream refused the task".to_owned(),
                     reason => reason,
                 };
-                let next = self.fail(&reason).await;
+                let what = self.shown(&refusal.what);
+                let next = self.fail(&reason, Some(&what)).await;
                 self.note_answered().await;
                 next
             }
@@ -121,7 +122,7 @@ impl Sent<'_> {
         let trouble = Trouble::broken("unknown", what);
         let attempts = job.attempts + 1;
         if !channel.idempotent || attempts >= context.settings.submit_attempts {
-            let next = self.fail(UNKNOWN).await;
+            let next = self.fail(UNKNOWN, Some(&what_happened)).await;
             self.note_failed(&trouble, Calls::Submits).await;
             return next;
         }
@@ -153,11 +154,13 @@ impl Sent<'_> {
         }
         // An earlier request may have arrived.
         if self.job.sending.may_have_arrived() {
-            return self.fail(UNKNOWN).await;
+            let what = self.shown(&trouble.what);
+            return self.fail(UNKNOWN, Some(&what)).await;
         }
         let said = self.shown(&trouble.said);
         let reason = format!("no channel could take the task in {attempts} attempts: {said}");
-        self.fail(&reason).await
+        let what = self.shown(&trouble.what);
+        self.fail(&reason, Some(&what)).await
     }
 
     /// Leaves the task to other workers if this one is at fault: no attempt is counted.
@@ -233,8 +236,10 @@ impl Sent<'_> {
                 .any(|other| other.cool_until <= now && other.cool_count == 0)
     }
 
-    async fn fail(&self, reason: &str) -> Option<FollowUp> {
-        fail(self.context, self.job, self.at, reason, Some(self.channel)).await
+    /// Ends the task; `heard` is what the upstream said, for an operator.
+    async fn fail(&self, reason: &str, heard: Option<&str>) -> Option<FollowUp> {
+        let channel = Some(self.channel);
+        fail(self.context, self.job, self.at, reason, heard, channel).await
     }
 
     /// The upstream's words as anybody may see them: without the channel's secrets and the upstream's id of
@@ -288,12 +293,13 @@ async fn put_back(context: &Context, retry: &Retry) -> Option<AtTurn> {
         .await
 }
 
-/// Ends the task as FAILURE, and refunds it.
+/// Ends the task as FAILURE, and refunds it. `heard`: what the upstream said last, for an operator.
 pub(super) async fn fail(
     context: &Context,
     job: &SubmitJob,
     at: AtTurn,
     reason: &str,
+    heard: Option<&str>,
     channel: Option<&Channel>,
 ) -> Option<FollowUp> {
     let end = End::Failure {
@@ -303,6 +309,7 @@ pub(super) async fn fail(
     };
     let ending = Ending {
         task_id: job.task_id.clone(),
+        heard: heard.map(str::to_owned),
         finished: Finished {
             at,
             end,
