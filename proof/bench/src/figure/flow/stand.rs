@@ -46,7 +46,6 @@ impl Stand {
             .env("RUST_LOG", "warn")
             .env("POLL_INITIAL_DELAY", "1s")
             .env("POLL_MAX_DELAY", "1s")
-            .env("API_RATE_LIMIT", "0")
             .env("SUBMIT_ATTEMPTS", plan.size("5", "2"));
         let cluster = Box::pin(Cluster::start(backend, &setup)).await;
         let admin = cluster.admin("flow-admin").await;
