@@ -40,9 +40,8 @@ WHERE waiting > 0 AND NOT is_full;
 CREATE TABLE channel_flow (
     channel_id     BIGINT PRIMARY KEY,
     -- The ceiling: how many tasks the channel takes at once; 0: nothing was learnt yet. `shared/src/task/ceiling.rs`
-    -- says what the five columns mean.
+    -- says what the columns mean.
     ceiling        BIGINT NOT NULL DEFAULT 0,
-    credit         BIGINT NOT NULL DEFAULT 0,
     held_until     BIGINT NOT NULL DEFAULT 0,
     refusals       BIGINT NOT NULL DEFAULT 0,
     former         BIGINT NOT NULL DEFAULT 0,

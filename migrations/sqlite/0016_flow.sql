@@ -37,9 +37,8 @@ WHERE waiting > 0 AND NOT is_full;
 CREATE TABLE channel_flow (
     channel_id     INTEGER PRIMARY KEY,
     -- The ceiling: how many tasks the channel takes at once; 0: nothing was learnt yet. `shared/src/task/ceiling.rs`
-    -- says what the five columns mean.
+    -- says what the columns mean.
     ceiling        INTEGER NOT NULL DEFAULT 0,
-    credit         INTEGER NOT NULL DEFAULT 0,
     held_until     INTEGER NOT NULL DEFAULT 0,
     refusals       INTEGER NOT NULL DEFAULT 0,
     former         INTEGER NOT NULL DEFAULT 0,

@@ -28,7 +28,7 @@ pub struct SetKey {
     #[arg(long, value_name = "N")]
     max_tasks: Option<u32>,
     /// How many requests a second each API process takes with it, after a pause ten times as many at once. 0: any
-    /// number; `default`: as many as API_RATE_LIMIT says
+    /// number; `default`: as many as `API_RATE_LIMIT` says
     #[arg(long, value_name = "N|default", value_parser = rate)]
     rate: Option<KeyRate>,
 }

@@ -198,7 +198,10 @@ impl TestApp {
 
     pub async fn channel(&self, name: &str) -> ChannelId {
         let url = "http://upstream.invalid".to_owned();
-        let channel = NewChannel::new(name, Platform::SUNO, url, Secret::new("upstream-key"));
+        let channel = NewChannel {
+            max_tasks: 1_000,
+            ..NewChannel::new(name, Platform::SUNO, url, Secret::new("upstream-key"))
+        };
         let id = self.store.create_channel(channel, self.clock.now()).await;
         id.expect("the database works").expect("the name is new")
     }

@@ -14,7 +14,7 @@ const fn statement(sql: &'static str) -> Pattern {
 pub const STORE: Pattern = statement("INSERT INTO unfinished_tasks (id, due_at");
 /// A worker claims submits before it calls the upstream:
 /// `WITH claimed AS (UPDATE unfinished_tasks … SET turn = …, stage = 'sending' …`.
-pub const CLAIM: Pattern = statement("SET turn = x.turn + 1, stage = 'sending'");
+pub const CLAIM: Pattern = statement("SET turn = u.turn + 1, stage = 'sending'");
 /// A worker records that the upstream accepted submits:
 /// `WITH polling AS (UPDATE unfinished_tasks … SET turn = …, stage = 'poll' …`.
 pub const ACCEPT: Pattern = statement("SET turn = u.turn + 1, stage = 'poll'");
@@ -78,7 +78,7 @@ mod tests {
         let store = sources(&shared.join("store"));
         let sqlite = sources(&shared.join("store/sqlite"));
         let broker = sources(&shared.join("broker"));
-        let upstream = sources(&shared.join("../../worker/src"));
+        let upstream = sources(&shared.join("../../upstream/src"));
         let count = |text: &str, pattern: Pattern| {
             let pattern = std::str::from_utf8(pattern.bytes()).expect("a statement is a text");
             text.matches(pattern).count()

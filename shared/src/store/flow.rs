@@ -19,20 +19,21 @@ impl Store {
         found.iter().map(gate).collect()
     }
 
-    /// Notes that a channel accepted `tasks`. Raises its ceiling if that shows that it takes more.
-    pub async fn note_accepted(
-        &self,
-        channel: ChannelId,
-        tasks: u32,
-        trial: Trial,
-        now: Millis,
-    ) -> Result<()> {
-        let accepted = move |gate: &Gate| {
-            let was_try = trial == Trial::AboveCeiling;
-            gate.ceiling
-                .accepted(gate.max, tasks, gate.running, was_try)
-        };
+    /// Notes that a channel accepted a task above its ceiling.
+    pub async fn note_accepted_above(&self, channel: ChannelId, now: Millis) -> Result<()> {
+        let accepted = |gate: &Gate| gate.ceiling.accepted(gate.running);
         self.change_ceiling(channel, accepted, now).await?;
+        Ok(())
+    }
+
+    /// Raises the ceiling of a channel that is full, if most of its tasks were accepted.
+    pub async fn raise_ceiling(&self, channel: ChannelId, now: Millis) -> Result<()> {
+        let count = sql("SELECT count(*) AS tasks FROM unfinished_tasks
+             WHERE stage = 'sending' AND channel_id = $1");
+        let found = self.database.one(count.bind(channel.0)).await?;
+        let sending = row::count("unfinished_tasks", "id", channel.0, found.int("tasks")?)?;
+        let grown = move |gate: &Gate| gate.ceiling.grown(gate.max, gate.running, sending);
+        self.change_ceiling(channel, grown, now).await?;
         Ok(())
     }
 
@@ -176,7 +177,7 @@ fn select_gates(which: &str, lock: &str, now: Millis) -> Statement {
                 c.cool_until, c.cool_count, c.max_tasks, c.submits_per_minute,
                 coalesce((SELECT r.tasks FROM running_tasks r
                           WHERE r.kind = 'channel' AND r.id = c.id), 0) AS running,
-                coalesce(f.ceiling, 0) AS ceiling, coalesce(f.credit, 0) AS credit,
+                coalesce(f.ceiling, 0) AS ceiling,
                 coalesce(f.held_until, 0) AS held_until, coalesce(f.refusals, 0) AS refusals,
                 coalesce(f.former, 0) AS former, coalesce(f.trying_until, 0) AS trying_until,
                 coalesce(f.probing_until, 0) AS probing_until,
@@ -203,7 +204,6 @@ fn gate(found: &Row) -> Result<(ChannelId, Gate)> {
         max: of_channel("max_tasks")?,
         ceiling: Ceiling {
             tasks: of_flow("ceiling")?,
-            credit: of_flow("credit")?,
             held_until: Millis(found.int("held_until")?),
             refusals: of_flow("refusals")?,
             former: of_flow("former")?,
@@ -254,15 +254,14 @@ pub(super) async fn write_claims(tx: &mut Tx, channel: ChannelId, gate: &Gate) -
 
 async fn write_ceiling(tx: &mut Tx, channel: ChannelId, ceiling: &Ceiling) -> Result<()> {
     let update = sql("UPDATE channel_flow
-         SET ceiling = $2, credit = $3, held_until = $4, refusals = $5, former = $6, trying_until = $7
+         SET ceiling = $2, held_until = $3, refusals = $4, former = $5, trying_until = $6
          WHERE channel_id = $1")
     .bind(channel.0) // $1 channel_id
     .bind(ceiling.tasks) // $2 ceiling
-    .bind(ceiling.credit) // $3 credit
-    .bind(ceiling.held_until.0) // $4 held_until
-    .bind(ceiling.refusals) // $5 refusals
-    .bind(ceiling.former) // $6 former
-    .bind(ceiling.trying_until.0); // $7 trying_until
+    .bind(ceiling.held_until.0) // $3 held_until
+    .bind(ceiling.refusals) // $4 refusals
+    .bind(ceiling.former) // $5 former
+    .bind(ceiling.trying_until.0); // $6 trying_until
     tx.execute(update).await?;
     Ok(())
 }

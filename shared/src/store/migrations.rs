@@ -65,6 +65,8 @@ fn migrator(sources: &'static [Source]) -> Migrator {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -82,7 +84,7 @@ mod tests {
                 ["ALTER", "TABLE", table] | ["DELETE", "ON", table] => Some(*table),
                 _ => None,
             });
-            let locked: Vec<&str> = locked.collect();
+            let locked: BTreeSet<&str> = locked.collect();
             assert!(locked.len() <= 1, "{number} {what} locks {locked:?}");
         }
     }

@@ -120,8 +120,8 @@ impl Cells for SqliteRow {
     }
 }
 
-/// What the admission of a submit depends on.
-pub(super) fn facts(found: &impl Cells) -> Result<Facts> {
+/// What the admission of a submit depends on, beside how many of the user's tasks wait.
+pub(super) fn facts(found: &impl Cells, waiting: i64) -> Result<Facts> {
     let price = found.int_or_null("price")?;
     Ok(Facts {
         price: price
@@ -131,7 +131,7 @@ pub(super) fn facts(found: &impl Cells) -> Result<Facts> {
         balance: found.int("balance")?,
         key_left: found.int_or_null("key_left")?,
         max_waiting: found.int("max_waiting")?,
-        waiting: found.int("waiting")?,
+        waiting,
     })
 }
 

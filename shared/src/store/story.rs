@@ -159,14 +159,15 @@ impl Store {
         self.database.one(count).await?.int("tasks")
     }
 
-    /// How many tasks are unfinished, by what they wait for, and how many were due before `due_before`.
+    /// How many tasks are unfinished, by what they wait for, and how many of those that do not
+    /// wait in a line were due before `due_before`.
     /// Reads the narrow table alone.
     pub async fn backlog(&self, due_before: Millis) -> Result<Backlog> {
         let count = sql(
             "SELECT count(*) FILTER (WHERE stage = 'submit') AS to_submit,
                     count(*) FILTER (WHERE stage = 'sending') AS sending,
                     count(*) FILTER (WHERE stage = 'poll') AS at_upstream,
-                    count(*) FILTER (WHERE due_at < $1) AS overdue
+                    count(*) FILTER (WHERE due_at < $1 AND stage <> 'submit') AS overdue
              FROM unfinished_tasks",
         );
         let found = self.database.one(count.bind(due_before.0)).await?;

@@ -36,7 +36,7 @@ macro_rules! detached {
 }
 
 impl Store {
-    /// Reads the tasks that are still to be submitted.
+    /// Reads the tasks that are still to be submitted. A row that cannot be read is logged and left out.
     pub async fn submit_jobs(&self, tasks: &[AtTurn]) -> Result<Vec<SubmitJob>> {
         let tasks = in_order(tasks.to_vec(), |at| *at);
         detached!(self, store => store.submit_jobs(&tasks).await)

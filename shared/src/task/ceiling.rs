@@ -1,6 +1,6 @@
 //! How many tasks a channel takes at once, learnt from its 429s.
 //!
-//! While nothing is known, the ceiling grows by half as soon as all that it makes room for is accepted. A 429 lowers the ceiling to what runs
+//! While nothing is known, the ceiling grows by half as soon as most of what it makes room for is accepted. A 429 lowers the ceiling to what runs
 //! there, and soon one task is tried above it: if that task is accepted, the 429 had nothing to do with how many
 //! tasks run, and the ceiling is what it was. Otherwise the ceiling holds, and it is tried again after longer and
 //! longer waits. So a channel with places for five songs gets few 429s and stays full, and a channel that refuses
@@ -30,8 +30,6 @@ const WAITS: [Duration; 6] = [
 pub struct Ceiling {
     /// The ceiling; 0: nothing was learnt.
     pub tasks: u32,
-    /// How many tasks were accepted since the ceiling grew.
-    pub credit: u32,
     /// When the ceiling may be exceeded by one task. 0: the ceiling grows with what is accepted.
     pub held_until: Millis,
     /// How many tries above the ceiling were refused in a row.
@@ -97,35 +95,31 @@ impl Ceiling {
         }
     }
 
-    /// The ceiling after `tasks` were accepted; `running` run now. `was_try`: one of them was sent above it.
-    #[must_use]
-    pub fn accepted(self, max: u32, tasks: u32, running: u32, was_try: bool) -> Self {
-        if was_try {
-            let known = self.tasks.max(self.former).max(running);
-            return Self {
-                tasks: known,
-                ..Self::default()
-            };
-        }
+    /// Whether the ceiling may grow: it does, and the channel is full.
+    pub fn may_grow(&self, max: u32, running: u32) -> bool {
         let limit = self.limit(max);
-        // What is not used says nothing.
-        if !self.grows() || running.saturating_mul(2) < limit || max > 0 && limit >= max {
+        self.grows() && running >= limit && (max == 0 || limit < max)
+    }
+
+    /// The ceiling of a full channel, of whose `running` tasks so many are being sent: the others were accepted.
+    #[must_use]
+    pub fn grown(self, max: u32, running: u32, sending: u32) -> Self {
+        let limit = self.limit(max);
+        if !self.may_grow(max, running) || sending > limit / 4 {
             return self;
-        }
-        let credit = self.credit.saturating_add(tasks);
-        // All that the last step made room for.
-        let needed = if self.tasks == 0 {
-            FIRST
-        } else {
-            limit.div_ceil(3)
-        };
-        if credit < needed {
-            return Self { credit, ..self };
         }
         Self {
             tasks: limit.saturating_add(limit.div_ceil(2)).min(HIGHEST),
-            credit: 0,
             ..self
+        }
+    }
+
+    /// The ceiling after a task above it was accepted; `running` run now.
+    #[must_use]
+    pub fn accepted(self, running: u32) -> Self {
+        Self {
+            tasks: self.tasks.max(self.former).max(running),
+            ..Self::default()
         }
     }
 
@@ -141,7 +135,6 @@ impl Ceiling {
             let refusals = self.refusals.saturating_add(1);
             return Self {
                 tasks,
-                credit: 0,
                 held_until: now.after(wait(refusals)),
                 refusals,
                 former: 0,
@@ -157,7 +150,6 @@ impl Ceiling {
         };
         Self {
             tasks,
-            credit: 0,
             held_until,
             refusals: if self.grows() { 0 } else { self.refusals },
             former,
@@ -182,17 +174,20 @@ mod tests {
         let room = ceiling.room(0, *running, now);
         let was_try = room == Room::Try;
         if was_try {
-            *ceiling = ceiling.trying(now.after(Duration::from_secs(60)));
+            *ceiling = ceiling.trying(now.after(Duration::from_mins(1)));
         }
         let sent = room.tasks();
         let accepted = sent.min(places - *running);
         let mut under_way = *running + sent;
-        *ceiling = ceiling.accepted(0, accepted, under_way, was_try && accepted > 0);
+        if was_try && accepted > 0 {
+            *ceiling = ceiling.accepted(under_way);
+        }
         for _ in accepted..sent {
             under_way -= 1;
             *ceiling = ceiling.refused(0, under_way, was_try, now);
         }
         *running += accepted;
+        *ceiling = ceiling.grown(0, *running, 0);
         sent - accepted
     }
 
@@ -222,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn the_ceiling_does_not_grow_while_many_are_unanswered_or_places_are_free() {
+        let known = Ceiling {
+            tasks: 8,
+            ..Ceiling::default()
+        };
+        assert_eq!(known.grown(0, 8, 3), known);
+        assert_eq!(known.grown(0, 7, 0), known);
+        assert_eq!(known.grown(0, 8, 2).tasks, 12);
+        assert_eq!(known.grown(8, 8, 0), known, "it is set");
+    }
+
+    #[test]
     fn a_refusal_that_the_next_try_contradicts_costs_nothing() {
         let known = Ceiling {
             tasks: 300,
@@ -232,9 +239,9 @@ mod tests {
         assert_eq!(doubted.room(0, 79, now), Room::Places(0));
         let later = now.after(Duration::from_millis(300));
         assert_eq!(doubted.room(0, 79, later), Room::Try);
-        let tried = doubted.trying(later.after(Duration::from_secs(60)));
+        let tried = doubted.trying(later.after(Duration::from_mins(1)));
         assert_eq!(tried.room(0, 80, later), Room::Places(0), "one at a time");
-        let again = tried.accepted(0, 1, 80, true);
+        let again = tried.accepted(80);
         assert_eq!(again.room(0, 80, later), Room::Places(220));
     }
 
@@ -259,7 +266,7 @@ mod tests {
         assert_eq!(lower.limit(5), 3);
         let later = Millis(100_000);
         assert_eq!(lower.room(5, 3, later), Room::Try);
-        let again = lower.accepted(5, 1, 4, true);
+        let again = lower.accepted(4);
         assert_eq!(again.limit(5), 5);
         assert_eq!(again.refused(5, 0, false, later).limit(5), 1);
         let full = Ceiling {

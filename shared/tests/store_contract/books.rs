@@ -6,7 +6,7 @@ use shared::store::story::Backlog;
 use shared::task::ChannelId;
 
 use crate::database::{EMPTY, contract, ok};
-use crate::values::{NOW, SONG, failure, only, success};
+use crate::values::{NOW, SONG, failure, later, only, success};
 use crate::world::{AtUpstream, Payer, REQUEST, World};
 
 contract! {
@@ -280,6 +280,7 @@ async fn a_backlog_counts_unfinished_tasks_by_what_they_wait_for(world: &World) 
         overdue: 0,
     };
     assert_eq!(ok!(world.store.backlog(NOW)), expected);
-    let later = ok!(world.store.backlog(NOW.after(Duration::from_millis(1))));
-    assert_eq!(later.overdue, 2);
+    // What waits in a line is not overdue: the one at its upstream and the one that is being sent are.
+    assert_eq!(ok!(world.store.backlog(later(6))).overdue, 1);
+    assert_eq!(ok!(world.store.backlog(later(181))).overdue, 2);
 }

@@ -1,5 +1,6 @@
 //! Who is next, and how many may run: lines, limits and ceilings.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use shared::clock::Millis;
@@ -11,7 +12,7 @@ use shared::task::claims::Trial;
 use shared::task::{Action, AtTurn, ChannelId, Platform, Turn};
 
 use crate::database::{Kind, contract, ok};
-use crate::values::{NOW, SONG, failure, later, new_channel, next, only, retry, success};
+use crate::values::{NOW, SONG, accepted, failure, later, new_channel, next, only, retry, success};
 use crate::world::{Payer, World};
 
 contract! {
@@ -48,12 +49,15 @@ async fn users(world: &World) -> Vec<i64> {
     lines.iter().map(|line| line.user.0).collect()
 }
 
+/// Each call is another caller.
+static CLAIMS: AtomicI64 = AtomicI64::new(1);
+
 fn intention(at: AtTurn, channel: ChannelId) -> Intention {
     Intention {
         at,
         channel,
         sent_to: 0,
-        claim: at.row.0 + 7,
+        claim: CLAIMS.fetch_add(1, Ordering::SeqCst),
         deadline: later(1_800),
     }
 }
@@ -61,7 +65,7 @@ fn intention(at: AtTurn, channel: ChannelId) -> Intention {
 /// The claimed tasks of those that are to be sent to the channel.
 async fn claimed(store: &Store, tasks: &[AtTurn], channel: ChannelId, now: Millis) -> Vec<Trial> {
     let intentions: Vec<Intention> = tasks.iter().map(|at| intention(*at, channel)).collect();
-    let begun = ok!(store.begin_submits(&intentions, now.after(Duration::from_secs(180)), now));
+    let begun = ok!(store.begin_submits(&intentions, now.after(Duration::from_mins(3)), now));
     begun.iter().map(|begun| begun.trial).collect()
 }
 
@@ -309,7 +313,19 @@ async fn a_ceiling_is_learnt_by_all_together(world: &World) {
     let stored = many_stored(world, &payer, 12).await;
     // Four at first, and half as many again once these are accepted.
     assert_eq!(claimed(&world.store, &stored, channel, NOW).await.len(), 4);
-    ok!(world.store.note_accepted(channel, 4, Trial::None, NOW));
+    ok!(world.store.raise_ceiling(channel, NOW));
+    assert_eq!(
+        claimed(&world.other, &stored[4..], channel, NOW).await,
+        [],
+        "none is accepted yet"
+    );
+    for task in &stored[..4] {
+        let up = world.name("upstream");
+        ok!(world
+            .store
+            .accept(vec![accepted(next(*task), channel, &up)], NOW));
+    }
+    ok!(world.store.raise_ceiling(channel, NOW));
     assert_eq!(
         claimed(&world.other, &stored[4..], channel, NOW)
             .await
@@ -329,9 +345,7 @@ async fn a_ceiling_is_learnt_by_all_together(world: &World) {
         [Trial::AboveCeiling]
     );
     assert_eq!(claimed(&world.other, &stored[7..], channel, soon).await, []);
-    ok!(world
-        .other
-        .note_accepted(channel, 1, Trial::AboveCeiling, soon));
+    ok!(world.other.note_accepted_above(channel, soon));
     let gates = ok!(world.store.gates(soon));
     assert_eq!(gates[&channel].ceiling.limit(0), 6);
 }

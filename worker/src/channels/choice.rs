@@ -1,7 +1,7 @@
 //! Which channel takes a task: pure.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use shared::store::channels::Channel;
 use shared::store::lines::{Line, Route, Waiting};
@@ -27,6 +27,24 @@ impl Rooms {
         self.0
             .values()
             .fold(0, |sum, room| sum.saturating_add(*room))
+    }
+
+    /// Whether one of these channels has room.
+    pub fn have(&self, channels: &HashSet<ChannelId>) -> bool {
+        self.0.keys().any(|channel| channels.contains(channel))
+    }
+
+    /// As if each of these channels that has room had room for at least `tasks`.
+    #[must_use]
+    pub fn at_least(&self, tasks: u32, channels: &HashSet<ChannelId>) -> Self {
+        let room = |(channel, room): (&ChannelId, &u32)| {
+            if channels.contains(channel) {
+                (*channel, tasks.max(*room))
+            } else {
+                (*channel, *room)
+            }
+        };
+        Self(self.0.iter().map(room).collect())
     }
 
     fn has(&self, channel: ChannelId) -> bool {

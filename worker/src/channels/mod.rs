@@ -10,7 +10,6 @@ use shared::clock::{Millis, SharedClock};
 use shared::store::channels::{Calls, Channel};
 use shared::store::{Store, StoreError};
 use shared::task::ChannelId;
-use shared::task::claims::{Gate, Trial};
 use shared::task::recent::Recent;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -55,8 +54,6 @@ struct Slots {
     times: FetchTimes,
     /// Submits that were answered well, and not told to the database yet.
     good: Recent,
-    /// Tasks that were accepted, and may raise the ceiling.
-    accepted: u32,
 }
 
 /// How fast a channel answers fetches.
@@ -145,6 +142,11 @@ impl ChannelCache {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);
         }
+        self.read().await
+    }
+
+    /// All channels as they are now, or as they were while the database is away.
+    pub async fn read(&self) -> Result<Arc<Vec<Channel>>, StoreError> {
         let now = self.clock.now();
         let read = self.store.channels().await;
         let mut cached = self.cached();
@@ -221,31 +223,6 @@ impl ChannelCache {
         u32::try_from(taken.and(0, 0, now).good / 1000).unwrap_or(u32::MAX)
     }
 
-    /// Counts a task that the channel accepted, for [`ChannelCache::flush_accepted`].
-    pub fn note_accepted(&self, channel: ChannelId) {
-        self.slots(channel, |slots| slots.accepted += 1);
-    }
-
-    /// Writes how many tasks channels accepted since the last call, where that raises a ceiling.
-    pub async fn flush_accepted(
-        &self,
-        gates: &HashMap<ChannelId, Gate>,
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        for (channel, gate) in gates {
-            let accepted = self.slots(*channel, |slots| std::mem::take(&mut slots.accepted));
-            let ceiling = gate.ceiling;
-            if accepted > 0 && ceiling.accepted(gate.max, accepted, gate.running, false) != ceiling
-            {
-                let store = &self.store;
-                store
-                    .note_accepted(*channel, accepted, Trial::None, now)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
     /// How many more submits this worker may have under way at the channel.
     pub fn submit_slots(&self, channel: ChannelId) -> u32 {
         let slots = self.slots(channel, |slots| slots.submits.available_permits());
@@ -318,7 +295,6 @@ impl ChannelCache {
             fetches: Arc::new(Semaphore::new(FETCHES as usize)),
             times: FetchTimes::default(),
             good: Recent::default(),
-            accepted: 0,
         }))
     }
 }

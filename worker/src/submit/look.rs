@@ -5,7 +5,7 @@
 //!
 //! [`Store::begin_submits`]: shared::store::Store::begin_submits
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +24,21 @@ use super::send::{Claimed, send};
 use crate::channels::Permit;
 use crate::channels::choice::{Rooms, assign, routes, share};
 use crate::context::Context;
+use crate::figures::{Work, record_lateness};
 use crate::schedule::{PendingAcks, Schedule};
 
 /// The pause between two looks if nothing happens.
 const EVERY: Duration = Duration::from_secs(1);
 /// The shortest pause between two looks: what happens meanwhile is found by one look.
 const SHORTEST: Duration = Duration::from_millis(50);
+/// The pause after a look that found tasks and claimed none.
+const LOST: Duration = Duration::from_millis(200);
+/// How long a task is left alone that cannot be read, so that the others of its line get their turns.
+const UNREADABLE: Duration = Duration::from_mins(5);
 /// The most tasks that one look sends.
 const AT_ONCE: u32 = 200;
+/// From how many tasks the one is chosen that finds out whether a channel is well again.
+const PROBES: u32 = 20;
 
 /// Looks until a stop is requested, then waits for the answers to what was sent.
 pub async fn run(context: Arc<Context>, schedule: Schedule) {
@@ -121,51 +128,81 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     }
     let channels = context.channels.all().await?;
     let now = context.now();
-    let gates = context.store.gates(now).await?;
-    context.channels.flush_accepted(&gates, now).await?;
+    let gates = gates(context, now).await?;
     let next = next_look(&gates, now);
-    let open: Vec<Channel> = channels
-        .iter()
-        .filter(|channel| context.upstreams.driver(channel.platform).is_some())
-        .cloned()
-        .collect();
-    let rooms = Rooms::new(open.iter().filter_map(|channel| {
+    let room = |channel: &Channel| {
         let gate = gates.get(&channel.id)?;
         let slots = context.channels.submit_slots(channel.id);
         Some((channel.id, gate.room(now).min(slots)))
-    }));
-    let picks = pick(context, &open, rooms, now).await?;
+    };
+    let with_driver = channels
+        .iter()
+        .filter(|channel| context.upstreams.driver(channel.platform).is_some());
+    let rooms = Rooms::new(with_driver.filter_map(room));
+    let suspects = gates.iter().filter(|(_, gate)| gate.is_suspect);
+    let suspects: HashSet<ChannelId> = suspects.map(|(channel, _)| *channel).collect();
+    let picks = pick(context, &channels, &rooms, &suspects, now).await?;
     if picks.is_empty() {
         return Ok(Look::nothing(next));
     }
-    let claimed = claim(context, &open, picks).await?;
-    // There may be more.
-    Ok(Look {
-        claimed,
-        next: Duration::ZERO,
-    })
+    // What operators changed counts at once: for what is sent from now on.
+    let channels = context.channels.read().await?;
+    let claimed = claim(context, &channels, picks).await?;
+    let next = if claimed.is_empty() {
+        // Another worker was faster.
+        LOST
+    } else {
+        // There may be more.
+        Duration::ZERO
+    };
+    Ok(Look { claimed, next })
+}
+
+/// What decides whether channels get more tasks. Raises the ceilings of channels that are full.
+async fn gates(context: &Context, now: Millis) -> Result<HashMap<ChannelId, Gate>, StoreError> {
+    let store = &context.store;
+    let gates = store.gates(now).await?;
+    let full: Vec<ChannelId> = gates
+        .iter()
+        .filter(|(_, gate)| gate.ceiling.may_grow(gate.max, gate.running))
+        .map(|(channel, _)| *channel)
+        .collect();
+    if full.is_empty() {
+        return Ok(gates);
+    }
+    for channel in full {
+        store.raise_ceiling(channel, now).await?;
+    }
+    store.gates(now).await
 }
 
 /// Who is next, and where they go.
 async fn pick(
     context: &Context,
     channels: &[Channel],
-    rooms: Rooms,
+    rooms: &Rooms,
+    suspects: &HashSet<ChannelId>,
     now: Millis,
 ) -> Result<Vec<Pick>, StoreError> {
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
-    let most = rooms.tasks().min(AT_ONCE);
-    let routes = routes(channels, &rooms);
+    // Several tasks to choose the probe from.
+    let candidates = rooms.at_least(PROBES, suspects);
+    let most = candidates.tasks().min(AT_ONCE);
+    let routes = routes(channels, rooms);
     let lines = context.store.next_lines(&routes, most, now).await?;
     if lines.is_empty() {
         return Ok(Vec::new());
     }
-    let counts = share(&lines, channels, rooms.clone());
-    let tasks = first_tasks(context, &lines, &counts, now).await?;
+    let counts = share(&lines, channels, candidates);
+    let mut tasks = first_tasks(context, &lines, &counts, now).await?;
+    if rooms.have(suspects) {
+        // A request that failed before is a bad probe: it may be at fault itself.
+        tasks.sort_by_key(|(_, task)| task.avoid.is_some());
+    }
     let chance = || context.random.unit();
-    let mut picks = assign(tasks, channels, rooms, chance);
+    let mut picks = assign(tasks, channels, rooms.clone(), chance);
     picks.truncate(AT_ONCE as usize);
     Ok(picks)
 }
@@ -227,10 +264,14 @@ async fn claim(
         .iter()
         .map(|channel| (channel.id, Arc::new(channel.clone())))
         .collect();
-    let mut ready = HashMap::new();
+    let (mut ready, mut missing) = (HashMap::new(), Vec::new());
     let mut intentions = Vec::with_capacity(picks.len());
     for (task, channel) in picks {
-        let (Some(job), Some(channel)) = (jobs.remove(&task.at.row), by_id.get(&channel)) else {
+        let Some(job) = jobs.remove(&task.at.row) else {
+            missing.push(task.at);
+            continue;
+        };
+        let Some(channel) = by_id.get(&channel) else {
             continue;
         };
         // What waited too long is ended by the sweep.
@@ -249,6 +290,11 @@ async fn claim(
         });
         ready.insert(job.at.row, (channel.clone(), job, permit));
     }
+    if !missing.is_empty() {
+        // Of those that are at another turn by now, this changes nothing.
+        let until = now.after(UNREADABLE);
+        context.store.postpone(&missing, until).await?;
+    }
     let lease_until = now.after(context.batches.lease);
     let begun = context
         .ask_store("claim submits", || {
@@ -259,6 +305,7 @@ async fn claim(
         .await?;
     let claimed = begun.into_iter().filter_map(|begun| {
         let (channel, job, permit) = ready.remove(&begun.at.row)?;
+        record_lateness(Work::Submit, now.since(job.due_at));
         let claimed = Claimed::new(context, begun, job);
         Some((channel, claimed, permit))
     });

@@ -44,13 +44,10 @@ impl Sent<'_> {
         if *trial == Trial::AboveCeiling {
             let now = context.now();
             note(context, "raise a ceiling", |store| async move {
-                store
-                    .note_accepted(channel.id, 1, Trial::AboveCeiling, now)
-                    .await
+                store.note_accepted_above(channel.id, now).await
             })
             .await;
         } else {
-            context.channels.note_accepted(channel.id);
             self.end_trial().await;
         }
     }

@@ -69,6 +69,8 @@ async fn full(run: &Run) {
     run.on(Backend::OneProcess, &setup, async |cluster| {
         let ann = PatientClient::new(cluster, "ann").await;
         let node = &cluster.apis[0];
+        let limit = ["channel", "set", "--name", "first", "--max-tasks", "40"];
+        cluster.operator().json(&limit).await;
         ann.songs(&titles("Before", 20)).await;
         // Their outcomes come while nothing can be written.
         eventually(SOON, "all songs to be sent", async || {

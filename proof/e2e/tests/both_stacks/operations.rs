@@ -137,7 +137,7 @@ async fn shows_begin(cluster: &Cluster, begin: &str) {
 async fn figures(cluster: &Cluster) {
     let user = cluster.user("ann", 3 * SONG).await;
     let made = user.song("One").await;
-    let delayed = user.song("Two sim:503x1").await;
+    let delayed = user.song("Two sim:429-retry-afterx1").await;
     let refused = user.song("Three sim:refuse").await;
     success(&user, &made).await;
     success(&user, &delayed).await;
@@ -172,7 +172,11 @@ async fn figures(cluster: &Cluster) {
         "task_center_upstream_calls_total{channel=\"first\",call=\"submit\",outcome=\"ok\"} 2",
         "task_center_upstream_call_seconds_bucket{channel=\"first\",call=\"fetch\",le=\"0.1\"}",
         "task_center_lateness_seconds_bucket{work=\"poll\",le=\"5\"}",
-        "task_center_channel_rest_seconds{channel=\"first\"}",
+        "task_center_channel_rest_seconds{channel=\"first\",calls=\"submit\"}",
+        "task_center_channel_tasks{channel=\"first\"} 0",
+        "task_center_channel_limit{channel=\"first\"} ",
+        "task_center_channel_health{channel=\"first\",state=\"closed\"} 1",
+        "task_center_waiting_tasks{reason=\"place\"} 0",
         "task_center_sweeps_total{result=\"nothing\"}",
     ] {
         assert!(

@@ -168,7 +168,10 @@ async fn shapes_of(operator: Operator) {
     let listed = json!({"id": 1, "name": "more", "platform": "suno",
                         "base_url": "https://more.example/v1", "enabled": false,
                         "priority": 3, "weight": 2, "used_quota": 0,
-                        "idempotent": false});
+                        "idempotent": false, "max_tasks": 0, "submits_per_minute": 0,
+                        "polls_per_second": null, "actions": ["song", "lyrics"], "limit": 4,
+                        "running": 0, "waiting": 0, "health": "closed", "paused_until": null,
+                        "last_trouble": null});
     assert_eq!(channels[0], listed);
     run("channel enable --name more").await;
     run("channel disable --name more").await;

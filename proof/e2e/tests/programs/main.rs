@@ -9,12 +9,14 @@
 //! | `alerts` | the alerts of `deploy/prometheus` |
 //! | `signals` | SIGTERM, SIGINT, SIGHUP |
 //! | `floods` | connections that send nothing |
+//! | `limits` | clients that send too much |
 
 mod alerts;
 mod commands;
 mod first_start;
 mod floods;
 mod https;
+mod limits;
 mod signals;
 mod start;
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         alerts::tests(),
         signals::tests(),
         floods::tests(),
+        limits::tests(),
     ];
     harness::suite::run(tests.into_iter().flatten().collect())
 }

@@ -39,11 +39,9 @@ impl Peer {
     /// ends the search, and the address after that entry in the list counts. If all are trusted, the first counts.
     pub fn client(self, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
         let headers = headers.get_all(X_FORWARDED_FOR).iter();
-        let headers: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
         let entries = headers
-            .into_iter()
             .rev()
-            .flat_map(|value| value.rsplit(|byte| *byte == b','))
+            .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
             .map(<[u8]>::trim_ascii)
             // An empty element of a list counts for nothing (RFC 9110, 5.6.1).
             .filter(|entry| !entry.is_empty());

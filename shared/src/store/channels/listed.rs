@@ -53,6 +53,9 @@ pub enum Health {
 }
 
 impl Health {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {

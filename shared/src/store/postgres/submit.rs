@@ -27,7 +27,10 @@ impl PostgresStore {
         .fetch_all(&mut session)
         .await?;
         session.commit().await?;
-        found.iter().map(row::submit_job).collect()
+        Ok(found
+            .iter()
+            .filter_map(|found| row::good(found, row::submit_job))
+            .collect())
     }
 
     pub(in crate::store) async fn retry_submit(

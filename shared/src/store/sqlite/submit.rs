@@ -27,7 +27,11 @@ impl SqliteStore {
             .bind(at.turn.0) // $2 turn
             .fetch_optional(&mut *tx)
             .await?;
-            jobs.extend(found.as_ref().map(row::submit_job).transpose()?);
+            jobs.extend(
+                found
+                    .as_ref()
+                    .and_then(|found| row::good(found, row::submit_job)),
+            );
         }
         tx.roll_back().await?;
         Ok(jobs)

@@ -5,14 +5,14 @@
 \set user :first_user + :n
 \set key :first_key + :n
 \set task random(1, 9000000000000000000)
-SELECT k.digest, u.id, u.name, u.role, u.enabled, u.quota, u.used_quota,
+SELECT k.digest, u.id, u.name, u.role, u.enabled, u.quota, u.used_quota, u.max_tasks, u.max_waiting,
        k.id AS key_id, k.label, k.enabled AS key_enabled, k.quota_limit,
-       k.used_quota AS key_used_quota, k.expires_at
+       k.used_quota AS key_used_quota, k.expires_at, k.max_tasks AS key_max_tasks, k.rate
 FROM api_keys k
 JOIN users u ON u.id = k.user_id
 WHERE k.digest = ANY (ARRAY[sha256(('bench-key-' || :key)::bytea)]);
 BEGIN;
-SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
+SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
        (SELECT p.quota FROM prices p
         WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
        EXISTS (

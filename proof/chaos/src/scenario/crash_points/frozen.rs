@@ -58,7 +58,7 @@ async fn before_the_answer(run: &Run) {
         let (task, held) = freeze(cluster, &ann, wire, &[SUBMIT, OK], json!({})).await;
         thaw(cluster, held).await;
         // The worker's own timeout has passed, too; either may come first.
-        logs(&cluster.workers[0], &["this channel rests", TOO_LATE]).await;
+        logs(&cluster.workers[0], &["no answer says whether", TOO_LATE]).await;
         ends(run, cluster, &ann, 0, 1).await;
         assert_eq!(submits_of(cluster, "Rain").await, (1, 1));
         assert_history(cluster, &task, &[("ended", 1), ("refunded", 1)]).await;

@@ -66,8 +66,8 @@ async fn in_a_worker(run: &Run) {
             &cluster.workers[0],
         );
         let steps: [&[Pattern]; 6] = [
-            &[CLAIM, PARSED, EXECUTE],
-            &[CLAIM, PARSED, EXECUTE, ONE_ROW],
+            &[CLAIM, COMMIT],
+            &[CLAIM, COMMIT, COMMITTED],
             &[ACCEPT, PARSED, EXECUTE],
             &[ACCEPT, PARSED, EXECUTE, ONE_ROW],
             &[END, COMMIT],

@@ -38,7 +38,7 @@ const UNKNOWN: Expected = Expected {
     title: "Rain",
     succeeds: false,
     submits: (1, 1),
-    stale: Some("submit"),
+    stale: None,
 };
 /// The crash of a submit once the outcome is committed.
 const ACCEPTED: Expected = Expected {
@@ -46,10 +46,7 @@ const ACCEPTED: Expected = Expected {
     ..UNKNOWN
 };
 /// The crash of a poll before its outcome is committed.
-const POLLED: Expected = Expected {
-    stale: None,
-    ..ACCEPTED
-};
+const POLLED: Expected = ACCEPTED;
 /// The crash of a poll once its outcome is committed.
 const POLL_RECORDED: Expected = Expected {
     stale: Some("poll"),
@@ -126,16 +123,16 @@ static CRASH_POINTS: [CrashPoint; 13] = [
     },
     CrashPoint {
         name: "worker-dies-after-the-publish",
-        about: "A worker is killed after the broker took the first poll and before the confirm arrives: \
-                the submit is delivered again, for a turn that is over. The task succeeds, sent once.",
+        about: "A worker is killed after the broker took the first poll and before the confirm arrives. \
+                The task succeeds, sent once.",
         wire: Broker,
         patterns: &[POLL_PUBLISHED, CONFIRMED],
         expected: ACCEPTED,
     },
     CrashPoint {
         name: "worker-dies-before-the-ack",
-        about: "A worker is killed before its acknowledgement of a submit reaches the broker: the submit \
-                is delivered again, for a turn that is over. The task succeeds, sent once.",
+        about: "A worker is killed before its acknowledgement of a submit reaches the broker: the message \
+                is delivered again, and is a reason to look. The task succeeds, sent once.",
         wire: Broker,
         patterns: &[SUBMIT_DELIVERED, ACKNOWLEDGE],
         expected: ACCEPTED,

@@ -77,8 +77,8 @@ pub fn scenarios() -> Vec<Scenario> {
         .exclusive(),
         Scenario::new(
             "broker-killed-with-a-full-ladder",
-            "The upstream tells everybody to wait, so that the waiting queues hold a message for each \
-             task. The broker is killed, and started again some seconds later. Every task succeeds.",
+            "The upstream tells whoever asks to wait, so that the waiting queues hold the messages of all \
+             tasks. The broker is killed, and started again some seconds later. Every task succeeds.",
             unavailable::killed,
         )
         .lasts(20)

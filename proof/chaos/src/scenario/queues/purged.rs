@@ -40,8 +40,8 @@ pub async fn purged(run: &Run) {
         let swept = metrics.sum("task_center_swept_tasks_total", &[]);
         run.fact("swept_tasks", swept);
         assert!(
-            swept >= 2 * EACH as u64,
-            "{swept} tasks were swept, and none of the others had a message"
+            swept >= EACH as u64,
+            "{swept} tasks were swept, and none of the others that are polled had a message"
         );
         let sums = check(run, cluster, SWEPT, &ann.expected()).await;
         sums.assert_ended(2 * EACH, 0);

@@ -148,11 +148,11 @@ pub async fn killed(run: &Run) {
         let tasks = PER_SECOND * seconds.max(1);
         let upstream = &cluster.channels[0].upstream;
         upstream
-            .set_faults(json!({"submit-429-retry-after": 1}))
+            .set_faults(json!({"fetch-429-retry-after": 1}))
             .await;
         let ann = PatientClient::new(cluster, "ann").await;
         ann.songs(&titles("Song", tasks)).await;
-        let waiting = wait_in_the_ladder(cluster, tasks * 9 / 10).await;
+        let waiting = wait_in_the_ladder(cluster, tasks).await;
         run.fact("messages_in_the_ladder", waiting);
         cluster.servers().rabbitmq.lock().await.kill().await;
         upstream.set_faults(json!({})).await;
@@ -166,16 +166,19 @@ pub async fn killed(run: &Run) {
     .await;
 }
 
-/// Waits until the waiting queues hold so many messages; returns how many they hold.
-async fn wait_in_the_ladder(cluster: &Cluster, at_least: usize) -> u64 {
+/// Waits until so many tasks are at the upstream and wait for a poll; returns how many messages the waiting queues
+/// hold for them.
+async fn wait_in_the_ladder(cluster: &Cluster, tasks: usize) -> u64 {
     eventually(Duration::from_mins(2), "the ladder to fill", async || {
+        let accepted = "SELECT count(*) FROM unfinished_tasks WHERE stage = 'poll'";
+        let accepted = number(cluster, accepted).await;
         let queues = cluster.rabbitmq().queues().await;
         let waiting = queues.iter().filter(|queue| {
             let name = queue["name"].as_str().unwrap_or_default();
             name.contains(".delay.")
         });
         let sum: u64 = waiting.filter_map(|queue| queue["messages"].as_u64()).sum();
-        (sum >= at_least as u64).then_some(sum)
+        (usize::try_from(accepted) == Ok(tasks) && sum > 0).then_some(sum)
     })
     .await
 }

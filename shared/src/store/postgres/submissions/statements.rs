@@ -18,7 +18,7 @@ macro_rules! lock_statement {
     ($held:literal) => {
         concat!(
             "SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
-                    u.max_waiting, 0::BIGINT AS waiting,
+                    u.max_waiting,
                     (SELECT p.quota FROM prices p
                      WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
                     EXISTS (
@@ -61,7 +61,7 @@ pub(super) async fn lock(
     for found in found {
         let n = usize::try_from(found.int("n")? - 1).ok();
         if let Some(of_submit) = n.and_then(|n| facts.get_mut(n)) {
-            *of_submit = Some(row::facts(&found)?);
+            *of_submit = Some(row::facts(&found, 0)?);
         }
     }
     count_waiting(tx, batch, &mut facts).await?;

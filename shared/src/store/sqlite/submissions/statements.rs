@@ -7,7 +7,7 @@ use crate::clock::Millis;
 use crate::secret::SecretDigest;
 use crate::store::Result;
 use crate::store::admission::{Facts, PendingSubmit, UsedKeys};
-use crate::store::row;
+use crate::store::row::{self, Cells as _};
 use crate::store::submissions::{Idempotency, NewTask};
 use crate::task::history::STORED;
 use crate::task::money::{self, EntryKind};
@@ -41,7 +41,9 @@ pub(super) async fn facts(
         .bind(task.pinned.map(|channel| channel.0)) // $5 pinned
         .fetch_optional(&mut *connection)
         .await?;
-        facts.push(found.as_ref().map(row::facts).transpose()?);
+        let of_submit = found.as_ref();
+        let of_submit = of_submit.map(|found| row::facts(found, found.int("waiting")?));
+        facts.push(of_submit.transpose()?);
     }
     Ok(facts)
 }
