@@ -35,12 +35,7 @@ pub async fn cluster(
     let setup = Setup {
         name: "bench",
         programs: build.0.clone(),
-        env: [
-            ("RUST_LOG", "warn".to_owned()),
-            // The clients are few, and ask as often as they can.
-            ("API_RATE_LIMIT", "0".to_owned()),
-        ]
-        .into(),
+        env: [("RUST_LOG", "warn".to_owned())].into(),
         apis: 0,
         workers: 0,
         ..Setup::default()

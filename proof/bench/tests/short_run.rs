@@ -44,8 +44,26 @@ fn every_figure_is_measured_and_printed_as_markdown_and_json() {
         figures.len() >= Figure::value_variants().len(),
         "{figures:?}"
     );
+    assert_limits_held(&report);
     for figure in ["polls", "submits", "cost", "scale-out"] {
         let compared = format!("### {figure}: two builds\n");
         assert!(stdout.contains(&compared), "{compared}");
+    }
+}
+
+/// What flow says of limits must hold however slow the machine is.
+fn assert_limits_held(report: &Value) {
+    let exact = ["429s", "most tasks at once", "most tasks of a user at once"];
+    let tables = report["tables"].as_array().expect("a list");
+    let flow = tables.iter().find(|table| table["figure"] == "flow");
+    let rows = flow.and_then(|table| table["rows"].as_array());
+    let rows = rows.expect("flow has rows").iter();
+    let of_limits: Vec<&Value> = rows
+        .filter(|row| exact.iter().any(|what| row[2] == *what))
+        .collect();
+    // Of full and fair, on both kinds of servers.
+    assert_eq!(of_limits.len(), 8, "{of_limits:?}");
+    for row in of_limits {
+        assert_eq!(row[5], "yes", "{row}");
     }
 }

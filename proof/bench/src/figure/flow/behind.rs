@@ -15,8 +15,8 @@ const SIMULATOR: [&str; 4] = ["--submit-latency", "1s", "--song-time", "10s"];
 
 /// Leaves most of the many songs unfinished.
 pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
-    let many = plan.size(1500, 100);
-    let users = stand.users(2).await;
+    let many = plan.size(1500, 60);
+    let users = stand.users("behind", 2).await;
     stand.open("behind", &SIMULATOR, &[]).await;
     let songs = (0..many).map(|number| (&users[0], format!("many {number}")));
     stand.submit(&songs.collect::<Vec<_>>()).await;

@@ -12,12 +12,12 @@ use super::stand::{Stand, owned};
 
 /// Every so manieth request is of the user whose requests fail.
 const ONE_IN: u32 = 20;
-const OTHERS: usize = 10;
-const SIMULATOR: [&str; 4] = ["--song-time", "2s", "--submit-latency", "20ms..100ms"];
+const OTHERS: usize = 5;
+const SIMULATOR: [&str; 4] = ["--song-time", "1s", "--submit-latency", "20ms..100ms"];
 
 pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
-    let (a_second, seconds) = plan.size((40, 120), (10, 4));
-    let users = stand.users(1 + OTHERS).await;
+    let (a_second, seconds) = plan.size((40, 120), (10, 2));
+    let users = stand.users("failing", 1 + OTHERS).await;
     stand.open("failing", &SIMULATOR, &[]).await;
     let mut found = Vec::new();
     for (word, fault) in [("without", ""), ("beside", "sim:submit-502")] {

@@ -12,7 +12,7 @@ use super::requirement::{Bound, Requirement};
 use super::stand::Stand;
 
 /// The most tasks of a user that run at once.
-const LIMIT: f64 = 2.0;
+const LIMIT: u32 = 2;
 
 /// How often the upstream is asked whether all users still wait.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -35,15 +35,11 @@ pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
         users: 20,
         songs: 3,
         places: 10,
-        seconds: 3,
+        seconds: 2,
     };
     let sizes = plan.size(full, short);
-    let users = stand.users(sizes.users).await;
-    for user in &users {
-        let limit = LIMIT.to_string();
-        let set = ["user", "set", "--name", &user.name, "--max-tasks", &limit];
-        stand.command(&set).await;
-    }
+    let users = stand.users("fair", sizes.users).await;
+    stand.limit(&users, LIMIT).await;
     let (places, takes) = (sizes.places.to_string(), format!("{}s", sizes.seconds));
     let simulator = ["--places", &places, "--song-time", &takes];
     stand
@@ -61,10 +57,6 @@ pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
     let (from, to) = while_all_wait(stand, &users, &sizes).await;
     stand.all_end(Duration::from_mins(30)).await;
     let end = stand.channel().upstream.places().await;
-    for user in &users {
-        let set = ["user", "set", "--name", &user.name, "--max-tasks", "0"];
-        stand.command(&set).await;
-    }
     requirements(&users, &sizes, (&from, &to), &end)
 }
 
@@ -111,7 +103,7 @@ fn requirements(
             part,
             "most tasks of a user at once",
             most,
-            Bound::AtMost(LIMIT),
+            Bound::AtMost(LIMIT.into()),
         ),
         Requirement::new(
             part,

@@ -20,14 +20,14 @@ pub enum Limit {
 const PLACES: u32 = 5;
 
 pub async fn measure(plan: &Plan, stand: &mut Stand, limit: Limit) -> Vec<Requirement> {
-    let (songs, seconds): (u32, u32) = plan.size((30, 60), (10, 3));
+    let (songs, seconds): (u32, u32) = plan.size((30, 60), (10, 2));
     let (places, takes) = (PLACES.to_string(), format!("{seconds}s"));
     let simulator = ["--places", &places, "--song-time", &takes];
     let (part, channel): (_, &[&str]) = match limit {
         Limit::Set => ("full", &["--max-tasks", &places]),
         Limit::Learnt => ("learnt", &[]),
     };
-    let users = stand.users(1).await;
+    let users = stand.users(part, 1).await;
     stand.open(part, &simulator, channel).await;
     let ideal = f64::from(songs.div_ceil(PLACES) * seconds);
     let songs_of_one = (0..songs).map(|number| (&users[0], format!("{part} {number}")));

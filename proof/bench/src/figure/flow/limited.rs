@@ -21,6 +21,9 @@ use crate::report::Spread;
 /// How much of the speed must be left.
 const LEFT: f64 = 0.8;
 
+/// How long the songs of a round may take until all are sent.
+const LONGEST: Duration = Duration::from_mins(5);
+
 const LIMITS: &str = "
     UPDATE users SET max_tasks = 1000000, max_waiting = 1000000;
     UPDATE api_keys SET max_tasks = 1000000;
@@ -124,13 +127,19 @@ impl Side {
     /// Waits until no task waits to be sent.
     async fn all_sent(&self) {
         let mut connection = self.songs.connect().await;
+        let started = Instant::now();
         loop {
-            let waits = "SELECT EXISTS (SELECT FROM unfinished_tasks WHERE stage <> 'poll')";
-            let waits = sqlx::query_scalar(waits).fetch_one(&mut connection).await;
-            let waits: bool = waits.expect("PostgreSQL answers");
-            if !waits {
+            let waiting = "SELECT count(*) FROM unfinished_tasks WHERE stage <> 'poll'";
+            let waiting = sqlx::query_scalar(waiting).fetch_one(&mut connection).await;
+            let waiting: i64 = waiting.expect("PostgreSQL answers");
+            if waiting == 0 {
                 return;
             }
+            let waited = started.elapsed();
+            assert!(
+                waited < LONGEST,
+                "{waiting} songs are not sent after {waited:?}"
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }

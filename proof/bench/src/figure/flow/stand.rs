@@ -25,8 +25,6 @@ const SPARE: &str = "spare";
 
 pub struct Stand {
     cluster: Cluster,
-    /// Users `user-1`, `user-2`, …: their prompts begin with their names, so that the upstream counts them apart.
-    users: Vec<Client>,
     admin: Client,
     /// The name of the channel that is enabled.
     open: String,
@@ -46,13 +44,11 @@ impl Stand {
             .env("RUST_LOG", "warn")
             .env("POLL_INITIAL_DELAY", "1s")
             .env("POLL_MAX_DELAY", "1s")
-            .env("API_RATE_LIMIT", "0")
             .env("SUBMIT_ATTEMPTS", plan.size("5", "2"));
         let cluster = Box::pin(Cluster::start(backend, &setup)).await;
         let admin = cluster.admin("flow-admin").await;
         Self {
             cluster,
-            users: Vec::new(),
             admin,
             open: SPARE.to_owned(),
         }
@@ -77,23 +73,30 @@ impl Stand {
         open.expect("the channel that is open was made")
     }
 
-    /// So many users. They are made when they are wanted first.
-    pub async fn users(&mut self, count: usize) -> Vec<Client> {
-        let cluster = &self.cluster;
-        let create = |number| async move { cluster.user(&format!("user-{number}"), QUOTA).await };
-        let made: Vec<Client> = futures_util::stream::iter(self.users.len() + 1..=count)
+    /// Makes so many users, `user-<part>-1` and so on. Their prompts begin with their names, so that the upstream
+    /// counts them apart.
+    pub async fn users(&self, part: &str, count: usize) -> Vec<Client> {
+        let create = async |number| {
+            let name = format!("user-{part}-{number}");
+            self.cluster.user(&name, QUOTA).await
+        };
+        futures_util::stream::iter(1..=count)
             .map(create)
             .buffered(AT_ONCE)
             .collect()
-            .await;
-        self.users.extend(made);
-        self.users[..count].to_vec()
+            .await
     }
 
-    /// Runs a command that must succeed.
-    pub async fn command(&self, arguments: &[&str]) {
-        let done = self.cluster.operator().run(arguments).await;
-        assert_eq!(done.code, 0, "`{}`: {}", arguments.join(" "), done.stderr);
+    /// Lets each of these users have so many running tasks at once.
+    pub async fn limit(&self, users: &[Client], most: u32) {
+        let most = most.to_string();
+        futures_util::stream::iter(users)
+            .for_each_concurrent(AT_ONCE, async |user| {
+                let set = ["user", "set", "--name", &user.name, "--max-tasks", &most];
+                let done = self.cluster.operator().run(&set).await;
+                assert_eq!(done.code, 0, "{}", done.stderr);
+            })
+            .await;
     }
 
     /// Submits these songs, many at once, in this order: whose they are, and a title each.
