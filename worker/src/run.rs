@@ -7,7 +7,7 @@ use shared::broker::{BrokerError, Consumer, Delivery, Message, Queue};
 use shared::process::Process;
 use shared::process::lifecycle::rethrow;
 use shared::task::AtTurn;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
@@ -130,6 +130,15 @@ async fn run_submits(context: Arc<Context>, mut intake: Intake, schedule: Schedu
         }
     }
     intake.stop().await;
+    finish(&context, under_way, died).await;
+}
+
+/// Waits for the submits under way: a submit without an answer is never sent again. `died`: one that panicked before.
+pub(crate) async fn finish(
+    context: &Context,
+    mut under_way: JoinSet<()>,
+    mut died: Option<JoinError>,
+) {
     if !under_way.is_empty() {
         tracing::info!(
             submits = under_way.len(),

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::backoff::growing;
 use shared::clock::Millis;
-use shared::process::lifecycle::rethrow;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
 use shared::store::lines::{Line, Route, Waiting};
@@ -23,8 +23,9 @@ use tracing::Instrument as _;
 use super::send::{Claimed, send};
 use crate::channels::Permit;
 use crate::channels::choice::{Rooms, assign, routes, share};
-use crate::context::Context;
+use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, record_lateness};
+use crate::run::finish;
 use crate::schedule::{PendingAcks, Schedule};
 
 /// The pause between two looks if nothing happens.
@@ -44,7 +45,7 @@ const PROBES: u32 = 20;
 pub async fn run(context: Arc<Context>, schedule: Schedule) {
     let mut under_way: JoinSet<()> = JoinSet::new();
     let mut died = None;
-    let mut pause = Duration::ZERO;
+    let (mut pause, mut failures) = (Duration::ZERO, 0);
     while died.is_none() && !context.stop.is_requested() {
         tokio::time::sleep(SHORTEST).await;
         tokio::select! {
@@ -58,29 +59,20 @@ pub async fn run(context: Arc<Context>, schedule: Schedule) {
                     let work = submit(context.clone(), channel, claimed, permit, schedule.clone());
                     under_way.spawn(work);
                 }
+                failures = 0;
                 look.next
             }
             Err(error) => {
                 tracing::warn!(%error, "the tasks that wait could not be read; they will be");
-                EVERY
+                failures += 1;
+                growing(EVERY, 2.0, LONGEST_PAUSE, failures)
             }
         };
         while let Some(ended) = under_way.try_join_next() {
             died = died.or(ended.err());
         }
     }
-    if !under_way.is_empty() {
-        tracing::info!(
-            submits = under_way.len(),
-            longest_s = context.settings.submit_timeout.as_secs(),
-            "waiting for upstreams to answer submits under way; a second signal stops at once, \
-             and those tasks would then fail and be refunded"
-        );
-    }
-    while let Some(ended) = under_way.join_next().await {
-        died = died.or(ended.err());
-    }
-    rethrow(died);
+    finish(&context, under_way, died).await;
 }
 
 async fn submit(

@@ -167,7 +167,9 @@ impl Sent<'_> {
     async fn not_connected(&self, why: NoConnection) -> Option<FollowUp> {
         let trouble = Trouble::no_connection(&why);
         if is_at_fault(self.context, self.channel, &why).await {
-            return self.try_again(Again::Elsewhere, &trouble).await;
+            let again = self.try_again(Again::Elsewhere, &trouble).await;
+            self.end_trial().await;
+            return again;
         }
         self.not_arrived(trouble, Calls::Both).await
     }

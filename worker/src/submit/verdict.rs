@@ -150,7 +150,7 @@ impl Sent<'_> {
     }
 
     /// Lets the next submit find out what this one was to find out.
-    async fn end_trial(&self) {
+    pub(super) async fn end_trial(&self) {
         let (context, channel, trial) = (self.context, self.channel, self.trial);
         if trial != Trial::None {
             note(context, "end a trial", |store| async move {

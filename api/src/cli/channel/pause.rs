@@ -61,7 +61,7 @@ pub(super) async fn resume(
     if !context.store.pause_channel(name, Millis(0)).await? {
         return Err(no_channel(name));
     }
-    let human = format!("The channel `{name}` is not paused.");
+    let human = format!("The channel `{name}` gets new tasks again, if it is enabled.");
     Output::new(
         human,
         &Paused {

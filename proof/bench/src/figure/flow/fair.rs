@@ -53,11 +53,13 @@ pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
                 .map(move |user| (user, format!("fair {number}")))
         })
         .collect();
+    // The first songs are sent while the last are submitted.
+    let before = stand.channel().upstream.places().await;
     stand.submit(&songs).await;
     let (from, to) = while_all_wait(stand, &users, &sizes).await;
     stand.all_end(Duration::from_mins(30)).await;
     let end = stand.channel().upstream.places().await;
-    requirements(&users, &sizes, (&from, &to), &end)
+    requirements(&users, &sizes, &before, (&from, &to), &end)
 }
 
 /// What the upstream knew when all places were taken first, and when all users waited last: each has a song that
@@ -83,6 +85,7 @@ async fn while_all_wait(stand: &Stand, users: &[Client], sizes: &Sizes) -> (Plac
 fn requirements(
     users: &[Client],
     sizes: &Sizes,
+    before: &Places,
     (from, to): (&Places, &Places),
     end: &Places,
 ) -> Vec<Requirement> {
@@ -90,9 +93,9 @@ fn requirements(
     let names = users.iter().map(|user| user.name.as_str());
     let most = names.clone().map(|name| end.of(name).most);
     let most = most.fold(0.0, f64::max);
-    let fairness = to.fairness_since(from, names);
+    let fairness = to.fairness_since(before, names);
     let full = to.taken_since(from) / places;
-    let waited = (to.at - from.at) / 1000.0;
+    let waited = (to.at - before.at) / 1000.0;
     let shared = format!(
         "Jain's index of {places} places over {} users, {waited:.0} s in which all wait",
         sizes.users
