@@ -152,7 +152,12 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
     };
     let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
     let refused = || {
-        let is_path = matches!(answer.response.status.as_u16(), 404 | 405) && answer.code.is_none();
+        // A code of the dialect comes from an upstream that knows the path.
+        let is_of_ids = answer
+            .code
+            .as_deref()
+            .is_some_and(|code| IDS_REFUSED.contains(&code));
+        let is_path = matches!(answer.response.status.as_u16(), 404 | 405) && !is_of_ids;
         SubmitOutcome::Refused(Refusal {
             words: answer.words().unwrap_or_default(),
             what: format!("it answered with {}", answer.told()),
@@ -268,6 +273,26 @@ mod tests {
                 expected,
                 "{status} after {seconds} s"
             );
+        }
+    }
+
+    #[test]
+    fn a_404_may_be_that_of_a_wrong_address_unless_the_dialect_says_what_is_missing() {
+        for (status, body, expected) in [
+            (404, "<html>", true),
+            (404, r#"{"detail":"Not Found"}"#, true),
+            (404, r#"{"code":"not_found","message":"no route"}"#, true),
+            (405, "", true),
+            (404, r#"{"code":"task_not_exist"}"#, false),
+            (400, "", false),
+            (422, "<html>", false),
+        ] {
+            match of_submit(&reply(status, body, 0)) {
+                SubmitOutcome::Refused(refusal) => {
+                    assert_eq!(refusal.is_no_such_path, expected, "{status} {body}");
+                }
+                other => panic!("{status} {body}: {other:?}"),
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! | `deadline` | tasks that do not end in time |
 //! | `crashes` | processes that stop and die |
 //! | `local` | a worker in trouble of its own |
+//! | `flow` | who is next, how many run at once, and when a channel is left alone |
 //! | `channels` | what operators do to channels while tasks are under way |
 //! | `operations` | what operators see, and what they do |
 //!
@@ -19,6 +20,7 @@
 mod channels;
 mod crashes;
 mod deadline;
+mod flow;
 mod local;
 mod money;
 mod music;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let scenarios = [
         deadline::scenarios(),
         crashes::scenarios(),
+        flow::scenarios(),
         polls::scenarios(),
         submits::scenarios(),
         music::scenarios(),

@@ -45,17 +45,16 @@ pub async fn measure(plan: &Plan, stand: &mut Stand) -> Vec<Requirement> {
     stand
         .open("fair", &simulator, &["--max-tasks", &places])
         .await;
-    // All users submit at the same time, each one song after another.
-    let songs: Vec<(&Client, String)> = (0..sizes.songs)
-        .flat_map(|number| {
-            users
-                .iter()
-                .map(move |user| (user, format!("fair {number}")))
-        })
-        .collect();
     // The first songs are sent while the last are submitted.
     let before = stand.channel().upstream.places().await;
-    stand.submit(&songs).await;
+    // All users submit at the same time, each one song after another: nobody's second song is older than another's
+    // first.
+    for number in 0..sizes.songs {
+        let title = format!("fair {number}");
+        let songs: Vec<(&Client, String)> =
+            users.iter().map(|user| (user, title.clone())).collect();
+        stand.submit(&songs).await;
+    }
     let (from, to) = while_all_wait(stand, &users, &sizes).await;
     stand.all_end(Duration::from_mins(30)).await;
     let end = stand.channel().upstream.places().await;
