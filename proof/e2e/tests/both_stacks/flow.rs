@@ -191,8 +191,8 @@ async fn limits(cluster: &Cluster) {
         success(user, song).await;
     }
     let made = cluster.channels[0].upstream.places().await;
-    assert_eq!(made.of("user-ann").most, 1.0);
-    assert!(made.all.most <= 3.0 && made.all.refused == 0.0, "{made:?}");
+    assert!(made.of("user-ann").most < 1.5, "{made:?}");
+    assert!(made.all.most < 3.5 && made.all.refused < 0.5, "{made:?}");
     let shown = first(cluster).await;
     assert_eq!(
         (&shown["running"], &shown["limit"]),
