@@ -149,7 +149,10 @@ async fn wrong_key(cluster: &Cluster) {
 }
 
 async fn refused(cluster: &Cluster) {
-    let user = cluster.user("ann", 10 * SONG).await;
+    let user = cluster.user("ann", 11 * SONG).await;
+    // Before a channel accepted anything, a 404 speaks of its base URL.
+    let allowed = user.song("Allowed").await;
+    success(&user, &allowed).await;
     for (fault, said) in [
         ("refuse", "moderation"),
         ("422", "too long"),
@@ -161,7 +164,7 @@ async fn refused(cluster: &Cluster) {
         let reason = failure(&user, &id).await;
         assert!(reason.contains(said), "{reason}");
         assert_eq!(cluster.upstream().asked_and_accepted(&title).await, (1, 0));
-        assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
+        assert_eq!(cluster.quota("ann").await, (10 * SONG, SONG));
         let listed = user.listed(&id).await;
         assert_eq!(listed["status"], "FAILURE");
         assert_eq!(listed["fail_reason"], reason);
