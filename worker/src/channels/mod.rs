@@ -34,7 +34,6 @@ pub struct ChannelCache {
     cached: Mutex<Cached>,
     reading: tokio::sync::Mutex<()>,
     slots: Mutex<HashMap<ChannelId, Slots>>,
-    submit_ended: Arc<Notify>,
     fetch_ended: Arc<Notify>,
     settles: Semaphore,
 }
@@ -93,7 +92,7 @@ impl Drop for Fetching<'_> {
     }
 }
 
-/// A slot for one call at a channel. Dropped, it frees the slot and wakes a task that waits for one.
+/// A slot for a fetch at a channel. Dropped, it frees the slot and wakes a task that waits for one.
 pub struct Permit {
     permit: Option<OwnedSemaphorePermit>,
     freed: Arc<Notify>,
@@ -126,7 +125,6 @@ impl ChannelCache {
             cached: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             slots: Mutex::default(),
-            submit_ended: Arc::default(),
             fetch_ended: Arc::default(),
             settles: Semaphore::new(SETTLES),
         }
@@ -230,9 +228,9 @@ impl ChannelCache {
     }
 
     /// A slot for a submit at the channel, if one is free.
-    pub fn submit_permit(&self, channel: ChannelId) -> Option<Permit> {
+    pub fn submit_permit(&self, channel: ChannelId) -> Option<OwnedSemaphorePermit> {
         let slots = self.slots(channel, |slots| Arc::clone(&slots.submits));
-        Permit::acquire(slots, &self.submit_ended)
+        slots.try_acquire_owned().ok()
     }
 
     /// A slot for a fetch at the channel, if one is free.

@@ -1,7 +1,7 @@
 //! A look: finds the tasks whose turn is next, and the channels that have room for them, and sends them.
 //!
-//! Workers do not talk to each other. Each looks when it heard of a new task, when a task that it had left its
-//! channel, and every second. What two of them find at the same time is claimed once ([`Store::begin_submits`]).
+//! Workers do not talk to each other. A worker looks when a message names a new task, when one of its own tasks has left
+//! its channel, and every second. If two workers find the same task, one of them claims it ([`Store::begin_submits`]).
 //!
 //! [`Store::begin_submits`]: shared::store::Store::begin_submits
 
@@ -17,11 +17,11 @@ use shared::store::lines::{Line, Route, Waiting};
 use shared::store::turns::{Intention, SubmitJob};
 use shared::task::claims::Gate;
 use shared::task::{AtTurn, ChannelId, RowId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::send::{Claimed, send};
-use crate::channels::Permit;
 use crate::channels::choice::{Rooms, assign, routes, share};
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, record_lateness};
@@ -79,7 +79,7 @@ async fn submit(
     context: Arc<Context>,
     channel: Arc<Channel>,
     claimed: Claimed,
-    permit: Permit,
+    permit: OwnedSemaphorePermit,
     schedule: Schedule,
 ) {
     let Claimed { at, job, .. } = &claimed;
@@ -97,7 +97,7 @@ async fn submit(
 
 /// What a look found.
 struct Look {
-    claimed: Vec<(Arc<Channel>, Claimed, Permit)>,
+    claimed: Vec<(Arc<Channel>, Claimed, OwnedSemaphorePermit)>,
     /// The time to the next look, if nothing happens before.
     next: Duration,
 }
@@ -246,7 +246,7 @@ async fn claim(
     context: &Context,
     channels: &[Channel],
     picks: Vec<Pick>,
-) -> Result<Vec<(Arc<Channel>, Claimed, Permit)>, StoreError> {
+) -> Result<Vec<(Arc<Channel>, Claimed, OwnedSemaphorePermit)>, StoreError> {
     let at: Vec<AtTurn> = picks.iter().map(|(task, _)| task.at).collect();
     let jobs = context.store.submit_jobs(&at).await?;
     let mut jobs: HashMap<RowId, SubmitJob> =
