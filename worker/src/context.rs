@@ -9,9 +9,9 @@ use shared::clock::{Millis, SharedClock};
 use shared::config::Config;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
-use shared::store::channels::{Calls, Channel};
+use shared::store::channels::{Calls, Channel, Failed};
 use shared::store::{Result, Store};
-use shared::task::cool_down::CoolDown;
+use shared::task::cool_down::{CoolDown, RestsFor};
 use shared::task::wait::PollPace;
 use tokio::sync::Notify;
 
@@ -177,12 +177,14 @@ impl Context {
         }
     }
 
-    /// Cools a channel down for all workers. Returns when the cool-down ends.
+    /// Cools a channel down for all workers; if it is the submits of one user that fail, for this user. Returns when
+    /// the cool-down ends.
     pub(crate) async fn cool_down(
         &self,
         channel: &Channel,
         calls: Calls,
         trouble: &Trouble,
+        rests_for: RestsFor,
     ) -> Millis {
         let now = self.now();
         let kind = match trouble.kind {
@@ -195,16 +197,22 @@ impl Context {
         let asked = trouble
             .retry_after
             .filter(|asked| *asked >= SHORTEST_RETRY_AFTER);
-        let what = trouble.shown(channel);
+        let failed = Failed {
+            calls,
+            kind: trouble.kind,
+            asked,
+            what: trouble.shown(channel),
+            rests_for,
+        };
         let until = self
             .ask_store("cool a channel down", || {
-                let store = &self.store;
-                store.cool_down(channel.id, calls, trouble.kind, asked, &what, now)
+                let failed = failed.clone();
+                self.store.cool_down(channel.id, failed, now)
             })
             .await
             .unwrap_or_else(|_| now.after(trouble.kind.wait(0)));
         self.channels.note_cooling(channel.id, calls, until);
-        let seconds = until.since(now).as_secs();
+        let (what, seconds) = (failed.what, until.since(now).as_secs());
         let of = match calls {
             Calls::Submits => "submits",
             Calls::Fetches => "fetches",
@@ -216,9 +224,15 @@ impl Context {
                 "this channel refuses us: its key or its base URL is wrong, or it is banned or out of credit; \
                  an operator must look at it. It rests"
             ),
-            CoolDown::Trouble => tracing::warn!(
-                channel = %channel.name, what, of, seconds, "this channel rests"
-            ),
+            CoolDown::Trouble => match rests_for {
+                RestsFor::Everybody => tracing::warn!(
+                    channel = %channel.name, what, of, seconds, "this channel rests"
+                ),
+                RestsFor::User(user) => tracing::warn!(
+                    channel = %channel.name, what, of, seconds, user = user.0,
+                    "this channel rests for this user: no submit of another user failed there of late"
+                ),
+            },
         }
         until
     }

@@ -19,8 +19,8 @@ use super::sql::{Tx, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::{Secret, SecretDigest};
-use crate::task::cool_down::{CoolDown, Cooling};
-use crate::task::{Actions, ChannelId, Platform, Quota};
+use crate::task::cool_down::{CoolDown, Cooling, RestsFor};
+use crate::task::{Actions, ChannelId, Platform, Quota, UserId};
 
 /// An upstream that we may send tasks to. The commands print these fields as JSON, in this order, but for
 /// those that are skipped.
@@ -52,6 +52,9 @@ pub struct Channel {
     /// How many cool-downs in a row.
     #[serde(skip)]
     pub cool_count: u32,
+    /// Whom the channel cools down for.
+    #[serde(skip)]
+    pub rests_for: RestsFor,
     /// Whether the upstream takes a submit that it got twice, with the same `Idempotency-Key`, for one. Then a
     /// submit that may or may not have arrived is sent to the channel again.
     pub idempotent: bool,
@@ -107,6 +110,20 @@ impl Calls {
     }
 }
 
+/// A failure that makes a channel cool down.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// The calls that the cool-down is about.
+    pub calls: Calls,
+    pub kind: CoolDown,
+    /// The pause that the upstream asked for.
+    pub asked: Option<Duration>,
+    /// What went wrong, without the channel's secrets: the channel's last trouble.
+    pub what: String,
+    /// Whom the channel rests for, if submits are among its calls.
+    pub rests_for: RestsFor,
+}
+
 /// A channel to be created; see [`Channel`].
 #[derive(Debug, Clone)]
 pub struct NewChannel {
@@ -158,6 +175,7 @@ impl NewChannel {
             used_quota: Quota::ZERO,
             cool_until: Millis(0),
             cool_count: 0,
+            rests_for: RestsFor::Everybody,
             idempotent: self.idempotent,
             builtin: self.builtin,
             max_tasks: self.max_tasks,
@@ -264,7 +282,7 @@ impl Store {
     pub async fn channels(&self) -> Result<Vec<Channel>> {
         let select = sql(
             "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight, used_quota,
-                    cool_until, cool_count, idempotent, max_tasks, submits_per_minute,
+                    cool_until, cool_count, cool_user, idempotent, max_tasks, submits_per_minute,
                     polls_per_second, actions, paused_until, proven, poll_cool_until,
                     poll_cool_count, trouble, trouble_at
              FROM channels
@@ -281,32 +299,31 @@ impl Store {
         self.database.changes(update.bind(name).bind(enabled)).await
     }
 
-    /// Cools a channel down, for every worker at once and for `calls`: until `now` + what the upstream asked for, or
-    /// else exponentially. Many calls that fail together are one step of the exponent: while the channel is cooling
-    /// down already, only a later end changes anything. Notes `what` as the channel's last trouble. Returns the end.
+    /// Cools a channel down, for every worker at once: until `now` + what the upstream asked for, or else
+    /// exponentially. Many calls that fail together are one step of the exponent: while the channel is cooling
+    /// down already, only a later end changes anything. Returns the end.
     pub async fn cool_down(
         &self,
         channel: ChannelId,
-        calls: Calls,
-        kind: CoolDown,
-        asked: Option<Duration>,
-        what: &str,
+        failed: Failed,
         now: Millis,
     ) -> Result<Millis> {
-        let what = what.to_owned();
         self.database
             .write(move |tx| {
                 Box::pin(async move {
                     let mut latest = now;
-                    for prefix in calls.prefixes() {
+                    for prefix in failed.calls.prefixes() {
                         let cooling = cooling(tx, channel, prefix).await?;
-                        let cooled = cooling.after_failure(kind, asked, now);
+                        if prefix.is_empty() {
+                            rest_for(tx, channel, failed.rests_for, cooling.count == 0).await?;
+                        }
+                        let cooled = cooling.after_failure(failed.kind, failed.asked, now);
                         if cooled != cooling {
                             set_cooling(tx, channel, prefix, cooled).await?;
                         }
                         latest = latest.max(cooled.until);
                     }
-                    note_trouble(tx, channel, &what, now).await?;
+                    note_trouble(tx, channel, &failed.what, now).await?;
                     Ok(latest)
                 })
             })
@@ -350,6 +367,29 @@ async fn note_trouble(tx: &mut Tx, channel: ChannelId, what: &str, now: Millis) 
     Ok(())
 }
 
+/// Notes whom a channel that cools down rests for. The caller has locked the channel. `is_first`: the cool-down is the
+/// first of a row.
+async fn rest_for(tx: &mut Tx, channel: ChannelId, failed: RestsFor, is_first: bool) -> Result<()> {
+    let select = sql("SELECT cool_user FROM channels WHERE id = $1").bind(channel.0); // $1 id
+    let before = rests_for(&tx.one(select).await?)?;
+    let now = if is_first { failed } else { before.and(failed) };
+    if now != before {
+        let update = sql("UPDATE channels SET cool_user = $2 WHERE id = $1")
+            .bind(channel.0) // $1 id
+            .bind(now.user().map_or(0, |user| user.0)); // $2 cool_user
+        tx.execute(update).await?;
+    }
+    Ok(())
+}
+
+/// The column `cool_user`.
+pub(super) fn rests_for(found: &impl Cells) -> Result<RestsFor> {
+    Ok(match found.int("cool_user")? {
+        0 => RestsFor::Everybody,
+        user => RestsFor::User(UserId(user)),
+    })
+}
+
 /// The part of an UPDATE of `channels AS c` that, where `condition` holds, ends the cool-downs of a channel and
 /// forgets what was last wrong with it.
 fn forget_if(condition: &str) -> String {
@@ -360,9 +400,10 @@ fn forget_if(condition: &str) -> String {
 }
 
 /// The columns that tell of trouble, and what stands in each if there was none.
-const TROUBLE: [(&str, &str); 6] = [
+const TROUBLE: [(&str, &str); 7] = [
     ("cool_until", "0"),
     ("cool_count", "0"),
+    ("cool_user", "0"),
     ("poll_cool_until", "0"),
     ("poll_cool_count", "0"),
     ("trouble", "''"),
@@ -422,6 +463,7 @@ fn channel(found: &impl Cells) -> Result<Channel> {
         used_quota: row::quota("channels", "used_quota", id, found.int("used_quota")?)?,
         cool_until: Millis(found.int("cool_until")?),
         cool_count: count("cool_count")?,
+        rests_for: rests_for(found)?,
         idempotent: found.flag("idempotent")?,
         builtin: found.flag("builtin")?,
         max_tasks: count("max_tasks")?,

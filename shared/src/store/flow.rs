@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::channels::rests_for;
 use super::row::{self, Cells as _};
 use super::sql::{Row, Statement, Tx, sql};
 use super::{Result, Store};
 use crate::clock::Millis;
-use crate::task::ChannelId;
 use crate::task::ceiling::Ceiling;
 use crate::task::claims::{Gate, Trial};
+use crate::task::cool_down::RestsFor;
 use crate::task::pace::Pace;
-use crate::task::recent::Recent;
+use crate::task::recent::{Recent, RecentUsers};
+use crate::task::{ChannelId, UserId};
 
 impl Store {
     /// What decides whether each channel gets another task now.
@@ -83,43 +85,43 @@ impl Store {
             .await
     }
 
-    /// Notes how submits to a channel ended of late; returns what is known then.
-    pub async fn note_calls(
+    /// Notes that a user's submit to a channel ended badly, and which submits ended well before. Returns for whom the
+    /// channel is in trouble; then it is judged anew after its rest.
+    pub async fn note_failure(
         &self,
         channel: ChannelId,
-        good: u32,
-        bad: u32,
+        user: UserId,
+        good: Recent,
         now: Millis,
-    ) -> Result<Recent> {
-        self.change_recent(channel, move |recent| recent.and(good, bad, now))
-            .await
+    ) -> Result<Option<RestsFor>> {
+        let judged = move |recent: Recent| {
+            let recent = recent.and_those(good, now).and_bad(user, now);
+            match recent.trouble(user) {
+                Some(rests_for) => (Recent::default(), Some(rests_for)),
+                None => (recent, None),
+            }
+        };
+        self.change_recent(channel, judged).await
     }
 
     /// Takes back one failure that was the request's fault.
     pub async fn take_back_failure(&self, channel: ChannelId, now: Millis) -> Result<()> {
-        self.change_recent(channel, move |recent| recent.without_one(now))
-            .await?;
-        Ok(())
+        self.change_recent(channel, move |recent| (recent.without_one(now), ()))
+            .await
     }
 
-    /// Forgets how submits to a channel ended: it rests now, and is judged anew afterwards.
-    pub async fn forget_calls(&self, channel: ChannelId) -> Result<()> {
-        self.change_recent(channel, |_| Recent::default()).await?;
-        Ok(())
-    }
-
-    async fn change_recent(
+    async fn change_recent<T: Send + 'static>(
         &self,
         channel: ChannelId,
-        change: impl FnOnce(Recent) -> Recent + Send + 'static,
-    ) -> Result<Recent> {
+        change: impl FnOnce(Recent) -> (Recent, T) + Send + 'static,
+    ) -> Result<T> {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
                     add_channels(tx, &[channel.0]).await?;
                     let lock = tx.for_update();
                     let select = sql(format!(
-                        "SELECT recent_good, recent_bad, recent_at FROM channel_flow
+                        "SELECT recent_good, recent_bad, recent_at, recent_users FROM channel_flow
                          WHERE channel_id = $1 {lock}"
                     ));
                     let found = tx.one(select.bind(channel.0)).await?;
@@ -127,21 +129,23 @@ impl Store {
                         let number = found.int(column)?;
                         Ok(u64::try_from(number).unwrap_or_default())
                     };
-                    let recent = change(Recent {
+                    let (recent, result) = change(Recent {
                         good: number("recent_good")?,
                         bad: number("recent_bad")?,
                         at: Millis(found.int("recent_at")?),
+                        users: RecentUsers::read(&found.text("recent_users")?),
                     });
                     let stored = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
                     let update = sql("UPDATE channel_flow
-                         SET recent_good = $2, recent_bad = $3, recent_at = $4
+                         SET recent_good = $2, recent_bad = $3, recent_at = $4, recent_users = $5
                          WHERE channel_id = $1")
                     .bind(channel.0) // $1 channel_id
                     .bind(stored(recent.good)) // $2 recent_good
                     .bind(stored(recent.bad)) // $3 recent_bad
-                    .bind(recent.at.0); // $4 recent_at
+                    .bind(recent.at.0) // $4 recent_at
+                    .bind(recent.users.stored().as_str()); // $5 recent_users
                     tx.execute(update).await?;
-                    Ok(recent)
+                    Ok(result)
                 })
             })
             .await
@@ -174,7 +178,7 @@ fn select_gates(which: &str, lock: &str, now: Millis) -> Statement {
     let join = if lock.is_empty() { "LEFT JOIN" } else { "JOIN" };
     sql(format!(
         "SELECT c.id, c.enabled AND NOT c.deleted AND c.paused_until <= $1 AS is_open,
-                c.cool_until, c.cool_count, c.max_tasks, c.submits_per_minute,
+                c.cool_until, c.cool_count, c.cool_user, c.max_tasks, c.submits_per_minute,
                 coalesce((SELECT r.tasks FROM running_tasks r
                           WHERE r.kind = 'channel' AND r.id = c.id), 0) AS running,
                 coalesce(f.ceiling, 0) AS ceiling,
@@ -198,6 +202,7 @@ fn gate(found: &Row) -> Result<(ChannelId, Gate)> {
     let gate = Gate {
         is_open: found.flag("is_open")?,
         cool_until: Millis(found.int("cool_until")?),
+        rests_for: rests_for(found)?,
         is_suspect: found.int("cool_count")? > 0,
         probing_until: Millis(found.int("probing_until")?),
         running: row::count("running_tasks", "tasks", id, found.int("running")?)?,

@@ -38,6 +38,8 @@ macro_rules! sources {
             (17, "lines", file!("0017_lines.sql")),
             (18, "limits_change", file!("0018_limits_change.sql")),
             (19, "key_limits_change", file!("0019_key_limits_change.sql")),
+            (20, "whom_rests_are_for", file!("0020_whom_rests_are_for.sql")),
+            (21, "recent_users", file!("0021_recent_users.sql")),
         ]
     }};
 }

@@ -171,6 +171,7 @@ pub(super) fn submit_job(found: &impl Cells) -> Result<SubmitJob> {
     Ok(SubmitJob {
         at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        user: UserId(found.int("user_id")?),
         platform: parse("tasks", "platform", id, &found.text("platform")?)?,
         action: parse("tasks", "action", id, &found.text("action")?)?,
         request: found.text("request")?,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::ceiling::{Ceiling, Room};
+use super::cool_down::RestsFor;
 use super::pace::Pace;
 use super::{ChannelId, KeyId, UserId};
 use crate::clock::Millis;
@@ -31,6 +32,8 @@ pub struct Gate {
     pub is_open: bool,
     /// Until when it rests.
     pub cool_until: Millis,
+    /// Whom it rests for.
+    pub rests_for: RestsFor,
     /// Whether it rested of late, and nothing was accepted since: then one task is sent as a probe.
     pub is_suspect: bool,
     /// Until when a probe is under way.
@@ -60,7 +63,7 @@ pub enum Trial {
 impl Gate {
     /// How many more tasks the channel gets now.
     pub fn room(&self, now: Millis) -> u32 {
-        if !self.may_call(now) {
+        if !self.may_call(now) || self.rests(now) && self.rests_for == RestsFor::Everybody {
             return 0;
         }
         let room = self.ceiling.room(self.max, self.running, now).tasks();
@@ -68,17 +71,32 @@ impl Gate {
         if self.is_suspect { room.min(1) } else { room }
     }
 
-    /// Whether a submit may be sent there now, if there is room for it.
+    /// The user whose tasks the channel does not get now, although it has room for those of others.
+    pub fn not_for(&self, now: Millis) -> Option<UserId> {
+        self.rests_for.user().filter(|_| self.rests(now))
+    }
+
+    fn rests(&self, now: Millis) -> bool {
+        self.cool_until > now
+    }
+
+    /// Whether a submit may be sent there now, if there is room for it and the channel does not rest.
     fn may_call(&self, now: Millis) -> bool {
         let is_well = !self.is_suspect || self.probing_until <= now;
-        self.is_open && self.cool_until <= now && is_well && self.pace.room(now) != Some(0)
+        self.is_open && is_well && self.pace.room(now) != Some(0)
+    }
+
+    /// Whether the channel rests, for this user too.
+    fn is_closed_to(&self, user: UserId, now: Millis) -> bool {
+        self.rests(now) && self.rests_for.user().is_none_or(|only| only == user)
     }
 
     /// Takes a place for a task. `None`: there is none.
-    fn take(&mut self, needs_place: bool, now: Millis, lease: Duration) -> Option<Trial> {
-        if !self.may_call(now) {
+    fn take(&mut self, wanted: Wanted, now: Millis, lease: Duration) -> Option<Trial> {
+        if !self.may_call(now) || self.is_closed_to(wanted.user, now) {
             return None;
         }
+        let needs_place = wanted.needs_place;
         let until = now.after(lease);
         let mut trial = Trial::None;
         if needs_place {
@@ -135,7 +153,7 @@ impl Limits {
             return None;
         }
         let gate = self.channels.get_mut(&wanted.channel)?;
-        let trial = gate.take(wanted.needs_place, now, lease)?;
+        let trial = gate.take(wanted, now, lease)?;
         if wanted.needs_place {
             user.running += 1;
             key.running += 1;
@@ -155,6 +173,7 @@ mod tests {
         Gate {
             is_open: true,
             cool_until: Millis(0),
+            rests_for: RestsFor::Everybody,
             is_suspect: false,
             probing_until: Millis(0),
             running,
@@ -243,6 +262,30 @@ mod tests {
             assert_eq!(gate.room(NOW), 0);
             assert!(!taken(&mut limits(gate), 1, 1));
         }
+    }
+
+    #[test]
+    fn a_channel_that_rests_for_one_user_gets_a_task_of_another_as_a_probe() {
+        let resting = Gate {
+            cool_until: NOW.after(LEASE),
+            rests_for: RestsFor::User(UserId(1)),
+            is_suspect: true,
+            ..gate(0, 5)
+        };
+        assert_eq!(
+            (resting.room(NOW), resting.not_for(NOW)),
+            (1, Some(UserId(1)))
+        );
+        let mut at = limits(resting);
+        assert!(!taken(&mut at, 1, 1));
+        assert_eq!(at.take(wanted(2, 2), NOW, LEASE), Some(Trial::Probe));
+        assert!(!taken(&mut at, 3, 3), "one at a time");
+        let rested = Gate {
+            cool_until: NOW,
+            ..resting
+        };
+        assert_eq!(rested.not_for(NOW), None);
+        assert!(taken(&mut limits(rested), 1, 1));
     }
 
     #[test]

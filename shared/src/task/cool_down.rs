@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::UserId;
 use super::wait::Rung;
 use crate::backoff::growing;
 use crate::clock::Millis;
@@ -24,6 +25,36 @@ impl CoolDown {
             Self::Refusal => Duration::from_secs(10),
         };
         growing(initial, 2.0, Rung::LONGEST.duration(), count)
+    }
+}
+
+/// Whose tasks a channel that cools down gets none of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RestsFor {
+    /// Nobody's tasks go there.
+    #[default]
+    Everybody,
+    /// Only this user's requests failed, and may be at fault: the tasks of others go there, one at a time.
+    User(UserId),
+}
+
+impl RestsFor {
+    /// The only user that a channel rests for.
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::Everybody => None,
+            Self::User(user) => Some(user),
+        }
+    }
+
+    /// Whom the channel rests for after another failure: for everybody, if it was of another user.
+    #[must_use]
+    pub fn and(self, failed: Self) -> Self {
+        if self == failed {
+            self
+        } else {
+            Self::Everybody
+        }
     }
 }
 
@@ -68,6 +99,14 @@ mod tests {
         assert_eq!(CoolDown::Trouble.wait(0), Duration::from_secs(1));
         assert_eq!(CoolDown::Refusal.wait(2), Duration::from_secs(40));
         assert_eq!(CoolDown::Trouble.wait(60), Duration::from_mins(5));
+    }
+
+    #[test]
+    fn a_second_user_whose_request_fails_makes_the_channel_rest_for_everybody() {
+        let [ann, bob] = [1, 2].map(|id| RestsFor::User(UserId(id)));
+        assert_eq!(ann.and(ann), ann);
+        assert_eq!(ann.and(bob), RestsFor::Everybody);
+        assert_eq!(RestsFor::Everybody.and(ann), RestsFor::Everybody);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use shared::task::cool_down::CoolDown;
 use shared::task::{Action, Actions, ChannelId};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, SONG, failure, given_up, later, new_channel, only, success};
+use crate::values::{NOW, SONG, bad_call, failure, given_up, later, new_channel, only, success};
 use crate::world::World;
 
 contract! {
@@ -50,7 +50,7 @@ async fn troubled(world: &World) -> ChannelId {
     let id = world.channel().await;
     ok!(world
         .store
-        .cool_down(id, Calls::Submits, CoolDown::Refusal, None, "", NOW));
+        .cool_down(id, bad_call(Calls::Submits, CoolDown::Refusal), NOW));
     let trouble = "UPDATE channels SET proven = TRUE, poll_cool_until = 5, poll_cool_count = 2,
                    trouble = 'it answered with status 401', trouble_at = 7";
     world.database.execute(trouble).await;
@@ -387,7 +387,7 @@ async fn the_health_of_a_channel_follows_its_cool_downs(world: &World) {
     assert_eq!(listed(world, NOW).await.last_trouble, None);
     ok!(world
         .store
-        .cool_down(id, Calls::Submits, CoolDown::Refusal, None, "", NOW));
+        .cool_down(id, bad_call(Calls::Submits, CoolDown::Refusal), NOW));
     assert_eq!(
         (health(9).await, health(10).await),
         (Health::Open, Health::HalfOpen)

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::{Calls, NewChannel};
+use shared::store::channels::{Calls, Failed, NewChannel};
 use shared::store::prices::Price;
 use shared::task::cool_down::CoolDown;
 use shared::task::{Action, ChannelId, Platform};
 
 use crate::database::{contract, ok};
-use crate::values::{NOW, later, new_channel, only, quota};
+use crate::values::{NOW, bad_call, later, new_channel, only, quota};
 use crate::world::World;
 
 contract! {
@@ -54,9 +54,14 @@ async fn create_builtin(world: &World, name: &str) {
 
 /// Reports a failure of the channel. Returns the end of its cool-down.
 async fn trouble(world: &World, id: ChannelId, asked: Option<Duration>, now: Millis) -> Millis {
-    ok!(world
-        .store
-        .cool_down(id, Calls::Submits, CoolDown::Trouble, asked, "", now))
+    ok!(world.store.cool_down(
+        id,
+        Failed {
+            asked,
+            ..bad_call(Calls::Submits, CoolDown::Trouble)
+        },
+        now
+    ))
 }
 
 /// The names of the enabled channels.
@@ -133,7 +138,7 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
     let refusal = CoolDown::Refusal;
     ok!(world
         .store
-        .cool_down(id, Calls::Submits, refusal, None, "", NOW));
+        .cool_down(id, bad_call(Calls::Submits, refusal), NOW));
 
     let moved = NewChannel {
         base_url: "http://moved.example".to_owned(),
@@ -209,7 +214,7 @@ async fn failures_all_at_once_are_one_step(world: &World) {
     let id = world.channel().await;
     let ends = world
         .at_once(8, |_, store| async move {
-            ok!(store.cool_down(id, Calls::Submits, CoolDown::Trouble, None, "", NOW))
+            ok!(store.cool_down(id, bad_call(Calls::Submits, CoolDown::Trouble), NOW))
         })
         .await;
     assert_eq!(ends, [later(1); 8]);

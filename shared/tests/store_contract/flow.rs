@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::store::Store;
-use shared::store::channels::NewChannel;
+use shared::store::channels::{Calls, Failed, NewChannel};
 use shared::store::lines::{Line, Route};
 use shared::store::turns::Intention;
 use shared::task::claims::Trial;
+use shared::task::cool_down::{CoolDown, RestsFor};
+use shared::task::recent::Recent;
 use shared::task::{Action, AtTurn, ChannelId, Platform, Turn};
 
 use crate::database::{Kind, contract, ok};
-use crate::values::{NOW, SONG, accepted, failure, later, new_channel, next, only, retry, success};
+use crate::values::{
+    NOW, SONG, accepted, bad_call, failure, later, new_channel, next, only, retry, success,
+};
 use crate::world::{Payer, World};
 
 contract! {
@@ -25,6 +29,7 @@ contract! {
     a_task_that_is_refused_a_place_goes_on_waiting,
     a_channel_that_is_closed_gets_nothing,
     a_channel_that_rested_gets_one_task_at_a_time,
+    a_channel_where_one_user_s_submits_fail_rests_for_this_user_alone,
     a_ceiling_is_learnt_by_all_together,
     a_channel_has_its_submits_a_minute,
     what_waited_too_long_is_found,
@@ -276,6 +281,51 @@ async fn a_channel_that_is_closed_gets_nothing(world: &World) {
     );
 }
 
+async fn a_channel_where_one_user_s_submits_fail_rests_for_this_user_alone(world: &World) {
+    let (channel, ann) = world.channel_and_payer(100 * SONG).await;
+    let bob = world.payer(100 * SONG).await;
+    let (of_ann, of_bob) = (
+        many_stored(world, &ann, 3).await,
+        many_stored(world, &bob, 3).await,
+    );
+    let failure_of =
+        async |payer: &Payer, good| ok!(world.other.note_failure(channel, payer.user, good, NOW));
+    for _ in 0..4 {
+        assert_eq!(failure_of(&ann, Recent::default()).await, None);
+    }
+    let for_ann = RestsFor::User(ann.user);
+    assert_eq!(failure_of(&ann, Recent::default()).await, Some(for_ann));
+    // It is judged anew.
+    assert_eq!(failure_of(&ann, Recent::default()).await, None);
+    let rest = async |rests_for| {
+        let failed = Failed {
+            rests_for,
+            ..bad_call(Calls::Submits, CoolDown::Trouble)
+        };
+        ok!(world.store.cool_down(channel, failed, NOW))
+    };
+    assert!(rest(for_ann).await > NOW);
+    assert_eq!(claimed(&world.store, &of_ann, channel, NOW).await, []);
+    assert_eq!(
+        claimed(&world.store, &of_bob, channel, NOW).await,
+        [Trial::Probe]
+    );
+    // This one fails, too.
+    rest(RestsFor::User(bob.user)).await;
+    ok!(world.store.end_trial(channel, Trial::Probe));
+    assert_eq!(claimed(&world.store, &of_bob[1..], channel, NOW).await, []);
+    assert_eq!(
+        claimed(&world.store, &of_bob[1..], channel, later(1)).await,
+        [Trial::Probe]
+    );
+    // A failure of one user after another's success is the request's.
+    ok!(world.store.warm_up(channel, Calls::Submits));
+    for _ in 0..20 {
+        let good = Recent::default().and_good(bob.user, NOW);
+        assert_eq!(failure_of(&ann, good).await, None);
+    }
+}
+
 async fn a_channel_that_rested_gets_one_task_at_a_time(world: &World) {
     let (channel, payer) = world.channel_and_payer(100 * SONG).await;
     let stored = many_stored(world, &payer, 4).await;
@@ -299,8 +349,7 @@ async fn a_channel_that_rested_gets_one_task_at_a_time(world: &World) {
         claimed(&world.other, &stored[2..], channel, NOW).await,
         [Trial::Probe]
     );
-    let well = shared::store::channels::Calls::Submits;
-    ok!(world.store.warm_up(channel, well));
+    ok!(world.store.warm_up(channel, Calls::Submits));
     assert_eq!(
         claimed(&world.other, &stored[3..], channel, NOW).await,
         [Trial::None]

@@ -10,7 +10,7 @@ use shared::task::{Action, ChannelId, Platform, Progress, Status};
 
 use crate::database::{contract, ok};
 use crate::values::{
-    NOW, SONG, entries, failure, first_turn, new_channel, quota, stored, turn_and_due,
+    NOW, SONG, bad_call, entries, failure, first_turn, new_channel, quota, stored, turn_and_due,
 };
 use crate::world::World;
 
@@ -135,7 +135,7 @@ async fn a_channel_that_cools_down_still_takes_tasks_on(world: &World) {
     let kind = CoolDown::Trouble;
     ok!(world
         .store
-        .cool_down(channel, Calls::Submits, kind, None, "", NOW));
+        .cool_down(channel, bad_call(Calls::Submits, kind), NOW));
     world.stored(&payer).await;
 }
 

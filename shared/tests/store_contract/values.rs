@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::NewChannel;
+use shared::store::channels::{Calls, Failed, NewChannel};
 use shared::store::story::Story;
 use shared::store::submissions::Submitted;
 use shared::store::turns::{Accepted, Finished, Polled, Retry, Settled, TaskUpdate};
+use shared::task::cool_down::{CoolDown, RestsFor};
 use shared::task::{AtTurn, ChannelId, End, Platform, Progress, Quota, RowId, Status, Turn};
 
 /// The moment at which tests start; not a whole second.
@@ -29,6 +30,16 @@ pub fn new_channel(name: &str) -> NewChannel {
 }
 
 /// An amount of quota.
+pub fn bad_call(calls: Calls, kind: CoolDown) -> Failed {
+    Failed {
+        calls,
+        kind,
+        asked: None,
+        what: String::new(),
+        rests_for: RestsFor::Everybody,
+    }
+}
+
 pub fn quota(number: i64) -> Quota {
     number.try_into().expect("it is a quota")
 }

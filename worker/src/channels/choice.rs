@@ -9,12 +9,26 @@ use shared::task::{ChannelId, KeyId, UserId};
 
 /// How many more tasks each channel gets now.
 #[derive(Debug, Clone, Default)]
-pub struct Rooms(HashMap<ChannelId, u32>);
+pub struct Rooms(HashMap<ChannelId, Room>);
+
+/// How many more tasks a channel gets now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// How many.
+    pub tasks: u32,
+    /// The user whose tasks it does not get.
+    pub not_for: Option<UserId>,
+}
 
 impl Rooms {
     /// The rooms of channels; those without room are left out.
-    pub fn new(rooms: impl IntoIterator<Item = (ChannelId, u32)>) -> Self {
-        Self(rooms.into_iter().filter(|(_, room)| *room > 0).collect())
+    pub fn new(rooms: impl IntoIterator<Item = (ChannelId, Room)>) -> Self {
+        Self(
+            rooms
+                .into_iter()
+                .filter(|(_, room)| room.tasks > 0)
+                .collect(),
+        )
     }
 
     /// Whether no channel has room.
@@ -26,7 +40,7 @@ impl Rooms {
     pub fn tasks(&self) -> u32 {
         self.0
             .values()
-            .fold(0, |sum, room| sum.saturating_add(*room))
+            .fold(0, |sum, room| sum.saturating_add(room.tasks))
     }
 
     /// Whether one of these channels has room.
@@ -37,24 +51,29 @@ impl Rooms {
     /// As if each of these channels that has room had room for at least `tasks`.
     #[must_use]
     pub fn at_least(&self, tasks: u32, channels: &HashSet<ChannelId>) -> Self {
-        let room = |(channel, room): (&ChannelId, &u32)| {
+        let mut rooms = self.clone();
+        for (channel, room) in &mut rooms.0 {
             if channels.contains(channel) {
-                (*channel, tasks.max(*room))
-            } else {
-                (*channel, *room)
+                room.tasks = room.tasks.max(tasks);
             }
-        };
-        Self(self.0.iter().map(room).collect())
+        }
+        rooms
     }
 
     fn has(&self, channel: ChannelId) -> bool {
         self.0.contains_key(&channel)
     }
 
+    fn has_for(&self, channel: ChannelId, user: UserId) -> bool {
+        self.0
+            .get(&channel)
+            .is_some_and(|room| room.not_for != Some(user))
+    }
+
     fn take(&mut self, channel: ChannelId) {
         if let Some(room) = self.0.get_mut(&channel) {
-            *room -= 1;
-            if *room == 0 {
+            room.tasks -= 1;
+            if room.tasks == 0 {
                 self.0.remove(&channel);
             }
         }
@@ -113,9 +132,9 @@ pub fn share(lines: &[Line], channels: &[Channel], mut rooms: Rooms) -> Vec<u32>
         {
             continue;
         }
-        let with_room = channels
-            .iter()
-            .filter(|channel| can_take(channel, &line.route) && rooms.has(channel.id));
+        let with_room = channels.iter().filter(|channel| {
+            can_take(channel, &line.route) && rooms.has_for(channel.id, line.user)
+        });
         // The fewer routes a channel serves, the rather it takes what it can.
         let Some(channel) = with_room.min_by_key(|channel| channel.actions.as_slice().len()) else {
             continue;
@@ -129,18 +148,29 @@ pub fn share(lines: &[Line], channels: &[Channel], mut rooms: Rooms) -> Vec<u32>
     counts
 }
 
+/// A task whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    /// Whose it is.
+    pub user: UserId,
+    /// Where it may go.
+    pub route: Route,
+    /// The task.
+    pub task: Waiting,
+}
+
 /// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting.
 pub fn assign(
-    tasks: Vec<(Route, Waiting)>,
+    tasks: Vec<Next>,
     channels: &[Channel],
     mut rooms: Rooms,
     mut chance: impl FnMut() -> f64,
 ) -> Vec<(Waiting, ChannelId)> {
     let mut assigned = Vec::with_capacity(tasks.len());
-    for (route, task) in tasks {
+    for Next { user, route, task } in tasks {
         let with_room = channels
             .iter()
-            .filter(|channel| can_take(channel, &route) && rooms.has(channel.id));
+            .filter(|channel| can_take(channel, &route) && rooms.has_for(channel.id, user));
         if let Some(channel) = best(with_room, task.avoid, &mut chance) {
             rooms.take(channel);
             assigned.push((task, channel));
@@ -221,7 +251,22 @@ mod tests {
     }
 
     fn rooms(rooms: &[(i64, u32)]) -> Rooms {
-        Rooms::new(rooms.iter().map(|(id, room)| (ChannelId(*id), *room)))
+        let room = |(id, tasks): &(i64, u32)| {
+            let room = Room {
+                tasks: *tasks,
+                not_for: None,
+            };
+            (ChannelId(*id), room)
+        };
+        Rooms::new(rooms.iter().map(room))
+    }
+
+    fn next(route: Route, task: Waiting) -> Next {
+        Next {
+            user: UserId(1),
+            route,
+            task,
+        }
     }
 
     /// Where tasks of `route` go that channel `avoid` failed, one after another.
@@ -232,7 +277,7 @@ mod tests {
         tasks: i64,
     ) -> Vec<i64> {
         let random = Random::seeded(3);
-        let tasks = (0..tasks).map(|row| (route(None), task(row, avoid)));
+        let tasks = (0..tasks).map(|row| next(route(None), task(row, avoid)));
         let assigned = assign(tasks.collect(), channels, rooms(room), || random.unit());
         assigned.iter().map(|(_, channel)| channel.0).collect()
     }
@@ -267,11 +312,30 @@ mod tests {
     fn a_continuation_goes_to_its_channel_alone() {
         let channels = [channel(1, 9, 1), channel(2, 0, 1)];
         let tasks = vec![
-            (route(Some(2)), task(1, None)),
-            (route(Some(2)), task(2, None)),
+            next(route(Some(2)), task(1, None)),
+            next(route(Some(2)), task(2, None)),
         ];
         let assigned = assign(tasks, &channels, rooms(&[(1, 5), (2, 1)]), || 0.5);
         assert_eq!(assigned, [(task(1, None), ChannelId(2))]);
+    }
+
+    #[test]
+    fn a_channel_that_rests_for_one_user_takes_the_tasks_of_others() {
+        let channels = [channel(1, 0, 1)];
+        let room = Room {
+            tasks: 1,
+            not_for: Some(UserId(1)),
+        };
+        let rooms = Rooms::new([(ChannelId(1), room)]);
+        let lines = [line(1, 0, 9, 1), line(2, 3, 9, 2)];
+        let counts = super::share(&lines, &channels, rooms.clone());
+        assert_eq!(counts, [0, 1]);
+        let of = |user, row| Next {
+            user: UserId(user),
+            ..next(route(None), task(row, None))
+        };
+        let assigned = assign(vec![of(1, 1), of(2, 2)], &channels, rooms, || 0.5);
+        assert_eq!(assigned, [(task(2, None), ChannelId(1))]);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::{Calls, Channel};
 use shared::store::{Store, StoreError};
-use shared::task::ChannelId;
 use shared::task::recent::Recent;
+use shared::task::{ChannelId, UserId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -210,15 +210,16 @@ impl ChannelCache {
         self.change(channel, |channel| channel.proven = true);
     }
 
-    /// Counts a submit that the channel answered well, for the next failure.
-    pub fn note_good(&self, channel: ChannelId, now: Millis) {
-        self.slots(channel, |slots| slots.good = slots.good.and(1, 0, now));
+    /// Counts a user's submit that the channel answered well, for the next failure.
+    pub fn note_good(&self, channel: ChannelId, user: UserId, now: Millis) {
+        self.slots(channel, |slots| {
+            slots.good = std::mem::take(&mut slots.good).and_good(user, now);
+        });
     }
 
-    /// How many submits of late the channel answered well, as far as that was not taken yet.
-    pub fn take_good(&self, channel: ChannelId, now: Millis) -> u32 {
-        let taken = self.slots(channel, |slots| std::mem::take(&mut slots.good));
-        u32::try_from(taken.and(0, 0, now).good / 1000).unwrap_or(u32::MAX)
+    /// The submits of late that the channel answered well, as far as they were not taken yet.
+    pub fn take_good(&self, channel: ChannelId) -> Recent {
+        self.slots(channel, |slots| std::mem::take(&mut slots.good))
     }
 
     /// How many more submits this worker may have under way at the channel.

@@ -16,6 +16,7 @@ use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::{Calls, Channel};
 use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
+use shared::task::cool_down::RestsFor;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
@@ -91,7 +92,9 @@ pub async fn poll(
             } else {
                 Calls::Fetches
             };
-            context.cool_down(channel, calls, trouble).await
+            context
+                .cool_down(channel, calls, trouble, RestsFor::Everybody)
+                .await
         }
         // Soon, at another worker.
         (None, _) if answer.is_cut_off => channel.poll_cool_until,

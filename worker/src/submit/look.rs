@@ -13,16 +13,16 @@ use shared::backoff::growing;
 use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
-use shared::store::lines::{Line, Route, Waiting};
+use shared::store::lines::{Line, Waiting};
 use shared::store::turns::{Intention, SubmitJob};
 use shared::task::claims::Gate;
-use shared::task::{AtTurn, ChannelId, RowId};
+use shared::task::{AtTurn, ChannelId, RowId, UserId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::send::{Claimed, send};
-use crate::channels::choice::{Rooms, assign, routes, share};
+use crate::channels::choice::{Next, Room, Rooms, assign, routes, share};
 use crate::context::{Context, LONGEST_PAUSE};
 use crate::figures::{Work, record_lateness};
 use crate::run::finish;
@@ -111,6 +111,12 @@ impl Look {
     }
 }
 
+/// Channels that rested, and have accepted nothing since; and the users whose requests alone failed there.
+struct Suspects {
+    channels: HashSet<ChannelId>,
+    users: HashSet<UserId>,
+}
+
 /// A task, and the channel that it is to be sent to.
 type Pick = (Waiting, ChannelId);
 
@@ -125,14 +131,23 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     let room = |channel: &Channel| {
         let gate = gates.get(&channel.id)?;
         let slots = context.channels.submit_slots(channel.id);
-        Some((channel.id, gate.room(now).min(slots)))
+        let room = Room {
+            tasks: gate.room(now).min(slots),
+            not_for: gate.not_for(now),
+        };
+        Some((channel.id, room))
     };
     let with_driver = channels
         .iter()
         .filter(|channel| context.upstreams.driver(channel.platform).is_some());
     let rooms = Rooms::new(with_driver.filter_map(room));
     let suspects = gates.iter().filter(|(_, gate)| gate.is_suspect);
-    let suspects: HashSet<ChannelId> = suspects.map(|(channel, _)| *channel).collect();
+    let suspects = Suspects {
+        channels: suspects.clone().map(|(channel, _)| *channel).collect(),
+        users: suspects
+            .filter_map(|(_, gate)| gate.rests_for.user())
+            .collect(),
+    };
     let picks = pick(context, &channels, &rooms, &suspects, now).await?;
     if picks.is_empty() {
         return Ok(Look::nothing(next));
@@ -173,14 +188,14 @@ async fn pick(
     context: &Context,
     channels: &[Channel],
     rooms: &Rooms,
-    suspects: &HashSet<ChannelId>,
+    suspects: &Suspects,
     now: Millis,
 ) -> Result<Vec<Pick>, StoreError> {
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
     // Several tasks to choose the probe from.
-    let candidates = rooms.at_least(PROBES, suspects);
+    let candidates = rooms.at_least(PROBES, &suspects.channels);
     let most = candidates.tasks().min(AT_ONCE);
     let routes = routes(channels, rooms);
     let lines = context.store.next_lines(&routes, most, now).await?;
@@ -189,9 +204,12 @@ async fn pick(
     }
     let counts = share(&lines, channels, candidates);
     let mut tasks = first_tasks(context, &lines, &counts, now).await?;
-    if rooms.have(suspects) {
-        // A request that failed before is a bad probe: it may be at fault itself.
-        tasks.sort_by_key(|(_, task)| task.avoid.is_some());
+    if rooms.have(&suspects.channels) {
+        // A request that failed before is a bad probe, as is one of a user whose requests fail.
+        tasks.sort_by_key(|next| {
+            let failed = next.task.avoid.is_some();
+            (suspects.users.contains(&next.user), failed)
+        });
     }
     let chance = || context.random.unit();
     let mut picks = assign(tasks, channels, rooms.clone(), chance);
@@ -205,7 +223,7 @@ async fn first_tasks(
     lines: &[Line],
     counts: &[u32],
     now: Millis,
-) -> Result<Vec<(Route, Waiting)>, StoreError> {
+) -> Result<Vec<Next>, StoreError> {
     let wanted = lines.iter().zip(counts);
     let more: Vec<(i64, u32)> = wanted
         .clone()
@@ -218,22 +236,23 @@ async fn first_tasks(
             of_lines.entry(line).or_default().push(task);
         }
     }
-    let mut queues: Vec<(Route, std::vec::IntoIter<Waiting>)> = wanted
+    let mut queues: Vec<(&Line, std::vec::IntoIter<Waiting>)> = wanted
         .filter(|(_, count)| **count > 0)
         .map(|(line, _)| {
             let tasks = of_lines.remove(&line.id);
-            (
-                line.route,
-                tasks.unwrap_or_else(|| vec![line.first]).into_iter(),
-            )
+            (line, tasks.unwrap_or_else(|| vec![line.first]).into_iter())
         })
         .collect();
     // One of each line after another, as they would have come one by one.
     let mut tasks = Vec::new();
     loop {
         let before = tasks.len();
-        for (route, queue) in &mut queues {
-            tasks.extend(queue.next().map(|task| (*route, task)));
+        for (line, queue) in &mut queues {
+            tasks.extend(queue.next().map(|task| Next {
+                user: line.user,
+                route: line.route,
+                task,
+            }));
         }
         if tasks.len() == before {
             return Ok(tasks);

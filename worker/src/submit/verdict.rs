@@ -1,12 +1,13 @@
 //! What the outcome of a submit says of its channel: whether it rests, and how many tasks it takes at once.
 //!
 //! A 429 lowers the ceiling. A channel that refuses our key, or takes no connection, rests at once. A 5xx or a lost
-//! answer may be the request's fault: the channel rests only if much of what was sent of late ended so.
+//! answer may be the request's fault: the channel rests only if much of what was sent of late ended so, and for one
+//! user alone if no other user's did.
 
 use shared::clock::Millis;
 use shared::store::channels::{Calls, Channel};
 use shared::task::claims::Trial;
-use shared::task::cool_down::CoolDown;
+use shared::task::cool_down::{CoolDown, RestsFor};
 use upstream::Trouble;
 
 use super::outcome::Sent;
@@ -30,7 +31,7 @@ impl Sent<'_> {
             trial,
             ..
         } = self;
-        context.channels.note_good(channel.id, context.now());
+        self.note_good();
         if !channel.proven {
             note(
                 context,
@@ -57,9 +58,15 @@ impl Sent<'_> {
         let Self {
             context, channel, ..
         } = self;
-        context.channels.note_good(channel.id, context.now());
+        self.note_good();
         context.warm_up(channel, Calls::Submits).await;
         self.end_trial().await;
+    }
+
+    fn note_good(&self) {
+        let (context, user) = (self.context, self.job.user);
+        let now = context.now();
+        context.channels.note_good(self.channel.id, user, now);
     }
 
     /// The channel answered 429, and the task is back in its line.
@@ -80,7 +87,10 @@ impl Sent<'_> {
         // It asks for a pause, or takes not even one.
         let asks = trouble.retry_after.is_some();
         if asks || running == 0 || *trial == Trial::Probe {
-            context.cool_down(channel, Calls::Submits, trouble).await;
+            let everybody = RestsFor::Everybody;
+            context
+                .cool_down(channel, Calls::Submits, trouble, everybody)
+                .await;
             self.end_trial().await;
         } else {
             context.note_trouble(channel, trouble).await;
@@ -97,26 +107,29 @@ impl Sent<'_> {
             ..
         } = self;
         let is_sure = calls == Calls::Both || trouble.kind == CoolDown::Refusal;
-        let mut rests = is_sure || trouble.retry_after.is_some() || *trial == Trial::Probe;
-        if !rests {
-            let failed_elsewhere = job
-                .last_channel
-                .filter(|last| job.attempts > 0 && *last != channel.id);
-            rests = match failed_elsewhere {
+        let failed_before = job.last_channel.filter(|_| job.attempts > 0);
+        let rests_for = if is_sure || trouble.retry_after.is_some() {
+            Some(RestsFor::Everybody)
+        } else if *trial == Trial::Probe {
+            Some(RestsFor::User(job.user))
+        } else {
+            match failed_before {
+                // That it fails again says nothing new.
+                Some(before) if before == channel.id => None,
                 // Two channels say the same: the request is at fault.
-                Some(other) => {
+                Some(before) => {
                     let now = context.now();
                     note(context, "take back a failure", |store| async move {
-                        store.take_back_failure(other, now).await
+                        store.take_back_failure(before, now).await
                     })
                     .await;
-                    false
+                    None
                 }
-                None => self.is_in_trouble().await,
-            };
-        }
-        let health = if rests {
-            let until = context.cool_down(channel, calls, trouble).await;
+                None => self.trouble().await,
+            }
+        };
+        let health = if let Some(rests_for) = rests_for {
+            let until = context.cool_down(channel, calls, trouble, rests_for).await;
             Health::RestsUntil(until)
         } else {
             context.note_trouble(channel, trouble).await;
@@ -126,27 +139,21 @@ impl Sent<'_> {
         health
     }
 
-    /// Whether much of what was sent to the channel of late ended badly, with this submit.
-    async fn is_in_trouble(&self) -> bool {
+    /// Whether much of what was sent to the channel of late ended badly, with this submit, and for whom.
+    async fn trouble(&self) -> Option<RestsFor> {
         let Self {
-            context, channel, ..
+            context,
+            channel,
+            job,
+            ..
         } = self;
+        let good = context.channels.take_good(channel.id);
         let now = context.now();
-        let good = context.channels.take_good(channel.id, now);
-        match context.store.note_calls(channel.id, good, 1, now).await {
-            Ok(recent) if recent.is_trouble() => {
-                note(context, "forget failures", |store| async move {
-                    store.forget_calls(channel.id).await
-                })
-                .await;
-                true
-            }
-            Ok(_) => false,
-            Err(error) => {
-                tracing::warn!(%error, channel = %channel.name, "a failure could not be noted");
-                false
-            }
-        }
+        let noted = context.store.note_failure(channel.id, job.user, good, now);
+        noted.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, channel = %channel.name, "a failure could not be noted");
+            None
+        })
     }
 
     /// Lets the next submit find out what this one was to find out.

@@ -8,7 +8,7 @@ use harness::cluster::Cluster;
 use harness::wait::eventually;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{SOON, failure, success};
 
@@ -28,6 +28,11 @@ pub fn scenarios() -> Vec<Trial> {
             "requests of one user that always fail do not slow the others",
             &setup(),
             always_failing,
+        ),
+        on_both(
+            "a channel where only one user's requests fail takes the next song of another at once",
+            &setup(),
+            alone_and_failing,
         ),
         on_both(
             "an upstream of which everything fails rests, and is tried with one song",
@@ -132,6 +137,29 @@ async fn always_failing(cluster: &Cluster) {
         "{shown}"
     );
     cluster.channels[0].upstream.set_faults(json!({})).await;
+}
+
+async fn alone_and_failing(cluster: &Cluster) {
+    let bad = cluster.user("bad", 40 * SONG).await;
+    let good = cluster.user("good", 5 * SONG).await;
+    let mut failing = Vec::new();
+    for number in 0..30 {
+        failing.push(bad.song(&format!("Bad {number} sim:submit-502")).await);
+    }
+    // Each probe fails, so the rests get longer.
+    let rests = || async {
+        let shown = first(cluster).await;
+        (shown["health"] == "open").then_some(())
+    };
+    eventually(SOON, "the channel to rest", rests).await;
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(first(cluster).await["health"], "open");
+    let asked = Instant::now();
+    let song = good.song("Good").await;
+    is_accepted(&good, &song).await;
+    let waited = asked.elapsed();
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
+    success(&good, &song).await;
 }
 
 async fn everything_fails(cluster: &Cluster) {

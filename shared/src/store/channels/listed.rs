@@ -9,6 +9,7 @@ use super::by_hand::UNTIL_RESUMED;
 use crate::clock::Millis;
 use crate::store::{Result, Store};
 use crate::task::ChannelId;
+use crate::task::cool_down::RestsFor;
 
 /// A channel as operators see it. The commands print these fields as JSON, in this order.
 #[derive(Debug, Clone, Serialize)]
@@ -46,7 +47,7 @@ pub struct LastTrouble {
 pub enum Health {
     /// All calls go there.
     Closed,
-    /// It cools down: no calls go there.
+    /// It cools down: no calls go there, or no calls of the only user whose requests fail.
     Open,
     /// Its cool-down is over, and it has not answered well since.
     HalfOpen,
@@ -101,7 +102,8 @@ impl Store {
 }
 
 fn health(channel: &Channel, now: Millis) -> Health {
-    if channel.cool_until > now {
+    let rests_for_all = channel.rests_for == RestsFor::Everybody;
+    if channel.cool_until > now && (rests_for_all || channel.cool_count > 0) {
         Health::Open
     } else if channel.cool_count > 0 {
         Health::HalfOpen

@@ -15,7 +15,7 @@ impl PostgresStore {
         // LATERAL and OFFSET make Postgres look each task up by its id: see `poll_jobs`.
         let mut session = self.session().await?;
         let found = sqlx::query(
-            "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
+            "SELECT u.id, u.turn, u.user_id, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id,
                     u.attempts, u.due_at, u.deadline, u.last_heard, t.task_id, t.platform, t.action, t.request
              FROM unnest($1::BIGINT[], $2::BIGINT[]) AS x (id, turn)
              CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u

@@ -17,7 +17,7 @@ impl SqliteStore {
         let mut jobs = Vec::with_capacity(tasks.len());
         for at in tasks {
             let found = sqlx::query(
-                "SELECT u.id, u.turn, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
+                "SELECT u.id, u.turn, u.user_id, u.stage, u.claim, u.sent_to, u.pinned_channel, u.channel_id, u.attempts, u.due_at,
                         u.deadline, u.last_heard, t.task_id, t.platform, t.action, t.request
                  FROM unfinished_tasks u
                  JOIN tasks t ON t.id = u.id

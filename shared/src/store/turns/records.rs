@@ -15,6 +15,7 @@ use crate::task::{
 pub struct SubmitJob {
     pub at: AtTurn,
     pub task_id: TaskId,
+    pub user: UserId,
     pub platform: Platform,
     pub action: Action,
     /// The request for the upstream: JSON.
