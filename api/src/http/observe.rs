@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::SharedString;
+use shared::process::http::holding::Holding;
 use shared::process::telemetry::Figure;
 use shared::task::Platform;
 use tokio::time::Instant;
 
-use crate::http::throttle::{Place, until_sent};
+use crate::http::throttle::Place;
 
 /// Counts responses, by route, method and status.
 pub const REQUESTS: &str = "task_center_http_requests_total";
@@ -124,7 +126,7 @@ pub(crate) async fn measure(mut request: Request, next: Next) -> Response {
     }
     let place = caller.place().take();
     match place {
-        Some(place) => until_sent(response, place),
+        Some(place) => Holding::answer(response, place).map(Body::new),
         None => response,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::channels::rests_for;
+use super::channels::cool_downs::rests_for;
 use super::row::{self, Cells as _};
 use super::sql::{Row, Statement, Tx, sql};
 use super::{Result, Store};

@@ -11,7 +11,6 @@ use shared::task::{AtTurn, End};
 use upstream::connect::NoConnection;
 use upstream::{Driver, SubmitOutcome, Trouble};
 
-use super::verdict::Health;
 use crate::context::Context;
 use crate::ended::{Ending, LOGGED_ID, settle};
 use crate::rest::is_at_fault;
@@ -126,11 +125,9 @@ impl Sent<'_> {
             self.note_failed(&trouble, Calls::Submits).await;
             return next;
         }
-        let wait = match self.note_failed(&trouble, Calls::Submits).await {
-            Health::Works => Rung::SHORTEST,
-            Health::RestsUntil(until) => Rung::at_least(until.since(context.now())),
-        };
-        let wait = retry_rung(attempts).max(wait);
+        let rests_until = self.note_failed(&trouble, Calls::Submits).await;
+        let rests = rests_until.map(|until| Rung::at_least(until.since(context.now())));
+        let wait = retry_rung(attempts).max(rests.unwrap_or(Rung::SHORTEST));
         send_again(context, job, *at, channel, &what_happened, wait).await
     }
 

@@ -13,15 +13,6 @@ use upstream::Trouble;
 use super::outcome::Sent;
 use crate::context::Context;
 
-/// How the channel is after a submit that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Health {
-    /// It goes on.
-    Works,
-    /// It rests until then.
-    RestsUntil(Millis),
-}
-
 impl Sent<'_> {
     /// The channel accepted the task.
     pub(super) async fn note_accepted(&self) {
@@ -97,8 +88,8 @@ impl Sent<'_> {
         }
     }
 
-    /// The channel did not take the task, or gave no answer.
-    pub(super) async fn note_failed(&self, trouble: &Trouble, calls: Calls) -> Health {
+    /// The channel did not take the task, or gave no answer. Returns until when it rests, if it does.
+    pub(super) async fn note_failed(&self, trouble: &Trouble, calls: Calls) -> Option<Millis> {
         let Self {
             context,
             job,
@@ -128,15 +119,15 @@ impl Sent<'_> {
                 None => self.trouble().await,
             }
         };
-        let health = if let Some(rests_for) = rests_for {
-            let until = context.cool_down(channel, calls, trouble, rests_for).await;
-            Health::RestsUntil(until)
+        let rests_until = if let Some(rests_for) = rests_for {
+            let cooled = context.cool_down(channel, calls, trouble, rests_for);
+            Some(cooled.await)
         } else {
             context.note_trouble(channel, trouble).await;
-            Health::Works
+            None
         };
         self.end_trial().await;
-        health
+        rests_until
     }
 
     /// Whether much of what was sent to the channel of late ended badly, with this submit, and for whom.

@@ -5,7 +5,6 @@
 //! | `bucket` | a token bucket: how many requests are taken, on average and at once |
 //! | `buckets` | the buckets of many, in a table of a bounded size |
 //! | `at_once` | how many requests of one credential are under way at once |
-//! | `held` | an answer that holds the place of its request |
 //! | `figures` | what was refused: counted, and logged now and then |
 //!
 //! Each API process counts for itself.
@@ -14,7 +13,6 @@ mod at_once;
 mod bucket;
 mod buckets;
 mod figures;
-mod held;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -35,7 +33,6 @@ use self::bucket::Rate;
 use self::buckets::Buckets;
 pub use self::figures::FIGURES;
 use self::figures::{Reason, Refusals};
-pub(crate) use self::held::until_sent;
 use crate::error::ApiError;
 
 /// How many sign-ins of one address may fail.

@@ -10,6 +10,7 @@
 //! | [`tcp`] | the options of a socket, and how it ends |
 //! | `turned_away` | what happens for want of room, counted and logged |
 //! | [`tls`] | HTTPS, with certificates that are read anew when they change |
+//! | [`holding`] | the body of an answer that holds something until the answer is sent |
 //! | [`host`] | whether a request names one host |
 //! | [`unread`] | the layer that reads what handlers left of a body |
 
@@ -17,6 +18,7 @@ pub mod bounds;
 pub mod client;
 pub mod connections;
 pub mod exchange;
+pub mod holding;
 pub mod host;
 pub mod server;
 pub mod tcp;

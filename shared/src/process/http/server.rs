@@ -28,7 +28,8 @@ use tower::Service as _;
 use super::bounds::Bounds;
 use super::client::Peer;
 use super::connections::{Connections, Slot};
-use super::exchange::{AnswerBody, Exchange, OnBadHead, Watched};
+use super::exchange::{Exchange, OnBadHead, UnderWay, Watched};
+use super::holding::Holding;
 use super::tcp::{self, Connection};
 use super::tls::Tls;
 
@@ -316,14 +317,11 @@ async fn answer(
     exchange: Exchange,
     peer: Peer,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> Result<Response<Holding<UnderWay>>, Infallible> {
     let under_way = exchange.begin();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(exchange.may_go());
     request.extensions_mut().insert(peer);
     let response = router.call(request).await?;
-    Ok(response.map(|body| AnswerBody {
-        body,
-        _under_way: under_way,
-    }))
+    Ok(Holding::answer(response, under_way))
 }
