@@ -22,6 +22,7 @@ use metrics::{counter, histogram};
 use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::task::cool_down::CoolDown;
+use shared::task::looks::chances::Guess;
 use shared::task::scrub::Scrub;
 use shared::task::step::Observation;
 use shared::task::{Action, Platform, TaskId};
@@ -185,6 +186,21 @@ fn label_of(why: &NoConnection) -> &'static str {
     }
 }
 
+/// What the upstreams of a platform take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many tasks one fetch can ask about, from 1 to 100.
+    pub ids_per_fetch: u32,
+}
+
+impl Limits {
+    /// How many fetches a second a channel gets if its operator set nothing: `--polls-per-second` in
+    /// `docs/contract.md`, "Limits and fairness".
+    pub fn fetches_per_second(self) -> u32 {
+        if self.ids_per_fetch > 1 { 5 } else { 50 }
+    }
+}
+
 /// The driver of a platform. No call takes longer than its timeout, and none panics, whatever the
 /// upstream answers.
 #[async_trait]
@@ -192,10 +208,16 @@ pub trait Upstream: Send + Sync + 'static {
     /// The platform whose channels this driver calls.
     fn platform(&self) -> Platform;
 
+    /// What it takes at once.
+    fn limits(&self) -> Limits;
+
+    /// How long its tasks take, before anything is learnt.
+    fn guess(&self, action: Action) -> Guess;
+
     /// Sends a task to the channel, in one request.
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome;
 
-    /// Asks the channel about at most a hundred tasks, by the ids that the upstream gave them.
+    /// Asks the channel about at most [`Limits::ids_per_fetch`] tasks, by the ids that the upstream gave them.
     async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
 
     /// Makes one call that changes nothing and costs nothing. `Ok`: the channel answered as its platform does,
@@ -249,6 +271,16 @@ pub struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// See [`Upstream::limits`].
+    pub fn limits(self) -> Limits {
+        self.upstream.limits()
+    }
+
+    /// See [`Upstream::guess`].
+    pub fn guess(self, action: Action) -> Guess {
+        self.upstream.guess(action)
+    }
+
     /// See [`Upstream::submit`].
     pub async fn submit(self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
         let started = self.clock.now();

@@ -20,6 +20,14 @@ pub const FIGURES: &[Figure] = &[
         "task_center_lateness_seconds",
         "How long after it was due a task was submitted or polled, by work (submit, poll)",
     ),
+    Histogram(
+        "task_center_end_seen_seconds",
+        "How long after its upstream ended a task we saw that, by channel, where the upstream tells when",
+    ),
+    Gauge(
+        "task_center_channel_fetches_limit",
+        "How many fetches a second a channel gets, over all workers together, by channel",
+    ),
     Counter(
         "task_center_tasks_ended_total",
         "Tasks that ended, by status and channel (none: no channel had the task)",
@@ -174,6 +182,12 @@ pub(crate) fn count_turns(work: Work, state: TurnState, many: usize) {
 
 pub(crate) fn record_lateness(work: Work, late: Duration) {
     histogram!("task_center_lateness_seconds", "work" => work.as_str()).record(late.as_secs_f64());
+}
+
+/// Records how long after its end at the upstream a task was seen to have ended.
+pub(crate) fn record_end_seen(channel: &str, late: Duration) {
+    histogram!("task_center_end_seen_seconds", "channel" => channel.to_owned())
+        .record(late.as_secs_f64());
 }
 
 /// Counts and times a task that ended at `now`; a failed task was refunded.

@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use crate::channels::plans;
 use crate::context::{Context, Settings};
 use crate::figures::{FIGURES, start_at_zero};
 use crate::leases;
@@ -66,6 +67,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     let polls = Intake::new(&context, Queue::Poll, POLL_PREFETCH, polls);
     // The counters of all channels exist before the worker says that it works.
     let _ = context.channels.all().await;
+    plans::begin(&context).await;
     let (schedule, scheduled) = schedule();
     let mut parts = JoinSet::new();
     // Ends when the other parts, which hand in follow-ups, have ended.
@@ -73,6 +75,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     parts.spawn(run_submits(context.clone(), submits, schedule.clone()));
     parts.spawn(look::run(context.clone(), schedule.clone()));
     parts.spawn(batching::run(context.clone(), polls, schedule));
+    parts.spawn(plans::run(context.clone()));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));
     parts.spawn(rest::run(context.clone()));

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::message::MOST_TASKS;
 use shared::broker::{Delivery, Message, Outgoing};
 use shared::clock::Millis;
 use shared::task::wait::Rung;
@@ -32,10 +31,18 @@ pub fn beat(delay: Option<Rung>) -> Duration {
     }
 }
 
+/// How long after this delay a task is asked about on average: half a beat, and what the batch of the task takes.
+pub fn overhead(delay: Rung) -> Duration {
+    beat(Some(delay)) / 2 + BATCH
+}
+
 /// When a task is due whose follow-up is handed in now with this delay.
 pub fn due_at(now: Millis, delay: Rung) -> Millis {
     now.after(delay.duration() + beat(Some(delay)))
 }
+
+/// About how long a batch of polls takes, from the first of its messages to its follow-ups.
+const BATCH: Duration = Duration::from_millis(100);
 
 /// This many follow-ups make a tick come early.
 const FULL: usize = 4096;
@@ -165,7 +172,8 @@ async fn publish(context: &Context, entries: Vec<(FollowUp, PendingAcks)>) {
 /// Publishes `next` in as few messages as possible, each confirmed. `false`: publishing failed, which is
 /// logged; the sweep publishes again.
 pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = FollowUp>) -> bool {
-    let messages = messages(next);
+    let most = |channel| context.channels.plan(channel).tasks_per_batch();
+    let messages = messages(next, most);
     if messages.is_empty() {
         return true;
     }
@@ -178,8 +186,11 @@ pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = Follo
     published.is_ok()
 }
 
-/// The fewest messages that carry `next`.
-fn messages(next: impl IntoIterator<Item = FollowUp>) -> Vec<Outgoing> {
+/// The fewest messages that carry `next`; `most`: how many polls of a channel one message carries.
+fn messages(
+    next: impl IntoIterator<Item = FollowUp>,
+    most: impl Fn(ChannelId) -> usize,
+) -> Vec<Outgoing> {
     let mut messages = Vec::new();
     let mut polls: BTreeMap<(ChannelId, Option<Rung>), Vec<AtTurn>> = BTreeMap::new();
     for next in next {
@@ -196,7 +207,7 @@ fn messages(next: impl IntoIterator<Item = FollowUp>) -> Vec<Outgoing> {
         }
     }
     for ((channel, delay), tasks) in polls {
-        messages.extend(tasks.chunks(MOST_TASKS).map(|tasks| Outgoing {
+        messages.extend(tasks.chunks(most(channel)).map(|tasks| Outgoing {
             message: Message::Poll {
                 channel,
                 tasks: tasks.to_vec(),
@@ -238,7 +249,7 @@ mod tests {
         let next = (0..250)
             .map(|row| poll(row, 1, Rung::SHORTEST))
             .chain([poll(900, 2, Rung::SHORTEST), poll(901, 1, Rung::LONGEST)]);
-        let sizes: Vec<usize> = messages(next)
+        let sizes: Vec<usize> = messages(next, |_| 100)
             .iter()
             .map(|out| match &out.message {
                 Message::Poll { tasks, .. } => tasks.len(),

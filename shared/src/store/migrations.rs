@@ -40,6 +40,9 @@ macro_rules! sources {
             (19, "key_limits_change", file!("0019_key_limits_change.sql")),
             (20, "whom_rests_are_for", file!("0020_whom_rests_are_for.sql")),
             (21, "recent_users", file!("0021_recent_users.sql")),
+            (22, "accepted_at", file!("0022_accepted_at.sql")),
+            (23, "durations", file!("0023_durations.sql")),
+            (24, "call_bounds", file!("0024_call_bounds.sql")),
         ]
     }};
 }

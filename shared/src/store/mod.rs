@@ -36,6 +36,7 @@ mod flow;
 mod gate;
 pub mod lines;
 pub mod listing;
+pub mod looks;
 mod migrations;
 mod open;
 mod options;

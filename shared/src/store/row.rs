@@ -234,6 +234,7 @@ pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
     Ok(PollJob {
         at: at_turn((id, found.int("turn")?)),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        action: parse("tasks", "action", id, &found.text("action")?)?,
         upstream_id: found.text("upstream_id")?,
         status: parse("tasks", "status", id, &found.text("status")?)?,
         progress: progress("tasks", id, found.int("progress")?)?,
@@ -242,5 +243,6 @@ pub(super) fn poll_job(found: &impl Cells) -> Result<PollJob> {
         missing: count("unfinished_tasks", "missing", id, found.int("missing")?)?,
         due_at: Millis(found.int("due_at")?),
         deadline: Millis(found.int("deadline")?),
+        accepted_at: found.int_or_null("accepted_at")?.map(Millis),
     })
 }

@@ -14,6 +14,7 @@
 //! | [`money`] | quota; what a charge and a refund change, and for whom |
 //! | [`history`] | what the history of a task says |
 //! | [`wait`] | the ladder of delays; when a task is polled or tried next |
+//! | [`looks`] | when a task at an upstream is looked at next |
 //! | [`late`] | when a task that was given up is looked at again |
 //! | [`cool_down`] | how long a channel in trouble is left alone |
 //! | [`recent`] | whether a channel is in trouble, by how submits ended of late |
@@ -31,6 +32,7 @@ pub mod end;
 pub mod history;
 pub mod id;
 pub mod late;
+pub mod looks;
 pub mod money;
 pub mod pace;
 pub mod platform;

@@ -44,6 +44,7 @@ fn observation() -> impl Strategy<Value = Observation> {
     let status = prop_oneof![1 => Just(None), 6 => any_status().prop_map(Some)];
     (status, "[ab]{0,2}", prop::option::of(any::<u8>()), data).prop_map(
         |(status, fail_reason, progress, data)| Observation {
+            finish: None,
             status,
             fail_reason,
             progress,

@@ -1,8 +1,11 @@
 //! From the upstream's answer to what becomes of the task: one pure function.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use super::{Progress, Status};
+use crate::clock::Millis;
 use crate::secret::SecretDigest;
 
 /// An upstream's answer about one task, translated from its dialect.
@@ -16,6 +19,18 @@ pub struct Observation {
     pub progress: Option<u8>,
     /// The result so far: an array of clips, or a lyrics object.
     pub data: Option<Box<RawValue>>,
+    /// When the task ended, if the upstream says so.
+    pub finish: Option<Finish>,
+}
+
+/// When a task ended, by the upstream's clock. Nothing is decided by that: it tells how long tasks take, and how late
+/// we see their ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finish {
+    /// When.
+    pub at: Millis,
+    /// How long after the upstream accepted the task.
+    pub took: Option<Duration>,
 }
 
 /// What we know about an unfinished task before a poll.
@@ -109,6 +124,7 @@ mod tests {
             fail_reason: "out of tune".to_owned(),
             progress: None,
             data: None,
+            finish: None,
         }
     }
 

@@ -10,14 +10,23 @@ pub struct Rung(u64);
 
 impl Rung {
     /// Every rung in seconds: close together in the range of polls, wide apart above.
-    pub const LADDER: [Self; 11] = [
+    pub const LADDER: [Self; 20] = [
+        Self(1),
         Self(2),
         Self(3),
+        Self(4),
         Self(5),
+        Self(6),
         Self(8),
+        Self(10),
         Self(12),
+        Self(15),
         Self(20),
+        Self(24),
+        Self(28),
         Self(30),
+        Self(40),
+        Self(50),
         Self(60),
         Self(120),
         Self(180),
@@ -112,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_wait_rounds_to_a_rung_of_the_ladder() {
-        assert_eq!(Rung::at_least(Duration::from_millis(5001)).seconds(), 8);
-        assert_eq!(Rung::nearest(Duration::from_millis(6400)).seconds(), 5);
-        assert_eq!(Rung::at_most(Duration::from_secs(29)).seconds(), 20);
+        assert_eq!(Rung::at_least(Duration::from_millis(6001)).seconds(), 8);
+        assert_eq!(Rung::nearest(Duration::from_millis(6900)).seconds(), 6);
+        assert_eq!(Rung::at_most(Duration::from_secs(29)).seconds(), 28);
         assert_eq!(Rung::at_least(Duration::from_hours(3)), Rung::LONGEST);
         assert_eq!(Rung::at_most(Duration::ZERO), Rung::SHORTEST);
     }

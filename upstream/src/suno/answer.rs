@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use shared::clock::Millis;
 use shared::json;
 use shared::task::Status;
-use shared::task::step::Observation;
+use shared::task::step::{Finish, Observation};
 
 use super::fields::Fields;
 use super::result::{TOO_LARGE, result};
@@ -82,6 +83,7 @@ pub fn unreadable() -> Observation {
         fail_reason: String::new(),
         progress: None,
         data: None,
+        finish: None,
     }
 }
 
@@ -97,6 +99,7 @@ fn failed(reason: &str) -> Observation {
         fail_reason: reason.to_owned(),
         progress: None,
         data: None,
+        finish: None,
     }
 }
 
@@ -121,6 +124,30 @@ fn observation(task: &Fields<'_>) -> Observation {
         status,
         progress: task.text("progress").as_deref().and_then(percent),
         data,
+        finish: finish(task),
+    }
+}
+
+/// When the task ended, and how long it took: `finish_time` and `submit_time`, by the upstream's clock.
+fn finish(task: &Fields<'_>) -> Option<Finish> {
+    let moment = |name| moment(&task.text(name)?);
+    let at = moment("finish_time")?;
+    let took = moment("submit_time").map(|from| at.since(from));
+    Some(Finish {
+        at,
+        took: took.filter(|took| !took.is_zero()),
+    })
+}
+
+/// Unix seconds, or milliseconds as some gateways print them. 0 means that the moment has not come.
+fn moment(number: &str) -> Option<Millis> {
+    /// In seconds this is in the year 5138, in milliseconds in 1973.
+    const MILLIS_FROM: i64 = 100_000_000_000;
+    let (whole, _) = number.split_once('.').unwrap_or((number, ""));
+    match whole.parse().ok()? {
+        ..=0 => None,
+        seconds @ ..MILLIS_FROM => Some(Millis(seconds * 1000)),
+        millis => Some(Millis(millis)),
     }
 }
 
@@ -187,6 +214,32 @@ mod tests {
             Some(r#"[{"id":"1"}]"#)
         );
         assert!(tasks["b"].data.is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_task_is_read_in_seconds_and_in_milliseconds() {
+        let finish = |fields: &str| task(fields).finish;
+        let took = |seconds| Some(std::time::Duration::from_secs(seconds));
+        let at = Millis(1_716_191_849_000);
+        let seconds = finish(r#""submit_time":1716191749,"finish_time":1716191849"#);
+        assert_eq!(
+            seconds,
+            Some(Finish {
+                at,
+                took: took(100)
+            })
+        );
+        let millis = finish(r#""submit_time":1716191749000,"finish_time":"1716191849000""#);
+        assert_eq!(millis, seconds);
+        let no_begin = finish(r#""submit_time":0,"finish_time":1716191849.5"#);
+        assert_eq!(no_begin, Some(Finish { at, took: None }));
+        for none in [
+            r#""finish_time":0"#,
+            r#""finish_time":"soon""#,
+            r#""submit_time":1"#,
+        ] {
+            assert_eq!(finish(none), None, "{none}");
+        }
     }
 
     #[test]

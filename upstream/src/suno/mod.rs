@@ -20,10 +20,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::json;
 use shared::store::channels::Channel;
+use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
 use super::http::{Call, Http};
-use super::{FetchOutcome, Refusal, Submission, SubmitOutcome, Upstream};
+use super::{FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
 
 /// The path of a fetch.
 const FETCH: &str = "/suno/fetch";
@@ -48,6 +49,18 @@ impl Suno {
 impl Upstream for Suno {
     fn platform(&self) -> Platform {
         Platform::SUNO
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ids_per_fetch: 100 }
+    }
+
+    fn guess(&self, action: Action) -> Guess {
+        let seconds = if action == Action::LYRICS { 12 } else { 90 };
+        Guess {
+            median: Duration::from_secs(seconds),
+            sigma: 0.8,
+        }
     }
 
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {

@@ -1,20 +1,32 @@
-//! The channels, at most a second old, and how many calls this worker may have under way at each.
+//! The channels, at most a second old, how many calls this worker may have under way at each, and what it learnt of them.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`choice`] | which channel takes a task |
+//! | `calls` | the fetches that may be made now, over all workers together |
+//! | [`plans`] | when the tasks at each channel are looked at |
 
+mod calls;
 pub mod choice;
+pub mod plans;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::{Calls, Channel};
+use shared::store::looks::Learnt;
 use shared::store::{Store, StoreError};
+use shared::task::looks::durations::Durations;
 use shared::task::recent::Recent;
-use shared::task::{ChannelId, UserId};
+use shared::task::{Action, ChannelId, UserId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::figures::start_channel_at_zero;
+use calls::Calls;
+use plans::ChannelPlan;
 
 /// How old the cached list of channels may be.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
@@ -36,6 +48,9 @@ pub struct ChannelCache {
     slots: Mutex<HashMap<ChannelId, Slots>>,
     fetch_ended: Arc<Notify>,
     settles: Semaphore,
+    plans: Mutex<HashMap<ChannelId, Arc<ChannelPlan>>>,
+    /// How long tasks took that this worker saw end, as far as it is not written yet.
+    seen: Mutex<Learnt>,
 }
 
 #[derive(Default)]
@@ -53,6 +68,7 @@ struct Slots {
     times: FetchTimes,
     /// Submits that were answered well, and not told to the database yet.
     good: Recent,
+    calls: Calls,
 }
 
 /// How fast a channel answers fetches.
@@ -127,6 +143,8 @@ impl ChannelCache {
             slots: Mutex::default(),
             fetch_ended: Arc::default(),
             settles: Semaphore::new(SETTLES),
+            plans: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -240,6 +258,33 @@ impl ChannelCache {
         Permit::acquire(slots, &self.fetch_ended)
     }
 
+    /// Whether a slot for a fetch at the channel is free.
+    pub fn has_fetch_slot(&self, channel: ChannelId) -> bool {
+        self.slots(channel, |slots| slots.fetches.available_permits() > 0)
+    }
+
+    /// How the tasks at the channel are looked at.
+    pub fn plan(&self, channel: ChannelId) -> Arc<ChannelPlan> {
+        let plan = lock(&self.plans).get(&channel).cloned();
+        plan.unwrap_or_else(|| Arc::new(ChannelPlan::unknown()))
+    }
+
+    fn set_plan(&self, channel: ChannelId, plan: ChannelPlan) {
+        lock(&self.plans).insert(channel, Arc::new(plan));
+    }
+
+    /// Notes how long a task took.
+    pub fn note_end(&self, channel: ChannelId, action: Action, one: &Durations, now: Millis) {
+        let mut seen = lock(&self.seen);
+        let known = seen.entry((channel, action)).or_default();
+        *known = known.and(one, now);
+    }
+
+    /// How long tasks took that this worker saw end since this was called last.
+    fn take_seen(&self) -> Learnt {
+        std::mem::take(&mut *lock(&self.seen))
+    }
+
     /// Waits for a slot to write a batch of polls.
     pub async fn settle_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.settles.acquire().await.ok()
@@ -268,7 +313,12 @@ impl ChannelCache {
         })
     }
 
-    /// Waits until a fetch ends, at any channel.
+    /// Wakes who waits for a fetch to end: one may be made.
+    fn wake(&self) {
+        self.fetch_ended.notify_one();
+    }
+
+    /// Waits until a fetch ends, or one may be made, at any channel.
     pub async fn fetch_ended(&self) {
         self.fetch_ended.notified().await;
     }
@@ -283,19 +333,24 @@ impl ChannelCache {
         }
     }
 
-    fn cached(&self) -> std::sync::MutexGuard<'_, Cached> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, Cached> {
+        lock(&self.cached)
     }
 
     fn slots<T>(&self, channel: ChannelId, take: impl FnOnce(&mut Slots) -> T) -> T {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         take(slots.entry(channel).or_insert_with(|| Slots {
             submits: Arc::new(Semaphore::new(SUBMITS)),
             fetches: Arc::new(Semaphore::new(FETCHES as usize)),
             times: FetchTimes::default(),
             good: Recent::default(),
+            calls: Calls::default(),
         }))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
         return;
     }
     let ids = tasks.iter().map(|task| task.upstream_id.clone()).collect();
-    let answer = fetch(context, driver, channel, vec![ids]).await;
+    let answer = fetch(context, driver, channel, vec![ids], 0).await;
     let scrub = Scrub::default().and(channel.key.expose());
     for task in tasks {
         let Some(observation) = answer.known.get(&task.upstream_id) else {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::message::MOST_TASKS;
 use shared::broker::{Delivery, Message};
 use shared::process::lifecycle::rethrow;
 use shared::task::wait::Rung;
@@ -15,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::poll;
 use crate::channels::Permit;
+use crate::channels::plans::ChannelPlan;
 use crate::context::Context;
 use crate::rest::Intake;
 use crate::schedule::{FollowUp, PendingAcks, Schedule, due_at};
@@ -49,21 +49,28 @@ impl Buffer {
         self.messages.push((tasks, delivery));
     }
 
-    fn is_too_full(&self, channel: ChannelId, context: &Context) -> bool {
-        self.messages.len() > MOST_WAITING
-            && context.channels.wait_of(channel, self.tasks / MOST_TASKS) > LONGEST_WAIT
+    fn is_too_full(&self, channel: ChannelId, plan: &ChannelPlan, context: &Context) -> bool {
+        if self.messages.len() <= MOST_WAITING {
+            return false;
+        }
+        let batches = self.tasks / plan.tasks_per_batch();
+        let calls = plan.calls(self.tasks);
+        let allowed = plan.bound.map_or(Duration::ZERO, |bound| {
+            Duration::from_secs(1) * calls / bound
+        });
+        context.channels.wait_of(channel, batches).max(allowed) > LONGEST_WAIT
     }
 
-    fn is_ripe(&self, now: Instant) -> bool {
-        self.tasks >= MOST_TASKS || self.ripe_at.is_some_and(|ripe_at| ripe_at <= now)
+    fn is_ripe(&self, most: usize, now: Instant) -> bool {
+        self.tasks >= most || self.ripe_at.is_some_and(|ripe_at| ripe_at <= now)
     }
 
-    /// Takes whole messages, oldest first, as many as fit into one call.
-    fn take_batch(&mut self) -> Batch {
+    /// Takes whole messages, oldest first, as many as fit into one batch.
+    fn take_batch(&mut self, most: usize) -> Batch {
         let mut fits = 0;
         let mut tasks = 0;
         for (more, _) in &self.messages {
-            if fits > 0 && tasks + more.len() > MOST_TASKS {
+            if fits > 0 && tasks + more.len() > most {
                 break;
             }
             tasks += more.len();
@@ -137,16 +144,21 @@ fn start_batches(
 ) {
     let now = Instant::now();
     for (&channel, buffer) in buffers.iter_mut() {
-        while buffer.is_ripe(now) {
+        let plan = context.channels.plan(channel);
+        let most = plan.tasks_per_batch();
+        while buffer.is_ripe(most, now)
+            && context.channels.has_fetch_slot(channel)
+            && context.may_fetch(channel, plan.calls(buffer.tasks))
+        {
             let Some(permit) = context.channels.fetch_permit(channel) else {
                 break;
             };
-            let batch = buffer.take_batch();
+            let batch = buffer.take_batch(most);
             let (context, schedule) = (context.clone(), schedule.clone());
             batches.spawn(async move { work(&context, channel, permit, batch, &schedule).await });
         }
-        while buffer.is_too_full(channel, context) {
-            let batch = buffer.take_batch();
+        while buffer.is_too_full(channel, &plan, context) {
+            let batch = buffer.take_batch(most);
             let (context, schedule) = (context.clone(), schedule.clone());
             batches.spawn(async move { put_off(&context, channel, batch, &schedule).await });
         }

@@ -1,9 +1,11 @@
 //! Asks a channel about tasks: in one call, unless the channel refuses the ids as a whole.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use shared::store::channels::Channel;
 use shared::task::step::Observation;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::rest::is_at_fault;
@@ -19,15 +21,18 @@ pub struct Answer {
     pub answered: HashSet<String>,
     /// What went wrong, if anything did. No call was made after that.
     pub trouble: Option<Trouble>,
+    /// How long the slowest call took.
+    pub slowest: Duration,
     /// Whether this worker could not call, and rests. No call was made after that.
     pub is_cut_off: bool,
 }
 
 /// The most calls for one answer: enough to find one bad id among a hundred, and a bound for a wrong
-/// address, which refuses everything.
+/// address, which refuses everything. It holds beside the calls that there are groups.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own. A group is halved if the upstream refuses the group or its
+/// Asks about each of `groups` in a call of its own, as soon as the channel's bound of calls allows it; `paid` calls were
+/// reserved by the caller. A group is halved if the upstream refuses the group or its
 /// answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred ids because of one,
 /// and that must harm one task only. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first call, so
 /// all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
@@ -36,25 +41,44 @@ pub async fn fetch(
     driver: Driver<'_>,
     channel: &Channel,
     groups: Vec<Vec<String>>,
+    mut paid: u32,
 ) -> Answer {
     let mut answer = Answer::default();
     let until = context.now().after(context.settings.fetch_timeout);
     let mut calls = 0;
     let mut huge = None;
-    let mut groups: Vec<Vec<String>> = groups.into_iter().filter(|ids| !ids.is_empty()).collect();
+    let at_once = driver.limits().ids_per_fetch.max(1) as usize;
+    let mut groups: Vec<Vec<String>> = groups
+        .iter()
+        .flat_map(|ids| ids.chunks(at_once).map(<[String]>::to_vec))
+        .collect();
+    let most_calls = MOST_CALLS + u32::try_from(groups.len()).unwrap_or(u32::MAX);
     while let Some(mut group) = groups.pop() {
         let out_of_time = calls > 0 && context.now() >= until;
         if out_of_time || answer.trouble.is_some() || answer.is_cut_off {
             break;
         }
+        if paid == 0 {
+            let left = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+            if let Err(error) = context.wait_to_fetch(channel.id, left + 1).await {
+                tracing::debug!(%error, "no fetch could be reserved");
+                answer.is_cut_off = true;
+                break;
+            }
+        } else {
+            paid -= 1;
+        }
         calls += 1;
-        match driver.fetch(channel, &group).await {
+        let began = Instant::now();
+        let fetched = driver.fetch(channel, &group).await;
+        answer.slowest = answer.slowest.max(began.elapsed());
+        match fetched {
             FetchOutcome::Answered(known) => {
                 answer.known.extend(known);
                 answer.answered.extend(group);
             }
             // A huge answer about one id may be an accident, so it counts if it comes twice.
-            FetchOutcome::TooLarge(observation) if group.len() == 1 && calls < MOST_CALLS => {
+            FetchOutcome::TooLarge(observation) if group.len() == 1 && calls < most_calls => {
                 let id = group.remove(0);
                 if huge.as_ref() == Some(&id) {
                     answer.answered.insert(id.clone());
@@ -66,7 +90,7 @@ pub async fn fetch(
             }
             // The id stands alone, or no call is left: it counts as left out of this answer.
             FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_)
-                if group.len() == 1 || calls >= MOST_CALLS =>
+                if group.len() == 1 || calls >= most_calls =>
             {
                 answer.answered.extend(group);
             }

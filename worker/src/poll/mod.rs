@@ -9,6 +9,7 @@ pub mod batching;
 pub mod fetch;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -17,15 +18,17 @@ use shared::store::StoreError;
 use shared::store::channels::{Calls, Channel};
 use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
 use shared::task::cool_down::RestsFor;
+use shared::task::looks::durations::Durations;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
-use shared::task::{AtTurn, ChannelId, End, RowId};
+use shared::task::{AtTurn, ChannelId, End, RowId, Status};
 
 use crate::channels::Permit;
+use crate::channels::plans::{ChannelPlan, set_bound};
 use crate::context::{Context, LEASE_SLACK};
 use crate::ended::{self, Ending};
-use crate::figures::{TurnState, Work, count_turns, record_lateness};
+use crate::figures::{TurnState, Work, count_turns, record_end_seen, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT, due_at};
 use fetch::{Answer, fetch};
 use upstream::Driver;
@@ -34,6 +37,8 @@ use upstream::Driver;
 const RENEW_AFTER: Duration = Duration::from_secs(5);
 /// The wait of tasks whose platform this worker has no driver for: another worker may take them then.
 const NO_DRIVER: Duration = Duration::from_secs(30);
+/// A fetch that takes longer is a sign that the channel gets too many.
+const SLOW: Duration = Duration::from_secs(5);
 /// The most polls in a row without an answer that a task gets at its deadline, so that one 429, or an
 /// upstream that restarts, does not decide.
 const LAST_TRIES: u32 = 5;
@@ -78,13 +83,23 @@ pub async fn poll(
         .into_iter()
         .partition(|job| driver.is_some() && (!cooling || job.deadline <= read_at));
     let answer = match driver {
-        Some(driver) => fetch_with_leases(context, driver, channel, &asked).await,
+        Some(driver) => {
+            let paid = u32::from(permit.is_some());
+            fetch_with_leases(context, driver, channel, &asked, paid).await
+        }
         None => Answer::default(),
     };
     if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() {
         context.warm_up(channel, Calls::Fetches).await;
     }
+    if let Some(driver) = driver {
+        lower_bound(context, channel, driver, &answer).await;
+    }
     let cool_until = match (&answer.trouble, driver) {
+        // It only said that this was too much.
+        (Some(trouble), _) if trouble.busy && trouble.retry_after.is_none() => {
+            channel.poll_cool_until
+        }
         (Some(trouble), _) => {
             // An address that cannot be reached is trouble for submits, too.
             let calls = if trouble.is_no_connection() {
@@ -114,7 +129,7 @@ pub async fn poll(
         channel,
         now: context.now(),
         cool_until,
-        chance: context.random.unit(),
+        plan: context.channels.plan(channel.id),
     };
     let outcomes = asked.iter().map(|job| batch.outcome(&answer, job)).chain(
         cooling_jobs
@@ -124,6 +139,22 @@ pub async fn poll(
     batch.settle(outcomes.collect()).await
 }
 
+/// Lowers the channel's bound of fetches after a 429 or a slow answer.
+async fn lower_bound(context: &Context, channel: &Channel, driver: Driver<'_>, answer: &Answer) {
+    let is_busy = answer.trouble.as_ref().is_some_and(|trouble| trouble.busy);
+    let Some(set) = set_bound(channel, driver.limits()) else {
+        return;
+    };
+    if !is_busy && answer.slowest < SLOW {
+        return;
+    }
+    tracing::debug!(channel = %channel.name, is_busy, "the channel gets fewer fetches for a while");
+    let now = context.now();
+    if let Err(error) = context.store.lower_calls(channel.id, set, now).await {
+        tracing::warn!(%error, channel = %channel.name, "a bound of fetches could not be lowered");
+    }
+}
+
 /// Fetches. If the answer takes longer than [`RENEW_AFTER`], renews the leases of the tasks, so that the
 /// sweep leaves them alone for as long as the fetch may take.
 async fn fetch_with_leases(
@@ -131,9 +162,10 @@ async fn fetch_with_leases(
     driver: Driver<'_>,
     channel: &Channel,
     jobs: &[PollJob],
+    paid: u32,
 ) -> Answer {
     let _under_way = context.channels.fetching(channel.id);
-    let fetching = fetch(context, driver, channel, groups(jobs));
+    let fetching = fetch(context, driver, channel, groups(jobs), paid);
     tokio::pin!(fetching);
     tokio::select! {
         answer = &mut fetching => return answer,
@@ -180,8 +212,7 @@ struct Batch<'a> {
     channel: &'a Channel,
     now: Millis,
     cool_until: Millis,
-    /// One draw for the whole batch, so that its tasks stay together.
-    chance: f64,
+    plan: Arc<ChannelPlan>,
 }
 
 impl Batch<'_> {
@@ -223,6 +254,9 @@ impl Batch<'_> {
             progress: job.progress,
             digest: job.digest,
         };
+        if observation.status.is_some_and(Status::is_terminal) {
+            self.learn(job, &observation);
+        }
         // The addresses in a result are what the client paid for; only our key is hidden there.
         let only_key = Scrub::default().and(self.channel.key.expose());
         let scrubbed = |data: Option<Box<RawValue>>| data.map(|data| only_key.json(data.get()));
@@ -266,20 +300,54 @@ impl Batch<'_> {
         }
     }
 
+    /// Notes how long the task took, and how late its end is seen.
+    fn learn(&self, job: &PollJob, observation: &Observation) {
+        let (channel, age) = (self.channel, self.age(job));
+        // Of an end that the upstream does not tell the time of, half the last delay is the best guess.
+        let took = observation.finish.and_then(|finish| finish.took);
+        let took = took.filter(|took| *took <= age).unwrap_or_else(|| {
+            let last = self.plan.after(job.action, age / 2).duration();
+            age.saturating_sub(last / 2)
+        });
+        let succeeded = observation.status == Some(Status::Success);
+        let one = Durations::one(took, succeeded, self.now);
+        let cache = &self.context.channels;
+        cache.note_end(channel.id, job.action, &one, self.now);
+        if let Some(finish) = observation.finish {
+            record_end_seen(&channel.name, finish.at.since(self.now));
+        }
+    }
+
     /// The task was polled, and waits for its next poll.
     fn waits(&self, job: &PollJob, missing: u32, update: Option<TaskUpdate>) -> Outcome {
-        let polls = job.polls + 1;
+        self.waits_for(job, self.next(job), job.polls + 1, missing, update)
+    }
+
+    /// The delay before the next poll, which is not put off past the deadline.
+    fn next(&self, job: &PollJob) -> Rung {
         let left = job.deadline.since(self.now);
-        let rung = self.context.settings.pace.rung(polls, left, self.chance);
-        self.waits_for(job, rung, polls, missing, update)
+        let rung = self.plan.after(job.action, self.age(job));
+        rung.min(Rung::at_least(left))
+    }
+
+    /// How long the task has been at the upstream.
+    fn age(&self, job: &PollJob) -> Duration {
+        // A program of a version before did not note it, but its deadline counts from the sending.
+        let timeout = self.context.settings.task_timeout;
+        let accepted_at = job.accepted_at.unwrap_or(job.deadline.before(timeout));
+        accepted_at.since(self.now)
     }
 
     /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last
     /// tries are.
     fn wait_for_channel(&self, job: &PollJob, missed: u32) -> Outcome {
         let left = job.deadline.since(self.now);
-        let wait = self.cool_until.since(self.now).max(Duration::from_secs(1));
-        let rung = Rung::at_least(wait).min(Rung::at_least(left));
+        let wait = self.cool_until.since(self.now);
+        let rung = if wait.is_zero() {
+            self.next(job)
+        } else {
+            Rung::at_least(wait).min(Rung::at_least(left))
+        };
         self.waits_for(job, rung, job.polls, job.missing + missed, None)
     }
 

@@ -76,8 +76,9 @@ impl Sent<'_> {
             ..
         } = self;
         let now = context.now();
-        let left = context.settings.task_timeout;
-        let rung = context.settings.pace.rung(0, left, context.random.unit());
+        let left = Rung::at_least(context.settings.task_timeout);
+        let plan = context.channels.plan(channel.id);
+        let rung = plan.first(job.action).min(left);
         let accepted = Accepted {
             at: *at,
             channel: channel.id,

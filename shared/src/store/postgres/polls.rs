@@ -22,7 +22,7 @@ impl PostgresStore {
         let mut session = self.session().await?;
         let rows = sqlx::query(
             "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at, u.deadline,
-                    t.task_id, t.status, t.progress
+                    u.accepted_at, t.task_id, t.action, t.status, t.progress
              FROM unnest($2::BIGINT[], $3::BIGINT[]) AS x (id, turn)
              CROSS JOIN LATERAL (SELECT * FROM unfinished_tasks WHERE id = x.id OFFSET 0) AS u
              JOIN tasks t ON t.id = u.id

@@ -82,7 +82,7 @@ impl PostgresStore {
             "WITH polling AS (
                  UPDATE unfinished_tasks u
                  SET turn = u.turn + 1, stage = 'poll', channel_id = x.channel,
-                     upstream_id = x.upstream_id, due_at = x.due_at
+                     upstream_id = x.upstream_id, due_at = x.due_at, accepted_at = $9
                  FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
                       AS x (id, turn, channel, upstream_id, due_at)
                  WHERE u.id = x.id AND u.turn = x.turn
@@ -119,7 +119,7 @@ impl PostgresStore {
         .bind(Status::Submitted.as_str()) // $6 status
         .bind(i64::from(progress.percent())) // $7 progress
         .bind(now.seconds()) // $8 updated_at
-        .bind(now.0) // $9 at
+        .bind(now.0) // $9 accepted_at, at
         .bind(ACCEPTED.kind) // $10 kind
         .bind(ACCEPTED.detail) // $11 detail
         .fetch_all(&mut session)

@@ -23,7 +23,7 @@ impl SqliteStore {
         for at in tasks {
             let found = sqlx::query(
                 "SELECT u.id, u.turn, u.upstream_id, u.digest, u.polls, u.missing, u.due_at,
-                        u.deadline, t.task_id, t.status, t.progress
+                        u.deadline, u.accepted_at, t.task_id, t.action, t.status, t.progress
                  FROM unfinished_tasks u
                  JOIN tasks t ON t.id = u.id
                  WHERE u.id = $1 AND u.turn = $2 AND u.stage = 'poll' AND u.channel_id = $3",

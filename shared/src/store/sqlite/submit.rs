@@ -79,7 +79,8 @@ impl SqliteStore {
         for task in tasks {
             let polling: Option<(i64, i64)> = sqlx::query_as(
                 "UPDATE unfinished_tasks
-                 SET turn = turn + 1, stage = 'poll', channel_id = $3, upstream_id = $4, due_at = $5
+                 SET turn = turn + 1, stage = 'poll', channel_id = $3, upstream_id = $4, due_at = $5,
+                     accepted_at = $6
                  WHERE id = $1 AND turn = $2 AND stage = 'sending' AND claim IS NOT NULL
                  RETURNING id, turn",
             )
@@ -88,6 +89,7 @@ impl SqliteStore {
             .bind(task.channel.0) // $3 channel_id
             .bind(&task.upstream_id) // $4 upstream_id
             .bind(task.due_at.0) // $5 due_at
+            .bind(now.0) // $6 accepted_at
             .fetch_optional(&mut *tx)
             .await?;
             if let Some(at) = polling.map(at_turn) {

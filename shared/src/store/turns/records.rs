@@ -126,6 +126,7 @@ pub struct Accepted {
 pub struct PollJob {
     pub at: AtTurn,
     pub task_id: TaskId,
+    pub action: Action,
     pub upstream_id: String,
     pub status: Status,
     pub progress: Progress,
@@ -137,6 +138,8 @@ pub struct PollJob {
     pub missing: u32,
     pub due_at: Millis,
     pub deadline: Millis,
+    /// When the upstream accepted the task, by our clock.
+    pub accepted_at: Option<Millis>,
 }
 
 /// A polled task that stays unfinished.

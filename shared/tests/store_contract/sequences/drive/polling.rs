@@ -160,6 +160,7 @@ impl Drive<'_> {
         };
         let data = format!("[{}]", vec!["{}"; usize::from(clips)].join(","));
         let observation = Observation {
+            finish: None,
             status,
             fail_reason: "out of tune".to_owned(),
             progress,

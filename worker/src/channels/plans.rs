@@ -1,0 +1,231 @@
+//! When the tasks at each channel are looked at: made anew as their number and their habits change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::broker::message::MOST_TASKS;
+use shared::clock::Millis;
+use shared::store::StoreError;
+use shared::store::channels::Channel;
+use shared::store::looks::Learnt;
+use shared::task::looks::bound::CallBound;
+use shared::task::looks::chances::{Chances, Guess};
+use shared::task::looks::durations::Durations;
+use shared::task::looks::plan::{Allowed, InFlight, Plan, plans};
+use shared::task::wait::{PollPace, Rung};
+use shared::task::{Action, ChannelId};
+use upstream::Limits;
+
+use crate::context::Context;
+use crate::schedule::overhead;
+
+/// The pause between two rounds.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often what all workers learnt is read, in rounds.
+const READ_EVERY: u32 = 5;
+/// As how many ends lately an action counts of which none ended: so that it has a part in the plan.
+const BEGIN: f64 = 0.05;
+
+/// How the tasks at one channel are looked at.
+#[derive(Debug, Clone)]
+pub struct ChannelPlan {
+    /// How many fetches a second there may be, over all workers together; `None`: any number.
+    pub bound: Option<u32>,
+    /// How many tasks a fetch asks about.
+    pub ids_per_fetch: u32,
+    plans: HashMap<Action, Plan>,
+}
+
+/// The most tasks in one batch of a channel that is asked about one at a time: no batch takes long.
+const ONE_BY_ONE: usize = 10;
+
+impl ChannelPlan {
+    /// The plan of a channel of which nothing is known yet.
+    pub fn unknown() -> Self {
+        Self {
+            bound: Some(1),
+            ids_per_fetch: 1,
+            plans: HashMap::new(),
+        }
+    }
+
+    /// How many tasks travel together, and are asked about in one batch.
+    pub fn tasks_per_batch(&self) -> usize {
+        if self.ids_per_fetch > 1 {
+            MOST_TASKS
+        } else {
+            ONE_BY_ONE
+        }
+    }
+
+    /// How many calls it takes to ask about so many tasks.
+    pub fn calls(&self, tasks: usize) -> u32 {
+        let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
+        tasks.div_ceil(self.ids_per_fetch.max(1))
+    }
+
+    /// The delay before the first look at a task.
+    pub fn first(&self, action: Action) -> Rung {
+        self.plans.get(&action).map_or(Rung::SHORTEST, Plan::first)
+    }
+
+    /// The delay after a look at a task of this age.
+    pub fn after(&self, action: Action, age: Duration) -> Rung {
+        let plan = self.plans.get(&action);
+        plan.map_or(Rung::SHORTEST, |plan| plan.after(age))
+    }
+}
+
+/// What a plan is made of.
+#[derive(Debug, Clone, PartialEq)]
+struct Given {
+    tasks: u32,
+    /// Fetches a second, in thousandths.
+    bound: Option<i64>,
+}
+
+impl Given {
+    /// Whether a plan for this serves for `other`, too.
+    fn is_close(&self, other: &Self) -> bool {
+        let tenth = self.tasks / 10;
+        self.bound == other.bound && self.tasks.abs_diff(other.tasks) <= tenth
+    }
+}
+
+/// How many fetches a second an operator set for the channel, or its platform's number; `None`: any number.
+pub fn set_bound(channel: &Channel, limits: Limits) -> Option<u32> {
+    let set = channel
+        .polls_per_second
+        .unwrap_or_else(|| limits.fetches_per_second());
+    (set > 0).then_some(set)
+}
+
+/// Makes plans until a stop is requested.
+pub async fn run(context: Arc<Context>) {
+    let mut planner = Planner::default();
+    let mut round = 0;
+    while !context.stop.is_requested() {
+        if let Err(error) = planner.round(&context, round % READ_EVERY == 0).await {
+            tracing::warn!(%error, "what polls go by could not be read; it will be");
+        }
+        round += 1;
+        tokio::select! {
+            () = context.stop.requested() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+    if let Err(error) = write(&context).await {
+        tracing::warn!(%error, "how long tasks took could not be written; it is learnt again");
+    }
+}
+
+/// Makes plans once, before anything is polled.
+pub async fn begin(context: &Context) {
+    if let Err(error) = Planner::default().round(context, true).await {
+        tracing::warn!(%error, "what polls go by could not be read; it will be");
+    }
+}
+
+#[derive(Default)]
+struct Planner {
+    learnt: Learnt,
+    made_of: HashMap<ChannelId, Given>,
+}
+
+impl Planner {
+    /// Writes what this worker saw, and makes the plans anew that no longer fit. `reads`: also reads what all workers
+    /// saw, and makes all plans anew.
+    async fn round(&mut self, context: &Context, reads: bool) -> Result<(), StoreError> {
+        let now = context.now();
+        let channels = context.channels.all().await?;
+        let gates = context.store.gates(now).await?;
+        if reads {
+            write(context).await?;
+            self.learnt = context.store.durations().await?;
+        }
+        let bounds = context.store.call_bounds().await?;
+        for channel in channels.iter() {
+            let Some(driver) = context.upstreams.driver(channel.platform) else {
+                continue;
+            };
+            let limits = driver.limits();
+            let set = set_bound(channel, limits);
+            let bound = bounds.get(&channel.id).copied().unwrap_or_default();
+            let given = Given {
+                tasks: gates.get(&channel.id).map_or(0, |gate| gate.running),
+                bound: set.map(|set| CallBound::in_force(bound, set, now)),
+            };
+            show(channel, &given);
+            let known = self.made_of.get(&channel.id);
+            let fits =
+                known.is_some_and(|known| known.is_close(&given) && (!reads || given.tasks == 0));
+            if fits {
+                continue;
+            }
+            let guess = |action| driver.guess(action);
+            let pace = context.settings.pace;
+            let plans = self.plans(channel, limits, &given, pace, &guess, now);
+            context.channels.set_plan(
+                channel.id,
+                ChannelPlan {
+                    bound: set,
+                    ids_per_fetch: limits.ids_per_fetch,
+                    plans,
+                },
+            );
+            self.made_of.insert(channel.id, given);
+        }
+        Ok(())
+    }
+
+    fn plans(
+        &self,
+        channel: &Channel,
+        limits: Limits,
+        given: &Given,
+        pace: PollPace,
+        guess: &dyn Fn(Action) -> Guess,
+        now: Millis,
+    ) -> HashMap<Action, Plan> {
+        let actions: Vec<Action> = channel.platform.actions().copied().collect();
+        let nothing = Durations::default();
+        let in_flight = actions.iter().map(|action| {
+            let learnt = self.learnt.get(&(channel.id, *action)).unwrap_or(&nothing);
+            InFlight {
+                chances: Chances::new(learnt, guess(*action)),
+                begin: f64::from(learnt.lately(now)) + BEGIN,
+            }
+        });
+        let in_flight: Vec<InFlight> = in_flight.collect();
+        #[expect(clippy::cast_precision_loss, reason = "a bound is a small number")]
+        let looks = |bound: i64| bound as f64 / 1_000.0 * f64::from(limits.ids_per_fetch);
+        let allowed = Allowed {
+            looks: given.bound.map(looks),
+            pace,
+            overhead,
+        };
+        let plans = plans(&in_flight, given.tasks, &allowed);
+        actions.into_iter().zip(plans).collect()
+    }
+}
+
+/// Writes how long tasks took that this worker saw end.
+async fn write(context: &Context) -> Result<(), StoreError> {
+    let seen = context.channels.take_seen();
+    if seen.is_empty() {
+        return Ok(());
+    }
+    context.store.add_durations(seen, context.now()).await
+}
+
+fn show(channel: &Channel, given: &Given) {
+    let gauge =
+        metrics::gauge!("task_center_channel_fetches_limit", "channel" => channel.name.clone());
+    #[expect(clippy::cast_precision_loss, reason = "a bound is a small number")]
+    gauge.set(
+        given
+            .bound
+            .map_or(f64::INFINITY, |bound| bound as f64 / 1_000.0),
+    );
+}
