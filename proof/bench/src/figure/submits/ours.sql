@@ -73,6 +73,7 @@ WITH asked AS (
 ), unfinished AS (
     INSERT INTO unfinished_tasks (id, due_at, deadline, stage, pinned_channel)
     SELECT row, now, deadline, 'submit', pinned FROM written
+    ORDER BY user_id, row
 ), entry AS (
     INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
     SELECT user_id, key_id, row, 'charge', amount, now FROM written

@@ -165,6 +165,7 @@ const STORE: &str = "WITH asked AS (
      ), unfinished AS (
          INSERT INTO unfinished_tasks (id, due_at, deadline, stage, pinned_channel)
          SELECT row, now, deadline, 'submit', pinned FROM written
+         ORDER BY user_id, row
      ), entry AS (
          INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
          SELECT user_id, key_id, row, $19, amount, now FROM written
@@ -185,7 +186,8 @@ const STORE: &str = "WITH asked AS (
 ///
 /// The caller holds the locks, so the conditions on the balances are met. They stand in the statement all
 /// the same: a task whose user or key is not charged is not written. Ids are drawn under the user's lock in
-/// the order of the submits, so a user's later task has the higher id.
+/// the order of the submits, so a user's later task has the higher id. The narrow rows are written in the order of the
+/// users, because their trigger may add lines and lock the counters of users.
 pub(super) async fn store(tx: &mut Tx, admitted: &[(&PendingSubmit, Quota)]) -> Result<Vec<RowId>> {
     let tasks = column(admitted, |(one, _)| &one.task);
     let changes = column(admitted, |(_, price)| money::charge(*price));
