@@ -23,10 +23,10 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Measure the programs of another build too, in turn with those beside this one, and print the ratio.
-    /// FOLDER holds the other build's api and worker. Only for polls, submits, cost and scale-out
+    /// FOLDER holds the other build's api and worker. Only for polls, freshness, submits, cost and scale-out
     #[arg(long, value_name = "FOLDER")]
     beside: Option<PathBuf>,
-    /// Measure this part of flow only; may be given more than once
+    /// Measure this part of flow or freshness only; may be given more than once
     #[arg(long = "part", value_enum, value_name = "PART")]
     parts: Vec<Part>,
     /// Also write the report as JSON to this file
