@@ -83,7 +83,10 @@ impl FetchCalls {
         self.tally.ids += ids;
         self.tally.most_ids = self.tally.most_ids.max(ids);
         let answered = self.answered.count(now) as u64;
-        if bounds.per_second.is_some_and(|most| answered >= most.into()) {
+        if bounds
+            .per_second
+            .is_some_and(|most| answered >= most.into())
+        {
             self.tally.refused += 1;
             return Admission::TooManyCalls;
         }

@@ -25,7 +25,9 @@ impl Lognormal {
         let read = sigma.trim().parse().ok();
         let sigma = read
             .filter(|sigma| (0.0..=WIDEST).contains(sigma))
-            .ok_or_else(|| format!("{sigma:?} is no sigma: give a number from 0 to 10, like 0.4"))?;
+            .ok_or_else(|| {
+                format!("{sigma:?} is no sigma: give a number from 0 to 10, like 0.4")
+            })?;
         Ok(Self { median, sigma })
     }
 

@@ -211,7 +211,10 @@ mod tests {
             ("lognormal:90s,wide,30s..300s", "\"wide\" is no sigma"),
             ("lognormal:90s,-1,30s..300s", "\"-1\" is no sigma"),
             ("lognormal:90s,0.4,300s..30s", "ends before it begins"),
-            ("lognormal:20s,0.4,30s..300s", "a range that holds the median"),
+            (
+                "lognormal:20s,0.4,30s..300s",
+                "a range that holds the median",
+            ),
         ] {
             let error = text.parse::<Span>().unwrap_err();
             assert!(error.contains(said), "{text}: {error}");

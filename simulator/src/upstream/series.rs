@@ -116,6 +116,9 @@ mod tests {
         let (age, length) = (mean(|drawn| drawn.0), mean(|drawn| drawn.1));
         assert!((age - 7.78).abs() < 0.15, "{age}");
         assert!((length - 15.56).abs() < 0.15, "{length}");
-        assert_eq!(in_flight(Span::exactly(Duration::ZERO), &mut rng).1, Duration::ZERO);
+        assert_eq!(
+            in_flight(Span::exactly(Duration::ZERO), &mut rng).1,
+            Duration::ZERO
+        );
     }
 }

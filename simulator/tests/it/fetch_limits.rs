@@ -32,7 +32,10 @@ async fn a_fetch_above_the_limit_of_a_second_gets_429_and_tells_nothing() {
     assert_eq!(one["code"], "rate_limited");
     let shown = fetches(&upstream).await;
     let counts = ["calls", "refused", "ids", "most_in_1s", "most_in_10s"];
-    assert_eq!(counts.map(|name| shown[name].as_u64()), [4, 2, 4, 4, 4].map(Some));
+    assert_eq!(
+        counts.map(|name| shown[name].as_u64()),
+        [4, 2, 4, 4, 4].map(Some)
+    );
     let counts = upstream.counts();
     assert_eq!((counts.fetches.asked, counts.faults.len()), (4, 0));
 }
@@ -51,7 +54,10 @@ async fn a_fetch_with_too_many_ids_gets_400() {
     assert_eq!(upstream.tasks(&[&ids[1]]).await.len(), 1);
     let shown = fetches(&upstream).await;
     let counts = ["calls", "too_many_ids", "ids", "most_ids"];
-    assert_eq!(counts.map(|name| shown[name].as_u64()), [2, 1, 3, 2].map(Some));
+    assert_eq!(
+        counts.map(|name| shown[name].as_u64()),
+        [2, 1, 3, 2].map(Some)
+    );
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use harness::cluster::Backend;
 use harness::servers::Servers;
 
 use self::stand::Stand;
-use super::requirement::{self, Requirement};
 use super::Plan;
+use super::requirement::{self, Requirement};
 use crate::report::Table;
 
 /// A part of the figure.

@@ -77,12 +77,19 @@ mod tests {
     #[test]
     fn the_loop_sees_an_end_at_its_next_look() {
         // It looks at 16 s, 31 s and 46 s.
-        let songs = [made(1_000, 16_000), made(2_000, 16_001), made(20_000, 40_000)];
+        let songs = [
+            made(1_000, 16_000),
+            made(2_000, 16_001),
+            made(20_000, 40_000),
+        ];
         let late = loop_over_the_oldest(&songs, ALWAYS).expect("songs end");
         assert_eq!((late.ends, late.never_seen), (3, 0));
         assert_eq!(late.most.to_string(), "14.999");
         assert_eq!(late.p50.to_string(), "6");
-        let last = Window { from: 30_000, ..ALWAYS };
+        let last = Window {
+            from: 30_000,
+            ..ALWAYS
+        };
         let late = loop_over_the_oldest(&songs, last).expect("a song ends");
         assert_eq!((late.ends, late.mean.to_string()), (1, "6".to_owned()));
         assert!(loop_over_the_oldest(&[], ALWAYS).is_none());

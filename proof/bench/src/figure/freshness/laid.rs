@@ -45,8 +45,8 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Found {
     }
     let runs = BUILDS.into_iter().zip(&plan.builds);
     let runs = runs
-        .map(|(who, build)| Box::pin(run(plan, servers, build, who)) as LocalBoxFuture<'_, _>);
-    let runs = each(plan, runs.collect()).await;
+        .map(|(who, build)| Box::pin(run(plan, servers, build, who)) as LocalBoxFuture<'_, Run>);
+    let runs: Vec<Run> = each(plan, runs.collect()).await;
     if let Some((this_build, made, window)) = runs.first() {
         found.requirements = requirements(this_build);
         found.measured.push(Measured {
@@ -76,6 +76,9 @@ fn requirements(measured: &Measured) -> Vec<Requirement> {
     ]
 }
 
+/// What a build was measured to do, the lives of all songs, and the window.
+type Run = (Measured, Vec<Made>, Window);
+
 /// A cluster with its songs laid.
 struct Laid {
     cluster: Cluster,
@@ -84,12 +87,7 @@ struct Laid {
     workers: Vec<Process>,
 }
 
-async fn run(
-    plan: &Plan,
-    servers: &Arc<Servers>,
-    build: &Build,
-    who: &'static str,
-) -> (Measured, Vec<Made>, Window) {
+async fn run(plan: &Plan, servers: &Arc<Servers>, build: &Build, who: &'static str) -> Run {
     eprintln!("freshness: laid, {who} …");
     let times = Times::of(plan);
     let each: u32 = plan.size(10_000, 20);
@@ -122,6 +120,7 @@ async fn run(
         cpu: Some(cpu.per_task(cpu_before, sample.as_secs_f64())),
     };
     eprintln!("freshness: {measured}");
+    drop(broker);
     drop(laid.workers);
     laid.cluster.take_down().await;
     (measured, laid.made, window)
@@ -155,14 +154,16 @@ async fn lay(
     for (channel, number) in cluster.channels.iter().zip(1..) {
         let left = ready.saturating_duration_since(Instant::now());
         let of = (number, each);
-        let (tasks, lives) =
-            SeededTasks::seed_in_flight(&cluster, &owner, channel, of, left).await;
+        let (tasks, lives) = SeededTasks::seed_in_flight(&cluster, &owner, channel, of, left).await;
         series.push(tasks);
         made.extend(lives);
     }
     wait_for_fold(&cluster).await;
     if Instant::now() > ready {
-        eprintln!("freshness: to lay {} songs took too long, some have ended", made.len());
+        eprintln!(
+            "freshness: to lay {} songs took too long, some have ended",
+            made.len()
+        );
     }
     Laid {
         cluster,

@@ -181,7 +181,9 @@ impl Measured {
         ];
         let numbers = numbers.map(|number| number.map_or("".into(), Cell::from));
         let texts = [self.part.into(), self.who.into()];
-        let texts = texts.into_iter().chain([self.in_flight.into(), ends.into()]);
+        let texts = texts
+            .into_iter()
+            .chain([self.in_flight.into(), ends.into()]);
         texts.chain(numbers).collect()
     }
 }
@@ -205,7 +207,9 @@ pub async fn lateness(
     let started = Instant::now();
     loop {
         let seen = seen_since(cluster, window.from).await;
-        let never = ends.iter().filter(|(one, _)| !seen.contains_key(&one.task_id));
+        let never = ends
+            .iter()
+            .filter(|(one, _)| !seen.contains_key(&one.task_id));
         let never = never.count();
         if never > 0 && started.elapsed() < patience {
             sleep(Duration::from_secs(1)).await;

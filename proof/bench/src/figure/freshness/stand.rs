@@ -5,8 +5,8 @@ use std::time::Duration;
 use harness::client::Client;
 use harness::cluster::{Backend, Channel, Cluster, Node, Setup};
 use harness::wait::in_time;
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use super::Plan;
 use crate::cluster::QUOTA;
@@ -79,8 +79,8 @@ impl Stand {
     }
 
     async fn unfinished(&self) -> i64 {
-        let sql = AssertSqlSafe("SELECT count(*) FROM unfinished_tasks".to_owned());
-        let count = if self.cluster.is_one_process() {
+        let sql = "SELECT count(*) FROM unfinished_tasks";
+        let count: Result<i64, _> = if self.cluster.is_one_process() {
             let file = SqliteConnectOptions::new().filename(self.cluster.sqlite_file());
             let mut file = file.connect().await.expect("the file opens");
             sqlx::query_scalar(sql).fetch_one(&mut file).await

@@ -182,7 +182,9 @@ impl Submitted {
             cpu: None,
             ..measured.clone()
         };
-        found.measured.extend(runs.into_iter().map(|run| run.measured));
+        found
+            .measured
+            .extend(runs.into_iter().map(|run| run.measured));
         found.measured.push(oldest);
         found.measured.extend(even);
         found
@@ -190,7 +192,11 @@ impl Submitted {
 
     fn evenly(&self, measured: &Measured) -> Option<Measured> {
         let calls = measured.calls?;
-        let ids_a_call = if matches!(self.part, Part::OneId) { 1.0 } else { IDS_A_CALL };
+        let ids_a_call = if matches!(self.part, Part::OneId) {
+            1.0
+        } else {
+            IDS_A_CALL
+        };
         let ids = calls.a_second * ids_a_call;
         let ends = measured.late?.ends;
         Some(Measured {
@@ -226,7 +232,11 @@ impl Submitted {
             }
             Must::Refused(most) => {
                 let share = measured.calls.map(|calls| calls.refused);
-                vec![requirement(format!("share of 429 in all calls, {of}"), share, most)]
+                vec![requirement(
+                    format!("share of 429 in all calls, {of}"),
+                    share,
+                    most,
+                )]
             }
         };
         if let Some(bound) = self.calls {
