@@ -35,9 +35,8 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
             return invalid_request(&upstream, &format!("the body can't be read: {error}"));
         }
     };
-    let batch = match fetch(&upstream, &ids) {
-        Ok(batch) => batch,
-        Err(refused) => return refused,
+    let Some(batch) = upstream.fetch(&ids) else {
+        return too_many_ids(&upstream);
     };
     debug!(ids = ids.len(), fault = ?batch.fault, "fetch");
     pause(batch.latency).await;
@@ -49,9 +48,8 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
 }
 
 pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let batch = match fetch(&upstream, &[id]) {
-        Ok(batch) => batch,
-        Err(refused) => return refused,
+    let Some(batch) = upstream.fetch(&[id]) else {
+        return too_many_ids(&upstream);
     };
     pause(batch.latency).await;
     let secrets = Secrets::of(&headers);
@@ -64,11 +62,9 @@ pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: Heade
     answer::spoil(batch.fault, data, leak_to, &upstream.options).await
 }
 
-fn fetch(upstream: &Upstream, ids: &[String]) -> Result<Batch, Response> {
-    upstream.fetch(ids).ok_or_else(|| {
-        let most = upstream.options.ids_per_fetch;
-        invalid_request(upstream, &format!("at most {most} ids at once"))
-    })
+fn too_many_ids(upstream: &Upstream) -> Response {
+    let most = upstream.options.ids_per_fetch;
+    invalid_request(upstream, &format!("at most {most} ids at once"))
 }
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that
