@@ -1,6 +1,6 @@
 //! `bench`: measures the figures it is asked for and prints them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use bench::figure::{self, Build, Figure, Part, Plan};
@@ -41,7 +41,11 @@ struct Options {
 async fn main() -> ExitCode {
     let options = Options::parse();
     let mut builds = vec![Build::default()];
-    builds.extend(options.beside.map(|folder| Build(Some(folder))));
+    // Programs are started in folders of their own.
+    let beside = options
+        .beside
+        .map(|folder| absolute(&folder).unwrap_or(folder));
+    builds.extend(beside.map(|folder| Build(Some(folder))));
     let plan = Plan {
         short: options.short,
         rounds: if options.short { 1 } else { options.rounds },

@@ -51,7 +51,7 @@ const SHORT: Times = Times {
     lyrics_mean: 0.8,
     longest: Duration::from_secs(2),
     warm_up: Duration::from_secs(1),
-    patience: Duration::from_secs(30),
+    patience: Duration::from_secs(10),
 };
 
 impl Times {

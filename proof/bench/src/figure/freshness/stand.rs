@@ -69,10 +69,10 @@ impl Stand {
         channels.last().expect("the spare channel was made")
     }
 
-    /// Ends all tasks at the upstream, and waits until that is seen.
-    pub async fn end_all(&self) {
+    /// Ends all tasks at the upstream, and waits until that is seen; in a short run the next part does not mind them.
+    pub async fn end_all(&self, plan: &Plan) {
         self.channel().upstream.finish(serde_json::json!({})).await;
-        in_time(END_OF_ALL, async || {
+        in_time(plan.size(END_OF_ALL, Duration::ZERO), async || {
             (self.unfinished().await == 0).then_some(())
         })
         .await;

@@ -130,7 +130,7 @@ impl Submitted {
             () = load.submit(times, &stand.user) => unreachable!("it goes on for ever"),
             run = self.watch(plan, stand, times, who) => run,
         };
-        stand.end_all().await;
+        stand.end_all(plan).await;
         run
     }
 
@@ -139,7 +139,7 @@ impl Submitted {
         let upstream = &stand.channel().upstream;
         sleep(times.warm_up).await;
         let (before, cpu) = (upstream.fetches().await, stand.cpu().await);
-        sleep(plan.size(self.measured, Duration::from_secs(2))).await;
+        sleep(plan.size(self.measured, Duration::from_secs(1))).await;
         let (after, cpu_now) = (upstream.fetches().await, stand.cpu().await);
         let window = Window::between(&before, &after);
         let cpu = cpu.zip(cpu_now);
@@ -192,12 +192,13 @@ impl Submitted {
 
     fn evenly(&self, measured: &Measured) -> Option<Measured> {
         let calls = measured.calls?;
-        let ids_a_call = if matches!(self.part, Part::OneId) {
+        let most = if self.part == Part::OneId {
             1.0
         } else {
             IDS_A_CALL
         };
-        let ids = calls.a_second * ids_a_call;
+        // No look asks for a song twice.
+        let ids = calls.a_second * measured.in_flight.min(most);
         let ends = measured.late?.ends;
         Some(Measured {
             who: EVENLY,
