@@ -193,9 +193,9 @@ impl Laid {
 
 /// The calls of all channels between two moments; the most in ten seconds is that of one channel, until the end.
 fn together(before: &[Fetches], after: &[Fetches], end: &[Fetches]) -> Calls {
-    let of_channels = before.iter().zip(after);
+    let of_channels = before.iter().zip(after).zip(end);
     let calls: Vec<Calls> = of_channels
-        .map(|(before, after)| Calls::between(before, after))
+        .map(|((before, after), end)| Calls::between(before, after, end))
         .collect();
     let a_second: f64 = calls.iter().map(|calls| calls.a_second).sum();
     let ids: f64 = calls
@@ -207,7 +207,10 @@ fn together(before: &[Fetches], after: &[Fetches], end: &[Fetches]) -> Calls {
     Calls {
         a_second,
         ids_a_call: if a_second > 0.0 { ids / a_second } else { 0.0 },
-        most_in_10s: end.iter().map(|end| end.most_in_10s).fold(0.0, f64::max),
+        most_in_10s: calls
+            .iter()
+            .map(|calls| calls.most_in_10s)
+            .fold(0.0, f64::max),
         refused: refused / all.max(1.0),
     }
 }

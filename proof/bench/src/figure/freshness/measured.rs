@@ -107,14 +107,15 @@ pub struct Calls {
 }
 
 impl Calls {
-    pub fn between(before: &Fetches, after: &Fetches) -> Self {
+    /// The calls between two moments; what counts from the first call on counts until the `end`.
+    pub fn between(before: &Fetches, after: &Fetches, end: &Fetches) -> Self {
         let passed = (after.at - before.at) / 1000.0;
         let calls = after.calls - before.calls;
         Self {
             a_second: calls / passed,
             ids_a_call: (after.ids - before.ids) / calls.max(1.0),
-            most_in_10s: after.most_in_10s,
-            refused: after.refused / after.calls.max(1.0),
+            most_in_10s: end.most_in_10s,
+            refused: end.refused / end.calls.max(1.0),
         }
     }
 }

@@ -146,12 +146,13 @@ impl Submitted {
         let cpu = cpu.map(|(before, after)| after.per_task(before, window.seconds()));
         let made = upstream.made().await;
         let late = lateness(&stand.cluster, &made, window, times.patience).await;
+        let end = upstream.fetches().await;
         let measured = Measured {
             part: self.part.name(),
             who,
             in_flight: window.in_flight(&made),
             late,
-            calls: Some(Calls::between(&before, &after)),
+            calls: Some(Calls::between(&before, &after, &end)),
             cpu,
         };
         Run {
