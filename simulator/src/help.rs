@@ -36,7 +36,9 @@ pub fn reference() -> String {
 const WRITING: &str = "\
 How values are written:
   TIME      250ms, 5s, 2m, 1h
-  SPAN      5s..20s for a time drawn between the two, or 5s for always the same
+  SPAN      5s..20s for a time drawn between the two, or 5s for always the same;
+            lognormal:MEDIAN,SIGMA,FROM..TO for times as those of real songs: lognormal:90s,0.4,30s..300s
+            has the median 90s and the sigma 0.4 (of the logarithm); what lies beyond the range becomes its bound
   RATE      5% or 0.05
 
 How faults are ordered:
@@ -57,6 +59,7 @@ For tests, beside the dialect (no key needed):
   GET  /simulator/places           how many tasks are made now, and the most that ever were at once: in all, and by
                                    the words user-… and key-… at the beginning of the prompt; submits refused with 429
   GET  /simulator/places/made      when each task is made, and for whom
+  GET  /simulator/fetches          fetch calls: all, refused with 429, the most in any second and any 10 seconds; ids
   GET  /simulator/submits?title=T  how often T was submitted and accepted, the latest bodies
   GET  /simulator/tasks?title=T    the tasks of title T, or of all titles; at most 100
   GET  /simulator/faults           the run's faults; PUT replaces them: {\"submit-503\": 1, \"missing\": \"5%\"}

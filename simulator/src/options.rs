@@ -37,6 +37,14 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub places: Option<u32>,
 
+    /// How many fetches are answered in a second: one above that gets 429, without Retry-After
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub fetches_per_second: Option<u32>,
+
+    /// How many ids a fetch may name: one that names more gets 400
+    #[arg(long, value_name = "N", default_value_t = Self::default().ids_per_fetch, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ids_per_fetch: u32,
+
     /// How long a finished task is kept
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "24h")]
     pub keep: Duration,
@@ -89,6 +97,8 @@ impl Default for Options {
             skew: 0,
             idempotent: false,
             places: None,
+            fetches_per_second: None,
+            ids_per_fetch: 1_000,
             keep: Duration::from_hours(24),
             song_time: Span::between(Duration::from_secs(30), Duration::from_mins(5)),
             lyrics_time: Span::between(Duration::from_secs(5), Duration::from_secs(30)),

@@ -1,6 +1,6 @@
 //! `bench`: measures the figures it is asked for and prints them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use bench::figure::{self, Build, Figure, Part, Plan};
@@ -23,10 +23,10 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Measure the programs of another build too, in turn with those beside this one, and print the ratio.
-    /// FOLDER holds the other build's api and worker. Only for polls, submits, cost and scale-out
+    /// FOLDER holds the other build's api and worker. Only for polls, freshness, submits, cost and scale-out
     #[arg(long, value_name = "FOLDER")]
     beside: Option<PathBuf>,
-    /// Measure this part of flow only; may be given more than once
+    /// Measure this part of flow or freshness only; may be given more than once
     #[arg(long = "part", value_enum, value_name = "PART")]
     parts: Vec<Part>,
     /// Also write the report as JSON to this file
@@ -41,7 +41,11 @@ struct Options {
 async fn main() -> ExitCode {
     let options = Options::parse();
     let mut builds = vec![Build::default()];
-    builds.extend(options.beside.map(|folder| Build(Some(folder))));
+    // Programs are started in folders of their own.
+    let beside = options
+        .beside
+        .map(|folder| absolute(&folder).unwrap_or(folder));
+    builds.extend(beside.map(|folder| Build(Some(folder))));
     let plan = Plan {
         short: options.short,
         rounds: if options.short { 1 } else { options.rounds },

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::client::{Client, SONG};
 use harness::cluster::{Channel, Cluster};
+use harness::places::Made;
 use serde_json::json;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
@@ -47,8 +48,36 @@ impl SeededTasks {
             count,
             made_at: channel.upstream.make(order).await,
         };
-        cluster.execute(&tasks.sql(owner)).await;
+        let made_at = tasks.made_at;
+        let all_now = format!("array_fill({made_at}::bigint, ARRAY[{count}])");
+        cluster.execute(&tasks.sql(owner, &all_now)).await;
         tasks
+    }
+
+    /// Writes `count` SUBMITTED tasks of `owner` at this channel. They are in flight at mixed ages `in_a_while`: each
+    /// was made before that moment and is finished after it. Returns their lives, too.
+    pub async fn seed_in_flight(
+        cluster: &Cluster,
+        owner: &Client,
+        channel: &Channel,
+        (series, count): (u16, u32),
+        in_a_while: Duration,
+    ) -> (Self, Vec<Made>) {
+        let order = json!({"series": series, "count": count,
+                           "mixed_in": format!("{}ms", in_a_while.as_millis())});
+        let tasks = Self {
+            channel: channel.id,
+            series,
+            count,
+            made_at: channel.upstream.make(order).await,
+        };
+        let mut made = channel.upstream.made().await;
+        // The ids of a series are in the order of its tasks.
+        made.sort_by(|one, other| one.task_id.cmp(&other.task_id));
+        let born: Vec<String> = made.iter().map(|one| one.from.to_string()).collect();
+        let born = format!("ARRAY[{}]::bigint[]", born.join(","));
+        cluster.execute(&tasks.sql(owner, &born)).await;
+        (tasks, made)
     }
 
     /// The lowest id.
@@ -61,8 +90,9 @@ impl SeededTasks {
         self.first_row() + i64::from(self.count)
     }
 
-    /// Writes what an API and a worker write for each task, except its history.
-    fn sql(self, owner: &Client) -> String {
+    /// Writes what an API and a worker write for each task, except its history. `born` is an array of SQL: when each
+    /// was made, ms since 1970.
+    fn sql(self, owner: &Client, born: &str) -> String {
         let Self {
             channel,
             series,
@@ -70,12 +100,12 @@ impl SeededTasks {
             made_at,
         } = self;
         let (first, user, cost) = (self.first_row(), owner.id, i64::from(count) * SONG);
-        let seconds = made_at / 1000;
         let due_at = made_at + 290_000;
-        let deadline = made_at + 1_800_000;
         format!(
             r#"
-            WITH made AS (
+            WITH lives AS (
+                SELECT nth - 1 AS n, born FROM unnest({born}) WITH ORDINALITY AS life (born, nth)
+            ), made AS (
                 INSERT INTO tasks (id, task_id, user_id, key_id, channel_id, upstream_id, platform,
                                    action, status, progress, quota, created_at, updated_at,
                                    submit_time, request, input, user_seq)
@@ -83,19 +113,21 @@ impl SeededTasks {
                 SELECT {first} + n, 'task_' || lpad(to_hex({first} + n), 32, '0'), {user}, k.id,
                        {channel},
                        '00000000-0000-0000-{series:04x}-' || lpad(to_hex(n), 12, '0'), 'suno',
-                       'song', 'SUBMITTED', 10, {SONG}, {seconds}, {seconds}, {seconds},
+                       'song', 'SUBMITTED', 10, {SONG}, born / 1000, born / 1000, born / 1000,
                        '{{"title":"One of many","prompt":"[Verse]\nRain on a tin roof"}}',
                        'Rain on a tin roof', u.tasks + n + 1
-                FROM users u, generate_series(0, {count} - 1) n,
+                FROM users u, lives,
                      (SELECT id FROM api_keys WHERE user_id = {user} LIMIT 1) k
                 WHERE u.id = {user}
                 RETURNING id, key_id, upstream_id
             ), paid AS (
                 INSERT INTO ledger (user_id, key_id, task_id, kind, amount, created_at)
-                SELECT {user}, key_id, id, 'charge', -{SONG}, {made_at} FROM made
+                SELECT {user}, key_id, made.id, 'charge', -{SONG}, born
+                FROM made JOIN lives ON made.id = {first} + n
             )
             INSERT INTO unfinished_tasks (id, due_at, deadline, stage, channel_id, upstream_id)
-            SELECT id, {due_at}, {deadline}, 'poll', {channel}, upstream_id FROM made;
+            SELECT made.id, {due_at}, born + 1800000, 'poll', {channel}, upstream_id
+            FROM made JOIN lives ON made.id = {first} + n;
             UPDATE users SET quota = quota - {cost}, used_quota = used_quota + {cost},
                              tasks = tasks + {count}
             WHERE id = {user};

@@ -12,6 +12,7 @@
 //! | [`cluster`] | a task center of its own for one test: processes, database, queues, upstreams |
 //! | [`upstream`] | the simulated upstream, what it counted and what it can be told |
 //! | [`places`] | the places of an upstream: who takes how many, and how long |
+//! | [`fetches`] | the calls by which an upstream is asked for its tasks |
 //! | [`operator`] | the command line |
 //! | [`client`] | a user with an access token and an API key, over HTTP |
 //! | [`metrics`] | the Prometheus metrics of APIs and workers |
@@ -28,6 +29,7 @@ pub mod client;
 pub mod cluster;
 pub mod database;
 pub mod disk;
+pub mod fetches;
 pub mod folder;
 pub mod metrics;
 pub mod operator;

@@ -38,6 +38,8 @@ pub struct Tally {
 /// When an upstream made a task, and for whom.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Made {
+    /// The upstream's id of the task.
+    pub task_id: String,
     /// When the task was accepted, ms since 1970.
     pub from: u64,
     /// When the task ended or will end; `None` if it has no end of its own.
@@ -125,6 +127,7 @@ mod tests {
     #[test]
     fn a_task_that_begins_as_another_ends_comes_after_it() {
         let made = |from, to| Made {
+            task_id: String::new(),
             from,
             to,
             owners: Vec::new(),

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::http;
+use crate::fetches::Fetches;
 use crate::places::{Made, Places};
 use crate::process::{Launch, Process};
 use crate::programs::Program;
@@ -57,6 +58,12 @@ impl Upstream {
     pub async fn made(&self) -> Vec<Made> {
         let made = self.ask(Method::GET, "places/made", None).await;
         serde_json::from_value(made).expect("the simulator tells when tasks were made")
+    }
+
+    /// How many calls fetched tasks, and the most that came in any second and in any ten.
+    pub async fn fetches(&self) -> Fetches {
+        let fetches = self.ask(Method::GET, "fetches", None).await;
+        serde_json::from_value(fetches).expect("the simulator tells of its fetches")
     }
 
     /// The numbers of submits and of accepted submits with a title, and the latest with their bodies.

@@ -14,6 +14,7 @@ use crate::{
     answer::bad_request,
     counts::Counts,
     faults::Faults,
+    fetches::FetchCallsShown,
     id::Id,
     places::PlacesShown,
     upstream::{Listed, Made, Selector, Series},
@@ -65,6 +66,10 @@ pub async fn counts(State(upstream): Shared) -> Json<Counts> {
 
 pub async fn places(State(upstream): Shared) -> Json<PlacesShown> {
     Json(upstream.places())
+}
+
+pub async fn fetches(State(upstream): Shared) -> Json<FetchCallsShown> {
+    Json(upstream.fetches())
 }
 
 /// When each task is made, and for whom.

@@ -16,11 +16,8 @@ use crate::{
     fault::Fault,
     secrets::Secrets,
     task::FetchedTask,
-    upstream::Batch,
+    upstream::{Batch, Upstream},
 };
-
-/// The most ids in one request.
-const MOST_IDS: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Body {
@@ -33,13 +30,14 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
         Err(rejection) => return unreadable(&upstream, &rejection),
     };
     let ids = match serde_json::from_slice(&body) {
-        Ok(Body { ids }) if ids.len() <= MOST_IDS => ids,
-        Ok(_) => return invalid_request(&upstream, "at most 1000 ids at once"),
+        Ok(Body { ids }) => ids,
         Err(error) => {
             return invalid_request(&upstream, &format!("the body can't be read: {error}"));
         }
     };
-    let batch = upstream.fetch(&ids);
+    let Some(batch) = upstream.fetch(&ids) else {
+        return too_many_ids(&upstream);
+    };
     debug!(ids = ids.len(), fault = ?batch.fault, "fetch");
     pause(batch.latency).await;
     let secrets = Secrets::of(&headers);
@@ -50,7 +48,9 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
 }
 
 pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let batch = upstream.fetch(&[id]);
+    let Some(batch) = upstream.fetch(&[id]) else {
+        return too_many_ids(&upstream);
+    };
     pause(batch.latency).await;
     let secrets = Secrets::of(&headers);
     let task = print(&batch, &secrets).into_iter().next();
@@ -60,6 +60,11 @@ pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: Heade
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
     let leak_to = batch.leaks.then_some(&secrets);
     answer::spoil(batch.fault, data, leak_to, &upstream.options).await
+}
+
+fn too_many_ids(upstream: &Upstream) -> Response {
+    let most = upstream.options.ids_per_fetch;
+    invalid_request(upstream, &format!("at most {most} ids at once"))
 }
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that

@@ -33,6 +33,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
         .route("/simulator/places/made", get(control::made))
+        .route("/simulator/fetches", get(control::fetches))
         .route(
             "/simulator/submits",
             get(control::submits).post(control::submits_of),

@@ -37,6 +37,7 @@ pub struct Listed {
 /// When a task was made, and for whom.
 #[derive(Clone, Debug, Serialize)]
 pub struct Made {
+    task_id: Id,
     /// When the task was accepted, ms since 1970.
     from: u64,
     /// When it ended or will end; null if it has no end of its own.
@@ -48,10 +49,15 @@ impl Upstream {
     /// When each task that the upstream knows was made.
     pub fn made(&self) -> Vec<Made> {
         let state = self.state();
-        let made = state.tasks.values().map(|task| {
+        let made = state.tasks.iter().map(|(&task_id, task)| {
             let (from, to) = task.life.span();
             let owners = owners(&task.texts.prompt).map(str::to_owned).collect();
-            Made { from, to, owners }
+            Made {
+                task_id,
+                from,
+                to,
+                owners,
+            }
         });
         made.collect()
     }

@@ -7,6 +7,7 @@ use rand::Rng;
 use super::{State, Upstream};
 use crate::{
     fault::{Fault, Kind},
+    fetches::{Admission, Bounds},
     id::Id,
     random,
     task::{FetchedTask, Task},
@@ -27,16 +28,28 @@ pub struct Batch {
 }
 
 impl Upstream {
-    /// Fetches tasks. Unknown and malformed ids are left out.
-    pub fn fetch(&self, ids: &[String]) -> Batch {
-        let now = self.clock.now();
+    /// Fetches tasks. Unknown and malformed ids are left out. `None`: these are more ids than a fetch may name.
+    pub fn fetch(&self, ids: &[String]) -> Option<Batch> {
         let mut state = self.state();
+        // Under the lock, so that the times of fetches don't go back.
+        let now = self.clock.now();
+        let bounds = Bounds {
+            per_second: self.options.fetches_per_second,
+            ids: self.options.ids_per_fetch,
+        };
+        let admission = state.fetches.admit(ids.len(), bounds, now);
+        if admission == Admission::TooManyIds {
+            return None;
+        }
         let counts = &mut state.counts.fetches;
         let mut rng = random::rng(self.options.seed, ("fetch", counts.asked));
         counts.asked += 1;
         counts.ids += ids.len() as u64;
         counts.most_ids = counts.most_ids.max(ids.len() as u64);
         let latency = self.options.fetch_latency.draw(&mut rng);
+        if admission == Admission::TooManyCalls {
+            return Some(Batch::too_many_calls(latency));
+        }
 
         let mut known: Vec<Id> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         known.retain(|id| state.tasks.contains_key(id));
@@ -62,11 +75,24 @@ impl Upstream {
         let stranger = (fault == Some(Fault::FetchStrangers))
             .then(|| state.stranger(&asked, now))
             .flatten();
-        Batch {
+        Some(Batch {
             tasks,
             stranger,
             fault,
             leaks,
+            latency,
+        })
+    }
+}
+
+impl Batch {
+    /// As an upstream answers that was asked too often; only faults that were ordered are counted.
+    fn too_many_calls(latency: Duration) -> Self {
+        Self {
+            tasks: Vec::new(),
+            stranger: None,
+            fault: Some(Fault::Fetch429),
+            leaks: false,
             latency,
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     counts::Counts,
     faults::Faults,
+    fetches::{FetchCalls, FetchCallsShown},
     id::Id,
     options::{Key, Options},
     places::{Places, PlacesShown},
@@ -46,6 +47,8 @@ struct State {
     tasks: HashMap<Id, Task>,
     /// The tasks of submits that are being made.
     places: Places,
+    /// The calls that fetch tasks.
+    fetches: FetchCalls,
     /// The accepted submits by their `Idempotency-Key`, if the upstream heeds it.
     accepted_keys: HashMap<String, Id>,
     /// The tasks in the order in which their age is checked; some may be forgotten already.
@@ -91,6 +94,11 @@ impl Upstream {
     pub fn places(&self) -> PlacesShown {
         let now = self.clock.now();
         self.state().places.show(self.options.places, now)
+    }
+
+    pub fn fetches(&self) -> FetchCallsShown {
+        let now = self.clock.now();
+        self.state().fetches.show(now)
     }
 
     /// Whether an `Authorization` header of this value opens the dialect.

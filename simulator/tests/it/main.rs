@@ -5,6 +5,7 @@ mod control;
 mod dialect;
 mod directives;
 mod fetch_faults;
+mod fetch_limits;
 mod places;
 mod process;
 mod seen;

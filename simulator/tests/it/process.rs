@@ -70,6 +70,12 @@ fn wrong_usage_is_named_and_exits_with_2() {
         ("--faults", "explode=1", "explode"),
         ("--song-time", "soon", "soon"),
         ("--faults", "503=150%", "150%"),
+        (
+            "--song-time",
+            "lognormal:90s,0.4",
+            "lognormal:90s,0.4,30s..300s",
+        ),
+        ("--ids-per-fetch", "0", "0"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_suno-simulator"))
             .args([flag, value])

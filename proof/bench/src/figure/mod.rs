@@ -9,7 +9,9 @@ mod flow;
 mod freshness;
 mod listing;
 mod memory;
+mod part;
 mod polls;
+mod requirement;
 mod scale_out;
 mod submits;
 
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use harness::servers::Servers;
 
-pub use self::flow::Part;
+pub use self::part::Part;
 use crate::cluster;
 use crate::report::Table;
 
@@ -32,7 +34,7 @@ pub struct Plan {
     pub rounds: u32,
     /// What is measured: this build first, then the build to compare it with, if there is one.
     pub builds: Vec<Build>,
-    /// The parts of `flow`; all if there is none.
+    /// The parts of `flow` and `freshness`; of a figure without one, all.
     pub parts: Vec<Part>,
 }
 
@@ -47,9 +49,15 @@ impl Plan {
         if self.short { short } else { full }
     }
 
-    /// Whether this part of `flow` is measured.
-    pub fn wants(&self, part: Part) -> bool {
-        self.parts.is_empty() || self.parts.contains(&part)
+    /// Whether this part is measured: if it is named, or if no part of its figure is and the part need not be.
+    pub fn wants(&self, part: impl Into<Part>) -> bool {
+        let part = part.into();
+        let mut named = self.parts.iter();
+        if named.any(|named| named.figure() == part.figure()) {
+            self.parts.contains(&part)
+        } else {
+            !part.must_be_named()
+        }
     }
 
     /// Calls `measure` with the build's position and the round, for each build in each round; returns the
@@ -77,7 +85,7 @@ impl Plan {
 pub enum Figure {
     /// Polled tasks a second, beside one task at a time and the servers alone
     Polls,
-    /// From the upstream's finish to our SUCCESS, with many in flight and one channel that hangs
+    /// From the upstream's end of a song to our SUCCESS: what must hold, and what holds
     Freshness,
     /// Submits a second through HTTP, beside pgbench with the same statements
     Submits,
@@ -143,7 +151,7 @@ impl Figure {
     pub fn compares_builds(self) -> bool {
         matches!(
             self,
-            Self::Polls | Self::Submits | Self::Cost | Self::ScaleOut
+            Self::Polls | Self::Freshness | Self::Submits | Self::Cost | Self::ScaleOut
         )
     }
 }

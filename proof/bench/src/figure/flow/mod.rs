@@ -2,7 +2,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `requirement` | what must hold, beside what was measured |
 //! | `stand` | a task center whose channels are used one after the other, and its users |
 //! | `full` | a channel with few places, with its limit set and with the limit learnt |
 //! | `failing` | requests that always fail, beside others |
@@ -17,7 +16,6 @@ mod failing;
 mod fair;
 mod full;
 mod limited;
-mod requirement;
 mod stand;
 
 use std::sync::Arc;
@@ -25,9 +23,9 @@ use std::sync::Arc;
 use harness::cluster::Backend;
 use harness::servers::Servers;
 
-use self::requirement::Requirement;
 use self::stand::Stand;
 use super::Plan;
+use super::requirement::{self, Requirement};
 use crate::report::Table;
 
 /// A part of the figure.

@@ -1,20 +1,22 @@
-//! From the upstream's finish to our SUCCESS, with many in flight and one channel that hangs.
+//! Many songs in flight at a channel without a bound of calls, beside a channel that never answers a fetch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::cluster::Cluster;
 use harness::programs::Program;
 use harness::servers::Servers;
-use harness::spread::percentile;
 use shared::clock::{Clock as _, SystemClock};
 use tokio::time::sleep;
 
-use super::{Build, Plan};
+use super::measured::{BUILDS, Late, Measured, seconds};
+use super::{Found, Part, Plan};
 use crate::cluster::{QUOTA, cluster, wait_for_fold};
-use crate::report::Table;
+use crate::figure::Build;
+use crate::figure::requirement::{Bound, Requirement};
 use crate::seeded_tasks::{SeededTasks, broker};
 
-/// The longest default interval between polls, which a task reaches when it is half a minute old.
+/// The longest default interval between polls.
 const INTERVAL: Duration = Duration::from_secs(30);
 const ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "30s"), ("POLL_MAX_DELAY", "30s")];
 /// The same for a short run.
@@ -24,52 +26,59 @@ const SHORT_ENV: &[(&str, &str)] = &[("POLL_INITIAL_DELAY", "2s"), ("POLL_MAX_DE
 /// The tasks that end form this many groups. Each group ends at its own moment, spread over two intervals.
 const GROUPS: u16 = 40;
 
-pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
-    let interval = plan.size(INTERVAL, SHORT_INTERVAL);
-    let many = plan.size(100_000, 400);
-    let few = 100;
-    let about = format!(
-        "From the moment at which the upstream finished a song until our SUCCESS, polled every {} s: of \
-         songs that end spread over two intervals, while the others in flight do not end. One worker. \
-         A tenth of all that is in flight, beside it, is at a channel that never answers a fetch. The \
-         mark: p99 within the interval and 1 s, and within 1.2 times that of few.",
-        interval.as_secs()
-    );
-    let columns = [
-        "in flight",
-        "that ended",
-        "p50, s",
-        "p99, s",
-        "most, s",
-        "p99 so many times that of few",
-        "p99 beyond the interval, s",
-    ];
-    let mut table = Table::new("freshness", &about, &columns);
-    let mut of_few = None;
-    for count in [few, many] {
-        let lags = lags(plan, servers, count, interval).await;
-        let p99 = percentile(&lags, 0.99);
-        let of_few = *of_few.get_or_insert(p99);
-        let ended = u32::try_from(lags.len()).unwrap_or_default();
-        table.row(vec![
-            f64::from(count).into(),
-            f64::from(ended).into(),
-            percentile(&lags, 0.5).into(),
-            p99.into(),
-            percentile(&lags, 1.0).into(),
-            (p99 / of_few).into(),
-            (p99 - interval.as_secs_f64()).into(),
-        ]);
+pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Found {
+    let mut found = Found::default();
+    if !plan.wants(Part::Hanging) {
+        return found;
     }
-    vec![table]
+    let interval = plan.size(INTERVAL, SHORT_INTERVAL);
+    for count in [100, plan.size(100_000, 400)] {
+        let measured = Measured {
+            part: Part::Hanging.name(),
+            who: BUILDS[0],
+            in_flight: count.into(),
+            late: Late::of(lags(plan, servers, count, interval).await, 0),
+            calls: None,
+            cpu: None,
+        };
+        eprintln!("freshness: {measured}");
+        found.measured.push(measured);
+    }
+    let p99 = |of: &Measured| of.late.map(|late| late.p99);
+    let [few, many] = [0, 1].map(|nth| &found.measured[nth]);
+    let ratio = p99(many).zip(p99(few)).map(|(many, few)| many / few);
+    let requirement = |what: &str, number, most| {
+        let what = format!("{what}, {} in flight, a tenth as many hang", many.in_flight);
+        Requirement::new(Part::Hanging.name(), what, number, Bound::AtMost(most))
+    };
+    found.requirements = vec![
+        requirement(
+            &format!("p99 of lateness, s, looks every {} s", interval.as_secs()),
+            p99(many),
+            interval.as_secs_f64() + 1.0,
+        ),
+        requirement("p99 / that of 100 in flight", ratio, 1.2),
+    ];
+    found
 }
 
-/// The time between the upstream's finish and our SUCCESS for each task that ended, s; sorted.
+/// The time between the upstream's finish and our SUCCESS for each task that ended, s. One worker.
 async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duration) -> Vec<f64> {
     let env = plan.size(ENV, SHORT_ENV);
     let hangs = ["--faults", "fetch-hang=100%"];
     let upstreams: [(_, &[_]); 2] = [("good", &[]), ("bad", &hangs)];
     let cluster = cluster(servers, &Build::default(), env, &upstreams).await;
+    // The interval alone says when to look.
+    let free = [
+        "channel",
+        "set",
+        "--name",
+        "good",
+        "--polls-per-second",
+        "0",
+    ];
+    let set = cluster.operator().run(&free).await;
+    assert_eq!(set.code, 0, "{}", set.stderr);
     let (good, bad) = (&cluster.channels[0], &cluster.channels[1]);
     let owner = cluster.user("bench", QUOTA).await;
     let broker = broker(&cluster).await;
@@ -108,6 +117,11 @@ async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duratio
     for (group, _) in &groups {
         group.wait_for_end(&cluster).await;
     }
+    lags_of(&cluster, groups).await
+}
+
+/// The lags of groups that have ended, of each group that the upstream finished then.
+async fn lags_of(cluster: &Cluster, groups: Vec<(SeededTasks, i64)>) -> Vec<f64> {
     let mut connection = cluster.connect().await;
     let mut lags = Vec::new();
     for (group, finished_at) in groups {
@@ -122,10 +136,8 @@ async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duratio
         let now = SystemClock.now().0;
         for at in ended {
             assert!(finished_at <= at && at <= now, "{finished_at} {at} {now}");
-            #[expect(clippy::cast_precision_loss, reason = "a lag is some seconds")]
-            lags.push((at - finished_at) as f64 / 1000.0);
+            lags.push(seconds(u64::try_from(at - finished_at).unwrap_or_default()));
         }
     }
-    lags.sort_by(f64::total_cmp);
     lags
 }
