@@ -28,6 +28,10 @@ pub const FIGURES: &[Figure] = &[
         "task_center_channel_fetches_limit",
         "How many fetches a second a channel gets, over all workers together, by channel",
     ),
+    Gauge(
+        "task_center_channel_poll_gap_seconds",
+        "The mean time between two polls of a task, as this worker plans it, by channel; 0: no task is there",
+    ),
     Counter(
         "task_center_tasks_ended_total",
         "Tasks that ended, by status and channel (none: no channel had the task)",

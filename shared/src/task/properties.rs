@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::cool_down::CoolDown;
 use super::money::{self, Change};
 use super::step::{Known, Observation, Step};
-use super::wait::{PollPace, Rung, retry_rung};
+use super::wait::{Rung, retry_rung};
 use super::{Progress, Quota, Status};
 
 /// The same cases each time, unless the environment sets others. A failure prints its shortest sequence;
@@ -195,18 +195,6 @@ proptest! {
         prop_assert!(at_most.duration() <= wait || at_most == Rung::SHORTEST);
         let off = nearest.duration().abs_diff(wait);
         prop_assert!(Rung::LADDER.iter().all(|rung| rung.duration().abs_diff(wait) >= off));
-    }
-
-    #[test]
-    fn no_poll_waits_past_its_most_nor_past_the_deadline(
-        initial in 1_u64..60, max in 2_u64..400, polls in 0_u32..200, left in 0_u64..4_000, chance in 0.0..1.0_f64,
-    ) {
-        let pace = PollPace { initial: Duration::from_secs(initial), max: Duration::from_secs(max) };
-        let left = Duration::from_secs(left);
-        let rung = pace.rung(polls, left, chance);
-        prop_assert!(rung <= Rung::at_most(pace.max));
-        prop_assert!(rung <= Rung::at_least(left));
-        prop_assert!(Rung::LADDER.contains(&rung));
     }
 
     #[test]

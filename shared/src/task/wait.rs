@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::backoff::growing;
-
 /// A delay. Each is one waiting queue of the broker, because all messages of a queue wait equally long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rung(u64);
@@ -74,28 +72,13 @@ impl Rung {
     }
 }
 
-/// How often a healthy task is polled: after `POLL_INITIAL_DELAY`, then × 1.5 each time, up to
-/// `POLL_MAX_DELAY`.
+/// How often an operator wants tasks to be polled. [`crate::task::looks`] says when they are.
 #[derive(Debug, Clone, Copy)]
 pub struct PollPace {
     /// The delay before the first poll.
     pub initial: Duration,
-    /// The longest delay between two polls.
+    /// The longest time between two polls, if the channel allows as many.
     pub max: Duration,
-}
-
-impl PollPace {
-    const FACTOR: f64 = 1.5;
-
-    /// The delay before poll number `polls` (from 0), with `left` until the task's deadline. The jitter
-    /// `chance` (0 up to 1) is one number for a whole batch, so that its tasks stay in one message.
-    pub fn rung(self, polls: u32, left: Duration, chance: f64) -> Rung {
-        let wait = growing(self.initial, Self::FACTOR, self.max, polls);
-        let jittered = wait.mul_f64(0.9 + 0.2 * chance);
-        Rung::nearest(jittered)
-            .min(Rung::at_most(self.max))
-            .min(Rung::at_least(left))
-    }
 }
 
 /// The delay before the next try of a submit after `attempts` (from 1) that surely did not arrive: 5 s,
@@ -113,12 +96,6 @@ pub fn retry_rung(attempts: u32) -> Rung {
 mod tests {
     use super::*;
 
-    const PACE: PollPace = PollPace {
-        initial: Duration::from_secs(5),
-        max: Duration::from_secs(30),
-    };
-    const AGES: Duration = Duration::from_mins(30);
-
     #[test]
     fn a_wait_rounds_to_a_rung_of_the_ladder() {
         assert_eq!(Rung::at_least(Duration::from_millis(6001)).seconds(), 8);
@@ -126,27 +103,6 @@ mod tests {
         assert_eq!(Rung::at_most(Duration::from_secs(29)).seconds(), 28);
         assert_eq!(Rung::at_least(Duration::from_hours(3)), Rung::LONGEST);
         assert_eq!(Rung::at_most(Duration::ZERO), Rung::SHORTEST);
-    }
-
-    #[test]
-    fn polls_back_off_to_their_most() {
-        let waits: Vec<u64> = (0..8).map(|n| PACE.rung(n, AGES, 0.5).seconds()).collect();
-        assert_eq!(waits, [5, 8, 12, 20, 30, 30, 30, 30]);
-    }
-
-    #[test]
-    fn a_poll_never_waits_longer_than_its_most() {
-        let pace = PollPace {
-            initial: Duration::from_secs(5),
-            max: Duration::from_secs(10),
-        };
-        assert_eq!(pace.rung(9, AGES, 0.99).seconds(), 8);
-    }
-
-    #[test]
-    fn a_poll_is_not_put_off_past_the_deadline() {
-        assert_eq!(PACE.rung(9, Duration::from_secs(4), 0.5).seconds(), 5);
-        assert_eq!(PACE.rung(9, Duration::ZERO, 0.5), Rung::SHORTEST);
     }
 
     #[test]

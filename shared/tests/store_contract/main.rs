@@ -19,6 +19,7 @@ mod counts;
 mod flow;
 mod idempotency;
 mod listing;
+mod looks;
 mod sequences;
 mod store;
 mod submissions;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         turns_submit::tests(),
         turns_sweep::tests(),
         flow::tests(),
+        looks::tests(),
         submissions::tests(),
         waiting::tests(),
         idempotency::tests(),

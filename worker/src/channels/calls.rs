@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The calls that are reserved at one channel.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct Reserved {
     reserved: VecDeque<Millis>,
     is_asking: bool,
 }
@@ -35,7 +35,7 @@ enum Turn {
     Ask,
 }
 
-impl Calls {
+impl Reserved {
     /// Takes a call, if one may be made now.
     fn take(&mut self, now: Millis) -> Turn {
         while self

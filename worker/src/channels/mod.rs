@@ -25,7 +25,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::figures::start_channel_at_zero;
-use calls::Calls;
+use calls::Reserved;
 use plans::ChannelPlan;
 
 /// How old the cached list of channels may be.
@@ -68,7 +68,7 @@ struct Slots {
     times: FetchTimes,
     /// Submits that were answered well, and not told to the database yet.
     good: Recent,
-    calls: Calls,
+    calls: Reserved,
 }
 
 /// How fast a channel answers fetches.
@@ -344,7 +344,7 @@ impl ChannelCache {
             fetches: Arc::new(Semaphore::new(FETCHES as usize)),
             times: FetchTimes::default(),
             good: Recent::default(),
-            calls: Calls::default(),
+            calls: Reserved::default(),
         }))
     }
 }

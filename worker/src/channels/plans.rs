@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::broker::message::MOST_TASKS;
-use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
 use shared::store::looks::Learnt;
 use shared::task::looks::bound::CallBound;
-use shared::task::looks::chances::{Chances, Guess};
+use shared::task::looks::chances::Chances;
 use shared::task::looks::durations::Durations;
 use shared::task::looks::plan::{Allowed, InFlight, Plan, plans};
-use shared::task::wait::{PollPace, Rung};
+use shared::task::wait::Rung;
 use shared::task::{Action, ChannelId};
-use upstream::Limits;
+use upstream::{Driver, Limits};
 
 use crate::context::Context;
 use crate::schedule::overhead;
@@ -86,6 +85,12 @@ struct Given {
 }
 
 impl Given {
+    /// How many fetches a second there may be.
+    fn fetches(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a bound is a small number")]
+        self.bound.map(|bound| bound as f64 / 1_000.0)
+    }
+
     /// Whether a plan for this serves for `other`, too.
     fn is_close(&self, other: &Self) -> bool {
         let tenth = self.tasks / 10;
@@ -149,64 +154,58 @@ impl Planner {
             let Some(driver) = context.upstreams.driver(channel.platform) else {
                 continue;
             };
-            let limits = driver.limits();
-            let set = set_bound(channel, limits);
+            let set = set_bound(channel, driver.limits());
             let bound = bounds.get(&channel.id).copied().unwrap_or_default();
             let given = Given {
                 tasks: gates.get(&channel.id).map_or(0, |gate| gate.running),
                 bound: set.map(|set| CallBound::in_force(bound, set, now)),
             };
-            show(channel, &given);
             let known = self.made_of.get(&channel.id);
-            let fits =
-                known.is_some_and(|known| known.is_close(&given) && (!reads || given.tasks == 0));
-            if fits {
+            let fits = known.is_some_and(|known| known.is_close(&given));
+            if fits && (!reads || given.tasks == 0) {
                 continue;
             }
-            let guess = |action| driver.guess(action);
-            let pace = context.settings.pace;
-            let plans = self.plans(channel, limits, &given, pace, &guess, now);
-            context.channels.set_plan(
-                channel.id,
-                ChannelPlan {
-                    bound: set,
-                    ids_per_fetch: limits.ids_per_fetch,
-                    plans,
-                },
-            );
+            let (plan, gap) = self.plan(context, channel, driver, &given);
+            show(channel, &given, gap);
+            context.channels.set_plan(channel.id, plan);
             self.made_of.insert(channel.id, given);
         }
         Ok(())
     }
 
-    fn plans(
+    /// A plan, and the mean time between two looks at a task.
+    fn plan(
         &self,
+        context: &Context,
         channel: &Channel,
-        limits: Limits,
+        driver: Driver<'_>,
         given: &Given,
-        pace: PollPace,
-        guess: &dyn Fn(Action) -> Guess,
-        now: Millis,
-    ) -> HashMap<Action, Plan> {
+    ) -> (ChannelPlan, Duration) {
         let actions: Vec<Action> = channel.platform.actions().copied().collect();
         let nothing = Durations::default();
         let in_flight = actions.iter().map(|action| {
             let learnt = self.learnt.get(&(channel.id, *action)).unwrap_or(&nothing);
             InFlight {
-                chances: Chances::new(learnt, guess(*action)),
-                begin: f64::from(learnt.lately(now)) + BEGIN,
+                chances: Chances::new(learnt, driver.guess(*action)),
+                begin: f64::from(learnt.lately(context.now())) + BEGIN,
             }
         });
         let in_flight: Vec<InFlight> = in_flight.collect();
-        #[expect(clippy::cast_precision_loss, reason = "a bound is a small number")]
-        let looks = |bound: i64| bound as f64 / 1_000.0 * f64::from(limits.ids_per_fetch);
+        let limits = driver.limits();
         let allowed = Allowed {
-            looks: given.bound.map(looks),
-            pace,
+            looks: given
+                .fetches()
+                .map(|fetches| fetches * f64::from(limits.ids_per_fetch)),
+            pace: context.settings.pace,
             overhead,
         };
-        let plans = plans(&in_flight, given.tasks, &allowed);
-        actions.into_iter().zip(plans).collect()
+        let (plans, gap) = plans(&in_flight, given.tasks, &allowed);
+        let plan = ChannelPlan {
+            bound: set_bound(channel, limits),
+            ids_per_fetch: limits.ids_per_fetch,
+            plans: actions.into_iter().zip(plans).collect(),
+        };
+        (plan, gap)
     }
 }
 
@@ -219,13 +218,10 @@ async fn write(context: &Context) -> Result<(), StoreError> {
     context.store.add_durations(seen, context.now()).await
 }
 
-fn show(channel: &Channel, given: &Given) {
-    let gauge =
-        metrics::gauge!("task_center_channel_fetches_limit", "channel" => channel.name.clone());
-    #[expect(clippy::cast_precision_loss, reason = "a bound is a small number")]
-    gauge.set(
-        given
-            .bound
-            .map_or(f64::INFINITY, |bound| bound as f64 / 1_000.0),
-    );
+fn show(channel: &Channel, given: &Given, gap: Duration) {
+    let name = || channel.name.clone();
+    let limit = metrics::gauge!("task_center_channel_fetches_limit", "channel" => name());
+    limit.set(given.fetches().unwrap_or(f64::INFINITY));
+    let shown = if given.tasks > 0 { gap } else { Duration::ZERO };
+    metrics::gauge!("task_center_channel_poll_gap_seconds", "channel" => name()).set(shown);
 }

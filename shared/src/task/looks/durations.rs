@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_ended_last_counts_most() {
         let before = many(2_000, 60);
-        let one = Durations::one(Duration::from_secs(120), true, NOW);
+        let one = Durations::one(Duration::from_mins(2), true, NOW);
         let after = (0..1_000).fold(before, |all, _| all.and(&one, NOW));
         let of = |seconds| after.in_bucket(bucket(Duration::from_secs(seconds)));
         assert!(of(60) < 0.2 * of(120), "{} {}", of(60), of(120));

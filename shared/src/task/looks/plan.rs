@@ -62,8 +62,9 @@ impl Plan {
     }
 }
 
-/// The plans for the tasks at a channel, in the order of `actions`. `tasks`: how many are in flight, of all actions.
-pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> Vec<Plan> {
+/// The plans for the tasks at a channel, in the order of `actions`, and the mean time between two looks at a task.
+/// `tasks`: how many are in flight, of all actions.
+pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> (Vec<Plan>, Duration) {
     let looks = allowed.looks.unwrap_or(WITHOUT_BOUND) * PLANNED;
     let tasks = f64::from(tasks);
     let mut gaps = Gaps {
@@ -89,10 +90,9 @@ pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> Vec<Plan> {
         }
         gaps.price = high;
     }
-    actions
-        .iter()
-        .map(|action| gaps.best(&action.chances).0)
-        .collect()
+    let plans = actions.iter().map(|action| gaps.best(&action.chances).0);
+    let gap = Duration::from_secs_f64(1.0 / looks_of_one(actions, &gaps));
+    (plans.collect(), gap)
 }
 
 /// How many looks a second one task in flight gets on average.
