@@ -52,7 +52,7 @@ pub fn scenarios() -> Vec<Trial> {
 }
 
 async fn lost_answers(cluster: &Cluster) {
-    let user = cluster.user("ann", 10 * SONG).await;
+    let user = cluster.user("ann", 20 * SONG).await;
     let accepted = [
         "drop-after",
         "hang-after",
@@ -77,7 +77,7 @@ async fn lost_answers(cluster: &Cluster) {
         let seen = cluster.upstream().asked_and_accepted(&title).await;
         assert_eq!(seen, (1, times), "{title}");
     }
-    assert_eq!(cluster.quota("ann").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("ann").await, (20 * SONG, 0));
 }
 
 async fn lost_answers_of_an_idempotent_channel(cluster: &Cluster) {
