@@ -25,7 +25,7 @@ pub async fn servers() -> Arc<Servers> {
 }
 
 /// A cluster with a database and queues of its own and with these upstreams. Neither API nor worker
-/// runs. `env` is for APIs and workers.
+/// runs. `env` is for APIs and workers. The channels have no bound of fetches.
 pub async fn cluster(
     servers: &Arc<Servers>,
     build: &Build,
@@ -48,6 +48,12 @@ pub async fn cluster(
     cluster.execute("CREATE EXTENSION pg_stat_statements").await;
     let migrated = cluster.operator().run(&["migrate"]).await;
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    for (name, _) in upstreams {
+        // A build that is measured beside this one may know no bound: then there is none.
+        let set = ["channel", "set", "--name", name];
+        let free = [&set[..], &["--polls-per-second", "0"]].concat();
+        cluster.operator().run(&free).await;
+    }
     cluster
 }
 

@@ -68,17 +68,6 @@ async fn lags(plan: &Plan, servers: &Arc<Servers>, count: u32, interval: Duratio
     let hangs = ["--faults", "fetch-hang=100%"];
     let upstreams: [(_, &[_]); 2] = [("good", &[]), ("bad", &hangs)];
     let cluster = cluster(servers, &Build::default(), env, &upstreams).await;
-    // The interval alone says when to look.
-    let free = [
-        "channel",
-        "set",
-        "--name",
-        "good",
-        "--polls-per-second",
-        "0",
-    ];
-    let set = cluster.operator().run(&free).await;
-    assert_eq!(set.code, 0, "{}", set.stderr);
     let (good, bad) = (&cluster.channels[0], &cluster.channels[1]);
     let owner = cluster.user("bench", QUOTA).await;
     let broker = broker(&cluster).await;
