@@ -30,6 +30,9 @@ const MOST_WAITING: usize = 32;
 /// them off would be more work for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// The longest time for which they go back.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(30);
+
 /// Messages of one channel that are not in a batch yet.
 #[derive(Default)]
 struct Buffer {
@@ -49,35 +52,39 @@ impl Buffer {
         self.messages.push((tasks, delivery));
     }
 
-    fn is_too_full(&self, channel: ChannelId, plan: &ChannelPlan, context: &Context) -> bool {
+    /// How long the last message will wait, if that is too long.
+    fn too_long(
+        &self,
+        channel: ChannelId,
+        plan: &ChannelPlan,
+        context: &Context,
+    ) -> Option<Duration> {
         if self.messages.len() <= MOST_WAITING {
-            return false;
+            return None;
         }
         let batches = self.tasks / plan.tasks_per_batch();
         let calls = plan.calls(self.tasks);
         let allowed = plan.bound.map_or(Duration::ZERO, |bound| {
             Duration::from_secs(1) * calls / bound
         });
-        context.channels.wait_of(channel, batches).max(allowed) > LONGEST_WAIT
+        let wait = context.channels.wait_of(channel, batches).max(allowed);
+        (wait > LONGEST_WAIT).then_some(wait)
     }
 
     fn is_ripe(&self, most: usize, now: Instant) -> bool {
         self.tasks >= most || self.ripe_at.is_some_and(|ripe_at| ripe_at <= now)
     }
 
-    /// Takes whole messages, oldest first, as many as fit into one batch.
+    /// Takes whole messages: the oldest, and of the others those that still fit into one batch.
     fn take_batch(&mut self, most: usize) -> Batch {
-        let mut fits = 0;
-        let mut tasks = 0;
-        for (more, _) in &self.messages {
-            if fits > 0 && tasks + more.len() > most {
-                break;
-            }
-            tasks += more.len();
-            fits += 1;
-        }
-        self.tasks -= tasks;
-        let (tasks, deliveries): (Vec<_>, Vec<_>) = self.messages.drain(..fits).unzip();
+        let mut taken = 0;
+        let fits = self.messages.extract_if(.., |(tasks, _)| {
+            let fits = taken == 0 || taken + tasks.len() <= most;
+            taken += if fits { tasks.len() } else { 0 };
+            fits
+        });
+        let (tasks, deliveries): (Vec<_>, Vec<_>) = fits.unzip();
+        self.tasks -= taken;
         if self.messages.is_empty() {
             self.ripe_at = None;
         }
@@ -157,10 +164,10 @@ fn start_batches(
             let (context, schedule) = (context.clone(), schedule.clone());
             batches.spawn(async move { work(&context, channel, permit, batch, &schedule).await });
         }
-        while buffer.is_too_full(channel, &plan, context) {
+        while let Some(wait) = buffer.too_long(channel, &plan, context) {
             let batch = buffer.take_batch(most);
             let (context, schedule) = (context.clone(), schedule.clone());
-            batches.spawn(async move { put_off(&context, channel, batch, &schedule).await });
+            batches.spawn(async move { put_off(&context, channel, batch, wait, &schedule).await });
         }
     }
     buffers.retain(|_, buffer| !buffer.messages.is_empty());
@@ -194,14 +201,15 @@ async fn work(
     }
 }
 
-/// Sends the tasks of a batch back to a waiting queue, because the channel has no free slot.
+/// Sends the tasks of a batch back to a waiting queue, because they would wait here for too long.
 async fn put_off(
     context: &Context,
     channel: ChannelId,
     (tasks, deliveries): Batch,
+    wait: Duration,
     schedule: &Schedule,
 ) {
-    let rung = Rung::nearest(LONGEST_WAIT);
+    let rung = Rung::nearest(wait.min(LONGEST_PUT_OFF));
     let due_at = due_at(context.now(), rung);
     let put_off = context
         .ask_store("put polls off", || context.store.postpone(&tasks, due_at))

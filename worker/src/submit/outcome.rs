@@ -78,7 +78,9 @@ impl Sent<'_> {
         let now = context.now();
         let left = Rung::at_least(context.settings.task_timeout);
         let plan = context.channels.plan(channel.id);
-        let rung = plan.first(job.action).min(left);
+        // The channel may be so new that there is no plan.
+        let initial = Rung::at_least(context.settings.pace.initial);
+        let rung = plan.first(job.action).max(initial).min(left);
         let accepted = Accepted {
             at: *at,
             channel: channel.id,

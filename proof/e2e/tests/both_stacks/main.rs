@@ -11,6 +11,7 @@
 //! | `crashes` | processes that stop and die |
 //! | `local` | a worker in trouble of its own |
 //! | `flow` | who is next, how many run at once, and when a channel is left alone |
+//! | `looks` | when channels are asked about their tasks |
 //! | `channels` | what operators do to channels while tasks are under way |
 //! | `operations` | what operators see, and what they do |
 //!
@@ -22,6 +23,7 @@ mod crashes;
 mod deadline;
 mod flow;
 mod local;
+mod looks;
 mod money;
 mod music;
 mod operations;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         crashes::scenarios(),
         flow::scenarios(),
         polls::scenarios(),
+        looks::scenarios(),
         submits::scenarios(),
         music::scenarios(),
         money::scenarios(),
