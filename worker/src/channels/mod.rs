@@ -69,6 +69,8 @@ struct Slots {
     /// Submits that were answered well, and not told to the database yet.
     good: Recent,
     calls: Reserved,
+    /// How late polls were, in all, and how many there were.
+    late: (Duration, u32),
 }
 
 /// How fast a channel answers fetches.
@@ -273,6 +275,23 @@ impl ChannelCache {
         lock(&self.plans).insert(channel, Arc::new(plan));
     }
 
+    /// Notes how late polls at the channel are.
+    pub fn note_lateness(&self, channel: ChannelId, late: Duration, polls: u32) {
+        self.slots(channel, |slots| {
+            slots.late = (slots.late.0 + late, slots.late.1 + polls);
+        });
+    }
+
+    /// How late polls were on average since this was called last, by channel.
+    fn take_lateness(&self) -> Vec<(ChannelId, Duration)> {
+        let mut slots = lock(&self.slots);
+        let late = slots.iter_mut().filter_map(|(channel, slots)| {
+            let (late, polls) = std::mem::take(&mut slots.late);
+            Some((*channel, late.checked_div(polls)?))
+        });
+        late.collect()
+    }
+
     /// Notes how long a task took.
     pub fn note_end(&self, channel: ChannelId, action: Action, one: &Durations, now: Millis) {
         let mut seen = lock(&self.seen);
@@ -345,6 +364,7 @@ impl ChannelCache {
             times: FetchTimes::default(),
             good: Recent::default(),
             calls: Reserved::default(),
+            late: (Duration::ZERO, 0),
         }))
     }
 }

@@ -33,6 +33,8 @@ pub struct ChannelPlan {
     pub bound: Option<u32>,
     /// How many tasks a fetch asks about.
     pub ids_per_fetch: u32,
+    /// Whether all fetches are needed: tasks could be looked at more often if there were more.
+    pub is_scarce: bool,
     plans: HashMap<Action, Plan>,
 }
 
@@ -45,6 +47,7 @@ impl ChannelPlan {
         Self {
             bound: Some(1),
             ids_per_fetch: 1,
+            is_scarce: false,
             plans: HashMap::new(),
         }
     }
@@ -132,9 +135,20 @@ pub async fn begin(context: &Context) {
     }
 }
 
+/// The part of the looks that is planned at first: some calls are not full, and some come late.
+const SHARE: f64 = 0.9;
+/// The least and the most of it.
+const SHARES: (f64, f64) = (0.3, 0.97);
+/// How late polls are if more is planned than can be done.
+const LATE: Duration = Duration::from_secs(1);
+/// How late they are if more can be planned.
+const ON_TIME: Duration = Duration::from_millis(500);
+
 #[derive(Default)]
 struct Planner {
     learnt: Learnt,
+    /// The part of the looks that is planned, by how late the polls of late were.
+    shares: HashMap<ChannelId, f64>,
     made_of: HashMap<ChannelId, Given>,
 }
 
@@ -148,6 +162,9 @@ impl Planner {
         if reads {
             write(context).await?;
             self.learnt = context.store.durations().await?;
+            for (channel, late) in context.channels.take_lateness() {
+                self.correct(channel, late);
+            }
         }
         let bounds = context.store.call_bounds().await?;
         for channel in channels.iter() {
@@ -173,6 +190,24 @@ impl Planner {
         Ok(())
     }
 
+    fn share(&self, channel: ChannelId) -> f64 {
+        self.shares.get(&channel).copied().unwrap_or(SHARE)
+    }
+
+    /// Plans fewer looks where they were late, and more where they were not.
+    fn correct(&mut self, channel: ChannelId, late: Duration) {
+        let share = self.share(channel);
+        let corrected = if late > LATE {
+            share * 0.95
+        } else if late < ON_TIME {
+            share * 1.01
+        } else {
+            share
+        };
+        let (least, most) = SHARES;
+        self.shares.insert(channel, corrected.clamp(least, most));
+    }
+
     /// A plan, and the mean time between two looks at a task.
     fn plan(
         &self,
@@ -195,17 +230,18 @@ impl Planner {
         let allowed = Allowed {
             looks: given
                 .fetches()
-                .map(|fetches| fetches * f64::from(limits.ids_per_fetch)),
+                .map(|fetches| fetches * f64::from(limits.ids_per_fetch) * self.share(channel.id)),
             pace: context.settings.pace,
             overhead,
         };
-        let (plans, gap) = plans(&in_flight, given.tasks, &allowed);
+        let made = plans(&in_flight, given.tasks, &allowed);
         let plan = ChannelPlan {
             bound: set_bound(channel, limits),
             ids_per_fetch: limits.ids_per_fetch,
-            plans: actions.into_iter().zip(plans).collect(),
+            is_scarce: made.is_scarce,
+            plans: actions.into_iter().zip(made.plans).collect(),
         };
-        (plan, gap)
+        (plan, made.gap)
     }
 }
 

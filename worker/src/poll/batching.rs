@@ -22,6 +22,9 @@ use crate::schedule::{FollowUp, PendingAcks, Schedule, due_at};
 /// How long the first message of a batch waits for more. Messages that were published at the same tick
 /// come out of the waiting queues within some milliseconds.
 const WINDOW: Duration = Duration::from_millis(50);
+/// The same where all calls of a channel are needed, so that each asks about as many tasks as it can: until the next
+/// tick's messages are here.
+const SCARCE_WINDOW: Duration = Duration::from_millis(550);
 /// This many messages may always wait for a slot at one channel.
 const MOST_WAITING: usize = 32;
 /// More messages may wait while the channel is so fast that the last one is asked about within this
@@ -36,10 +39,9 @@ const LONGEST_PUT_OFF: Duration = Duration::from_secs(30);
 /// Messages of one channel that are not in a batch yet.
 #[derive(Default)]
 struct Buffer {
-    messages: Vec<(Vec<AtTurn>, Delivery)>,
+    /// The oldest first, each with the moment at which it came.
+    messages: Vec<(Instant, Vec<AtTurn>, Delivery)>,
     tasks: usize,
-    /// When the oldest message has waited for [`WINDOW`].
-    ripe_at: Option<Instant>,
 }
 
 /// A batch: its tasks, and the deliveries that named them.
@@ -47,9 +49,8 @@ type Batch = (Vec<AtTurn>, Vec<Delivery>);
 
 impl Buffer {
     fn add(&mut self, tasks: Vec<AtTurn>, delivery: Delivery) {
-        self.ripe_at.get_or_insert_with(|| Instant::now() + WINDOW);
         self.tasks += tasks.len();
-        self.messages.push((tasks, delivery));
+        self.messages.push((Instant::now(), tasks, delivery));
     }
 
     /// How long the last message will wait, if that is too long.
@@ -71,29 +72,56 @@ impl Buffer {
         (wait > LONGEST_WAIT).then_some(wait)
     }
 
-    fn is_ripe(&self, most: usize, now: Instant) -> bool {
-        self.tasks >= most || self.ripe_at.is_some_and(|ripe_at| ripe_at <= now)
+    /// How many batches may be asked about now: full ones, and one more if the oldest message has waited long enough.
+    fn ripe(&self, plan: &ChannelPlan, now: Instant) -> usize {
+        let window = if plan.is_scarce {
+            SCARCE_WINDOW
+        } else {
+            WINDOW
+        };
+        let full = self.tasks / plan.tasks_per_batch();
+        let oldest = self.messages.first();
+        let is_ripe = oldest.is_some_and(|(came, ..)| *came + window <= now);
+        full.max(usize::from(is_ripe))
     }
 
     /// Takes whole messages: the oldest, and of the others those that still fit into one batch.
-    fn take_batch(&mut self, most: usize) -> Batch {
+    fn take_oldest(&mut self, most: usize) -> Batch {
         let mut taken = 0;
-        let fits = self.messages.extract_if(.., |(tasks, _)| {
+        let fits = self.messages.extract_if(.., |(_, tasks, _)| {
             let fits = taken == 0 || taken + tasks.len() <= most;
             taken += if fits { tasks.len() } else { 0 };
             fits
         });
-        let (tasks, deliveries): (Vec<_>, Vec<_>) = fits.unzip();
+        let batch = fits.collect();
         self.tasks -= taken;
-        if self.messages.is_empty() {
-            self.ripe_at = None;
-        }
-        let mut tasks = tasks.concat();
-        // Of a task that is named twice, the later turn counts: it is the one that may be current.
-        tasks.sort_by_key(|at| (at.row, std::cmp::Reverse(at.turn)));
-        tasks.dedup_by_key(|at| at.row);
-        (tasks, deliveries)
+        merged(batch)
     }
+
+    /// Takes the newest messages, as many as make a batch.
+    fn take_newest(&mut self, most: usize) -> Batch {
+        let (mut newest, mut taken) = (Vec::new(), 0);
+        while taken < most
+            && let Some(message) = self.messages.pop()
+        {
+            taken += message.1.len();
+            newest.push(message);
+        }
+        self.tasks -= taken;
+        merged(newest)
+    }
+}
+
+fn merged(messages: Vec<(Instant, Vec<AtTurn>, Delivery)>) -> Batch {
+    let messages = messages
+        .into_iter()
+        .map(|(_, tasks, delivery)| (tasks, delivery));
+    let (tasks, deliveries): (Vec<_>, Vec<_>) = messages.unzip();
+    let mut tasks = tasks.concat();
+    // Of a task that is named twice, the later turn counts: it is the one that may be current.
+    tasks.sort_by_key(|at| (at.row, std::cmp::Reverse(at.turn)));
+    tasks.dedup_by_key(|at| at.row);
+    (tasks, deliveries)
 }
 
 /// Polls what comes out of the queue until a stop is requested, then finishes the batches under way.
@@ -153,19 +181,24 @@ fn start_batches(
     for (&channel, buffer) in buffers.iter_mut() {
         let plan = context.channels.plan(channel);
         let most = plan.tasks_per_batch();
-        while buffer.is_ripe(most, now)
-            && context.channels.has_fetch_slot(channel)
-            && context.may_fetch(channel, plan.calls(buffer.tasks))
-        {
+        loop {
+            let ripe = buffer.ripe(&plan, now);
+            let calls = plan.calls(ripe * most);
+            let may_call = ripe > 0
+                && context.channels.has_fetch_slot(channel)
+                && context.may_fetch(channel, calls);
+            if !may_call {
+                break;
+            }
             let Some(permit) = context.channels.fetch_permit(channel) else {
                 break;
             };
-            let batch = buffer.take_batch(most);
+            let batch = buffer.take_oldest(most);
             let (context, schedule) = (context.clone(), schedule.clone());
             batches.spawn(async move { work(&context, channel, permit, batch, &schedule).await });
         }
         while let Some(wait) = buffer.too_long(channel, &plan, context) {
-            let batch = buffer.take_batch(most);
+            let batch = buffer.take_newest(most);
             let (context, schedule) = (context.clone(), schedule.clone());
             batches.spawn(async move { put_off(&context, channel, batch, wait, &schedule).await });
         }

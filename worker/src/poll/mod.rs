@@ -72,7 +72,7 @@ pub async fn poll(
         .await?;
     count_turns(Work::Poll, TurnState::Claimed, jobs.len());
     count_turns(Work::Poll, TurnState::Stale, tasks.len() - jobs.len());
-    record_latenesses(&jobs, read_at);
+    record_latenesses(context, channel, &jobs, read_at);
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -183,12 +183,17 @@ async fn fetch_with_leases(
 }
 
 /// Records how late these polls are, but not of tasks that the sweep found: the sweep measured those.
-fn record_latenesses(jobs: &[PollJob], now: Millis) {
+fn record_latenesses(context: &Context, channel: &Channel, jobs: &[PollJob], now: Millis) {
+    let (mut all, mut polls) = (Duration::ZERO, 0);
     for job in jobs {
         if job.due_at.since(now) <= LONGEST_BEAT {
-            record_lateness(Work::Poll, now.since(job.due_at));
+            let late = now.since(job.due_at);
+            record_lateness(Work::Poll, late);
+            all += late;
+            polls += 1;
         }
     }
+    context.channels.note_lateness(channel.id, all, polls);
 }
 
 /// The ids to ask about, in two calls: an id that was missing last time may make an upstream refuse a
@@ -314,7 +319,7 @@ impl Batch<'_> {
         let cache = &self.context.channels;
         cache.note_end(channel.id, job.action, &one, self.now);
         if let Some(finish) = observation.finish {
-            record_end_seen(&channel.name, finish.at.since(self.now));
+            record_end_seen(&channel.name, self.now.since(finish.at));
         }
     }
 
@@ -335,7 +340,7 @@ impl Batch<'_> {
         // A program of a version before did not note it, but its deadline counts from the sending.
         let timeout = self.context.settings.task_timeout;
         let accepted_at = job.accepted_at.unwrap_or(job.deadline.before(timeout));
-        accepted_at.since(self.now)
+        self.now.since(accepted_at)
     }
 
     /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last

@@ -7,8 +7,6 @@ use crate::task::wait::{PollPace, Rung};
 
 /// How many looks a second a channel without a bound is planned for: as one of 50 calls of a hundred ids.
 const WITHOUT_BOUND: f64 = 5_000.0;
-/// The part of the looks that is planned: tasks that ended too soon, and calls that are not full, take the rest.
-const PLANNED: f64 = 0.97;
 /// Up to this age, in seconds, the tables have an entry for each second; beyond, ever fewer.
 const EVEN: f64 = 60.0;
 /// How many entries the tables have: the last is at half an hour. Beyond it all stays as there.
@@ -32,7 +30,7 @@ pub struct InFlight {
 /// What a channel allows, and what an operator wants.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowed {
-    /// How many looks a second: calls a second × tasks a call. `None`: any number.
+    /// How many looks a second: calls a second × tasks a call, as far as calls are full. `None`: any number.
     pub looks: Option<f64>,
     /// `POLL_INITIAL_DELAY`: no look comes sooner after the task was accepted. `POLL_MAX_DELAY`: the longest gap, if
     /// `looks` are enough for it.
@@ -62,10 +60,20 @@ impl Plan {
     }
 }
 
-/// The plans for the tasks at a channel, in the order of `actions`, and the mean time between two looks at a task.
-/// `tasks`: how many are in flight, of all actions.
-pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> (Vec<Plan>, Duration) {
-    let looks = allowed.looks.unwrap_or(WITHOUT_BOUND) * PLANNED;
+/// The plans for all tasks at a channel.
+#[derive(Debug, Clone)]
+pub struct Plans {
+    /// In the order of the actions.
+    pub plans: Vec<Plan>,
+    /// The mean time between two looks at a task.
+    pub gap: Duration,
+    /// Whether tasks could be looked at more often if the channel allowed more looks.
+    pub is_scarce: bool,
+}
+
+/// The plans for the tasks at a channel. `tasks`: how many are in flight, of all actions.
+pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> Plans {
+    let looks = allowed.looks.unwrap_or(WITHOUT_BOUND);
     let tasks = f64::from(tasks);
     let mut gaps = Gaps {
         price: 0.0,
@@ -74,7 +82,8 @@ pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> (Vec<Plan>,
     };
     let wanted = |gaps: &Gaps| tasks * looks_of_one(actions, gaps);
     // As fast as can be, if the channel allows that.
-    if wanted(&gaps) > looks {
+    let is_scarce = wanted(&gaps) > looks;
+    if is_scarce {
         let (mut low, mut high) = (1e-3_f64, 1e3_f64);
         gaps.price = high;
         while wanted(&gaps) > looks && gaps.longest < LONGEST {
@@ -91,8 +100,11 @@ pub fn plans(actions: &[InFlight], tasks: u32, allowed: &Allowed) -> (Vec<Plan>,
         gaps.price = high;
     }
     let plans = actions.iter().map(|action| gaps.best(&action.chances).0);
-    let gap = Duration::from_secs_f64(1.0 / looks_of_one(actions, &gaps));
-    (plans.collect(), gap)
+    Plans {
+        plans: plans.collect(),
+        gap: Duration::from_secs_f64(1.0 / looks_of_one(actions, &gaps)),
+        is_scarce,
+    }
 }
 
 /// How many looks a second one task in flight gets on average.
