@@ -96,4 +96,14 @@ async fn a_poll_knows_when_its_task_was_accepted(world: &World) {
         (job.accepted_at, job.action),
         (Some(later(7)), Action::SONG)
     );
+    let hour = Duration::from_hours(1);
+    assert_eq!(job.age(hour, later(19)), Duration::from_secs(12));
+    // As a program of the version before left it.
+    world
+        .database
+        .execute("UPDATE unfinished_tasks SET accepted_at = NULL")
+        .await;
+    let job = world.job(channel, at).await.expect("it is there");
+    let half = job.deadline.before(hour / 2);
+    assert_eq!(job.age(hour, half), hour / 2);
 }

@@ -337,10 +337,7 @@ impl Batch<'_> {
 
     /// How long the task has been at the upstream.
     fn age(&self, job: &PollJob) -> Duration {
-        // A program of a version before did not note it, but its deadline counts from the sending.
-        let timeout = self.context.settings.task_timeout;
-        let accepted_at = job.accepted_at.unwrap_or(job.deadline.before(timeout));
-        self.now.since(accepted_at)
+        job.age(self.context.settings.task_timeout, self.now)
     }
 
     /// The task waits until its channel is well. Its polls are not counted, but `missed` of its last

@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "names explain the rest")]
 
+use std::time::Duration;
+
 use crate::clock::Millis;
 use crate::task::claims::Trial;
 use crate::task::history::{self, Event};
@@ -140,6 +142,15 @@ pub struct PollJob {
     pub deadline: Millis,
     /// When the upstream accepted the task, by our clock.
     pub accepted_at: Option<Millis>,
+}
+
+impl PollJob {
+    /// How long the task has been at the upstream; `timeout`: `TASK_TIMEOUT`.
+    pub fn age(&self, timeout: Duration, now: Millis) -> Duration {
+        // A program of a version before did not note it, but the deadline counts from the sending.
+        let accepted_at = self.accepted_at.unwrap_or(self.deadline.before(timeout));
+        now.since(accepted_at)
+    }
 }
 
 /// A polled task that stays unfinished.
