@@ -3,11 +3,13 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`choice`] | which channel takes a task |
+//! | [`fetches`] | the fetches that this worker has under way, and how fast they are |
 //! | `calls` | the fetches that may be made now, over all workers together |
 //! | [`plans`] | when the tasks at each channel are looked at |
 
 mod calls;
 pub mod choice;
+pub mod fetches;
 pub mod plans;
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::figures::start_channel_at_zero;
 use calls::Reserved;
+use fetches::{FETCHES, FetchTimes, Permit};
 use plans::ChannelPlan;
 
 /// How old the cached list of channels may be.
@@ -33,8 +36,6 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(1);
 /// The most submits that a worker has under way at one channel. Their sockets mostly wait: an upstream
 /// may answer a lyrics submit only after minutes, when the lyrics are done.
 const SUBMITS: usize = 64;
-/// The most fetches, each of up to a hundred tasks, that a worker has under way at one channel.
-const FETCHES: u32 = 8;
 /// The most batches of polls that a worker writes at once: fewer than `DATABASE_MAX_CONNECTIONS` usually
 /// allows, so that other work finds a connection.
 const SETTLES: usize = 8;
@@ -71,67 +72,6 @@ struct Slots {
     calls: Reserved,
     /// How late polls were, in all, and how many there were.
     late: (Duration, u32),
-}
-
-/// How fast a channel answers fetches.
-#[derive(Default)]
-struct FetchTimes {
-    /// A moving average, in which each new fetch weighs an eighth.
-    usual: Duration,
-    /// When each fetch that is under way began.
-    under_way: HashMap<u64, Instant>,
-    begun: u64,
-}
-
-impl FetchTimes {
-    /// How long a queue of `batches` will wait for the channel.
-    fn wait_of(&self, batches: usize, now: Instant) -> Duration {
-        let oldest = self.under_way.values().min();
-        let so_far = oldest.map_or(Duration::ZERO, |began| now.duration_since(*began));
-        let batches = u32::try_from(batches).unwrap_or(u32::MAX);
-        self.usual.max(so_far) * batches / FETCHES
-    }
-}
-
-/// A fetch that is under way; it ends when this is dropped.
-pub struct Fetching<'a> {
-    cache: &'a ChannelCache,
-    channel: ChannelId,
-    number: u64,
-}
-
-impl Drop for Fetching<'_> {
-    fn drop(&mut self) {
-        self.cache.slots(self.channel, |slots| {
-            if let Some(began) = slots.times.under_way.remove(&self.number) {
-                slots.times.usual = (slots.times.usual * 7 + began.elapsed()) / 8;
-            }
-        });
-    }
-}
-
-/// A slot for a fetch at a channel. Dropped, it frees the slot and wakes a task that waits for one.
-pub struct Permit {
-    permit: Option<OwnedSemaphorePermit>,
-    freed: Arc<Notify>,
-}
-
-impl Permit {
-    fn acquire(slots: Arc<Semaphore>, freed: &Arc<Notify>) -> Option<Self> {
-        let permit = slots.try_acquire_owned().ok()?;
-        Some(Self {
-            permit: Some(permit),
-            freed: Arc::clone(freed),
-        })
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        // The slot must be free before anybody is told.
-        self.permit = None;
-        self.freed.notify_one();
-    }
 }
 
 impl ChannelCache {
@@ -309,21 +249,6 @@ impl ChannelCache {
         self.settles.acquire().await.ok()
     }
 
-    /// Begins to time a fetch at the channel.
-    pub fn fetching(&self, channel: ChannelId) -> Fetching<'_> {
-        let number = self.slots(channel, |slots| {
-            let times = &mut slots.times;
-            times.begun += 1;
-            times.under_way.insert(times.begun, Instant::now());
-            times.begun
-        });
-        Fetching {
-            cache: self,
-            channel,
-            number,
-        }
-    }
-
     /// How long a queue of `batches` will wait for the channel, by how fast it answers of late. The
     /// time that this worker itself takes does not count: to wait elsewhere would not help.
     pub fn wait_of(&self, channel: ChannelId, batches: usize) -> Duration {
@@ -371,23 +296,4 @@ impl ChannelCache {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_wait_as_long_as_those_before_them_take() {
-        let now = Instant::now();
-        let mut times = FetchTimes {
-            usual: Duration::from_millis(80),
-            ..FetchTimes::default()
-        };
-        assert_eq!(times.wait_of(100, now), Duration::from_secs(1));
-        // A fetch that hangs counts more than the average.
-        times.under_way.insert(1, now);
-        let later = now + Duration::from_secs(4);
-        assert_eq!(times.wait_of(100, later), Duration::from_secs(50));
-    }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::poll;
-use crate::channels::Permit;
+use crate::channels::fetches::Permit;
 use crate::channels::plans::ChannelPlan;
 use crate::context::Context;
 use crate::rest::Intake;
