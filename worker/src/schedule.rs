@@ -172,7 +172,7 @@ async fn publish(context: &Context, entries: Vec<(FollowUp, PendingAcks)>) {
 /// Publishes `next` in as few messages as possible, each confirmed. `false`: publishing failed, which is
 /// logged; the sweep publishes again.
 pub async fn publish_now(context: &Context, next: impl IntoIterator<Item = FollowUp>) -> bool {
-    let most = |channel| context.channels.plan(channel).tasks_per_batch();
+    let most = |channel| context.channels.plan(channel).tasks_per_message();
     let messages = messages(next, most);
     if messages.is_empty() {
         return true;

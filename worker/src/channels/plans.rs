@@ -52,7 +52,16 @@ impl ChannelPlan {
         }
     }
 
-    /// How many tasks travel together, and are asked about in one batch.
+    /// How many tasks travel in one message. Where calls are bounded, messages are small, so that they fill a batch.
+    pub fn tasks_per_message(&self) -> usize {
+        if self.bound.is_some() {
+            self.tasks_per_batch().div_ceil(5)
+        } else {
+            self.tasks_per_batch()
+        }
+    }
+
+    /// How many tasks are asked about in one batch.
     pub fn tasks_per_batch(&self) -> usize {
         if self.ids_per_fetch > 1 {
             MOST_TASKS
@@ -135,20 +144,22 @@ pub async fn begin(context: &Context) {
     }
 }
 
-/// The part of the looks that is planned at first: some calls are not full, and some come late.
-const SHARE: f64 = 0.9;
-/// The least and the most of it.
-const SHARES: (f64, f64) = (0.3, 0.97);
-/// How late polls are if more is planned than can be done.
-const LATE: Duration = Duration::from_secs(1);
+/// So many times as many looks as the channel allows are planned at first.
+const SHARE: f64 = 0.95;
+/// The least and the most of it: some calls are not full, and some gaps take longer than planned.
+const SHARES: (f64, f64) = (0.5, 1.6);
+/// How late polls are if more is planned than can be done: by a part of the mean gap, and by this at least.
+const LATE: (f64, Duration) = (0.12, Duration::from_millis(1_200));
 /// How late they are if more can be planned.
-const ON_TIME: Duration = Duration::from_millis(500);
+const ON_TIME: (f64, Duration) = (0.06, Duration::from_millis(700));
 
 #[derive(Default)]
 struct Planner {
     learnt: Learnt,
-    /// The part of the looks that is planned, by how late the polls of late were.
+    /// So many times as many looks as a channel allows are planned, by how late its polls of late were.
     shares: HashMap<ChannelId, f64>,
+    /// The mean time between two looks at a task.
+    gaps: HashMap<ChannelId, Duration>,
     made_of: HashMap<ChannelId, Given>,
 }
 
@@ -185,6 +196,7 @@ impl Planner {
             let (plan, gap) = self.plan(context, channel, driver, &given);
             show(channel, &given, gap);
             context.channels.set_plan(channel.id, plan);
+            self.gaps.insert(channel.id, gap);
             self.made_of.insert(channel.id, given);
         }
         Ok(())
@@ -197,15 +209,24 @@ impl Planner {
     /// Plans fewer looks where they were late, and more where they were not.
     fn correct(&mut self, channel: ChannelId, late: Duration) {
         let share = self.share(channel);
-        let corrected = if late > LATE {
-            share * 0.95
-        } else if late < ON_TIME {
-            share * 1.01
+        let gap = self.gaps.get(&channel).copied().unwrap_or_default();
+        let limit = |(part, least): (f64, Duration)| gap.mul_f64(part).max(least);
+        let corrected = if late > limit(LATE) {
+            share * 0.97
+        } else if late < limit(ON_TIME) {
+            share * 1.03
         } else {
             share
         };
         let (least, most) = SHARES;
-        self.shares.insert(channel, corrected.clamp(least, most));
+        let corrected = corrected.clamp(least, most);
+        tracing::debug!(
+            channel = channel.0,
+            ?late,
+            share = corrected,
+            "polls of late"
+        );
+        self.shares.insert(channel, corrected);
     }
 
     /// A plan, and the mean time between two looks at a task.
