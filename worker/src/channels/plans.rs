@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::backoff::growing;
 use shared::broker::message::MOST_TASKS;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
@@ -16,7 +17,7 @@ use shared::task::wait::Rung;
 use shared::task::{Action, ChannelId};
 use upstream::{Driver, Limits};
 
-use crate::context::Context;
+use crate::context::{Context, LONGEST_PAUSE};
 use crate::schedule::overhead;
 
 /// The pause between two rounds.
@@ -42,11 +43,11 @@ pub struct ChannelPlan {
 const ONE_BY_ONE: usize = 10;
 
 impl ChannelPlan {
-    /// The plan of a channel of which nothing is known yet.
+    /// The plan of a channel that is new, or whose platform this worker has no driver for.
     pub fn unknown() -> Self {
         Self {
-            bound: Some(1),
-            ids_per_fetch: 1,
+            bound: None,
+            ids_per_fetch: 100,
             is_scarce: false,
             plans: HashMap::new(),
         }
@@ -121,19 +122,20 @@ pub fn set_bound(channel: &Channel, limits: Limits) -> Option<u32> {
 /// Makes plans until a stop is requested.
 pub async fn run(context: Arc<Context>) {
     let mut planner = Planner::default();
-    let mut round = 0;
+    let (mut round, mut failures) = (0, 0);
     while !context.stop.is_requested() {
-        if let Err(error) = planner.round(&context, round % READ_EVERY == 0).await {
-            tracing::warn!(%error, "what polls go by could not be read; it will be");
-        }
+        failures = match planner.round(&context, round % READ_EVERY == 0).await {
+            Ok(()) => 0,
+            Err(error) => {
+                tracing::warn!(%error, "what polls go by could not be read; it will be");
+                failures + 1
+            }
+        };
         round += 1;
         tokio::select! {
             () = context.stop.requested() => {}
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(growing(EVERY, 2.0, LONGEST_PAUSE, failures)) => {}
         }
-    }
-    if let Err(error) = write(&context).await {
-        tracing::warn!(%error, "how long tasks took could not be written; it is learnt again");
     }
 }
 
