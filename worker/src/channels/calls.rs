@@ -120,3 +120,24 @@ impl Context {
         reserved.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_000_000);
+
+    #[test]
+    fn a_reserved_call_is_made_when_it_is_time_and_lost_soon_after() {
+        let at = |millis| NOW.after(Duration::from_millis(millis));
+        let mut reserved = Reserved::default();
+        assert_eq!(reserved.take(NOW), Turn::Ask);
+        assert_eq!(reserved.take(NOW), Turn::Asked, "one asks for all");
+        reserved.is_asking = false;
+        reserved.reserved.extend([at(0), at(200), at(400)]);
+        assert_eq!(reserved.take(NOW), Turn::Now);
+        assert_eq!(reserved.take(at(100)), Turn::At(at(200)));
+        assert_eq!(reserved.take(at(400)), Turn::Now);
+        assert_eq!(reserved.take(at(601)), Turn::Ask, "the last is lost");
+    }
+}

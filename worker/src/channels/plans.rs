@@ -284,3 +284,38 @@ fn show(channel: &Channel, given: &Given, gap: Duration) {
     let shown = if given.tasks > 0 { gap } else { Duration::ZERO };
     metrics::gauge!("task_center_channel_poll_gap_seconds", "channel" => name()).set(shown);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_looks_are_planned_where_they_are_late_by_a_part_of_the_gap() {
+        let channel = ChannelId(1);
+        let mut planner = Planner::default();
+        let mut share_after = |late: Duration, gap: Duration| {
+            planner.gaps.insert(channel, gap);
+            for _ in 0..100 {
+                planner.correct(channel, late);
+            }
+            planner.share(channel)
+        };
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        let (least, most) = SHARES;
+        let is = |share: f64, other: f64| (share - other).abs() < 1e-9;
+        assert!(is(share_after(second * 2, second * 2), least));
+        assert!(is(share_after(second / 2, second * 2), most));
+        assert!(is(share_after(second * 2, minute), most));
+        assert!(is(share_after(second * 9, minute), least));
+    }
+
+    #[test]
+    fn a_plan_serves_as_long_as_about_as_many_tasks_are_there() {
+        let given = |tasks, bound| Given { tasks, bound };
+        let known = given(100, Some(5_000));
+        assert!(known.is_close(&given(110, Some(5_000))));
+        assert!(!known.is_close(&given(111, Some(5_000))));
+        assert!(!known.is_close(&given(100, Some(4_000))));
+        assert!(!known.is_close(&given(100, None)));
+    }
+}
