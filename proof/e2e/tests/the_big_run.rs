@@ -181,7 +181,9 @@ fn check_ends(ends: &[Value], counts: &Value, killed: bool) -> (usize, usize) {
 
 /// Exchanges, queues and bindings, by their names, kinds and arguments.
 async fn topology_as_in_the_contract(rabbitmq: &RabbitMq) {
-    let rungs = [2, 3, 5, 8, 12, 20, 30, 60, 120, 180, 300];
+    let rungs = [
+        1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 28, 30, 40, 50, 60, 120, 180, 300,
+    ];
     let mut expected = ["parking", "poll", "submit"].map(str::to_owned).to_vec();
     expected.extend(rungs.map(|seconds| format!("delay.{seconds}s")));
     expected.sort();

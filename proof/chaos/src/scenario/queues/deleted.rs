@@ -39,7 +39,7 @@ pub async fn work_queues(run: &Run) {
 }
 
 pub async fn waiting_queues(run: &Run) {
-    let one = [Queue("delay.2s"), Exchange("delay.2s")];
+    let one = [Queue("delay.1s"), Exchange("delay.1s")];
     delete_under_load(
         run,
         &[&one[..], &[WaitingQueues, WaitingExchanges]].concat(),
@@ -95,7 +95,9 @@ async fn delete(rabbitmq: &RabbitMq, step: Deleted) {
         }
         WaitingQueues | WaitingExchanges => {
             // The one in use comes last: a worker that misses it declares everything again.
-            let rungs = [300, 180, 120, 60, 30, 20, 12, 8, 5, 3, 2];
+            let rungs = [
+                300, 180, 120, 60, 50, 40, 30, 28, 24, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2, 1,
+            ];
             let waiting = rungs.map(|rung| format!("delay.{rung}s"));
             let parking = ["parking", "dead"].map(str::to_owned);
             for name in parking.iter().chain(&waiting) {
