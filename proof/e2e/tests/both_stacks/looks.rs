@@ -61,8 +61,7 @@ async fn bounded(cluster: &Cluster) {
 
 async fn refused(cluster: &Cluster) {
     let user = cluster.user("ann", 40 * SONG).await;
-    set_bound(cluster, "50").await;
-    for song in songs(&user, 40, "6s").await {
+    for song in songs(&user, 40, "20s").await {
         success(&user, &song).await;
     }
     let fetches = cluster.channels[0].upstream.fetches().await;
