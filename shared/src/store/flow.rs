@@ -118,13 +118,8 @@ impl Store {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    add_channels(tx, &[channel.0]).await?;
-                    let lock = tx.for_update();
-                    let select = sql(format!(
-                        "SELECT recent_good, recent_bad, recent_at, recent_users FROM channel_flow
-                         WHERE channel_id = $1 {lock}"
-                    ));
-                    let found = tx.one(select.bind(channel.0)).await?;
+                    let columns = "recent_good, recent_bad, recent_at, recent_users";
+                    let found = lock_flow(tx, channel, columns).await?;
                     let number = |column| -> Result<u64> {
                         let number = found.int(column)?;
                         Ok(u64::try_from(number).unwrap_or_default())
@@ -220,6 +215,16 @@ fn gate(found: &Row) -> Result<(ChannelId, Gate)> {
         },
     };
     Ok((ChannelId(id), gate))
+}
+
+/// Reads columns of a channel's row in `channel_flow`, and locks the row.
+pub(super) async fn lock_flow(tx: &mut Tx, channel: ChannelId, columns: &str) -> Result<Row> {
+    add_channels(tx, &[channel.0]).await?;
+    let lock = tx.for_update();
+    let select = sql(format!(
+        "SELECT {columns} FROM channel_flow WHERE channel_id = $1 {lock}"
+    ));
+    tx.one(select.bind(channel.0)).await // $1 channel_id
 }
 
 /// Adds the rows of channels that have none: those that a program of the version before created.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::flow::add_channels;
+use super::flow::lock_flow;
 use super::row::{self, Cells as _};
 use super::sql::{Row, Tx, sql};
 use super::{Result, Store};
@@ -80,13 +80,7 @@ impl Store {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    add_channels(tx, &[channel.0]).await?;
-                    let lock = tx.for_update();
-                    let select = sql(format!(
-                        "SELECT {CALLS} FROM channel_flow WHERE channel_id = $1 {lock}"
-                    ));
-                    let found = tx.one(select.bind(channel.0)).await?; // $1 channel_id
-                    let (_, mut bound) = call_bound(&found)?;
+                    let (_, mut bound) = call_bound(&lock_flow(tx, channel, CALLS).await?)?;
                     let result = change(&mut bound);
                     let update = sql("UPDATE channel_flow
                          SET calls_lowered = $2, calls_lowered_at = $3, calls_refusals = $4,

@@ -93,7 +93,9 @@ impl ChannelPlan {
 #[derive(Debug, Clone, PartialEq)]
 struct Given {
     tasks: u32,
-    /// Fetches a second, in thousandths.
+    /// How many fetches a second are set.
+    set: Option<u32>,
+    /// How many there may be now, in thousandths.
     bound: Option<i64>,
 }
 
@@ -107,12 +109,13 @@ impl Given {
     /// Whether a plan for this serves for `other`, too.
     fn is_close(&self, other: &Self) -> bool {
         let tenth = self.tasks / 10;
-        self.bound == other.bound && self.tasks.abs_diff(other.tasks) <= tenth
+        (self.set, self.bound) == (other.set, other.bound)
+            && self.tasks.abs_diff(other.tasks) <= tenth
     }
 }
 
 /// How many fetches a second an operator set for the channel, or its platform's number; `None`: any number.
-pub fn set_bound(channel: &Channel, limits: Limits) -> Option<u32> {
+fn set_bound(channel: &Channel, limits: Limits) -> Option<u32> {
     let set = channel
         .polls_per_second
         .unwrap_or_else(|| limits.fetches_per_second());
@@ -188,6 +191,7 @@ impl Planner {
             let bound = bounds.get(&channel.id).copied().unwrap_or_default();
             let given = Given {
                 tasks: gates.get(&channel.id).map_or(0, |gate| gate.running),
+                set,
                 bound: set.map(|set| CallBound::in_force(bound, set, now)),
             };
             let known = self.made_of.get(&channel.id);
@@ -259,7 +263,7 @@ impl Planner {
         };
         let made = plans(&in_flight, given.tasks, &allowed);
         let plan = ChannelPlan {
-            bound: set_bound(channel, limits),
+            bound: given.set,
             ids_per_fetch: limits.ids_per_fetch,
             is_scarce: made.is_scarce,
             plans: actions.into_iter().zip(made.plans).collect(),
@@ -311,7 +315,11 @@ mod tests {
 
     #[test]
     fn a_plan_serves_as_long_as_about_as_many_tasks_are_there() {
-        let given = |tasks, bound| Given { tasks, bound };
+        let given = |tasks, bound| Given {
+            tasks,
+            set: Some(5),
+            bound,
+        };
         let known = given(100, Some(5_000));
         assert!(known.is_close(&given(110, Some(5_000))));
         assert!(!known.is_close(&given(111, Some(5_000))));

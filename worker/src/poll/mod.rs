@@ -20,7 +20,6 @@ use shared::task::cool_down::RestsFor;
 use shared::task::{AtTurn, ChannelId};
 
 use crate::channels::fetches::Permit;
-use crate::channels::plans::set_bound;
 use crate::context::{Context, LEASE_SLACK};
 use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT};
@@ -84,9 +83,7 @@ pub async fn poll(
     if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() {
         context.warm_up(channel, Calls::Fetches).await;
     }
-    if let Some(driver) = driver {
-        lower_bound(context, channel, driver, &answer).await;
-    }
+    lower_bound(context, channel, &answer).await;
     let cool_until = match (&answer.trouble, driver) {
         // It only said that this was too much.
         (Some(trouble), _) if trouble.busy && trouble.retry_after.is_none() => {
@@ -132,9 +129,9 @@ pub async fn poll(
 }
 
 /// Lowers the channel's bound of fetches after a 429 or a slow answer.
-async fn lower_bound(context: &Context, channel: &Channel, driver: Driver<'_>, answer: &Answer) {
+async fn lower_bound(context: &Context, channel: &Channel, answer: &Answer) {
     let is_busy = answer.trouble.as_ref().is_some_and(|trouble| trouble.busy);
-    let Some(set) = set_bound(channel, driver.limits()) else {
+    let Some(set) = context.channels.plan(channel.id).bound else {
         return;
     };
     if !is_busy && answer.slowest < SLOW {

@@ -7,10 +7,10 @@
 //! | [`plan`] | the gap between two looks, by a task's age and by how many looks a channel allows |
 //! | [`bound`] | how many calls a second a channel gets, over all workers together |
 //!
-//! Lateness, the time from a task's end to the look that sees the end, is what people feel, and looks are what a channel
-//! bounds. If a task of this age ends with chance `h` in the next second, a gap of `d` seconds costs `h·d²/2` seconds of
-//! lateness. So all looks are worth the same if each gap costs the same, the *price*: gaps are short where ends are
-//! likely, and long where they are not. The price is what makes the looks as many as the channel allows.
+//! Lateness is the time from a task's end to the look that sees the end. People feel lateness, and a channel bounds the
+//! looks. A look has a *price*, in seconds of lateness. The plan chooses the gaps for which the lateness of a task and
+//! the price of its looks are together the least: gaps are short where ends are likely, and long where they are not. The
+//! higher the price, the fewer the looks; the plan takes the price at which the looks are as many as the channel allows.
 
 pub mod bound;
 pub mod chances;

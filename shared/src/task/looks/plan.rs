@@ -135,8 +135,9 @@ struct Gaps<'a> {
 }
 
 impl Gaps<'_> {
-    /// The best delay after a look at each age, from the last age down to the first: the delay, and what comes after it,
-    /// cost the least. Returns the plan, and what is to come of a task that begins.
+    /// Finds the best delay after a look at each age: the one for which all that is to come costs the least. The last age
+    /// comes first, because what is to come at an age depends on the ages after it. Returns the plan, and what is to come
+    /// of a task that begins.
     fn best(&self, chances: &Chances) -> (Plan, ToCome) {
         let mut to_come = vec![ToCome::default(); AGES];
         let mut after = vec![Rung::SHORTEST; AGES];
