@@ -6,6 +6,7 @@ use std::time::Duration;
 use harness::client::{Client, SONG};
 use harness::cluster::{Channel, Cluster};
 use harness::places::Made;
+use harness::wait::eventually;
 use serde_json::json;
 use shared::broker::message::MOST_TASKS;
 use shared::broker::rabbitmq::{RabbitMq, RabbitMqOptions};
@@ -227,7 +228,8 @@ fn next_count(waited: Duration, left: i64, of: u32) -> Duration {
     (rest / 2).clamp(Duration::from_millis(20), Duration::from_secs(1))
 }
 
-/// Connects to the cluster's queues as our programs do.
+/// Connects to the cluster's queues, and tries again as our programs do: a RabbitMQ that is very busy may refuse to
+/// declare a queue.
 pub async fn broker(cluster: &Cluster) -> RabbitMq {
     let urls = cluster.servers().urls().await;
     let options = RabbitMqOptions {
@@ -236,6 +238,6 @@ pub async fn broker(cluster: &Cluster) -> RabbitMq {
         program: "bench",
         random: Arc::new(Random::from_system()),
     };
-    let connected = RabbitMq::connect(options).await;
-    connected.expect("RabbitMQ answers")
+    let connect = async || RabbitMq::connect(options.clone()).await.ok();
+    eventually(Duration::from_mins(2), "RabbitMQ to answer", connect).await
 }

@@ -25,7 +25,9 @@ fn every_figure_is_measured_and_printed_as_markdown_and_json() {
         .output()
         .expect("bench starts");
     let stderr = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{stderr}");
+    // Why it failed first: reports of tests are cut.
+    let why = stderr.split("panicked at").nth(1).unwrap_or_default();
+    assert!(ran.status.success(), "{why}\n\nall it said:\n{stderr}");
     let report = std::fs::read(&json).expect("bench writes the JSON");
     let report: Value = serde_json::from_slice(&report).expect("it is JSON");
     let markdown = std::fs::read_to_string(&markdown).expect("bench writes the Markdown");

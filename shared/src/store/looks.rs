@@ -83,13 +83,13 @@ impl Store {
                     let (_, mut bound) = call_bound(&lock_flow(tx, channel, CALLS).await?)?;
                     let result = change(&mut bound);
                     let update = sql("UPDATE channel_flow
-                         SET calls_lowered = $2, calls_lowered_at = $3, calls_refusals = $4,
+                         SET calls_refused = $2, calls_lowered = $3, calls_refused_at = $4,
                              calls_next_at = $5
                          WHERE channel_id = $1")
                     .bind(channel.0) // $1 channel_id
-                    .bind(bound.lowered) // $2 calls_lowered
-                    .bind(bound.lowered_at.0) // $3 calls_lowered_at
-                    .bind(bound.refusals) // $4 calls_refusals
+                    .bind(bound.refused) // $2 calls_refused
+                    .bind(bound.lowered) // $3 calls_lowered
+                    .bind(bound.refused_at.0) // $4 calls_refused_at
                     .bind(bound.next_at.0); // $5 calls_next_at
                     tx.execute(update).await?;
                     Ok(result)
@@ -129,15 +129,14 @@ async fn add(
 }
 
 /// The columns that [`call_bound`] reads.
-const CALLS: &str = "channel_id, calls_lowered, calls_lowered_at, calls_refusals, calls_next_at";
+const CALLS: &str = "channel_id, calls_refused, calls_lowered, calls_refused_at, calls_next_at";
 
 fn call_bound(found: &Row) -> Result<(ChannelId, CallBound)> {
     let id = found.int("channel_id")?;
-    let refusals = found.int("calls_refusals")?;
     let bound = CallBound {
+        refused: found.int("calls_refused")?,
         lowered: found.int("calls_lowered")?,
-        lowered_at: Millis(found.int("calls_lowered_at")?),
-        refusals: row::count("channel_flow", "calls_refusals", id, refusals)?,
+        refused_at: Millis(found.int("calls_refused_at")?),
         next_at: Millis(found.int("calls_next_at")?),
     };
     Ok((ChannelId(id), bound))

@@ -8,6 +8,7 @@ mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use harness::folder::unique;
@@ -21,12 +22,17 @@ use shared::broker::{Result, SharedBroker};
 use shared::random::Random;
 use shared::secret::Secret;
 use shared::task::wait::Rung;
+use tokio::time::{Instant, sleep};
 
 use crate::contract::Bench;
 
 crate::the_whole_contract!(super::Topology::new());
 
 /// Exchanges and queues of one test's own, deleted at its end.
+/// How long a very busy `RabbitMQ` may refuse to declare a queue.
+const LONGEST_START: Duration = Duration::from_mins(1);
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
 struct Topology {
     prefix: String,
     url: String,
@@ -35,7 +41,7 @@ struct Topology {
 #[async_trait]
 impl Bench for Topology {
     async fn connect(&self) -> SharedBroker {
-        Arc::new(self.connect_to(&self.url).await.expect("a broker"))
+        Arc::new(self.broker(&self.url).await)
     }
 }
 
@@ -49,6 +55,18 @@ impl Topology {
 
     async fn connect_to(&self, url: &str) -> Result<RabbitMq> {
         RabbitMq::connect(self.options(url)).await
+    }
+
+    /// Tries again as programs do: a `RabbitMQ` that is very busy may refuse to declare a queue.
+    async fn broker(&self, url: &str) -> RabbitMq {
+        let started = Instant::now();
+        loop {
+            match self.connect_to(url).await {
+                Ok(broker) => return broker,
+                Err(_) if started.elapsed() < LONGEST_START => sleep(TRY_AGAIN).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     fn options(&self, url: &str) -> RabbitMqOptions {
@@ -69,8 +87,7 @@ impl Topology {
     /// A Broker behind a wire that can be cut.
     async fn behind_a_proxy(&self) -> (SharedBroker, Proxy) {
         let (proxy, url) = self.proxy().await;
-        let broker = self.connect_to(&url).await.expect("a broker");
-        (Arc::new(broker), proxy)
+        (Arc::new(self.broker(&url).await), proxy)
     }
 
     /// A wire to `RabbitMQ`, and the URL of its near end.

@@ -80,7 +80,7 @@ async fn a_lowered_bound_holds_for_all_workers(world: &World) {
         let bound = bounds.get(&channel).copied().unwrap_or_default();
         CallBound::in_force(bound, 5, now)
     };
-    assert_eq!(bound(NOW).await, 4_000);
+    assert_eq!(bound(NOW).await, 4_250);
     let reserved = ok!(world.other.reserve_calls(channel, 5, 9, NOW));
     assert_eq!(reserved.len(), 4);
     assert_eq!(bound(later(600)).await, 5_000);

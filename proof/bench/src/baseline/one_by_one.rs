@@ -1,5 +1,6 @@
 //! Polls without batches: one task is one message, one upstream call and one transaction.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ const PREFETCH: u16 = 300;
 /// So long that no task comes back during a measurement.
 const NEXT_POLL: Duration = Duration::from_mins(5);
 
-/// Polls the next `tasks` tasks of the queue; returns how long that took.
+/// Polls these tasks as they come out of the queue; returns how long that took. Other messages, such as those that a
+/// worker could not acknowledge before it stopped, are acknowledged only.
 pub async fn poll_all(
     store: &Store,
     broker: &SharedBroker,
     upstream: &Upstream,
-    tasks: usize,
+    tasks: &[AtTurn],
 ) -> Duration {
     let worker = Arc::new(Worker {
         store: store.clone(),
@@ -41,16 +43,21 @@ pub async fn poll_all(
         .expect("RabbitMQ answers");
     let mut under_way = JoinSet::new();
     let started = Instant::now();
-    for _ in 0..tasks {
+    let mut to_come: HashSet<AtTurn> = tasks.iter().copied().collect();
+    while !to_come.is_empty() {
         let delivery = consumer.next().await.expect("a message comes");
+        let Message::Poll { channel, tasks } = delivery.message.clone() else {
+            panic!("the queue holds polls only");
+        };
+        if !tasks.iter().any(|task| to_come.remove(task)) {
+            delivery.ack();
+            continue;
+        }
         if under_way.len() >= AT_ONCE {
             under_way.join_next().await;
         }
         let worker = worker.clone();
         under_way.spawn(async move {
-            let Message::Poll { channel, tasks } = delivery.message.clone() else {
-                panic!("the queue holds polls only");
-            };
             worker.poll(channel, &tasks).await;
             delivery.ack();
         });

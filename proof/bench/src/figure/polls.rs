@@ -171,7 +171,7 @@ impl Bench {
             &self.store,
             &broker,
             self.cluster.upstream(),
-            unfinished.len(),
+            &unfinished,
         )
         .await;
         tasks.wait_for_polls(&self.cluster, 1).await;

@@ -9,16 +9,18 @@ use crate::clock::Millis;
 const ONE: i64 = 1_000;
 /// Fewer calls than this are never made: one in five seconds.
 const FEWEST: i64 = ONE / 5;
-/// What is left of the bound after a refusal: so much of 100.
-const LEFT: i64 = 80;
+/// What a refusal leaves of the bound, in percent.
+const LEFT: i64 = 85;
+/// What it leaves if the bound before was lowered a moment ago: the upstream takes far fewer calls.
+const LEFT_OF_FAR: i64 = 50;
+/// How long a bound must have held to be near what the upstream takes.
+const HELD: Duration = Duration::from_secs(10);
 /// What one refusal changes counts for the others of this time: they were under way together.
 const TOGETHER: Duration = Duration::from_secs(2);
-/// How long a lowered bound is held before it grows; twice as long after each refusal in a row, up to [`LONGEST_HOLD`].
-const HOLD: Duration = Duration::from_secs(15);
-/// The longest hold.
-const LONGEST_HOLD: Duration = Duration::from_mins(2);
-/// By how much a lowered bound grows in a second.
-const GROWTH: f64 = 1.02;
+/// How long a lowered bound takes to be again where it was refused, s.
+const BACK: f64 = 90.0;
+/// How long it then takes to be as far above, s.
+const ABOVE: f64 = 20.0;
 /// How much longer the time between two calls is than the bound says, so that calls that come late and then on time are
 /// never too many.
 const SPARE: f64 = 1.03;
@@ -26,55 +28,51 @@ const SPARE: f64 = 1.03;
 /// The bound of a channel's calls, as the database keeps it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallBound {
-    /// How many calls a second in thousandths it was lowered to, at `lowered_at`; 0: it was not.
+    /// How many calls a second in thousandths were refused, at `refused_at`; 0: none ever were.
+    pub refused: i64,
+    /// To how many calls a second in thousandths that lowered the bound.
     pub lowered: i64,
-    /// When it was lowered last.
-    pub lowered_at: Millis,
-    /// How often in a row it was lowered.
-    pub refusals: u32,
+    /// When the bound was lowered last.
+    pub refused_at: Millis,
     /// From when on the next call is on time, in Unix milliseconds.
     pub next_at: Millis,
 }
 
 impl CallBound {
     /// How many calls a second there may be now, in thousandths; `set`: how many at most.
+    ///
+    /// A lowered bound comes back fast, then stays long where it was refused, and then grows ever faster, by the cube of
+    /// the time: most calls are near what the upstream takes, and few are above.
     pub fn in_force(self, set: u32, now: Millis) -> i64 {
-        let set = i64::from(set) * ONE;
-        if self.lowered == 0 {
+        let set = (i64::from(set) * ONE).max(FEWEST);
+        if self.refused == 0 {
             return set;
         }
-        let held = self.lowered_at.after(self.hold());
-        let over = i32::try_from(now.since(held).as_secs()).unwrap_or(i32::MAX);
+        let after = now.since(self.refused_at).as_secs_f64() - BACK;
+        let part = after / if after < 0.0 { BACK } else { ABOVE };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             reason = "a bound is a small number"
         )]
-        let bound = (self.lowered as f64 * GROWTH.powi(over)).min(set as f64) as i64;
-        bound
-    }
-
-    fn hold(self) -> Duration {
-        let doubled = 2_u32.saturating_pow(self.refusals.saturating_sub(1));
-        HOLD.saturating_mul(doubled).min(LONGEST_HOLD)
+        let above = ((self.refused - self.lowered) as f64 * part.powi(3)) as i64;
+        self.refused.saturating_add(above).clamp(FEWEST, set)
     }
 
     /// The bound after a call that was refused for how many there are, or answered slowly.
     #[must_use]
     pub fn refused(self, set: u32, now: Millis) -> Self {
-        if self.lowered > 0 && now.since(self.lowered_at) < TOGETHER {
+        let lowered_ago = now.since(self.refused_at);
+        if self.refused > 0 && lowered_ago < TOGETHER {
             return self;
         }
-        let in_force = self.in_force(set, now);
-        let was_whole = in_force >= i64::from(set) * ONE;
+        let refused = self.in_force(set, now);
+        let is_far = self.refused > 0 && lowered_ago < HELD;
+        let left = if is_far { LEFT_OF_FAR } else { LEFT };
         Self {
-            lowered: (in_force * LEFT / 100).max(FEWEST),
-            lowered_at: now,
-            refusals: if was_whole {
-                1
-            } else {
-                self.refusals.saturating_add(1)
-            },
+            refused,
+            lowered: refused * left / 100,
+            refused_at: now,
             next_at: self.next_at,
         }
     }
@@ -82,7 +80,7 @@ impl CallBound {
     /// Reserves calls: as many of `wanted` as there may be in a second, and one at least. Returns the moments from
     /// which on they may be made.
     pub fn reserve(&mut self, set: u32, wanted: u32, now: Millis) -> Vec<Millis> {
-        let in_force = self.in_force(set, now).max(FEWEST);
+        let in_force = self.in_force(set, now);
         let in_a_second = u32::try_from(in_force / ONE).unwrap_or(u32::MAX);
         let calls = wanted.min(in_a_second).max(1);
         #[expect(
@@ -129,18 +127,21 @@ mod tests {
     }
 
     /// As many calls as may be made, until `seconds` are over.
-    fn call(bound: &mut CallBound, upstream: &mut Upstream, from: Millis, seconds: i64) -> usize {
-        let (mut now, mut made) = (from, 0);
+    fn call(
+        (bound, set): (&mut CallBound, u32),
+        upstream: &mut Upstream,
+        from: Millis,
+        seconds: i64,
+    ) {
+        let mut now = from;
         while now.0 < from.0 + seconds * 1_000 {
-            for at in bound.reserve(5, 9, now) {
+            for at in bound.reserve(set, 9, now) {
                 now = at;
-                made += 1;
                 if !upstream.takes(now.0) {
-                    *bound = bound.refused(5, now);
+                    *bound = bound.refused(set, now);
                 }
             }
         }
-        made
     }
 
     #[test]
@@ -171,35 +172,72 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_that_takes_two_calls_a_second_refuses_few() {
+    fn most_of_what_an_upstream_takes_is_used_and_few_calls_are_refused() {
+        for most in [1, 2, 4] {
+            let mut bound = CallBound::default();
+            let mut upstream = Upstream {
+                most,
+                calls: Vec::new(),
+                refused: 0,
+            };
+            call((&mut bound, 5), &mut upstream, NOW, 600);
+            let (taken, refused) = (upstream.calls.len(), upstream.refused);
+            assert!(refused * 20 <= taken, "{most}: {refused} beside {taken}");
+            assert!(taken * 100 >= 85 * 600 * most, "{most}: {taken}");
+            // The upstream takes more again.
+            upstream.most = 100;
+            let later = NOW.after(Duration::from_mins(10));
+            call((&mut bound, 5), &mut upstream, later, 240);
+            let now = later.after(Duration::from_mins(4));
+            assert_eq!(bound.in_force(5, now), 5_000, "{most}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_set_far_too_high_comes_down_within_seconds() {
         let mut bound = CallBound::default();
         let mut upstream = Upstream {
             most: 2,
             calls: Vec::new(),
             refused: 0,
         };
-        let made = call(&mut bound, &mut upstream, NOW, 600);
+        call((&mut bound, 50), &mut upstream, NOW, 15);
+        let now = NOW.after(Duration::from_secs(15));
+        assert!(bound.in_force(50, now) <= 2_500, "{bound:?}");
         let refused = upstream.refused;
-        assert!(refused * 20 <= made, "{refused} of {made}");
+        call((&mut bound, 50), &mut upstream, now, 600);
+        let more = upstream.refused - refused;
         assert!(
-            upstream.calls.len() * 10 >= 8 * 1_200,
-            "{}",
+            more * 20 <= upstream.calls.len(),
+            "{more} of {}",
             upstream.calls.len()
         );
-        // The upstream takes more again.
-        upstream.most = 100;
-        let later = NOW.after(Duration::from_mins(10));
-        call(&mut bound, &mut upstream, later, 300);
-        let now = later.after(Duration::from_mins(5));
-        assert_eq!(bound.in_force(5, now), 5_000);
+    }
+
+    #[test]
+    fn an_upstream_that_always_refuses_is_still_asked_now_and_then() {
+        let mut bound = CallBound::default();
+        let mut upstream = Upstream {
+            most: 0,
+            calls: Vec::new(),
+            refused: 0,
+        };
+        call((&mut bound, 50), &mut upstream, NOW, 3_600);
+        let now = NOW.after(Duration::from_hours(1));
+        assert_eq!(bound.in_force(50, now), FEWEST, "{bound:?}");
+        // The upstream takes calls again.
+        assert_eq!(bound.in_force(50, now.after(Duration::from_mins(5))), 50_000);
     }
 
     #[test]
     fn refusals_that_come_together_count_once() {
         let bound = CallBound::default().refused(8, NOW);
-        assert_eq!(bound.in_force(8, NOW), 6_400);
+        assert_eq!(bound.in_force(8, NOW), 6_800);
         assert_eq!(bound.refused(8, NOW.after(Duration::from_secs(1))), bound);
         let again = bound.refused(8, NOW.after(Duration::from_secs(3)));
-        assert_eq!(again.lowered, 5_120);
+        assert!(
+            (3_400..3_600).contains(&again.in_force(8, NOW.after(Duration::from_secs(3)))),
+            "{again:?}"
+        );
     }
 }

@@ -144,14 +144,8 @@ impl Gaps<'_> {
         for age in (0..AGES).rev() {
             (after[age], to_come[age]) = self.best_at(chances, age, self.longest, &to_come);
         }
-        // There was no look before the first one, so it may come later than the others, but not too soon.
-        let longest = self.longest * LATE_FIRST;
-        let (mut first, mut start) = self.best_at(chances, 0, longest, &to_come);
-        let initial = Rung::at_least(self.allowed.pace.initial);
-        if first < initial {
-            first = initial;
-            start = self.costs(chances, 0, initial, &to_come);
-        }
+        // There was no look before the first one, so it may come later than the others.
+        let (first, start) = self.best_at(chances, 0, self.longest * LATE_FIRST, &to_come);
         (Plan { first, after }, start)
     }
 
@@ -162,11 +156,11 @@ impl Gaps<'_> {
         longest: f64,
         to_come: &[ToCome],
     ) -> (Rung, ToCome) {
-        let mut best = (
-            Rung::SHORTEST,
-            self.costs(chances, age, Rung::SHORTEST, to_come),
-        );
-        for rung in Rung::LADDER.into_iter().skip(1) {
+        let initial = self.allowed.pace.initial;
+        let too_young = initial.saturating_sub(Duration::from_secs_f64(age_of(age)));
+        let shortest = Rung::at_least(too_young);
+        let mut best = (shortest, self.costs(chances, age, shortest, to_come));
+        for rung in Rung::LADDER.into_iter().filter(|rung| *rung > shortest) {
             if self.gap(rung) > longest + 0.5 {
                 break;
             }

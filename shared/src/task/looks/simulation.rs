@@ -130,6 +130,21 @@ fn a_channel_that_changes_its_habits_is_followed() {
 }
 
 #[test]
+fn no_look_comes_before_the_initial_delay_is_over() {
+    let mut allowed = allowed(5_000.0);
+    allowed.pace.initial = Duration::from_secs(20);
+    let action = InFlight {
+        chances: Chances::new(&Durations::default(), SONG),
+        begin: 1.0,
+    };
+    let plan = plans(&[action], 1, &allowed).plans.remove(0);
+    assert_eq!(plan.first().seconds(), 20);
+    // A sweep may have found the task earlier.
+    let after = |age| plan.after(Duration::from_secs(age)).seconds();
+    assert_eq!([0, 8, 15, 19, 40].map(after), [20, 12, 5, 1, 1]);
+}
+
+#[test]
 fn before_anything_is_learnt_looks_are_about_evenly_spread() {
     let random = Random::seeded(5);
     let plan = planned(&Durations::default(), 10_000, 500.0);

@@ -14,7 +14,7 @@ use crate::messages::SOON;
 #[tokio::test]
 async fn a_start_leaves_no_message_behind() {
     let topology = Topology::new();
-    let broker = topology.connect_to(&topology.url).await.unwrap();
+    let broker = topology.broker(&topology.url).await;
     let depths = broker.depths().await.unwrap();
     assert!(depths.iter().all(|depth| depth.messages == 0), "{depths:?}");
 }
