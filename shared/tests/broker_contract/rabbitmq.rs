@@ -28,11 +28,11 @@ use crate::contract::Bench;
 
 crate::the_whole_contract!(super::Topology::new());
 
-/// Exchanges and queues of one test's own, deleted at its end.
 /// How long a very busy `RabbitMQ` may refuse to declare a queue.
 const LONGEST_START: Duration = Duration::from_mins(1);
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
+/// Exchanges and queues of one test's own, deleted at its end.
 struct Topology {
     prefix: String,
     url: String,

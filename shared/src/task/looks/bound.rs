@@ -226,7 +226,10 @@ mod tests {
         let now = NOW.after(Duration::from_hours(1));
         assert_eq!(bound.in_force(50, now), FEWEST, "{bound:?}");
         // The upstream takes calls again.
-        assert_eq!(bound.in_force(50, now.after(Duration::from_mins(5))), 50_000);
+        assert_eq!(
+            bound.in_force(50, now.after(Duration::from_mins(5))),
+            50_000
+        );
     }
 
     #[test]
