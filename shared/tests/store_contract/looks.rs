@@ -22,7 +22,11 @@ contract! {
 
 /// Tasks that took so many seconds each.
 fn took(channel: ChannelId, action: Action, seconds: &[u64]) -> Learnt {
-    let one = |seconds: &u64| Durations::one(Duration::from_secs(*seconds), true, NOW);
+    let one = |seconds: &u64| {
+        let mut one = Durations::default();
+        one.count(Duration::from_secs(*seconds), true, NOW);
+        one
+    };
     let all = seconds.iter().fold(Durations::default(), |all, seconds| {
         all.and(&one(seconds), NOW)
     });

@@ -20,7 +20,6 @@ use shared::clock::{Millis, SharedClock};
 use shared::store::channels::{Calls, Channel};
 use shared::store::looks::Learnt;
 use shared::store::{Store, StoreError};
-use shared::task::looks::durations::Durations;
 use shared::task::recent::Recent;
 use shared::task::{Action, ChannelId, UserId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -233,10 +232,9 @@ impl ChannelCache {
     }
 
     /// Notes how long a task took.
-    pub fn note_end(&self, channel: ChannelId, action: Action, one: &Durations, now: Millis) {
+    pub fn note_end(&self, of: (ChannelId, Action), took: Duration, succeeded: bool, now: Millis) {
         let mut seen = lock(&self.seen);
-        let known = seen.entry((channel, action)).or_default();
-        *known = known.and(one, now);
+        seen.entry(of).or_default().count(took, succeeded, now);
     }
 
     /// How long tasks took that this worker saw end since this was called last.

@@ -9,7 +9,6 @@ use shared::clock::Millis;
 use shared::store::StoreError;
 use shared::store::channels::Channel;
 use shared::store::turns::{Finished, PollJob, Polled, TaskUpdate};
-use shared::task::looks::durations::Durations;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::wait::Rung;
@@ -137,9 +136,8 @@ impl Batch<'_> {
             age.saturating_sub(last / 2)
         });
         let succeeded = observation.status == Some(Status::Success);
-        let one = Durations::one(took, succeeded, self.now);
         let cache = &self.context.channels;
-        cache.note_end(channel.id, job.action, &one, self.now);
+        cache.note_end((channel.id, job.action), took, succeeded, self.now);
         if let Some(finish) = observation.finish {
             record_end_seen(&channel.name, self.now.since(finish.at));
         }

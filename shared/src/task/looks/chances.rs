@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn what_was_learnt_outweighs_the_guess() {
-        let one = Durations::one(Duration::from_secs(40), true, Millis(0));
+        let mut one = Durations::default();
+        one.count(Duration::from_secs(40), true, Millis(0));
         let learnt = (0..300).fold(Durations::default(), |all, _| all.and(&one, Millis(0)));
         let chances = Chances::new(&learnt, SONG);
         assert!(chances.lives(34.0) > 0.97 && chances.lives(45.0) < 0.05);

@@ -68,29 +68,34 @@ impl Counts {
         }
     }
 
-    fn one(bucket: usize) -> Self {
-        Self {
-            from: bucket,
-            counts: vec![1.0],
+    /// Counts one more.
+    fn count(&mut self, bucket: usize) {
+        if self.counts.is_empty() {
+            self.from = bucket;
         }
+        let before = self.from.saturating_sub(bucket);
+        self.counts.splice(0..0, std::iter::repeat_n(0.0, before));
+        self.from -= before;
+        let nth = bucket - self.from;
+        if nth >= self.counts.len() {
+            self.counts.resize(nth + 1, 0.0);
+        }
+        self.counts[nth] += 1.0;
     }
 }
 
 impl Durations {
-    /// One task that ended.
-    pub fn one(took: Duration, succeeded: bool, now: Millis) -> Self {
-        let one = Counts::one(bucket(took));
-        let (good, bad) = if succeeded {
-            (one, Counts::default())
+    /// Counts one more task, which ended after those that are counted already. What is counted so keeps its weight;
+    /// [`Durations::and`] makes earlier ends count less.
+    pub fn count(&mut self, took: Duration, succeeded: bool, now: Millis) {
+        let counts = if succeeded {
+            &mut self.good
         } else {
-            (Counts::default(), one)
+            &mut self.bad
         };
-        Self {
-            good,
-            bad,
-            lately: 1.0,
-            at: now,
-        }
+        counts.count(bucket(took));
+        self.lately = self.lately(now) + 1.0;
+        self.at = now;
     }
 
     /// With more tasks, which ended after those that are counted already.
@@ -140,10 +145,14 @@ impl Durations {
 
 /// The bucket of a duration.
 fn bucket(took: Duration) -> usize {
-    let seconds = took.as_secs_f64();
-    (0..BUCKETS - 1)
-        .find(|bucket| seconds <= upper_end(*bucket))
-        .unwrap_or(BUCKETS - 1)
+    let above = (took.as_secs_f64() / FIRST).max(1.0).log(RATIO);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a duration is not so long, and its logarithm here not negative"
+    )]
+    let bucket = above.ceil() as usize;
+    bucket.min(BUCKETS - 1)
 }
 
 /// The longest duration of a bucket, in seconds.
@@ -158,15 +167,21 @@ mod tests {
 
     const NOW: Millis = Millis(1_000_000);
 
+    fn one(seconds: u64, succeeded: bool) -> Durations {
+        let mut one = Durations::default();
+        one.count(Duration::from_secs(seconds), succeeded, NOW);
+        one
+    }
+
     fn many(count: u32, seconds: u64) -> Durations {
-        let one = Durations::one(Duration::from_secs(seconds), true, NOW);
+        let one = one(seconds, true);
         (0..count).fold(Durations::default(), |all, _| all.and(&one, NOW))
     }
 
     #[test]
     fn what_ended_last_counts_most() {
         let before = many(2_000, 60);
-        let one = Durations::one(Duration::from_mins(2), true, NOW);
+        let one = one(120, true);
         let after = (0..1_000).fold(before, |all, _| all.and(&one, NOW));
         let of = |seconds| after.in_bucket(bucket(Duration::from_secs(seconds)));
         assert!(of(60) < 0.2 * of(120), "{} {}", of(60), of(120));
@@ -178,14 +193,28 @@ mod tests {
         assert!(upper_end(BUCKETS - 1) > 1_800.0);
         assert_eq!(bucket(Duration::from_hours(9)), BUCKETS - 1);
         assert_eq!(bucket(Duration::ZERO), 0);
+        for number in 0..BUCKETS - 1 {
+            let end = Duration::from_secs_f64(upper_end(number) - 1e-3);
+            assert_eq!(bucket(end), number);
+        }
+    }
+
+    #[test]
+    fn what_is_counted_one_by_one_is_counted_in_its_bucket() {
+        let mut all = Durations::default();
+        for seconds in [60, 20, 200, 60] {
+            all.count(Duration::from_secs(seconds), seconds != 200, NOW);
+        }
+        let of = |seconds| all.in_bucket(bucket(Duration::from_secs(seconds)));
+        assert_eq!([20, 60, 200, 100].map(of), [1.0, 2.0, 1.0, 0.0]);
+        assert!((all.lately(NOW) - 4.0).abs() < 1e-6);
     }
 
     #[test]
     fn what_is_stored_reads_back_and_is_short() {
         let mut all = Durations::default();
         for seconds in 0..1_900 {
-            let took = Duration::from_secs(seconds);
-            all = all.and(&Durations::one(took, seconds % 3 > 0, NOW), NOW);
+            all = all.and(&one(seconds, seconds % 3 > 0), NOW);
         }
         let stored = all.stored();
         assert!(stored.len() < 1_500, "{}", stored.len());

@@ -40,7 +40,9 @@ fn song(random: &Random, pace: f64) -> f64 {
 fn learn(random: &Random, learnt: Durations, songs: u32, pace: f64) -> Durations {
     (0..songs).fold(learnt, |learnt, _| {
         let took = Duration::from_secs_f64(song(random, pace));
-        learnt.and(&Durations::one(took, true, NOW), NOW)
+        let mut one = Durations::default();
+        one.count(took, true, NOW);
+        learnt.and(&one, NOW)
     })
 }
 
