@@ -28,15 +28,50 @@ pub const NOT_A_NUMBER: &str = "\u{e001}";
 pub const DEEP: &str = "\u{e002}";
 const LEVELS: usize = 200_000;
 
-/// A success with this data.
-pub fn success(data: &impl Serialize) -> Response {
-    json_bytes(bytes_of(data))
+/// How a dialect writes its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An HTTP status, and a word as the code.
+    Suno,
+    /// HTTP 200, and the status as the code.
+    SunoApi,
 }
 
-/// An error in the dialect's shape.
+impl Shape {
+    /// An error.
+    pub fn error(self, status: StatusCode, code: &str, message: &str) -> Response {
+        match self {
+            Self::Suno => {
+                let body = json!({"code": code, "message": message, "data": null});
+                (status, axum::Json(body)).into_response()
+            }
+            Self::SunoApi => {
+                let code = match status.as_u16() {
+                    // A code that is no word of success in an answer that is one.
+                    200 => 500,
+                    // 429 means one thing at one vendor, and another at the next.
+                    429 => 430,
+                    503 => 455,
+                    other => other,
+                };
+                let body = json!({"code": code, "msg": message, "data": null});
+                axum::Json(body).into_response()
+            }
+        }
+    }
+
+    /// What stands before the words of a success.
+    const fn head(self) -> &'static str {
+        match self {
+            Self::Suno => r#"{"code":"success","message":""#,
+            Self::SunoApi => r#"{"code":200,"msg":"success"#,
+        }
+    }
+}
+
+/// An error in the shape of the platform's own dialect.
 pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({"code": code, "message": message, "data": null});
-    (status, axum::Json(body)).into_response()
+    Shape::Suno.error(status, code, message)
 }
 
 pub fn bad_request(code: &str, message: &str) -> Response {
@@ -46,18 +81,19 @@ pub fn bad_request(code: &str, message: &str) -> Response {
 /// Answers with `data`, spoiled by the fault. A fault that only changes the data itself is the caller's part: it
 /// has no effect here. With `leak_to`, error messages print these secrets.
 pub async fn spoil(
+    shape: Shape,
     fault: Option<Fault>,
     data: impl Serialize,
     leak_to: Option<&Secrets>,
     options: &Options,
 ) -> Response {
     let Some(fault) = fault else {
-        return success(&data);
+        return json_bytes(bytes_of(shape, &data));
     };
     if let Some((status, code, message)) = refusal(fault) {
         let message =
             leak_to.map_or_else(|| message.to_owned(), |secrets| secrets.leak(message, None));
-        let mut response = error(status, code, &message);
+        let mut response = shape.error(status, code, &message);
         if let Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter = fault {
             let seconds = number(options.retry_after.as_millis().div_ceil(1_000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -79,11 +115,11 @@ pub async fn spoil(
         Fault::SubmitEmpty | Fault::FetchEmpty => StatusCode::OK.into_response(),
         Fault::SubmitDropBefore | Fault::SubmitDropAfter | Fault::FetchDrop => cut(),
         Fault::SubmitHangBefore | Fault::SubmitHangAfter | Fault::FetchHang => pending().await,
-        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(&data)),
-        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(&data), options.drip),
-        Fault::SubmitHuge | Fault::FetchHuge => huge(&data, options.huge),
-        Fault::FetchGarbage => garbage(&bytes_of(&data)),
-        _ => success(&data),
+        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(shape, &data)),
+        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(shape, &data), options.drip),
+        Fault::SubmitHuge | Fault::FetchHuge => huge(shape, &data, options.huge),
+        Fault::FetchGarbage => garbage(&bytes_of(shape, &data)),
+        _ => json_bytes(bytes_of(shape, &data)),
     }
 }
 
@@ -119,21 +155,10 @@ fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
     Some((StatusCode::from_u16(status).ok()?, code, message))
 }
 
-#[derive(Serialize)]
-struct Envelope<'a, T> {
-    code: &'static str,
-    message: &'static str,
-    data: &'a T,
-}
-
-fn bytes_of(data: &impl Serialize) -> Bytes {
-    let envelope = Envelope {
-        code: "success",
-        message: "",
-        data,
-    };
+fn bytes_of(shape: Shape, data: &impl Serialize) -> Bytes {
     // Texts and printed tasks always serialize.
-    let bytes = serde_json::to_vec(&envelope).unwrap_or_default();
+    let data = serde_json::to_string(data).unwrap_or_default();
+    let bytes = format!(r#"{}","data":{data}}}"#, shape.head()).into_bytes();
     // The first byte of the private characters.
     if bytes.contains(&0xee) {
         raw(&bytes).into()
@@ -210,9 +235,9 @@ fn drip(answer: Bytes, every: Duration) -> Response {
 }
 
 /// A success whose message has megabytes. The body is made while it is read and takes no memory.
-fn huge(data: &impl Serialize, megabytes: u32) -> Response {
+fn huge(shape: Shape, data: &impl Serialize, megabytes: u32) -> Response {
     let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-    let head = Bytes::from_static(br#"{"code":"success","message":""#);
+    let head = Bytes::from_static(shape.head().as_bytes());
     let tail = Bytes::from(format!(r#"","data":{data}}}"#));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
     let chunks = [head].into_iter().chain(fill).chain([tail]);

@@ -21,6 +21,7 @@ mod routes;
 mod secrets;
 mod server;
 mod span;
+mod sunoapi;
 mod task;
 mod upstream;
 

@@ -153,8 +153,9 @@ mod tests {
         let upstreams = upstreams.expect("the client is made");
         let key = Secret::new("a-secret-key");
         let new = NewChannel::new("a", Platform::SUNO, base_url.to_owned(), key);
-        let driver = upstreams.driver(Platform::SUNO).expect("there is a driver");
-        let tested = driver.test(&new.with_id(ChannelId(1))).await;
+        let channel = new.with_id(ChannelId(1));
+        let driver = upstreams.driver(&channel).expect("there is a driver");
+        let tested = driver.test(&channel).await;
         let what = tested.expect_err("it is no upstream");
         assert!(!what.contains("a-secret-key"), "{what}");
         what

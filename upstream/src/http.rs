@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{StatusCode, redirect};
+use reqwest::{StatusCode, Url, redirect};
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
 use tokio::time::Instant;
@@ -90,17 +90,26 @@ impl Http {
     }
 }
 
-/// A POST of JSON to a channel.
+/// A call to a channel.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The path, after the channel's base URL.
     pub path: &'a str,
-    /// The `Idempotency-Key`.
-    pub idempotency_key: Option<&'a str>,
-    /// The JSON.
-    pub body: String,
+    /// What is sent.
+    pub sent: Sent<'a>,
     /// The most bytes of the answer that are read.
     pub largest: usize,
+}
+
+/// What a call sends.
+#[derive(Debug)]
+pub enum Sent<'a> {
+    /// A POST of this JSON.
+    Json(String),
+    /// A POST of this JSON, with this `Idempotency-Key`.
+    Once(String, &'a str),
+    /// A GET with this parameter, a name and a value.
+    Query(&'a str, &'a str),
 }
 
 /// An HTTP client, and the clock by which `Retry-After` dates are read.
@@ -109,18 +118,26 @@ pub struct Client(reqwest::Client, SharedClock);
 
 impl Client {
     /// Calls the channel, once.
-    pub async fn post(&self, channel: &Channel, call: Call<'_>) -> Reply {
+    pub async fn call(&self, channel: &Channel, call: Call<'_>) -> Reply {
         let Self(client, clock) = self;
         // Not by `clock`: a machine's clock that is set back would make a late answer an early one.
         let started = Instant::now();
-        let mut request = client
-            .post(format!("{}{}", channel.base_url, call.path))
-            .header(AUTHORIZATION, format!("Bearer {}", channel.key.expose()))
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(key) = call.idempotency_key {
-            request = request.header(IDEMPOTENCY_KEY, key);
-        }
-        let response = match request.body(call.body).send().await {
+        let url = format!("{}{}", channel.base_url, call.path);
+        let posted = |json| {
+            let request = client.post(&url).body(json);
+            request.header(CONTENT_TYPE, "application/json")
+        };
+        let request = match call.sent {
+            Sent::Json(json) => posted(json),
+            Sent::Once(json, key) => posted(json).header(IDEMPOTENCY_KEY, key),
+            Sent::Query(name, value) => match Url::parse_with_params(&url, [(name, value)]) {
+                Ok(url) => client.get(url),
+                // The client refuses it with its own words.
+                Err(_) => client.get(&url),
+            },
+        };
+        let key = format!("Bearer {}", channel.key.expose());
+        let response = match request.header(AUTHORIZATION, key).send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() || error.is_builder() => {
                 return Reply::NotConnected(NoConnection {

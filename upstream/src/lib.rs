@@ -3,18 +3,24 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`suno`] | the driver of the platform `suno` |
+//! | [`sunoapi`] | the driver of the dialects `sunoapi` and `kie` of the same platform |
+//! | [`classes`] | what an HTTP status means for a task and a channel |
+//! | `fields` | the members of an object in an answer |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //! | [`connect`] | why no connection was made |
 //! | [`diagnosis`] | what is wrong with an address or a key, in plain words |
 //!
 //! `docs/upstreams/README.md` lists what another platform takes.
 
+pub mod classes;
 pub mod connect;
 pub mod diagnosis;
+pub(crate) mod fields;
 pub mod http;
 pub mod suno;
+pub mod sunoapi;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,14 +31,43 @@ use shared::task::cool_down::CoolDown;
 use shared::task::looks::chances::Guess;
 use shared::task::scrub::Scrub;
 use shared::task::step::Observation;
-use shared::task::{Action, Platform, TaskId};
+use shared::task::{Action, Dialect, Platform, TaskId};
 
 use connect::{Blame, NoConnection};
 use http::Http;
 
-/// The driver of each platform. Another platform is one line here.
-fn drivers(http: Http) -> Vec<Box<dyn Upstream>> {
-    vec![Box::new(suno::Suno::new(http))]
+/// The driver of each platform and dialect. Another one is one line here.
+fn drivers(http: &Http) -> Vec<Box<dyn Upstream>> {
+    vec![
+        Box::new(suno::Suno::new(http.clone())),
+        Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::SUNOAPI)),
+        Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::KIE)),
+    ]
+}
+
+/// The dialects of each platform, beside the one that is the platform's own.
+pub const DIALECTS: &[(Platform, &[Dialect])] = &[(
+    Platform::SUNO,
+    &[sunoapi::SUNOAPI.dialect, sunoapi::KIE.dialect],
+)];
+
+/// A task that a channel is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// The upstream's id of the task.
+    pub upstream_id: String,
+    /// What the task makes: some upstreams have a path for each action.
+    pub action: Action,
+}
+
+impl Asked {
+    /// This task.
+    pub fn new(upstream_id: impl Into<String>, action: Action) -> Self {
+        Self {
+            upstream_id: upstream_id.into(),
+            action,
+        }
+    }
 }
 
 /// A task to submit.
@@ -208,6 +243,11 @@ pub trait Upstream: Send + Sync + 'static {
     /// The platform whose channels this driver calls.
     fn platform(&self) -> Platform;
 
+    /// The dialect of those channels; `None`: the platform's own.
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
+
     /// What it takes at once.
     fn limits(&self) -> Limits;
 
@@ -217,8 +257,8 @@ pub trait Upstream: Send + Sync + 'static {
     /// Sends a task to the channel, in one request.
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome;
 
-    /// Asks the channel about at most [`Limits::ids_per_fetch`] tasks, by the ids that the upstream gave them.
-    async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome;
+    /// Asks the channel about at most [`Limits::ids_per_fetch`] tasks.
+    async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome;
 
     /// Makes one call that changes nothing and costs nothing. `Ok`: the channel answered as its platform does,
     /// after this time. `Err`: what is wrong with its address or its key, for an operator, unscrubbed.
@@ -232,9 +272,9 @@ pub trait Upstream: Send + Sync + 'static {
     fn failed_result(&self, result: &str) -> String;
 }
 
-/// The drivers of all platforms that this worker can call.
+/// The drivers of all platforms and dialects that this worker can call.
 pub struct Upstreams {
-    drivers: BTreeMap<Platform, Box<dyn Upstream>>,
+    drivers: Vec<Box<dyn Upstream>>,
     clock: SharedClock,
 }
 
@@ -246,18 +286,18 @@ impl Upstreams {
         clock: SharedClock,
     ) -> Result<Self, reqwest::Error> {
         let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
-        let drivers = drivers(http)
-            .into_iter()
-            .map(|driver| (driver.platform(), driver));
         Ok(Self {
-            drivers: drivers.collect(),
+            drivers: drivers(&http),
             clock,
         })
     }
 
-    /// The driver of `platform`. `None`: only a newer worker has one.
-    pub fn driver(&self, platform: Platform) -> Option<Driver<'_>> {
-        let upstream = &**self.drivers.get(&platform)?;
+    /// The driver of the channel. `None`: only a newer worker has one.
+    pub fn driver(&self, channel: &Channel) -> Option<Driver<'_>> {
+        let upstream = self.drivers.iter().find(|driver| {
+            driver.platform() == channel.platform && driver.dialect() == channel.dialect
+        })?;
+        let upstream = &**upstream;
         let clock = &*self.clock;
         Some(Driver { upstream, clock })
     }
@@ -303,9 +343,9 @@ impl Driver<'_> {
     }
 
     /// See [`Upstream::fetch`].
-    pub async fn fetch(self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
+    pub async fn fetch(self, channel: &Channel, asked: &[Asked]) -> FetchOutcome {
         let started = self.clock.now();
-        let outcome = self.upstream.fetch(channel, upstream_ids).await;
+        let outcome = self.upstream.fetch(channel, asked).await;
         let label = match &outcome {
             FetchOutcome::Answered(_) => "ok",
             FetchOutcome::IdsRefused => "refused",
@@ -315,7 +355,7 @@ impl Driver<'_> {
         };
         self.count(channel, "fetch", label, started);
         counter!("task_center_upstream_fetched_ids_total", "channel" => channel.name.clone())
-            .increment(upstream_ids.len() as u64);
+            .increment(asked.len() as u64);
         outcome
     }
 

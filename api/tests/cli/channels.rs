@@ -21,7 +21,7 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
         r#"[{"id":1,"name":"up","platform":"suno","base_url":"https://u.example/v1","#.to_owned()
             + r#""enabled":false,"priority":-2,"weight":7,"used_quota":0,"idempotent":false,"#
             + r#""max_tasks":0,"submits_per_minute":0,"polls_per_second":null,"#
-            + r#""actions":["song","lyrics"],"limit":4,"running":0,"waiting":0,"#
+            + r#""actions":["song","lyrics"],"dialect":null,"limit":4,"running":0,"waiting":0,"#
             + r#""health":"closed","paused_until":null,"last_trouble":null}]"#
     );
     operator.says("channel enable --name up");

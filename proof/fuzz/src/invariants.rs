@@ -14,21 +14,23 @@ use shared::json;
 use shared::secret::Secret;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
-use shared::task::{Platform, Progress, Status};
+use shared::task::{Action, Platform, Progress, Status};
 use upstream::http::{self, Body, Reply, Response};
 use upstream::suno::answer::Envelope;
 use upstream::suno::outcome::{of_fetch, of_submit};
-use upstream::{FetchOutcome, SubmitOutcome};
+use upstream::sunoapi::{KIE, SUNOAPI, outcome as sunoapi};
+use upstream::{Asked, FetchOutcome, SubmitOutcome};
 
 /// A function that panics if the input breaks its invariant.
 pub type Invariant = fn(&[u8]);
 
 /// Every invariant, by the name of its fuzz target and of its folder of seeds.
-pub const ALL: [(&str, Invariant); 8] = [
+pub const ALL: [(&str, Invariant); 9] = [
     ("message", message),
     ("fetch_answer", fetch_answer),
     ("fetch_item", fetch_item),
     ("submit_answer", submit_answer),
+    ("vendor_answer", vendor_answer),
     ("retry_after", retry_after),
     ("scrub", scrub),
     ("query", query),
@@ -131,7 +133,7 @@ fn reply(bytes: &[u8]) -> Option<(StatusCode, &[u8], Reply)> {
 
 /// An answer to a fetch: only requested tasks come out of it, and no task goes backwards.
 pub fn fetch_answer(bytes: &[u8]) {
-    let requested = ["a", "b", "upstream-7"].map(str::to_owned);
+    let requested = ["a", "b", "upstream-7"].map(|id| Asked::new(id, Action::SONG));
     let Some((status, _, reply)) = reply(bytes) else {
         return;
     };
@@ -139,7 +141,8 @@ pub fn fetch_answer(bytes: &[u8]) {
         FetchOutcome::Answered(tasks) => {
             assert!(status.is_success());
             for (id, observation) in tasks {
-                assert!(requested.contains(&id), "{id:?} was not requested");
+                let is_asked = requested.iter().any(|one| one.upstream_id == id);
+                assert!(is_asked, "{id:?} was not requested");
                 assert_observation(&observation);
             }
         }
@@ -147,6 +150,28 @@ pub fn fetch_answer(bytes: &[u8]) {
         | FetchOutcome::TooLarge(_)
         | FetchOutcome::Failed(_)
         | FetchOutcome::NotConnected(_) => {}
+    }
+}
+
+/// An answer of a vendor of the dialect `sunoapi` about a task: only that task comes out of it, and the same answer to a
+/// submit accepts nothing without a name.
+pub fn vendor_answer(bytes: &[u8]) {
+    let Some((status, _, reply)) = reply(bytes) else {
+        return;
+    };
+    for action in [Action::SONG, Action::LYRICS] {
+        let asked = Asked::new("upstream-7", action);
+        if let FetchOutcome::Answered(tasks) = sunoapi::of_fetch(&reply, &asked, &SUNOAPI) {
+            assert!(status.is_success());
+            for (id, observation) in tasks {
+                assert_eq!(id, asked.upstream_id);
+                assert_observation(&observation);
+            }
+        }
+    }
+    if let SubmitOutcome::Accepted(id) = sunoapi::of_submit(&reply, &KIE) {
+        assert!(status.is_success());
+        assert!(!id.is_empty() && id.len() <= 255 && !id.contains(char::is_control));
     }
 }
 
@@ -167,7 +192,7 @@ pub fn fetch_item(bytes: &[u8]) {
         retry_after: None,
         after: Duration::ZERO,
     });
-    let requested = ["a", "b", "upstream-7"].map(str::to_owned);
+    let requested = ["a", "b", "upstream-7"].map(|id| Asked::new(id, Action::SONG));
     let FetchOutcome::Answered(tasks) = of_fetch(&reply, &requested) else {
         panic!("one item spoils the whole answer");
     };

@@ -20,7 +20,7 @@ use super::{Result, Store, StoreError};
 use crate::clock::Millis;
 use crate::secret::{Secret, SecretDigest};
 use crate::task::cool_down::RestsFor;
-use crate::task::{Actions, ChannelId, Platform, Quota};
+use crate::task::{Actions, ChannelId, Dialect, Platform, Quota};
 use cool_downs::rests_for;
 pub use cool_downs::{Calls, Failed};
 
@@ -71,6 +71,8 @@ pub struct Channel {
     pub polls_per_second: Option<u32>,
     /// What the channel serves.
     pub actions: Actions,
+    /// How the upstream speaks; `None`: as the platform does by itself.
+    pub dialect: Option<Dialect>,
     /// Until when nothing new is sent to the channel.
     #[serde(skip)]
     pub paused_until: Millis,
@@ -97,6 +99,7 @@ pub struct Channel {
 pub struct NewChannel {
     pub name: String,
     pub platform: Platform,
+    pub dialect: Option<Dialect>,
     pub base_url: String,
     /// The key that we authenticate with; empty for none.
     pub key: Secret,
@@ -116,6 +119,7 @@ impl NewChannel {
         Self {
             name: name.to_owned(),
             platform,
+            dialect: None,
             base_url,
             key,
             priority: 0,
@@ -135,6 +139,7 @@ impl NewChannel {
             id,
             name: self.name,
             platform: self.platform,
+            dialect: self.dialect,
             base_url: self.base_url,
             key: self.key,
             enabled: true,
@@ -189,6 +194,7 @@ impl Store {
         let update = format!(
             "DO UPDATE
              SET base_url = excluded.base_url,
+                 dialect = excluded.dialect,
                  key = excluded.key,
                  builtin = excluded.builtin,
                  enabled = c.enabled OR {fresh},
@@ -211,8 +217,8 @@ impl Store {
         let insert = sql(format!(
             "INSERT INTO channels AS c
                  (name, platform, base_url, key, builtin, priority, weight, created_at, idempotent,
-                  max_tasks, submits_per_minute, polls_per_second, actions)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                  max_tasks, submits_per_minute, polls_per_second, actions, dialect)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (name) {taken}
              RETURNING id"
         ))
@@ -228,7 +234,8 @@ impl Store {
         .bind(channel.max_tasks) // $10 max_tasks
         .bind(channel.submits_per_minute) // $11 submits_per_minute
         .bind(channel.polls_per_second.map(i64::from)) // $12 polls_per_second
-        .bind(channel.actions.stored().as_deref()); // $13 actions
+        .bind(channel.actions.stored().as_deref()) // $13 actions
+        .bind(channel.dialect.as_ref().map(Dialect::as_str)); // $14 dialect
         self.database
             .write(move |tx| {
                 Box::pin(async move {
@@ -249,7 +256,7 @@ impl Store {
     /// Every channel that is not deleted, by number.
     pub async fn channels(&self) -> Result<Vec<Channel>> {
         let select = sql(
-            "SELECT id, name, platform, base_url, key, enabled, builtin, priority, weight, used_quota,
+            "SELECT id, name, platform, dialect, base_url, key, enabled, builtin, priority, weight, used_quota,
                     cool_until, cool_count, cool_user, idempotent, max_tasks, submits_per_minute,
                     polls_per_second, actions, paused_until, proven, poll_cool_until,
                     poll_cool_count, trouble, trouble_at
@@ -302,10 +309,14 @@ fn channel(found: &impl Cells) -> Result<Channel> {
     let priority = found.int("priority")?;
     let polls_per_second = found.int_or_null("polls_per_second")?;
     let actions = found.text_or_null("actions")?;
+    let dialect = found.text_or_null("dialect")?;
     Ok(Channel {
         id: ChannelId(id),
         name: found.text("name")?,
         platform: row::parse("channels", "platform", id, &found.text("platform")?)?,
+        dialect: dialect
+            .map(|name| row::parse("channels", "dialect", id, &name))
+            .transpose()?,
         base_url: found.text("base_url")?,
         key: Secret::new(found.text("key")?),
         enabled: found.flag("enabled")?,

@@ -43,6 +43,7 @@ macro_rules! sources {
             (22, "accepted_at", file!("0022_accepted_at.sql")),
             (23, "durations", file!("0023_durations.sql")),
             (24, "call_bounds", file!("0024_call_bounds.sql")),
+            (25, "dialects", file!("0025_dialects.sql")),
         ]
     }};
 }

@@ -224,6 +224,7 @@ pub(super) fn late_task(found: &impl Cells) -> Result<LateTask> {
         row: RowId(id),
         channel: ChannelId(found.int("channel_id")?),
         task_id: parse("tasks", "task_id", id, &found.text("task_id")?)?,
+        action: parse("tasks", "action", id, &found.text("action")?)?,
         upstream_id: found.text("upstream_id")?,
     })
 }

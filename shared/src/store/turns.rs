@@ -175,7 +175,8 @@ async fn late_tasks(tx: &mut Tx, now: Millis, limit: u32) -> Result<Vec<LateTask
          FROM due
          WHERE id = due_id
          RETURNING id, channel_id, upstream_id,
-                   (SELECT t.task_id FROM tasks t WHERE t.id = late_tasks.id) AS task_id"
+                   (SELECT t.task_id FROM tasks t WHERE t.id = late_tasks.id) AS task_id,
+                   (SELECT t.action FROM tasks t WHERE t.id = late_tasks.id) AS action"
     ))
     .bind(now.0) // $1 due_at
     .bind(late::next_look(now).0) // $2 due_at

@@ -51,7 +51,7 @@ pub use actions::Actions;
 pub use end::End;
 pub use id::{ChannelId, KeyId, RowId, TaskId, UserId};
 pub use money::Quota;
-pub use platform::{Action, Platform};
+pub use platform::{Action, Dialect, Platform};
 pub use progress::Progress;
 pub use status::Status;
 pub use turn::{AtTurn, Turn};

@@ -46,7 +46,8 @@ macro_rules! name {
         pub struct $type(Name);
 
         impl $type {
-            const fn new(text: &str) -> Self {
+            /// This name. Panics if the text is none; for constants.
+            pub const fn new(text: &str) -> Self {
                 match name(text) {
                     Some(name) => Self(name),
                     None => panic!("this is no name"),
@@ -96,6 +97,10 @@ name!(
 name!(
     /// What is made.
     Action
+);
+name!(
+    /// How an upstream speaks, where a platform has several ways.
+    Dialect
 );
 
 /// Every platform that this program knows, with each of its actions and the price of one task until

@@ -9,17 +9,20 @@ use shared::store::channels::listed::{Health, LastTrouble, ListedChannel};
 use shared::store::channels::{Calls, NewChannel};
 use shared::store::submissions::{NewTask, Submitted};
 use shared::task::cool_down::CoolDown;
-use shared::task::{Action, Actions, ChannelId};
+use shared::task::{Action, Actions, ChannelId, Dialect};
 
 use crate::database::{contract, ok};
 use crate::values::{NOW, SONG, bad_call, failure, given_up, later, new_channel, only, success};
 use crate::world::World;
 
+/// A dialect of a channel.
+const SPOKEN: Dialect = Dialect::new("spoken");
+
 contract! {
     a_channel_reads_back_with_its_limits_and_actions,
     a_change_changes_what_it_names_and_nothing_else,
     a_changed_key_is_a_clean_start_at_the_same_address,
-    a_changed_base_url_is_a_clean_start_that_is_not_proven,
+    a_changed_base_url_or_dialect_is_a_clean_start_that_is_not_proven,
     an_equal_base_url_and_key_are_no_clean_start,
     a_rename_to_a_taken_name_changes_nothing,
     a_channel_that_does_not_exist_is_not_changed,
@@ -77,6 +80,7 @@ async fn a_channel_reads_back_with_its_limits_and_actions(world: &World) {
         submits_per_minute: 60,
         polls_per_second: Some(0),
         actions: Actions::only([Action::LYRICS]),
+        dialect: Some(SPOKEN),
         ..new_channel("a")
     };
     ok!(world.store.create_channel(new, NOW));
@@ -86,6 +90,7 @@ async fn a_channel_reads_back_with_its_limits_and_actions(world: &World) {
     assert_eq!((limited.max_tasks, limited.submits_per_minute), (5, 60));
     assert_eq!(limited.polls_per_second, Some(0));
     assert_eq!(limited.actions, Actions::only([Action::LYRICS]));
+    assert_eq!((limited.dialect, free.dialect), (Some(SPOKEN), None));
     assert_eq!((free.max_tasks, free.submits_per_minute), (100_000, 0));
     assert_eq!(free.polls_per_second, None);
     assert_eq!(free.actions, Actions::default());
@@ -107,6 +112,7 @@ async fn a_change_changes_what_it_names_and_nothing_else(world: &World) {
         submits_per_minute: Some(20),
         polls_per_second: Some(PollLimit::PerSecond(7)),
         actions: Some(Actions::only([Action::SONG])),
+        dialect: Some(Some(SPOKEN)),
     };
     assert_eq!(change(world, id, all).await, Changed::Done);
     let seen = || async {
@@ -116,22 +122,28 @@ async fn a_change_changes_what_it_names_and_nothing_else(world: &World) {
         (
             (channel.name, channel.base_url, key),
             (channel.priority, channel.weight, channel.idempotent),
-            (limits, channel.polls_per_second, channel.actions.stored()),
+            (
+                (limits, channel.dialect),
+                channel.polls_per_second,
+                channel.actions.stored(),
+            ),
         )
     };
     let (named, order, limits) = seen().await;
     let expected = ("renamed", "https://moved.example", "another key");
     assert_eq!((&*named.0, &*named.1, &*named.2), expected);
     assert_eq!(order, (-4, 8, true));
-    assert_eq!(limits, ((3, 20), Some(7), Some("song".to_owned())));
+    let expected = ((3, 20), Some(SPOKEN));
+    assert_eq!(limits, (expected, Some(7), Some("song".to_owned())));
 
     let back = ChannelChange {
         polls_per_second: Some(PollLimit::Default),
         actions: Some(Actions::default()),
+        dialect: Some(None),
         ..ChannelChange::default()
     };
     assert_eq!(change(world, id, back).await, Changed::Done);
-    assert_eq!(seen().await, (named, order, ((3, 20), None, None)));
+    assert_eq!(seen().await, (named, order, (((3, 20), None), None, None)));
     assert_eq!(format!("{:?}", world.channel_now(other).await), before);
 }
 
@@ -145,14 +157,20 @@ async fn a_changed_key_is_a_clean_start_at_the_same_address(world: &World) {
     assert_eq!(proven_and_troubled(world, id).await, (true, false));
 }
 
-async fn a_changed_base_url_is_a_clean_start_that_is_not_proven(world: &World) {
-    let id = troubled(world).await;
+async fn a_changed_base_url_or_dialect_is_a_clean_start_that_is_not_proven(world: &World) {
     let url = ChannelChange {
         base_url: Some("https://moved.example".to_owned()),
         ..ChannelChange::default()
     };
-    assert_eq!(change(world, id, url).await, Changed::Done);
-    assert_eq!(proven_and_troubled(world, id).await, (false, false));
+    let dialect = ChannelChange {
+        dialect: Some(Some(SPOKEN)),
+        ..ChannelChange::default()
+    };
+    for new in [url, dialect] {
+        let id = troubled(world).await;
+        assert_eq!(change(world, id, new).await, Changed::Done);
+        assert_eq!(proven_and_troubled(world, id).await, (false, false));
+    }
 }
 
 async fn an_equal_base_url_and_key_are_no_clean_start(world: &World) {
@@ -160,6 +178,7 @@ async fn an_equal_base_url_and_key_are_no_clean_start(world: &World) {
     let now = world.channel_now(id).await;
     let same = ChannelChange {
         base_url: Some(now.base_url),
+        dialect: Some(now.dialect),
         key: Some(now.key),
         weight: Some(5),
         ..ChannelChange::default()

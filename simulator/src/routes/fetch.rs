@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::{Payload, Shared, invalid_request, unreadable};
 use crate::{
-    answer,
+    answer::{self, Shape},
     clock::pause,
     dialect::{self, Printed},
     fault::Fault,
@@ -44,7 +44,7 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
     let tasks = print(&batch, &secrets);
     let data = (batch.fault != Some(Fault::FetchNull)).then_some(tasks);
     let leak_to = batch.leaks.then_some(&secrets);
-    answer::spoil(batch.fault, data, leak_to, &upstream.options).await
+    answer::spoil(Shape::Suno, batch.fault, data, leak_to, &upstream.options).await
 }
 
 pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
@@ -59,7 +59,7 @@ pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: Heade
     }
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
     let leak_to = batch.leaks.then_some(&secrets);
-    answer::spoil(batch.fault, data, leak_to, &upstream.options).await
+    answer::spoil(Shape::Suno, batch.fault, data, leak_to, &upstream.options).await
 }
 
 fn too_many_ids(upstream: &Upstream) -> Response {
@@ -69,7 +69,7 @@ fn too_many_ids(upstream: &Upstream) -> Response {
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that
 /// was never submitted.
-fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
+pub fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
     let mut printed = Vec::with_capacity(batch.tasks.len());
     let nobodys = (batch.fault == Some(Fault::FetchStrangers)).then(FetchedTask::stranger);
     for task in batch.tasks.iter().chain(&batch.stranger).chain(&nobodys) {

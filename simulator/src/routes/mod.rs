@@ -1,8 +1,10 @@
-//! The endpoints: the dialect under `/suno`, those for tests under `/simulator`.
+//! The endpoints: the platform's own dialect under `/suno`, the dialect `sunoapi` under `/api/v1`, those for tests under
+//! `/simulator`.
 
 mod control;
 mod fetch;
 mod submit;
+mod sunoapi;
 
 use std::sync::Arc;
 
@@ -16,7 +18,11 @@ use axum::{
     routing::{get, post, put},
 };
 
-use crate::{answer, counts::Counts, upstream::Upstream};
+use crate::{
+    answer::{self, Shape},
+    counts::Counts,
+    upstream::Upstream,
+};
 
 type Shared = State<Arc<Upstream>>;
 type Payload = Result<Bytes, BytesRejection>;
@@ -28,7 +34,20 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/suno/submit/lyrics", post(submit::lyrics))
         .route("/suno/fetch", post(fetch::many))
         .route("/suno/fetch/{id}", get(fetch::one))
-        .layer(middleware::from_fn_with_state(Arc::clone(&upstream), admit));
+        .layer(middleware::from_fn_with_state(
+            (Arc::clone(&upstream), Shape::Suno),
+            admit,
+        ));
+    let sunoapi = Router::new()
+        .route("/api/v1/generate", post(sunoapi::song))
+        .route("/api/v1/generate/extend", post(sunoapi::extend))
+        .route("/api/v1/generate/record-info", get(sunoapi::record_info))
+        .route("/api/v1/lyrics", post(sunoapi::lyrics))
+        .route("/api/v1/lyrics/record-info", get(sunoapi::record_info))
+        .layer(middleware::from_fn_with_state(
+            (Arc::clone(&upstream), Shape::SunoApi),
+            admit,
+        ));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
@@ -48,6 +67,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/simulator/forget", post(control::forget));
     Router::new()
         .merge(suno)
+        .merge(sunoapi)
         .merge(simulator)
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
@@ -55,7 +75,11 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
 }
 
 /// Refuses a request without the key, and counts open requests.
-async fn admit(State(upstream): Shared, request: Request, next: Next) -> Response {
+async fn admit(
+    State((upstream, shape)): State<(Arc<Upstream>, Shape)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let sent = request.headers().get(header::AUTHORIZATION);
     let sent = sent
         .and_then(|value| value.to_str().ok())
@@ -63,7 +87,7 @@ async fn admit(State(upstream): Shared, request: Request, next: Next) -> Respons
     if !upstream.admits(sent) {
         upstream.count(|counts| counts.unauthorized += 1);
         let status = StatusCode::UNAUTHORIZED;
-        return answer::error(status, "invalid_token", "the key is wrong");
+        return shape.error(status, "invalid_token", "the key is wrong");
     }
     upstream.count(Counts::opened);
     let _open = Open(upstream);

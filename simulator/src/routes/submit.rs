@@ -6,7 +6,7 @@ use tracing::debug;
 
 use super::{Payload, Shared, invalid_request, unreadable};
 use crate::{
-    answer,
+    answer::{self, Shape},
     clock::pause,
     fault::Fault,
     request::{Action, Request},
@@ -54,5 +54,12 @@ async fn submit(
     };
     let secrets = Secrets::of(headers);
     let leak_to = decision.leaks.then_some(&secrets);
-    answer::spoil(decision.fault, data, leak_to, &upstream.options).await
+    answer::spoil(
+        Shape::Suno,
+        decision.fault,
+        data,
+        leak_to,
+        &upstream.options,
+    )
+    .await
 }

@@ -8,8 +8,9 @@ use shared::json;
 use shared::task::Status;
 use shared::task::step::{Finish, Observation};
 
-use super::fields::Fields;
 use super::result::{TOO_LARGE, result};
+use crate::Asked;
+use crate::fields::Fields;
 
 /// The most different errors of clips that make a reason: real results have two clips.
 const MOST_ERRORS: usize = 8;
@@ -48,9 +49,10 @@ impl<'a> Envelope<'a> {
     /// What the upstream says about each task in `asked`; the first mention of a task counts. `None` if
     /// the data is not a list, or the text of one. No data is an empty list: some upstreams print none if they
     /// know no id.
-    pub fn tasks(&self, asked: &[String]) -> Option<HashMap<String, Observation>> {
+    pub fn tasks(&self, asked: &[Asked]) -> Option<HashMap<String, Observation>> {
         let mut tasks = HashMap::new();
-        let mut by_id: HashMap<&str, &String> = asked.iter().map(|id| (id.trim(), id)).collect();
+        let ids = asked.iter().map(|one| &one.upstream_id);
+        let mut by_id: HashMap<&str, &String> = ids.map(|id| (id.trim(), id)).collect();
         let Some(data) = self.0.value("data") else {
             return Some(tasks);
         };
@@ -180,12 +182,14 @@ fn clip_errors(clips: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use shared::json::MOST_DEPTH;
+    use shared::task::Action;
 
     use super::super::result::{MOST_BYTES, TOO_DEEP};
     use super::*;
 
     fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {
-        let asked: Vec<String> = asked.iter().map(|id| (*id).to_owned()).collect();
+        let song = |id: &&str| Asked::new(*id, Action::SONG);
+        let asked: Vec<Asked> = asked.iter().map(song).collect();
         Envelope::read(body)?.tasks(&asked)
     }
 

@@ -4,15 +4,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`answer`] | reads an upstream's JSON |
-//! | `fields` | the members of an object in it |
 //! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
 //! | `trial` | says what the answer to a harmless call means for the address and the key |
 
 pub mod answer;
-mod fields;
 pub mod outcome;
-mod result;
+pub(crate) mod result;
 mod trial;
 
 use std::time::Duration;
@@ -23,8 +21,8 @@ use shared::store::channels::Channel;
 use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
-use super::http::{Call, Http};
-use super::{FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use super::http::{Call, Http, Sent};
+use super::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
 
 /// The path of a fetch.
 const FETCH: &str = "/suno/fetch";
@@ -73,32 +71,30 @@ impl Upstream for Suno {
         };
         let call = Call {
             path,
-            idempotency_key: Some(submission.task.as_str()),
-            body: submission.request.to_owned(),
+            sent: Sent::Once(submission.request.to_owned(), submission.task.as_str()),
             largest: LARGEST_SUBMIT_ANSWER,
         };
-        outcome::of_submit(&self.http.submits.post(channel, call).await)
+        outcome::of_submit(&self.http.submits.call(channel, call).await)
     }
 
-    async fn fetch(&self, channel: &Channel, upstream_ids: &[String]) -> FetchOutcome {
-        let request = serde_json::json!({ "ids": upstream_ids }).to_string();
+    async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome {
+        let ids: Vec<&str> = asked.iter().map(|one| &*one.upstream_id).collect();
+        let request = serde_json::json!({ "ids": ids }).to_string();
         let call = Call {
             path: FETCH,
-            idempotency_key: None,
-            body: request,
+            sent: Sent::Json(request),
             largest: LARGEST_FETCH_ANSWER,
         };
-        outcome::of_fetch(&self.http.fetches.post(channel, call).await, upstream_ids)
+        outcome::of_fetch(&self.http.fetches.call(channel, call).await, asked)
     }
 
     async fn test(&self, channel: &Channel) -> Result<Duration, String> {
         let call = Call {
             path: FETCH,
-            idempotency_key: None,
-            body: serde_json::json!({ "ids": [trial::NO_TASK] }).to_string(),
+            sent: Sent::Json(serde_json::json!({ "ids": [trial::NO_TASK] }).to_string()),
             largest: LARGEST_SUBMIT_ANSWER,
         };
-        let reply = self.http.fetches.post(channel, call).await;
+        let reply = self.http.fetches.call(channel, call).await;
         trial::of_test(&reply, !channel.key.expose().is_empty())
     }
 

@@ -2,56 +2,14 @@
 //! misbehaviour).
 
 use std::collections::HashMap;
-use std::time::Duration;
-
-use shared::task::cool_down::CoolDown;
 
 use super::answer::{Envelope, is_object, too_large, unreadable};
+use crate::classes::{Class, Fault, MISDIRECTED, class, may_be_accepted, trouble};
 use crate::http::{Body, Reply, Response};
-use crate::{FetchOutcome, Refusal, SubmitOutcome, Trouble};
+use crate::{Asked, FetchOutcome, Refusal, SubmitOutcome, Trouble};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
 pub(super) const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
-
-/// A 5xx that comes later than this may be what a gateway says after its own timeout: the request may have
-/// been accepted behind it.
-const LATE: Duration = Duration::from_secs(5);
-
-/// What an HTTP status means.
-enum Class {
-    /// 2xx: the body decides.
-    Fine,
-    /// The upstream refuses the request itself.
-    Refused,
-    /// The channel is at fault.
-    Channel(Fault),
-}
-
-/// A fault of the channel: how it cools down, whether it is only busy, and the label for the metrics.
-type Fault = (CoolDown, bool, &'static str);
-
-const BUSY: Fault = (CoolDown::Trouble, true, "busy");
-const ERROR: Fault = (CoolDown::Trouble, false, "error");
-const UNAUTHORIZED: Fault = (CoolDown::Refusal, false, "unauthorized");
-/// The address is not an upstream's.
-const MISDIRECTED: Fault = (CoolDown::Refusal, false, "misdirected");
-
-impl Class {
-    fn is_fine(&self) -> bool {
-        matches!(self, Self::Fine)
-    }
-}
-
-fn class(status: u16) -> Class {
-    Class::Channel(match status {
-        200..=299 => return Class::Fine,
-        408 | 425 | 429 => BUSY,
-        401..=403 | 407 => UNAUTHORIZED,
-        300..=399 => MISDIRECTED,
-        400..=499 => return Class::Refused,
-        _ => ERROR,
-    })
-}
 
 /// The status that an error code of the dialect stands for. Some gateways print the status itself.
 pub(super) fn status_of_code(code: &str) -> u16 {
@@ -67,17 +25,6 @@ pub(super) fn status_of_code(code: &str) -> u16 {
             .ok()
             .filter(|status| (200..600).contains(status))
             .unwrap_or(400),
-    }
-}
-
-/// Whether a submit that was answered with `status` after this time may have been accepted: a gateway that
-/// gives up waiting does not know what the server behind it does, "see other" is what a server says that has
-/// done its work, and a status that HTTP does not know proves nothing.
-fn may_be_accepted(status: u16, after: Duration) -> bool {
-    match status {
-        303 | 408 | 504 | 524 => true,
-        500..=599 => after > LATE,
-        _ => !(200..600).contains(&status),
     }
 }
 
@@ -131,15 +78,8 @@ impl<'a> Answer<'a> {
         is_by_status || IDS_REFUSED.contains(&code) || code.parse::<u16>().is_ok()
     }
 
-    fn trouble(&self, (kind, busy, outcome): Fault) -> Trouble {
-        Trouble {
-            kind,
-            busy,
-            retry_after: self.response.retry_after,
-            outcome,
-            what: format!("it answered with {}", self.told()),
-            said: format!("the upstream answered with {}", self.told()),
-        }
+    fn trouble(&self, fault: Fault) -> Trouble {
+        trouble(fault, &self.told(), self.response.retry_after)
     }
 }
 
@@ -183,7 +123,7 @@ pub fn of_submit(reply: &Reply) -> SubmitOutcome {
 }
 
 /// What the answer to a fetch of `asked` means.
-pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
+pub fn of_fetch(reply: &Reply, asked: &[Asked]) -> FetchOutcome {
     let answer = match reply {
         Reply::Response(response) => Answer::read(response),
         Reply::NotConnected(why) => return FetchOutcome::NotConnected(why.clone()),
@@ -198,7 +138,10 @@ pub fn of_fetch(reply: &Reply, asked: &[String]) -> FetchOutcome {
             Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
             // Smaller groups find the task that spoils the answer.
             Body::Whole(body) if is_object(body) => match asked {
-                [id] => FetchOutcome::Answered(HashMap::from([(id.clone(), unreadable())])),
+                [one] => {
+                    let of_one = (one.upstream_id.clone(), unreadable());
+                    FetchOutcome::Answered(HashMap::from([of_one]))
+                }
                 _ => FetchOutcome::IdsRefused,
             },
             _ => broken("it answered with what is no answer".to_owned()),
@@ -220,7 +163,10 @@ fn broken(why: String) -> FetchOutcome {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use reqwest::StatusCode;
+    use shared::task::Action;
 
     use super::*;
 
@@ -350,7 +296,7 @@ mod tests {
             retry_after: None,
             after: Duration::ZERO,
         });
-        match of_fetch(&too_large, &["a".to_owned()]) {
+        match of_fetch(&too_large, &[Asked::new("a", Action::SONG)]) {
             FetchOutcome::TooLarge(said) => {
                 assert!(said.fail_reason.contains("larger than 1 MiB"));
             }
@@ -364,7 +310,7 @@ mod tests {
             r#"{"code":"success","data":[{"task_id":"a","data":[{"title":"5" disc"}]}]}"#;
         let odd_bracket =
             r#"{"code":"success","data":[{"task_id":"a","data":[1},{"task_id":"b"}]}"#;
-        let ids = ["a", "b"].map(str::to_owned);
+        let ids = ["a", "b"].map(|id| Asked::new(id, Action::SONG));
         for body in [odd_quote, odd_bracket] {
             let both = of_fetch(&reply(200, body, 0), &ids);
             assert!(matches!(both, FetchOutcome::IdsRefused), "{body}: {both:?}");

@@ -7,11 +7,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::json;
 
 /// The largest result that is stored, in bytes: 1 MiB.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// Our reasons for a task whose result cannot be stored.
-pub(super) const TOO_LARGE: &str = "the upstream's result is larger than 1 MiB";
-pub(super) const TOO_DEEP: &str = "the upstream's result is nested deeper than 64 levels";
+pub(crate) const TOO_LARGE: &str = "the upstream's result is larger than 1 MiB";
+pub(crate) const TOO_DEEP: &str = "the upstream's result is nested deeper than 64 levels";
 
 /// The fields of a clip, and of lyrics, that the dialect documents: what is kept of a result over 1 MiB.
 const FIELDS: [&str; 13] = [
@@ -43,7 +43,7 @@ const METADATA: [&str; 7] = [
 
 /// The result as it is stored. A text that holds JSON counts as that JSON. Nothing that was paid for is
 /// dropped: what is no valid JSON is kept as a text. The error is our reason why it cannot be stored.
-pub(super) fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str> {
+pub(crate) fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str> {
     let text = json::text(data).filter(|_| data.starts_with(b"\""));
     let data = match &text {
         Some(text) if text.trim().is_empty() => return Ok(None),

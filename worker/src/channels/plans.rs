@@ -184,7 +184,7 @@ impl Planner {
         }
         let bounds = context.store.call_bounds().await?;
         for channel in channels.iter() {
-            let Some(driver) = context.upstreams.driver(channel.platform) else {
+            let Some(driver) = context.upstreams.driver(channel) else {
                 continue;
             };
             let set = set_bound(channel, driver.limits());

@@ -9,6 +9,8 @@ use shared::store::turns::LateTask;
 use shared::task::ChannelId;
 use shared::task::scrub::Scrub;
 
+use upstream::Asked;
+
 use crate::context::Context;
 use crate::figures::count_late_result;
 use crate::poll::fetch::fetch;
@@ -58,14 +60,16 @@ async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
     let Some(channel) = channels.iter().find(|known| known.id == channel) else {
         return;
     };
-    let Some(driver) = context.upstreams.driver(channel.platform) else {
+    let Some(driver) = context.upstreams.driver(channel) else {
         return;
     };
     if channel.poll_cool_until > context.now() {
         return;
     }
-    let ids = tasks.iter().map(|task| task.upstream_id.clone()).collect();
-    let answer = fetch(context, driver, channel, vec![ids], 0).await;
+    let asked = tasks
+        .iter()
+        .map(|task| Asked::new(&*task.upstream_id, task.action));
+    let answer = fetch(context, driver, channel, vec![asked.collect()], 0).await;
     let scrub = Scrub::default().and(channel.key.expose());
     for task in tasks {
         let Some(observation) = answer.known.get(&task.upstream_id) else {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::rest::is_at_fault;
-use upstream::{Driver, FetchOutcome, Trouble};
+use upstream::{Asked, Driver, FetchOutcome, Trouble};
 
 /// What a channel said about the tasks it was asked about.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub async fn fetch(
     context: &Context,
     driver: Driver<'_>,
     channel: &Channel,
-    groups: Vec<Vec<String>>,
+    groups: Vec<Vec<Asked>>,
     mut paid: u32,
 ) -> Answer {
     let mut answer = Answer::default();
@@ -48,9 +48,9 @@ pub async fn fetch(
     let mut calls = 0;
     let mut huge = None;
     let at_once = driver.limits().ids_per_fetch.max(1) as usize;
-    let mut groups: Vec<Vec<String>> = groups
+    let mut groups: Vec<Vec<Asked>> = groups
         .iter()
-        .flat_map(|ids| ids.chunks(at_once).map(<[String]>::to_vec))
+        .flat_map(|asked| asked.chunks(at_once).map(<[Asked]>::to_vec))
         .collect();
     let most_calls = MOST_CALLS + u32::try_from(groups.len()).unwrap_or(u32::MAX);
     while let Some(mut group) = groups.pop() {
@@ -75,24 +75,24 @@ pub async fn fetch(
         match fetched {
             FetchOutcome::Answered(known) => {
                 answer.known.extend(known);
-                answer.answered.extend(group);
+                answer.answered.extend(ids(group));
             }
             // A huge answer about one id may be an accident, so it counts if it comes twice.
             FetchOutcome::TooLarge(observation) if group.len() == 1 && calls < most_calls => {
-                let id = group.remove(0);
-                if huge.as_ref() == Some(&id) {
-                    answer.answered.insert(id.clone());
-                    answer.known.insert(id, *observation);
+                let one = group.remove(0);
+                if huge.as_ref() == Some(&one) {
+                    answer.answered.insert(one.upstream_id.clone());
+                    answer.known.insert(one.upstream_id, *observation);
                 } else {
-                    huge = Some(id.clone());
-                    groups.push(vec![id]);
+                    huge = Some(one.clone());
+                    groups.push(vec![one]);
                 }
             }
             // The id stands alone, or no call is left: it counts as left out of this answer.
             FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_)
                 if group.len() == 1 || calls >= most_calls =>
             {
-                answer.answered.extend(group);
+                answer.answered.extend(ids(group));
             }
             FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_) => {
                 groups.push(group.split_off(group.len() / 2));
@@ -109,4 +109,8 @@ pub async fn fetch(
         }
     }
     answer
+}
+
+fn ids(asked: Vec<Asked>) -> impl Iterator<Item = String> {
+    asked.into_iter().map(|one| one.upstream_id)
 }

@@ -25,7 +25,7 @@ use crate::figures::{TurnState, Work, count_turns, record_lateness};
 use crate::schedule::{FollowUp, LONGEST_BEAT};
 use fetch::{Answer, fetch};
 use outcome::Batch;
-use upstream::Driver;
+use upstream::{Asked, Driver};
 
 /// How long a fetch may run before the leases of its tasks are renewed: well below the grace of the sweep.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ pub async fn poll(
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let driver = context.upstreams.driver(channel.platform);
+    let driver = context.upstreams.driver(channel);
     let cooling = channel.poll_cool_until > read_at;
     // At its deadline a task gets its last poll, even if the channel cools down.
     let (asked, cooling_jobs): (Vec<PollJob>, Vec<PollJob>) = jobs
@@ -187,9 +187,14 @@ fn record_latenesses(context: &Context, channel: &Channel, jobs: &[PollJob], now
 
 /// The ids to ask about, in two calls: an id that was missing last time may make an upstream refuse a
 /// whole batch, so those ids go in a call of their own.
-fn groups(jobs: &[PollJob]) -> Vec<Vec<String>> {
+fn groups(jobs: &[PollJob]) -> Vec<Vec<Asked>> {
     let (missing, others): (Vec<&PollJob>, Vec<&PollJob>) =
         jobs.iter().partition(|job| job.missing > 0);
-    let ids = |jobs: Vec<&PollJob>| jobs.iter().map(|job| job.upstream_id.clone()).collect();
-    vec![ids(missing), ids(others)]
+    let asked = |jobs: Vec<&PollJob>| {
+        let asked = jobs
+            .iter()
+            .map(|job| Asked::new(&*job.upstream_id, job.action));
+        asked.collect()
+    };
+    vec![asked(missing), asked(others)]
 }

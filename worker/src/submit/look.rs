@@ -139,7 +139,7 @@ async fn look(context: &Context) -> Result<Look, StoreError> {
     };
     let with_driver = channels
         .iter()
-        .filter(|channel| context.upstreams.driver(channel.platform).is_some());
+        .filter(|channel| context.upstreams.driver(channel).is_some());
     let rooms = Rooms::new(with_driver.filter_map(room));
     let suspects = gates.iter().filter(|(_, gate)| gate.is_suspect);
     let suspects = Suspects {

@@ -43,7 +43,7 @@ pub(super) async fn send(
     claimed: &Claimed,
 ) -> Option<FollowUp> {
     let Claimed { job, at, trial, .. } = claimed;
-    let driver = context.upstreams.driver(job.platform)?;
+    let driver = context.upstreams.driver(channel)?;
     tracing::debug!(channel = %channel.name, "sending the task");
     let submission = Submission {
         task: &job.task_id,

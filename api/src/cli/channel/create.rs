@@ -10,7 +10,7 @@ use shared::task::{ChannelId, Platform};
 
 use super::super::secret::UpstreamKey;
 use super::super::{CommandContext, CommandError, Output, name, platform};
-use super::values::{Limits, weight};
+use super::values::{Limits, Spoken, weight};
 use super::{name_taken, warn_of_look_alikes};
 
 /// The arguments of `channel create`.
@@ -27,6 +27,8 @@ pub struct CreateChannel {
     /// The platform the upstream belongs to
     #[arg(long, default_value_t = Platform::SUNO, value_parser = platform())]
     platform: Platform,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Its priority; among the enabled channels those of the highest priority are used first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
@@ -68,6 +70,7 @@ pub(super) async fn run(
             Some(PollLimit::Default) | None => None,
         },
         actions: new.limits.actions.unwrap_or_default(),
+        dialect: new.spoken.of(new.platform)?.flatten(),
         ..NewChannel::new(&name, new.platform, new.base_url.to_string(), key)
     };
     let made = context.store.create_channel(channel, context.clock.now());

@@ -7,13 +7,14 @@ use shared::store::channels::by_hand::{Changed, ChannelChange};
 
 use super::super::secret::UpstreamKey;
 use super::super::{CommandContext, CommandError, Output, name};
-use super::values::{Limits, weight};
+use super::values::{Limits, Spoken, weight};
 use super::{name_taken, no_channel, warn_of_look_alikes};
 
 /// The options that change something.
-const CHANGES: [&str; 11] = [
+const CHANGES: [&str; 12] = [
     "rename",
     "base_url",
+    "dialect",
     "key",
     "key_file",
     "priority",
@@ -42,6 +43,8 @@ pub struct SetChannel {
     #[arg(long)]
     base_url: Option<BaseUrl>,
     #[command(flatten)]
+    spoken: Spoken,
+    #[command(flatten)]
     key: UpstreamKey,
     /// Its priority; among the enabled channels those of the highest priority are used first
     #[arg(long, allow_negative_numbers = true)]
@@ -67,7 +70,11 @@ pub(super) async fn run(
     context: CommandContext<'_>,
     set: SetChannel,
 ) -> Result<Output, CommandError> {
+    let before = context.store.channels().await?;
+    let channel = before.iter().find(|channel| channel.name == set.name);
+    let channel = channel.ok_or_else(|| no_channel(&set.name))?;
     let change = ChannelChange {
+        dialect: set.spoken.of(channel.platform)?,
         key: set.key.read()?,
         rename: set.rename.clone(),
         base_url: set.base_url.as_ref().map(ToString::to_string),
@@ -80,7 +87,6 @@ pub(super) async fn run(
         actions: set.limits.actions,
     };
     let changed = changed(&change);
-    let before = context.store.channels().await?;
     match context.store.change_channel(&set.name, change).await? {
         Changed::Done => {}
         Changed::NoChannel => return Err(no_channel(&set.name)),
@@ -115,6 +121,7 @@ fn changed(change: &ChannelChange) -> Vec<&'static str> {
     let all = [
         ("name", change.rename.is_some()),
         ("base_url", change.base_url.is_some()),
+        ("dialect", change.dialect.is_some()),
         ("key", change.key.is_some()),
         ("priority", change.priority.is_some()),
         ("weight", change.weight.is_some()),

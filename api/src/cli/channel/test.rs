@@ -26,10 +26,14 @@ pub(super) async fn run(context: CommandContext<'_>, name: &str) -> Result<Outpu
     let upstreams = Upstreams::new(LONGEST, LONGEST, Arc::new(SystemClock)).map_err(|error| {
         CommandError::new(format!("no HTTP client could be made, so no call: {error}"))
     })?;
-    let Some(driver) = upstreams.driver(channel.platform) else {
+    let Some(driver) = upstreams.driver(channel) else {
+        let dialect = channel
+            .dialect
+            .map(|dialect| format!(", dialect {dialect},"));
         return Err(CommandError::new(format!(
-            "this program has no driver for the platform {} of the channel `{name}`; a newer one has",
-            channel.platform
+            "this program has no driver for the platform {}{} of the channel `{name}`; a newer one has",
+            channel.platform,
+            dialect.unwrap_or_default()
         )));
     };
     let tested = match driver.test(channel).await {

@@ -3,7 +3,9 @@
 use clap::Args;
 use clap::builder::TypedValueParser;
 use shared::store::channels::by_hand::PollLimit;
-use shared::task::{Action, Actions};
+use shared::task::{Action, Actions, Dialect, Platform};
+
+use super::super::CommandError;
 
 /// What stands for the default of a value that has one.
 const DEFAULT: &str = "default";
@@ -23,6 +25,45 @@ pub struct Limits {
     /// What it serves, separated by commas; `default`: songs and lyrics
     #[arg(long, value_name = "A,…", value_parser = actions)]
     pub(super) actions: Option<Actions>,
+}
+
+/// How a channel's upstream speaks.
+#[derive(Debug, Args)]
+pub struct Spoken {
+    /// How the upstream speaks, where its platform has several dialects; the platform's name: its own. A wrong name
+    /// shows them all
+    #[arg(long, value_name = "D")]
+    dialect: Option<String>,
+}
+
+impl Spoken {
+    /// The dialect, if one was named; `Some(None)`: the platform's own. An error if the platform has none of that name.
+    pub(super) fn of(&self, platform: Platform) -> Result<Option<Option<Dialect>>, CommandError> {
+        let Some(named) = &self.dialect else {
+            return Ok(None);
+        };
+        if named == platform.as_str() {
+            return Ok(Some(None));
+        }
+        let found = dialects(platform).find(|dialect| dialect.as_str() == named);
+        if found.is_some() {
+            return Ok(Some(found));
+        }
+        let own = [platform.to_string()].into_iter();
+        let all = own.chain(dialects(platform).map(|dialect| dialect.to_string()));
+        let all: Vec<String> = all.map(|name| format!("`{name}`")).collect();
+        Err(CommandError::new(format!(
+            "`{named}` is no dialect of the platform {platform}; there are {}",
+            all.join(", ")
+        )))
+    }
+}
+
+/// The dialects of a platform beside its own.
+fn dialects(platform: Platform) -> impl Iterator<Item = Dialect> {
+    let all = upstream::DIALECTS.iter();
+    all.filter(move |(of, _)| *of == platform)
+        .flat_map(|(_, dialects)| dialects.iter().copied())
 }
 
 /// A channel's weight.

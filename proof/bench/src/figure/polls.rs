@@ -273,6 +273,12 @@ fn tables(count: u32, measured: &[Vec<Round>], baselines: &[Baselines]) -> Vec<T
             ("moved on, Postgres µs", |round| {
                 round.moved.cpu.of(Part::Postgres)
             }),
+            ("ended, worker µs", |round| {
+                round.ended.cpu.of(Part::Worker)
+            }),
+            ("ended, Postgres µs", |round| {
+                round.ended.cpu.of(Part::Postgres)
+            }),
         ],
     );
     [table, cpu].into_iter().chain(compared).collect()

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
 //! | `money` | what is charged, given back, and refused |
+//! | `dialects` | the dialects of a platform; what clients see is the same in each |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
@@ -21,6 +22,7 @@
 mod channels;
 mod crashes;
 mod deadline;
+mod dialects;
 mod flow;
 mod local;
 mod looks;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         polls::scenarios(),
         looks::scenarios(),
         submits::scenarios(),
+        dialects::scenarios(),
         music::scenarios(),
         money::scenarios(),
         local::scenarios(),

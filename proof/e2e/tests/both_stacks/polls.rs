@@ -9,32 +9,38 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::dialects::{DIALECTS, Dialect};
 use crate::{SOON, failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
+    DIALECTS.iter().flat_map(scenarios_in).collect()
+}
+
+fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
+    let setup = || setup().channel(dialect.channel);
     vec![
         on_both(
-            "an id that is left out, or spoils a whole batch, hurts nobody else",
+            &dialect.name("an id that is left out, or spoils a whole batch, hurts nobody else"),
             &setup().env("TASK_TIMEOUT", "25s"),
             missing_ids,
         ),
         on_both(
-            "polls that are refused, cut, garbled or never answered only delay",
+            &dialect.name("polls that are refused, cut, garbled or never answered only delay"),
             &setup(),
             broken_polls,
         ),
         on_both(
-            "answers that contradict themselves never show and never fail a task",
+            &dialect.name("answers that contradict themselves never show and never fail a task"),
             &setup(),
             nonsense,
         ),
         on_both(
-            "an item that cannot be read hurts nobody else, and its task is read as far as it can be",
+            &dialect.name("an item that cannot be read hurts nobody else, and its task is read as far as it can be"),
             &setup().env("TASK_TIMEOUT", "60s"),
             odd_items,
         ),
         on_both(
-            "a task that fails upstream is refunded",
+            &dialect.name("a task that fails upstream is refunded"),
             &setup(),
             fails_upstream,
         ),

@@ -5,45 +5,51 @@ use harness::client::SONG;
 use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 
+use crate::dialects::{DIALECTS, Dialect};
 use crate::{failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
+    DIALECTS.iter().flat_map(scenarios_in).collect()
+}
+
+fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
+    let setup = || setup().channel(dialect.channel);
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
     let idempotent = [&QUICK[..], &["--idempotent"]].concat();
     let two = setup().upstreams(&[("locked", &locked), ("open", &QUICK)]);
     vec![
         on_both(
-            "a submit whose answer is lost fails, is refunded, and is never sent again",
+            &dialect.name("a submit whose answer is lost fails, is refunded, and is never sent again"),
             &setup(),
             lost_answers,
         ),
         on_both(
-            "an idempotent channel gets a submit again whose answer is lost, and makes one song",
+            &dialect.name("an idempotent channel gets a submit again whose answer is lost, and makes one song"),
             &setup().upstreams(&[("twice", &idempotent), ("other", &idempotent)]),
             lost_answers_of_an_idempotent_channel,
         ),
         on_both(
-            "an upstream that is busy or down only delays a task",
+            &dialect.name("an upstream that is busy or down only delays a task"),
             &setup(),
             busy_and_down,
         ),
         on_both(
-            "an upstream that is down for good gives its tasks back after the last attempt",
+            &dialect.name("an upstream that is down for good gives its tasks back after the last attempt"),
             &setup().env("SUBMIT_ATTEMPTS", "2"),
             down_for_good,
         ),
         on_both(
-            "a channel that refuses our key fails nothing while another one takes it",
+            &dialect.name("a channel that refuses our key fails nothing while another one takes it"),
             &two,
             wrong_key,
         ),
         on_both(
-            "a task that is refused is refunded at once and not asked for again",
+            &dialect.name("a task that is refused is refunded at once and not asked for again"),
             &setup(),
             refused,
         ),
         on_both(
-            "what an upstream tells of our key and of itself reaches nobody",
+            &dialect.name("what an upstream tells of our key and of itself reaches nobody"),
             &setup().env("SUBMIT_ATTEMPTS", "2"),
             leaks,
         ),

@@ -169,7 +169,8 @@ async fn shapes_of(operator: Operator) {
                         "base_url": "https://more.example/v1", "enabled": false,
                         "priority": 3, "weight": 2, "used_quota": 0,
                         "idempotent": false, "max_tasks": 0, "submits_per_minute": 0,
-                        "polls_per_second": null, "actions": ["song", "lyrics"], "limit": 4,
+                        "polls_per_second": null, "actions": ["song", "lyrics"],
+                        "dialect": null, "limit": 4,
                         "running": 0, "waiting": 0, "health": "closed", "paused_until": null,
                         "last_trouble": null});
     assert_eq!(channels[0], listed);

@@ -150,7 +150,7 @@ impl Cluster {
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));
         for upstream in join_all(starting).await {
-            cluster.add_channel(upstream, &[]).await;
+            cluster.add_channel(upstream, setup.channel).await;
         }
         for number in 1..=setup.apis {
             let api = cluster.node(setup, program, "API_BIND", format!("api-{number}"));

@@ -45,6 +45,8 @@ pub struct Setup {
     pub env: BTreeMap<&'static str, String>,
     /// The upstreams, each a channel: its name, and the arguments of its simulator.
     pub upstreams: Vec<(&'static str, Vec<&'static str>)>,
+    /// The arguments of `channel create` for each of them.
+    pub channel: &'static [&'static str],
     /// The number of APIs.
     pub apis: usize,
     /// The number of workers, where they are processes of their own.
@@ -82,6 +84,7 @@ impl Default for Setup {
             programs: None,
             env: env.map(|(name, value)| (name, value.to_owned())).into(),
             upstreams: vec![("first", QUICK.to_vec())],
+            channel: &[],
             apis: 1,
             workers: 1,
             proxies: false,
@@ -113,6 +116,13 @@ impl Setup {
     pub fn upstreams(mut self, upstreams: &[(&'static str, &[&'static str])]) -> Self {
         let upstreams = upstreams.iter().map(|&(name, with)| (name, with.to_vec()));
         self.upstreams = upstreams.collect();
+        self
+    }
+
+    /// With these arguments of `channel create` for each upstream.
+    #[must_use]
+    pub fn channel(mut self, arguments: &'static [&'static str]) -> Self {
+        self.channel = arguments;
         self
     }
 

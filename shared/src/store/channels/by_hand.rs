@@ -7,7 +7,7 @@ use crate::store::flow;
 use crate::store::row::Cells as _;
 use crate::store::sql::{Tx, sql};
 use crate::store::{Result, Store, StoreError};
-use crate::task::{Actions, ChannelId};
+use crate::task::{Actions, ChannelId, Dialect};
 
 /// Until when a channel is paused that is paused until it is resumed: the end of the year 9999, which every
 /// program that reads dates or JSON understands.
@@ -20,6 +20,8 @@ pub struct ChannelChange {
     pub rename: Option<String>,
     /// Its new base URL, without a trailing slash.
     pub base_url: Option<String>,
+    /// How its upstream speaks from now on; `Some(None)`: as the platform does by itself.
+    pub dialect: Option<Option<Dialect>>,
     /// Its new key; an empty one: no key is sent.
     pub key: Option<Secret>,
     /// Its priority.
@@ -75,11 +77,12 @@ pub enum Deleted {
 }
 
 impl Store {
-    /// Changes the channel of this name, all at once. A changed base URL or key is a clean start: it ends the
-    /// cool-downs and forgets the last trouble; at a changed base URL no submit was accepted yet. Tasks that
+    /// Changes the channel of this name, all at once. A changed base URL, dialect or key is a clean start: it ends the
+    /// cool-downs and forgets the last trouble; at a changed base URL or dialect no submit was accepted yet. Tasks that
     /// the channel has are polled with its present base URL and key.
     pub async fn change_channel(&self, name: &str, change: ChannelChange) -> Result<Changed> {
-        let moved = "COALESCE($3, c.base_url) <> c.base_url";
+        let moved = "(COALESCE($3, c.base_url) <> c.base_url
+                      OR ($14 AND COALESCE($15, '') <> COALESCE(c.dialect, '')))";
         let forgotten = forget_if(&format!("{moved} OR COALESCE($4, c.key) <> c.key"));
         let (polls, polls_change) = match change.polls_per_second {
             Some(PollLimit::PerSecond(limit)) => (Some(i64::from(limit)), true),
@@ -87,6 +90,7 @@ impl Store {
             None => (None, false),
         };
         let actions = change.actions.as_ref().and_then(Actions::stored);
+        let dialect = change.dialect.flatten();
         let update = sql(format!(
             "UPDATE channels AS c
              SET name = COALESCE($2, c.name),
@@ -99,6 +103,7 @@ impl Store {
                  submits_per_minute = COALESCE($9, c.submits_per_minute),
                  polls_per_second = CASE WHEN $10 THEN $11 ELSE c.polls_per_second END,
                  actions = CASE WHEN $12 THEN $13 ELSE c.actions END,
+                 dialect = CASE WHEN $14 THEN $15 ELSE c.dialect END,
                  proven = c.proven AND NOT {moved},
                  {forgotten}
              WHERE name = $1 AND NOT deleted"
@@ -115,7 +120,9 @@ impl Store {
         .bind(polls_change) // $10 whether polls_per_second changes
         .bind(polls) // $11 polls_per_second
         .bind(change.actions.is_some()) // $12 whether the actions change
-        .bind(actions.as_deref()); // $13 actions
+        .bind(actions.as_deref()) // $13 actions
+        .bind(change.dialect.is_some()) // $14 whether the dialect changes
+        .bind(dialect.as_ref().map(Dialect::as_str)); // $15 dialect
         match self.database.changes(update).await {
             Ok(true) => Ok(Changed::Done),
             Ok(false) => Ok(Changed::NoChannel),

@@ -233,5 +233,6 @@ pub struct LateTask {
     /// The channel that has the task.
     pub channel: ChannelId,
     pub task_id: TaskId,
+    pub action: Action,
     pub upstream_id: String,
 }

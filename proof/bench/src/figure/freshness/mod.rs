@@ -46,7 +46,7 @@ pub enum Part {
     Even,
     /// 1,000 in flight at an upstream that answers 429 above 2 calls a second
     Refused,
-    /// 1,000 in flight at an upstream that takes one id a call; measured only if named
+    /// 1,000 in flight at a channel whose dialect asks about one id a call; measured only if named
     OneId,
     /// 100,000 in flight over ten channels, laid into the database at mixed ages
     Laid,
@@ -72,8 +72,8 @@ impl Part {
         }
     }
 
-    /// Whether it is measured only if it is named: a channel of the dialect asks for many ids at once unless it has
-    /// learnt that its upstream takes one.
+    /// Whether it is measured only if it is named: another build, which is measured beside this one, may have no dialect
+    /// that asks about one id a call.
     pub fn must_be_named(self) -> bool {
         self == Self::OneId
     }

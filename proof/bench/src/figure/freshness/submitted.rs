@@ -91,7 +91,7 @@ pub const ON_SERVERS: [Submitted; 6] = [
         part: Part::OneId,
         in_flight: 1_000,
         measured: Duration::from_secs(200),
-        simulator: &["--ids-per-fetch", "1"],
+        channel: &["--dialect", "sunoapi"],
         calls: Some(50.0),
         must: Must::Late(9.0, None),
         ..USUAL

@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use shared::json;
 
 /// The members of an object by name. Of a name that occurs twice, the last counts.
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
+pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn read(json: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(json: &'a [u8]) -> Option<Self> {
         json::members(json).map(Self)
     }
 
     /// The value, unless it is `null`.
-    pub(super) fn value(&self, name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, name: &str) -> Option<&'a [u8]> {
         json::last(&self.0, name).filter(|value| *value != b"null")
     }
 
     /// The text without white space around it, or the digits of a number; `None` if it is empty.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = json::text(self.value(name)?)?;
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
@@ -26,7 +26,7 @@ impl<'a> Fields<'a> {
 
     /// The words of a refusal, where gateways put them: `message`, `error.message`, `error`, `detail`,
     /// `msg`, `fail_reason`.
-    pub(super) fn words(&self) -> Option<String> {
+    pub(crate) fn words(&self) -> Option<String> {
         let of_error = || Self::read(self.value("error")?)?.text("message");
         self.text("message")
             .or_else(of_error)

@@ -1,0 +1,111 @@
+//! What clients see is the same whichever dialect a channel speaks.
+
+use e2e::{on_both, setup};
+use harness::client::{LYRICS, SONG};
+use harness::cluster::{Cluster, QUICK};
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use crate::success;
+
+/// A dialect in which upstreams misbehave as in all others.
+pub struct Dialect {
+    name: &'static str,
+    /// The arguments of `channel create`.
+    pub channel: &'static [&'static str],
+}
+
+/// All dialects that the simulator speaks.
+pub const DIALECTS: [Dialect; 2] = [
+    Dialect {
+        name: "suno",
+        channel: &[],
+    },
+    Dialect {
+        name: "sunoapi",
+        channel: &["--dialect", "sunoapi"],
+    },
+];
+
+impl Dialect {
+    /// The name of a scenario in this dialect.
+    pub fn name(&self, scenario: &str) -> String {
+        format!("{scenario} ({})", self.name)
+    }
+}
+
+pub fn scenarios() -> Vec<Trial> {
+    let [_, sunoapi] = DIALECTS;
+    let two = setup().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
+    let both = on_both(
+        "songs, lyrics and continuations at channels of the dialect sunoapi",
+        &two.channel(sunoapi.channel),
+        at_a_vendor,
+    );
+    both.into()
+}
+
+async fn at_a_vendor(cluster: &Cluster) {
+    let user = cluster.user("ann", 10 * SONG).await;
+    let lyrics = user.lyrics("a lullaby for a robot").await;
+    let body = json!({"title": "Rain on Tin", "tags": "folk", "prompt": "[Verse]\nRain", "mv": "chirp-crow",
+                      "make_instrumental": false, "vocalGender": "f"});
+    let first = user.submit("music", &body).await.task_id();
+    let described = json!({"gpt_description_prompt": "rain on a tin roof"});
+    let described = user.submit("music", &described).await.task_id();
+
+    let lyrics = success(&user, &lyrics).await;
+    let text = lyrics["data"]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("[Verse]"), "{lyrics}");
+    let described = success(&user, &described).await;
+    let made = success(&user, &first).await;
+    for song in [&described, &made] {
+        let clips = song["data"].as_array().expect("a song's data are clips");
+        assert_eq!(clips.len(), 2, "{song}");
+        for clip in clips {
+            assert_eq!(clip["status"], "complete", "{song}");
+            let audio = clip["audio_url"].as_str().unwrap_or_default();
+            assert!(audio.ends_with(".mp3"), "{song}");
+            assert!(clip["metadata"]["duration"].is_number(), "{song}");
+            assert_eq!(clip["raw"]["audioUrl"], clip["audio_url"], "{song}");
+        }
+    }
+    assert_eq!(made["data"][0]["title"], "Rain on Tin");
+    assert_eq!(made["data"][0]["metadata"]["tags"], "folk");
+
+    let mut maker = None;
+    for upstream in cluster.channels.iter().map(|channel| &channel.upstream) {
+        let submits = upstream.submits("Rain on Tin").await;
+        if submits["accepted"] == 1 {
+            let sent = &submits["latest"][0]["body"];
+            assert_eq!(sent["customMode"], true, "{sent}");
+            assert_eq!(sent["style"], "folk", "{sent}");
+            assert_eq!(sent["model"], "V5", "{sent}");
+            assert_eq!(sent["vocalGender"], "f", "{sent}");
+            maker = Some(upstream);
+        }
+    }
+    let maker = maker.expect("one of them made it");
+    let clip = &made["data"][0]["id"];
+    for number in 0..4 {
+        let title = format!("Second Half {number}");
+        let more = json!({"title": title, "prompt": "[Outro]", "continue_at": 42.5,
+                          "continue_clip_id": clip});
+        let id = user.submit("music", &more).await.task_id();
+        success(&user, &id).await;
+        let sent = maker.submits(&title).await;
+        let sent = &sent["latest"][0]["body"];
+        assert_eq!(sent["audioId"], *clip, "{sent}");
+        assert_eq!(sent["continueAt"], 42.5, "{sent}");
+        assert_eq!(sent.get("task_id"), None, "{sent}");
+    }
+    let fetches = maker.fetches().await;
+    assert!(fetches.ids <= fetches.calls, "{fetches:?}");
+
+    let cover = json!({"title": "Cover", "cover_clip_id": clip, "prompt": "x"});
+    let cover = user.submit("music", &cover).await.task_id();
+    let reason = crate::failure(&user, &cover).await;
+    assert!(reason.contains("makes no covers"), "{reason}");
+    let spent = 6 * SONG + LYRICS;
+    assert_eq!(cluster.quota("ann").await, (10 * SONG - spent, spent));
+}

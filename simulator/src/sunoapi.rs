@@ -1,0 +1,119 @@
+//! The dialect `sunoapi`: its requests as those of the platform's own dialect, and tasks as it prints them.
+
+use serde_json::{Map, Value, json};
+
+use crate::{dialect::Printed, request::Action};
+
+/// Fields of the dialect, and their names in the platform's own.
+const FIELDS: [(&str, &str); 6] = [
+    ("style", "tags"),
+    ("title", "title"),
+    ("model", "mv"),
+    ("instrumental", "make_instrumental"),
+    ("audioId", "continue_clip_id"),
+    ("continueAt", "continue_at"),
+];
+
+/// The body in the platform's own dialect. The error is the message for the client.
+pub fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
+    let theirs: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|error| format!("the body can't be read: {error}"))?;
+    let is_given = |name: &str| {
+        let text = theirs.get(name).and_then(Value::as_str);
+        text.is_some_and(|text| !text.is_empty())
+    };
+    if !is_given("callBackUrl") {
+        return Err("callBackUrl is required".to_owned());
+    }
+    let prompt = theirs.get("prompt").cloned().unwrap_or_default();
+    if action == Action::Lyrics {
+        return Ok(json!({ "prompt": prompt }));
+    }
+    if !is_given("model") {
+        return Err("model is required".to_owned());
+    }
+    let is_extension = theirs.contains_key("audioId");
+    let mode = theirs.get("customMode").and_then(Value::as_bool);
+    let prompt_is = match mode {
+        Some(true) => "prompt",
+        Some(false) => "gpt_description_prompt",
+        None if is_extension => "prompt",
+        None => return Err("customMode is required".to_owned()),
+    };
+    let mut ours = json!({ prompt_is: prompt });
+    for (from, to) in FIELDS {
+        if let Some(value) = theirs.get(from) {
+            ours[to] = value.clone();
+        }
+    }
+    Ok(ours)
+}
+
+/// A task of the platform's own dialect, as this one prints it.
+pub fn printed(task: &Printed) -> Value {
+    // What was printed reads back.
+    let task: Value = serde_json::from_str(task.get()).unwrap_or_default();
+    let data = &task["data"];
+    let is_streaming = data[0]["status"] == "streaming";
+    let status = match task["status"].as_str() {
+        Some("NOT_START" | "SUBMITTED" | "QUEUED") => "PENDING".into(),
+        Some("IN_PROGRESS") if is_streaming => "FIRST_SUCCESS".into(),
+        Some("IN_PROGRESS") => "TEXT_SUCCESS".into(),
+        Some("FAILURE") => "GENERATE_AUDIO_FAILED".into(),
+        _ => task["status"].clone(),
+    };
+    let response = match data {
+        Value::Array(clips) => {
+            let clips: Vec<Value> = clips.iter().map(clip).collect();
+            json!({ "taskId": task["task_id"], "sunoData": clips })
+        }
+        Value::Object(lyrics) => json!({
+            "taskId": task["task_id"],
+            "data": [{ "text": lyrics["text"], "title": lyrics["title"], "status": lyrics["status"] }],
+        }),
+        other => other.clone(),
+    };
+    json!({
+        "taskId": task["task_id"],
+        "status": status,
+        "response": response,
+        "errorCode": null,
+        "errorMessage": error_message(&task),
+        "createTime": task["submit_time"],
+    })
+}
+
+/// In this dialect, clips have no words of their own.
+fn error_message(task: &Value) -> Value {
+    let of_clip = &task["data"][0]["metadata"]["error_message"];
+    let of_task = &task["fail_reason"];
+    if of_task == "" && task["status"] == "FAILURE" {
+        of_clip.clone()
+    } else {
+        of_task.clone()
+    }
+}
+
+fn clip(clip: &Value) -> Value {
+    let is_whole = clip["status"] == "complete";
+    let url = |there: bool| {
+        if there {
+            clip["audio_url"].clone()
+        } else {
+            "".into()
+        }
+    };
+    json!({
+        "id": clip["id"],
+        "title": clip["title"],
+        "audioUrl": url(is_whole),
+        "streamAudioUrl": url(true),
+        "imageUrl": clip["image_url"],
+        "prompt": clip["metadata"]["prompt"],
+        "tags": clip["metadata"]["tags"],
+        "duration": clip["metadata"]["duration"],
+        "modelName": clip["model_name"],
+        "createTime": null,
+        "waveform": clip["waveform"],
+    })
+}

@@ -1,0 +1,332 @@
+//! What an answer means for the task and the channel. The code in the body of a 2xx is the real status.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::answer::Answer;
+use super::tables::Vendor;
+use crate::classes::{Class, Fault, MISDIRECTED, class, may_be_accepted, trouble};
+use crate::diagnosis::{check_path, of_body, of_reply, of_status};
+use crate::http::{Body, Reply, Response};
+use crate::suno::answer::{is_object, too_large, unreadable};
+use crate::{Asked, FetchOutcome, Refusal, SubmitOutcome, Trouble};
+
+/// An answer, read.
+struct Read<'a> {
+    /// The HTTP status, or the one that the code in a 2xx stands for.
+    status: u16,
+    /// `status 429` or `code 430`.
+    what: String,
+    response: &'a Response,
+    answer: Option<Answer<'a>>,
+    code: Option<u16>,
+}
+
+impl<'a> Read<'a> {
+    fn of(response: &'a Response, vendor: &Vendor) -> Self {
+        let status = response.status.as_u16();
+        let answer = response.body.whole().and_then(Answer::read);
+        let code = answer.as_ref().and_then(Answer::code);
+        let (status, what) = match code {
+            Some(code) if class(status).is_fine() => {
+                (vendor.status_of(code), format!("code {code}"))
+            }
+            _ => (status, format!("status {status}")),
+        };
+        Self {
+            status,
+            what,
+            response,
+            answer,
+            code,
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        self.answer.as_ref().and_then(Answer::words)
+    }
+
+    fn has_data(&self) -> bool {
+        self.answer.as_ref().is_some_and(Answer::has_data)
+    }
+
+    /// What the vendor answered, with its words.
+    fn told(&self) -> String {
+        match self.words() {
+            Some(words) => format!("{}: {words}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    fn trouble(&self, fault: Fault) -> Trouble {
+        trouble(fault, &self.told(), self.response.retry_after)
+    }
+}
+
+/// What the answer to a submit means.
+pub fn of_submit(reply: &Reply, vendor: &Vendor) -> SubmitOutcome {
+    let read = match reply {
+        Reply::Response(response) => Read::of(response, vendor),
+        Reply::NotConnected(why) => return SubmitOutcome::NotConnected(why.clone()),
+        Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
+    };
+    let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
+    let after = read.response.after;
+    if may_be_accepted(read.status, after) {
+        let (told, seconds) = (read.told(), after.as_secs());
+        return unknown(&format!("it answered with {told}, after {seconds} s"));
+    }
+    let refused = || {
+        let is_path = matches!(read.response.status.as_u16(), 404 | 405);
+        SubmitOutcome::Refused(Refusal {
+            words: read.words().unwrap_or_default(),
+            what: format!("it answered with {}", read.told()),
+            is_no_such_path: is_path,
+        })
+    };
+    match (class(read.status), &read.answer) {
+        (Class::Channel(fault), _) => SubmitOutcome::NotArrived(read.trouble(fault)),
+        (Class::Refused, _) => refused(),
+        (Class::Fine, None) => unknown("it answered with what is no answer"),
+        (Class::Fine, Some(answer)) => match (answer.task_id(), read.code) {
+            (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
+            (None, Some(_)) => unknown("it accepted and gave no task id"),
+            (None, None) if read.words().is_some() && !read.has_data() => refused(),
+            (_, None) => unknown("it answered without a code"),
+        },
+    }
+}
+
+/// What the answer about this task means.
+pub fn of_fetch(reply: &Reply, asked: &Asked, vendor: &Vendor) -> FetchOutcome {
+    let read = match reply {
+        Reply::Response(response) => Read::of(response, vendor),
+        Reply::NotConnected(why) => return FetchOutcome::NotConnected(why.clone()),
+        Reply::NoResponse(why) => return broken(why.clone()),
+    };
+    let answered = |observation| {
+        let of_one = (asked.upstream_id.clone(), observation);
+        FetchOutcome::Answered(HashMap::from([of_one]))
+    };
+    match (class(read.status), &read.answer) {
+        _ if read.response.status == StatusCode::METHOD_NOT_ALLOWED => {
+            FetchOutcome::Failed(read.trouble(MISDIRECTED))
+        }
+        (Class::Channel(fault), _) => FetchOutcome::Failed(read.trouble(fault)),
+        (Class::Refused, _) => FetchOutcome::IdsRefused,
+        (Class::Fine, None) => match &read.response.body {
+            Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
+            Body::Whole(body) if is_object(body) => answered(unreadable()),
+            _ => broken("it answered with what is no answer".to_owned()),
+        },
+        (Class::Fine, Some(_)) if read.code.is_none() && !read.has_data() => {
+            let words = read.words().unwrap_or_default();
+            broken(format!("it answered without a code: {words}"))
+        }
+        (Class::Fine, Some(answer)) => {
+            let observation = answer.observation(asked);
+            observation.map_or_else(|| FetchOutcome::Answered(HashMap::new()), answered)
+        }
+    }
+}
+
+fn broken(why: String) -> FetchOutcome {
+    FetchOutcome::Failed(Trouble::broken("broken", why))
+}
+
+/// How long the channel took to answer a call about a task that it does not know, or what is wrong with it.
+pub fn of_test(
+    reply: &Reply,
+    path: &str,
+    has_key: bool,
+    vendor: &Vendor,
+) -> Result<Duration, String> {
+    let response = of_reply(reply, path, has_key)?;
+    let read = Read::of(response, vendor);
+    if read.answer.is_none() {
+        return Err(of_body(response, path));
+    }
+    let Some(code) = read.code else {
+        let check = check_path(path);
+        return Err(format!(
+            "it answered with JSON that is not of the dialect: {check}"
+        ));
+    };
+    // A vendor that does not know the task has understood the call.
+    if matches!(read.status, 200..=299 | 400 | 404 | 422) {
+        return Ok(response.after);
+    }
+    let status = StatusCode::from_u16(read.status).ok();
+    let wrong = status.and_then(|status| of_status(status, path, has_key));
+    let wrong = wrong.unwrap_or_else(|| format!("it refuses the call (code {code})"));
+    Err(read
+        .words()
+        .map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::task::{Action, Status};
+
+    use super::super::tables::{KIE, SUNOAPI};
+    use super::*;
+
+    fn reply(status: u16, body: &str, seconds: u64) -> Reply {
+        Reply::Response(Response {
+            status: StatusCode::from_u16(status).expect("it is a status"),
+            body: Body::Whole(body.as_bytes().to_vec()),
+            retry_after: None,
+            after: Duration::from_secs(seconds),
+        })
+    }
+
+    fn submit(vendor: &Vendor, status: u16, body: &str, seconds: u64) -> String {
+        match of_submit(&reply(status, body, seconds), vendor) {
+            SubmitOutcome::Accepted(id) => format!("accepted {id}"),
+            SubmitOutcome::Refused(refusal) => format!("refused {}", refusal.words),
+            SubmitOutcome::NotArrived(trouble) => trouble.outcome.to_owned(),
+            SubmitOutcome::NotConnected(_) => "not connected".to_owned(),
+            SubmitOutcome::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_code_in_the_body_is_the_status() {
+        for (body, seconds, expected) in [
+            (
+                r#"{"code":200,"msg":"success","data":{"taskId":"t-1"}}"#,
+                0,
+                "accepted t-1",
+            ),
+            (r#"{"code":"200","data":{"task_id":7}}"#, 0, "accepted 7"),
+            (r#"{"code":200,"msg":"success","data":null}"#, 0, "unknown"),
+            (r#"{"data":{"taskId":"t-1"}}"#, 0, "unknown"),
+            (r#"{"code":400,"msg":"no prompt"}"#, 0, "refused no prompt"),
+            (r#"{"code":413,"msg":"too long"}"#, 0, "refused too long"),
+            (r#"{"code":451,"msg":"not here"}"#, 0, "refused not here"),
+            (r#"{"code":422,"msg":"bad"}"#, 0, "refused bad"),
+            (r#"{"msg":"bad"}"#, 0, "refused bad"),
+            (r#"{"code":401}"#, 0, "unauthorized"),
+            (r#"{"code":402}"#, 0, "unauthorized"),
+            (r#"{"code":405}"#, 0, "busy"),
+            (r#"{"code":430}"#, 0, "busy"),
+            (r#"{"code":455}"#, 0, "error"),
+            (r#"{"code":500}"#, 0, "error"),
+            (r#"{"code":500}"#, 6, "unknown"),
+            (r#"{"code":501}"#, 0, "error"),
+            (r#"{"code":531}"#, 0, "error"),
+            ("<html>", 0, "unknown"),
+            ("", 0, "unknown"),
+        ] {
+            assert_eq!(submit(&SUNOAPI, 200, body, seconds), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_vendors_mean_different_things_by_429() {
+        let body = r#"{"code":429,"msg":"limit"}"#;
+        assert_eq!(submit(&SUNOAPI, 200, body, 0), "unauthorized");
+        assert_eq!(submit(&KIE, 200, body, 0), "busy");
+        // By HTTP it means what HTTP says.
+        assert_eq!(submit(&SUNOAPI, 429, "", 0), "busy");
+    }
+
+    #[test]
+    fn an_http_status_counts_as_at_any_upstream() {
+        for (status, seconds, expected) in [
+            (502, 0, "error"),
+            (502, 6, "unknown"),
+            (504, 0, "unknown"),
+            (401, 0, "unauthorized"),
+            (404, 0, "refused "),
+            (301, 0, "misdirected"),
+        ] {
+            assert_eq!(
+                submit(&KIE, status, "<html>", seconds),
+                expected,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fetch_tells_of_its_task_or_of_the_channel() {
+        let asked = Asked::new("t-1", Action::SONG);
+        let of = |status, body: &str| of_fetch(&reply(status, body, 0), &asked, &KIE);
+        match of(
+            200,
+            r#"{"code":200,"data":{"taskId":"t-1","status":"PENDING"}}"#,
+        ) {
+            FetchOutcome::Answered(known) => {
+                assert_eq!(known["t-1"].status, Some(Status::Submitted));
+            }
+            other => panic!("{other:?}"),
+        }
+        for body in [
+            r#"{"code":200,"data":null}"#,
+            r#"{"code":200,"data":{"taskId":"x"}}"#,
+        ] {
+            match of(200, body) {
+                FetchOutcome::Answered(known) => assert!(known.is_empty(), "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+        for (status, body) in [
+            (200, r#"{"code":404,"msg":"no"}"#),
+            (404, ""),
+            (200, r#"{"code":422}"#),
+        ] {
+            assert!(
+                matches!(of(status, body), FetchOutcome::IdsRefused),
+                "{status} {body}"
+            );
+        }
+        match of(200, "{\"code\":200,") {
+            FetchOutcome::Answered(known) => assert_eq!(known["t-1"].status, None),
+            other => panic!("{other:?}"),
+        }
+        for (status, body, outcome) in [
+            (200, r#"{"code":430}"#, "busy"),
+            (200, r#"{"code":455}"#, "error"),
+            (200, r#"{"code":401}"#, "unauthorized"),
+            (405, "", "misdirected"),
+            (200, "<html>", "broken"),
+            (200, r#"{"msg":"hello"}"#, "broken"),
+        ] {
+            match of(status, body) {
+                FetchOutcome::Failed(trouble) => assert_eq!(trouble.outcome, outcome, "{body}"),
+                other => panic!("{status} {body}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_test_says_what_is_wrong_with_address_or_key() {
+        let of = |status, body: &str| of_test(&reply(status, body, 0), "/api/v1/x", true, &SUNOAPI);
+        for body in [
+            r#"{"code":200,"data":null}"#,
+            r#"{"code":404}"#,
+            r#"{"code":422,"msg":"no"}"#,
+        ] {
+            assert_eq!(of(200, body), Ok(Duration::ZERO), "{body}");
+        }
+        for (status, body, expected) in [
+            (
+                200,
+                r#"{"code":401,"msg":"who?"}"#,
+                "it refuses the key (401): who?",
+            ),
+            (200, r#"{"code":429}"#, "the account has no credit left"),
+            (200, r#"{"code":455}"#, "out of order (503)"),
+            (200, r#"{"status":"up"}"#, "not of the dialect"),
+            (404, r#"{"detail":"Not Found"}"#, "no such path (404)"),
+            (200, "<!doctype html>", "a web page instead of JSON"),
+            (200, "OK", "is no JSON object"),
+        ] {
+            let what = of(status, body).expect_err(body);
+            assert!(what.contains(expected), "{status} {body}: {what}");
+        }
+    }
+}
