@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use shared::clock::Millis;
 use shared::secret::Secret;
-use shared::store::channels::by_hand::{Changed, ChannelChange, Deleted, PollLimit, UNTIL_RESUMED};
+use shared::store::channels::by_hand::{
+    Changed, ChannelChange, Deleted, PollLimit, Speaks, UNTIL_RESUMED,
+};
 use shared::store::channels::listed::{Health, LastTrouble, ListedChannel};
 use shared::store::channels::{Calls, NewChannel};
 use shared::store::submissions::{NewTask, Submitted};
@@ -112,7 +114,7 @@ async fn a_change_changes_what_it_names_and_nothing_else(world: &World) {
         submits_per_minute: Some(20),
         polls_per_second: Some(PollLimit::PerSecond(7)),
         actions: Some(Actions::only([Action::SONG])),
-        dialect: Some(Some(SPOKEN)),
+        speaks: Some(Speaks::Dialect(SPOKEN)),
     };
     assert_eq!(change(world, id, all).await, Changed::Done);
     let seen = || async {
@@ -139,7 +141,7 @@ async fn a_change_changes_what_it_names_and_nothing_else(world: &World) {
     let back = ChannelChange {
         polls_per_second: Some(PollLimit::Default),
         actions: Some(Actions::default()),
-        dialect: Some(None),
+        speaks: Some(Speaks::Own),
         ..ChannelChange::default()
     };
     assert_eq!(change(world, id, back).await, Changed::Done);
@@ -163,7 +165,7 @@ async fn a_changed_base_url_or_dialect_is_a_clean_start_that_is_not_proven(world
         ..ChannelChange::default()
     };
     let dialect = ChannelChange {
-        dialect: Some(Some(SPOKEN)),
+        speaks: Some(Speaks::Dialect(SPOKEN)),
         ..ChannelChange::default()
     };
     for new in [url, dialect] {
@@ -178,7 +180,7 @@ async fn an_equal_base_url_and_key_are_no_clean_start(world: &World) {
     let now = world.channel_now(id).await;
     let same = ChannelChange {
         base_url: Some(now.base_url),
-        dialect: Some(now.dialect),
+        speaks: Some(Speaks::Own),
         key: Some(now.key),
         weight: Some(5),
         ..ChannelChange::default()

@@ -102,14 +102,14 @@ fn text<'a>(ours: &'a Map<String, Value>, name: &str) -> &'a str {
 mod tests {
     use super::*;
 
-    fn made(request: Value) -> (&'static str, Value) {
+    fn made(request: &Value) -> (&'static str, Value) {
         of(Action::SONG, &request.to_string()).expect("the vendor can make it")
     }
 
     #[test]
     fn a_description_is_no_custom_mode_and_the_rest_is() {
         let (path, body) =
-            made(json!({"gpt_description_prompt": "rain", "make_instrumental": true}));
+            made(&json!({"gpt_description_prompt": "rain", "make_instrumental": true}));
         assert_eq!(path, "/api/v1/generate");
         assert_eq!(
             body,
@@ -117,7 +117,7 @@ mod tests {
                    "model": "V4_5", "callBackUrl": NO_CALLBACK})
         );
         let (_, body) = made(
-            json!({"prompt": "[Verse]", "tags": "jazz", "title": "Rain", "mv": "chirp-crow",
+            &json!({"prompt": "[Verse]", "tags": "jazz", "title": "Rain", "mv": "chirp-crow",
                                     "vocalGender": "f", "styleWeight": 0.5, "negative_tags": "drums"}),
         );
         assert_eq!(
@@ -131,14 +131,14 @@ mod tests {
     #[test]
     fn a_model_that_is_not_known_is_forwarded() {
         for (ours, theirs) in [("chirp-v4", "V4"), ("V9", "V9"), ("", MODEL)] {
-            assert_eq!(made(json!({"prompt": "x", "mv": ours})).1["model"], theirs);
+            assert_eq!(made(&json!({"prompt": "x", "mv": ours})).1["model"], theirs);
         }
     }
 
     #[test]
     fn a_continuation_names_the_clip_and_not_the_task() {
         let (path, body) = made(
-            json!({"task_id": "u-1", "continue_clip_id": "c-1", "continue_at": 61.5, "prompt": "more"}),
+            &json!({"task_id": "u-1", "continue_clip_id": "c-1", "continue_at": 61.5, "prompt": "more"}),
         );
         assert_eq!(path, "/api/v1/generate/extend");
         assert_eq!(body["audioId"], "c-1");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use shared::config::BaseUrl;
 use shared::secret::Secret;
 use shared::store::channels::NewChannel;
-use shared::store::channels::by_hand::PollLimit;
+use shared::store::channels::by_hand::{PollLimit, Speaks};
 use shared::task::{ChannelId, Platform};
 
 use super::super::secret::UpstreamKey;
@@ -70,7 +70,7 @@ pub(super) async fn run(
             Some(PollLimit::Default) | None => None,
         },
         actions: new.limits.actions.unwrap_or_default(),
-        dialect: new.spoken.of(new.platform)?.flatten(),
+        dialect: new.spoken.of(new.platform)?.and_then(Speaks::dialect),
         ..NewChannel::new(&name, new.platform, new.base_url.to_string(), key)
     };
     let made = context.store.create_channel(channel, context.clock.now());

@@ -74,7 +74,7 @@ pub(super) async fn run(
     let channel = before.iter().find(|channel| channel.name == set.name);
     let channel = channel.ok_or_else(|| no_channel(&set.name))?;
     let change = ChannelChange {
-        dialect: set.spoken.of(channel.platform)?,
+        speaks: set.spoken.of(channel.platform)?,
         key: set.key.read()?,
         rename: set.rename.clone(),
         base_url: set.base_url.as_ref().map(ToString::to_string),
@@ -121,7 +121,7 @@ fn changed(change: &ChannelChange) -> Vec<&'static str> {
     let all = [
         ("name", change.rename.is_some()),
         ("base_url", change.base_url.is_some()),
-        ("dialect", change.dialect.is_some()),
+        ("dialect", change.speaks.is_some()),
         ("key", change.key.is_some()),
         ("priority", change.priority.is_some()),
         ("weight", change.weight.is_some()),

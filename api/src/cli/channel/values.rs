@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::TypedValueParser;
-use shared::store::channels::by_hand::PollLimit;
+use shared::store::channels::by_hand::{PollLimit, Speaks};
 use shared::task::{Action, Actions, Dialect, Platform};
 
 use super::super::CommandError;
@@ -37,17 +37,17 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    /// The dialect, if one was named; `Some(None)`: the platform's own. An error if the platform has none of that name.
-    pub(super) fn of(&self, platform: Platform) -> Result<Option<Option<Dialect>>, CommandError> {
+    /// What was named, if anything was. An error if the platform has no dialect of that name.
+    pub(super) fn of(&self, platform: Platform) -> Result<Option<Speaks>, CommandError> {
         let Some(named) = &self.dialect else {
             return Ok(None);
         };
         if named == platform.as_str() {
-            return Ok(Some(None));
+            return Ok(Some(Speaks::Own));
         }
         let found = dialects(platform).find(|dialect| dialect.as_str() == named);
-        if found.is_some() {
-            return Ok(Some(found));
+        if let Some(dialect) = found {
+            return Ok(Some(Speaks::Dialect(dialect)));
         }
         let own = [platform.to_string()].into_iter();
         let all = own.chain(dialects(platform).map(|dialect| dialect.to_string()));

@@ -20,8 +20,8 @@ pub struct ChannelChange {
     pub rename: Option<String>,
     /// Its new base URL, without a trailing slash.
     pub base_url: Option<String>,
-    /// How its upstream speaks from now on; `Some(None)`: as the platform does by itself.
-    pub dialect: Option<Option<Dialect>>,
+    /// How its upstream speaks.
+    pub speaks: Option<Speaks>,
     /// Its new key; an empty one: no key is sent.
     pub key: Option<Secret>,
     /// Its priority.
@@ -38,6 +38,25 @@ pub struct ChannelChange {
     pub polls_per_second: Option<PollLimit>,
     /// What it serves.
     pub actions: Option<Actions>,
+}
+
+/// How a channel's upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// As the platform does by itself.
+    Own,
+    /// This dialect.
+    Dialect(Dialect),
+}
+
+impl Speaks {
+    /// The dialect, unless it is the platform's own.
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Own => None,
+            Self::Dialect(dialect) => Some(dialect),
+        }
+    }
 }
 
 /// How many fetches a second a channel gets at most.
@@ -90,7 +109,7 @@ impl Store {
             None => (None, false),
         };
         let actions = change.actions.as_ref().and_then(Actions::stored);
-        let dialect = change.dialect.flatten();
+        let dialect = change.speaks.and_then(Speaks::dialect);
         let update = sql(format!(
             "UPDATE channels AS c
              SET name = COALESCE($2, c.name),
@@ -121,7 +140,7 @@ impl Store {
         .bind(polls) // $11 polls_per_second
         .bind(change.actions.is_some()) // $12 whether the actions change
         .bind(actions.as_deref()) // $13 actions
-        .bind(change.dialect.is_some()) // $14 whether the dialect changes
+        .bind(change.speaks.is_some()) // $14 whether the dialect changes
         .bind(dialect.as_ref().map(Dialect::as_str)); // $15 dialect
         match self.database.changes(update).await {
             Ok(true) => Ok(Changed::Done),
