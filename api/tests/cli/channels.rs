@@ -1,6 +1,6 @@
 //! `channel …` and `price …`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::clock::Millis;
 use shared::secret::Secret;
 use shared::store::channels::NewChannel;
@@ -28,6 +28,26 @@ fn a_channel_is_made_without_its_slash_and_never_shows_its_key() {
     let listed = operator.says("channel list");
     assert!(listed.contains("enabled"), "{listed}");
     assert!(!listed.contains("hunter2"), "{listed}");
+}
+
+#[test]
+fn a_channel_speaks_a_dialect_of_its_platform() {
+    let operator = Operator::new();
+    operator.says(&format!("{UP} --key k --dialect kie"));
+    let listed = operator.says("channel list");
+    assert!(listed.contains("suno (kie)"), "{listed}");
+    operator.says("channel set --name up --dialect sunoapi");
+    assert_eq!(operator.json("channel list")[0]["dialect"], "sunoapi");
+    operator.says("channel set --name up --dialect suno");
+    assert_eq!(operator.json("channel list")[0]["dialect"], Value::Null);
+    for refused in [
+        "channel create --name b --base-url https://b.example --key k --dialect suna",
+        "channel set --name up --dialect suna",
+    ] {
+        let why = operator.refused(refused);
+        let expected = "`suna` is no dialect of the platform suno; there are `suno`, `sunoapi`, `kie`";
+        assert!(why.contains(expected), "{why}");
+    }
 }
 
 #[test]

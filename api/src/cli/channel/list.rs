@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use shared::clock::Millis;
+use shared::store::channels::Channel;
 use shared::store::channels::listed::ListedChannel;
 
 use super::super::output::printable;
@@ -43,7 +44,7 @@ fn row(listed: &ListedChannel) -> [String; 12] {
     [
         channel.id.to_string(),
         channel.name.clone(),
-        channel.platform.to_string(),
+        platform_of(channel),
         state_of(listed),
         listed.health.as_str().to_owned(),
         listed.running.to_string(),
@@ -54,6 +55,12 @@ fn row(listed: &ListedChannel) -> [String; 12] {
         channel.used_quota.to_string(),
         channel.base_url.clone(),
     ]
+}
+
+/// The platform, and the dialect if it is another than the platform's own.
+fn platform_of(channel: &Channel) -> String {
+    let dialect = channel.dialect.map(|dialect| format!(" ({dialect})"));
+    format!("{}{}", channel.platform, dialect.unwrap_or_default())
 }
 
 /// Whether the channel gets new tasks.
