@@ -45,7 +45,8 @@ fn a_channel_speaks_a_dialect_of_its_platform() {
         "channel set --name up --dialect suna",
     ] {
         let why = operator.refused(refused);
-        let expected = "`suna` is no dialect of the platform suno; there are `suno`, `sunoapi`, `kie`";
+        let expected =
+            "`suna` is no dialect of the platform suno; there are `suno`, `sunoapi`, `kie`";
         assert!(why.contains(expected), "{why}");
     }
 }
