@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use shared::clock::Millis;
 use shared::store::channels::Channel;
 use shared::store::lines::{Line, Route, Waiting};
 use shared::task::{ChannelId, KeyId, UserId};
@@ -159,24 +160,36 @@ pub struct Next {
     pub task: Waiting,
 }
 
-/// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting.
+/// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting. So does a task
+/// that did not arrive before, if a channel that is well is only full: it must not use up its attempts at channels with
+/// trouble of late.
 pub fn assign(
     tasks: Vec<Next>,
     channels: &[Channel],
     mut rooms: Rooms,
     mut chance: impl FnMut() -> f64,
+    now: Millis,
 ) -> Vec<(Waiting, ChannelId)> {
     let mut assigned = Vec::with_capacity(tasks.len());
     for Next { user, route, task } in tasks {
-        let with_room = channels
-            .iter()
-            .filter(|channel| can_take(channel, &route) && rooms.has_for(channel.id, user));
+        let able = || channels.iter().filter(|one| can_take(one, &route));
+        let is_picky = task.avoid.is_some_and(|avoid| {
+            able().any(|channel| channel.id != avoid && is_well(channel, now))
+        });
+        let with_room = able().filter(|channel| {
+            rooms.has_for(channel.id, user) && !(is_picky && channel.cool_count > 0)
+        });
         if let Some(channel) = best(with_room, task.avoid, &mut chance) {
             rooms.take(channel);
             assigned.push((task, channel));
         }
     }
     assigned
+}
+
+/// Whether the channel takes tasks and had no trouble of late. It may be full.
+fn is_well(channel: &Channel, now: Millis) -> bool {
+    channel.enabled && channel.paused_until <= now && channel.cool_count == 0
 }
 
 /// The best of the channels that can take a task: the highest priority first, and equals in an order drawn by weight.
@@ -202,12 +215,16 @@ fn best<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use shared::random::Random;
     use shared::secret::Secret;
     use shared::store::channels::NewChannel;
     use shared::task::{Action, AtTurn, Platform, RowId, Turn};
 
     use super::*;
+
+    const NOW: Millis = Millis(1_000_000);
 
     fn channel(id: i64, priority: i32, weight: u32) -> Channel {
         let new = NewChannel::new("c", Platform::SUNO, String::new(), Secret::new(""));
@@ -278,7 +295,13 @@ mod tests {
     ) -> Vec<i64> {
         let random = Random::seeded(3);
         let tasks = (0..tasks).map(|row| next(route(None), task(row, avoid)));
-        let assigned = assign(tasks.collect(), channels, rooms(room), || random.unit());
+        let assigned = assign(
+            tasks.collect(),
+            channels,
+            rooms(room),
+            || random.unit(),
+            NOW,
+        );
         assigned.iter().map(|(_, channel)| channel.0).collect()
     }
 
@@ -304,8 +327,29 @@ mod tests {
     fn the_channel_that_just_failed_the_task_comes_last() {
         let mut channels = [channel(1, 9, 1), channel(2, 9, 1), channel(3, 0, 1)];
         channels[1].cool_count = 1;
+        channels[2].cool_count = 1;
         let room = [(1, 1), (2, 1), (3, 1)];
-        assert_eq!(assigned(&channels, &room, Some(1), 3), [3, 2, 1]);
+        assert_eq!(assigned(&channels, &room, Some(1), 3), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_task_that_failed_waits_for_a_channel_that_is_well_rather_than_fail_again() {
+        let mut channels = [channel(1, 9, 1), channel(2, 9, 1), channel(3, 0, 1)];
+        channels[0].cool_count = 1;
+        channels[1].cool_count = 1;
+        let room = [(1, 1), (2, 1), (3, 1)];
+        // The second task waits until channel 3 has room again.
+        assert_eq!(assigned(&channels, &room, Some(1), 2), [3]);
+        // One that did not fail before finds out whether the others are well.
+        assert_eq!(assigned(&channels, &room[..2], None, 1).len(), 1);
+        for is_away in [
+            |channel: &mut Channel| channel.enabled = false,
+            |channel: &mut Channel| channel.paused_until = NOW.after(Duration::from_secs(1)),
+        ] {
+            let mut channels = channels.clone();
+            is_away(&mut channels[2]);
+            assert_eq!(assigned(&channels, &room[..2], Some(1), 1), [2]);
+        }
     }
 
     #[test]
@@ -315,7 +359,7 @@ mod tests {
             next(route(Some(2)), task(1, None)),
             next(route(Some(2)), task(2, None)),
         ];
-        let assigned = assign(tasks, &channels, rooms(&[(1, 5), (2, 1)]), || 0.5);
+        let assigned = assign(tasks, &channels, rooms(&[(1, 5), (2, 1)]), || 0.5, NOW);
         assert_eq!(assigned, [(task(1, None), ChannelId(2))]);
     }
 
@@ -334,7 +378,7 @@ mod tests {
             user: UserId(user),
             ..next(route(None), task(row, None))
         };
-        let assigned = assign(vec![of(1, 1), of(2, 2)], &channels, rooms, || 0.5);
+        let assigned = assign(vec![of(1, 1), of(2, 2)], &channels, rooms, || 0.5, NOW);
         assert_eq!(assigned, [(task(2, None), ChannelId(1))]);
     }
 

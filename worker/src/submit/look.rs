@@ -212,7 +212,7 @@ async fn pick(
         });
     }
     let chance = || context.random.unit();
-    let mut picks = assign(tasks, channels, rooms.clone(), chance);
+    let mut picks = assign(tasks, channels, rooms.clone(), chance, now);
     picks.truncate(AT_ONCE as usize);
     Ok(picks)
 }
