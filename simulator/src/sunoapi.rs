@@ -1,8 +1,42 @@
 //! The dialect `sunoapi`: its requests as those of the platform's own dialect, and tasks as it prints them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::to_raw_value};
 
-use crate::{dialect::Printed, request::Action};
+use crate::{
+    answer::Shape,
+    dialect::Printed,
+    request::{Action, Request},
+};
+
+impl Shape {
+    /// Reads the body of a submit. The error is the message for the client.
+    pub fn request(self, action: Action, body: &[u8]) -> Result<Request, String> {
+        match self {
+            Self::Suno => Request::read(action, body),
+            Self::SunoApi => {
+                let ours = translated(action, body)?;
+                Request::read(action, ours.to_string().as_bytes())
+            }
+        }
+    }
+
+    /// The data of an answer that accepts a task under this id.
+    pub fn accepted(self, id: String) -> Value {
+        match self {
+            Self::Suno => id.into(),
+            Self::SunoApi => json!({ "taskId": id }),
+        }
+    }
+
+    /// A task of the platform's own dialect, as this one prints it.
+    pub fn printed(self, task: Printed) -> Printed {
+        match self {
+            Self::Suno => task,
+            // A value always serializes.
+            Self::SunoApi => to_raw_value(&told(&task)).unwrap_or(task),
+        }
+    }
+}
 
 /// Fields of the dialect, and their names in the platform's own.
 const FIELDS: [(&str, &str); 6] = [
@@ -15,7 +49,7 @@ const FIELDS: [(&str, &str); 6] = [
 ];
 
 /// The body in the platform's own dialect. The error is the message for the client.
-pub fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
+fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
     let theirs: Map<String, Value> =
         serde_json::from_slice(body).map_err(|error| format!("the body can't be read: {error}"))?;
     let is_given = |name: &str| {
@@ -50,7 +84,7 @@ pub fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
 }
 
 /// A task of the platform's own dialect, as this one prints it.
-pub fn printed(task: &Printed) -> Value {
+fn told(task: &Printed) -> Value {
     // What was printed reads back.
     let task: Value = serde_json::from_str(task.get()).unwrap_or_default();
     let data = &task["data"];

@@ -5,6 +5,7 @@
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`sunoapi`] | the driver of the dialects `sunoapi` and `kie` of the same platform |
 //! | [`classes`] | what an HTTP status means for a task and a channel |
+//! | [`said`] | what an answer means for them, as far as the dialects agree |
 //! | `fields` | the members of an object in an answer |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //! | [`connect`] | why no connection was made |
@@ -17,6 +18,7 @@ pub mod connect;
 pub mod diagnosis;
 pub(crate) mod fields;
 pub mod http;
+pub mod said;
 pub mod suno;
 pub mod sunoapi;
 

@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use tracing::debug;
 
-use super::{Payload, Shared, invalid_request, unreadable};
+use super::{Payload, Shared, body_of, invalid_request};
 use crate::{
     answer::{self, Shape},
     clock::pause,
@@ -25,18 +25,19 @@ struct Body {
 }
 
 pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    let body = match body {
+    let body = match body_of(&upstream, Shape::Suno, body) {
         Ok(body) => body,
-        Err(rejection) => return unreadable(&upstream, &rejection),
+        Err(answer) => return *answer,
     };
     let ids = match serde_json::from_slice(&body) {
         Ok(Body { ids }) => ids,
         Err(error) => {
-            return invalid_request(&upstream, &format!("the body can't be read: {error}"));
+            let message = format!("the body can't be read: {error}");
+            return invalid_request(&upstream, Shape::Suno, &message);
         }
     };
     let Some(batch) = upstream.fetch(&ids) else {
-        return too_many_ids(&upstream);
+        return too_many_ids(&upstream, Shape::Suno);
     };
     debug!(ids = ids.len(), fault = ?batch.fault, "fetch");
     pause(batch.latency).await;
@@ -48,28 +49,40 @@ pub async fn many(State(upstream): Shared, headers: HeaderMap, body: Payload) ->
 }
 
 pub async fn one(State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    about_one(&upstream, Shape::Suno, id, &headers).await
+}
+
+/// Tells of one task, as a dialect writes it. A stranger comes after the task, so it is told only instead of a task that
+/// is left out.
+pub async fn about_one(
+    upstream: &Upstream,
+    shape: Shape,
+    id: String,
+    headers: &HeaderMap,
+) -> Response {
     let Some(batch) = upstream.fetch(&[id]) else {
-        return too_many_ids(&upstream);
+        return too_many_ids(upstream, shape);
     };
     pause(batch.latency).await;
-    let secrets = Secrets::of(&headers);
+    let secrets = Secrets::of(headers);
     let task = print(&batch, &secrets).into_iter().next();
-    if task.is_none() && batch.fault.is_none() {
+    if shape == Shape::Suno && task.is_none() && batch.fault.is_none() {
         return answer::bad_request("task_not_exist", "the task does not exist");
     }
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
+    let data = data.map(|task| shape.printed(task));
     let leak_to = batch.leaks.then_some(&secrets);
-    answer::spoil(Shape::Suno, batch.fault, data, leak_to, &upstream.options).await
+    answer::spoil(shape, batch.fault, data, leak_to, &upstream.options).await
 }
 
-fn too_many_ids(upstream: &Upstream) -> Response {
+fn too_many_ids(upstream: &Upstream, shape: Shape) -> Response {
     let most = upstream.options.ids_per_fetch;
-    invalid_request(upstream, &format!("at most {most} ids at once"))
+    invalid_request(upstream, shape, &format!("at most {most} ids at once"))
 }
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that
 /// was never submitted.
-pub fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
+fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
     let mut printed = Vec::with_capacity(batch.tasks.len());
     let nobodys = (batch.fault == Some(Fault::FetchStrangers)).then(FetchedTask::stranger);
     for task in batch.tasks.iter().chain(&batch.stranger).chain(&nobodys) {

@@ -40,7 +40,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         ));
     let sunoapi = Router::new()
         .route("/api/v1/generate", post(sunoapi::song))
-        .route("/api/v1/generate/extend", post(sunoapi::extend))
+        .route("/api/v1/generate/extend", post(sunoapi::song))
         .route("/api/v1/generate/record-info", get(sunoapi::record_info))
         .route("/api/v1/lyrics", post(sunoapi::lyrics))
         .route("/api/v1/lyrics/record-info", get(sunoapi::record_info))
@@ -113,18 +113,22 @@ async fn wrong_method(State(upstream): Shared) -> Response {
     invalid(&upstream, status, code, "not with this method")
 }
 
-/// Counts and answers a request that breaks the dialect.
+/// Counts and answers a request that breaks the platform's own dialect.
 fn invalid(upstream: &Upstream, status: StatusCode, code: &str, message: &str) -> Response {
     upstream.count(|counts| counts.invalid += 1);
     answer::error(status, code, message)
 }
 
-fn unreadable(upstream: &Upstream, rejection: &BytesRejection) -> Response {
-    let message = rejection.body_text();
-    invalid(upstream, rejection.status(), "invalid_request", &message)
+/// The body, or the answer to a request whose body does not arrive.
+fn body_of(upstream: &Upstream, shape: Shape, body: Payload) -> Result<Bytes, Box<Response>> {
+    body.map_err(|rejection| {
+        upstream.count(|counts| counts.invalid += 1);
+        let message = rejection.body_text();
+        Box::new(shape.error(rejection.status(), "invalid_request", &message))
+    })
 }
 
-fn invalid_request(upstream: &Upstream, message: &str) -> Response {
-    let status = StatusCode::BAD_REQUEST;
-    invalid(upstream, status, "invalid_request", message)
+fn invalid_request(upstream: &Upstream, shape: Shape, message: &str) -> Response {
+    upstream.count(|counts| counts.invalid += 1);
+    shape.error(StatusCode::BAD_REQUEST, "invalid_request", message)
 }

@@ -1,46 +1,52 @@
-//! `POST /suno/submit/music` and `POST /suno/submit/lyrics`.
+//! Submits: `POST /suno/submit/music` and `/lyrics`, and those of the dialect `sunoapi`.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use serde_json::Value;
 use tracing::debug;
 
-use super::{Payload, Shared, invalid_request, unreadable};
+use super::{Payload, Shared, body_of, invalid_request};
 use crate::{
     answer::{self, Shape},
     clock::pause,
     fault::Fault,
-    request::{Action, Request},
+    request::Action,
     secrets::Secrets,
     upstream::Upstream,
 };
 
 pub async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(&upstream, Action::Music, &headers, body).await
+    submit(&upstream, Shape::Suno, Action::Music, &headers, body).await
 }
 
 pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(&upstream, Action::Lyrics, &headers, body).await
+    submit(&upstream, Shape::Suno, Action::Lyrics, &headers, body).await
 }
 
-async fn submit(
+/// Takes a submit, as a dialect writes it.
+pub async fn submit(
     upstream: &Upstream,
+    shape: Shape,
     action: Action,
     headers: &HeaderMap,
     body: Payload,
 ) -> Response {
-    let body = match body {
+    let body = match body_of(upstream, shape, body) {
         Ok(body) => body,
-        Err(rejection) => return unreadable(upstream, &rejection),
+        Err(answer) => return *answer,
     };
-    let request = match Request::read(action, &body) {
+    let request = match shape.request(action, &body) {
         Ok(request) => request,
-        Err(message) => return invalid_request(upstream, &message),
+        Err(message) => return invalid_request(upstream, shape, &message),
     };
     let key = headers.get("idempotency-key");
     let key = key.and_then(|key| key.to_str().ok());
     let Some(decision) = upstream.submit(&request, &body, key) else {
         let message = "the task to continue does not exist";
-        return answer::bad_request("task_not_exist", message);
+        return shape.error(StatusCode::BAD_REQUEST, "task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
     pause(decision.latency).await;
@@ -48,18 +54,11 @@ async fn submit(
         upstream.wait_for_end(id).await;
     }
     let data = match decision.task {
-        Some(_) if decision.fault == Some(Fault::SubmitNoId) => Value::from(""),
-        Some(id) => Value::from(id.to_string()),
+        Some(_) if decision.fault == Some(Fault::SubmitNoId) => shape.accepted(String::new()),
+        Some(id) => shape.accepted(id.to_string()),
         None => Value::Null,
     };
     let secrets = Secrets::of(headers);
     let leak_to = decision.leaks.then_some(&secrets);
-    answer::spoil(
-        Shape::Suno,
-        decision.fault,
-        data,
-        leak_to,
-        &upstream.options,
-    )
-    .await
+    answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
 }

@@ -8,9 +8,10 @@ use shared::json;
 use shared::task::Status;
 use shared::task::step::{Finish, Observation};
 
-use super::result::{TOO_LARGE, result};
+use super::result::result;
 use crate::Asked;
 use crate::fields::Fields;
+use crate::said::failed;
 
 /// The most different errors of clips that make a reason: real results have two clips.
 const MOST_ERRORS: usize = 8;
@@ -70,38 +71,6 @@ impl<'a> Envelope<'a> {
             }
         }
         Some(tasks)
-    }
-}
-
-/// What an upstream says whose answer about one task is too large to be read.
-pub fn too_large() -> Observation {
-    failed(TOO_LARGE)
-}
-
-/// What an upstream says whose answer about one task cannot be split: nothing that we understand.
-pub fn unreadable() -> Observation {
-    Observation {
-        status: None,
-        fail_reason: String::new(),
-        progress: None,
-        data: None,
-        finish: None,
-    }
-}
-
-/// Whether an answer begins as a JSON object does, so that it is no page of a proxy.
-pub fn is_object(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    body.trim_ascii_start().starts_with(b"{")
-}
-
-fn failed(reason: &str) -> Observation {
-    Observation {
-        status: Some(Status::Failure),
-        fail_reason: reason.to_owned(),
-        progress: None,
-        data: None,
-        finish: None,
     }
 }
 
@@ -186,6 +155,7 @@ mod tests {
 
     use super::super::result::{MOST_BYTES, TOO_DEEP};
     use super::*;
+    use crate::said::TOO_LARGE;
 
     fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {
         let song = |id: &&str| Asked::new(*id, Action::SONG);

@@ -1,12 +1,11 @@
 //! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
-use std::collections::HashMap;
-
-use super::answer::{Envelope, is_object, too_large, unreadable};
-use crate::classes::{Class, Fault, MISDIRECTED, class, may_be_accepted, trouble};
-use crate::http::{Body, Reply, Response};
-use crate::{Asked, FetchOutcome, Refusal, SubmitOutcome, Trouble};
+use super::answer::Envelope;
+use crate::classes::class;
+use crate::http::{Reply, Response};
+use crate::said::{Contents, Said, to_fetch, to_submit};
+use crate::{Asked, FetchOutcome, SubmitOutcome};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
 pub(super) const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
@@ -28,137 +27,66 @@ pub(super) fn status_of_code(code: &str) -> u16 {
     }
 }
 
-/// An answer of an upstream, read.
+/// An answer and what is in its body.
 struct Answer<'a> {
-    /// The status, or the one that the `code` in a 2xx stands for.
-    status: u16,
-    /// `status 429` or `code internal_error`.
-    what: String,
-    response: &'a Response,
+    said: Said<'a>,
     code: Option<String>,
     envelope: Option<Envelope<'a>>,
 }
 
 impl<'a> Answer<'a> {
     fn read(response: &'a Response) -> Self {
-        let status = response.status.as_u16();
         let envelope = response.body.whole().and_then(Envelope::read);
-        let code = envelope.as_ref().and_then(Envelope::code);
-        let (status, what) = match &code {
-            Some(code) if class(status).is_fine() => (status_of_code(code), format!("code {code}")),
-            _ => (status, format!("status {status}")),
-        };
+        let contents = envelope.as_ref().map(|envelope| Contents {
+            code: envelope.code().map(|code| {
+                let stands_for = status_of_code(&code);
+                (code, stands_for)
+            }),
+            words: envelope.words(),
+            has_data: envelope.has_data(),
+        });
         Self {
-            status,
-            what,
-            response,
-            code,
+            said: Said::new(response, contents),
+            code: envelope.as_ref().and_then(Envelope::code),
             envelope,
         }
     }
 
-    /// The upstream's words; its code if it says nothing else.
-    fn words(&self) -> Option<String> {
-        let words = self.envelope.as_ref().and_then(Envelope::words);
-        words.or_else(|| self.code.clone())
-    }
-
-    /// What the upstream answered, with its words.
-    fn told(&self) -> String {
-        match self.envelope.as_ref().and_then(Envelope::words) {
-            Some(words) => format!("{}: {words}", self.what),
-            None => self.what.clone(),
-        }
+    /// Whether the code says that an id is not known.
+    fn is_unknown_id(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        IDS_REFUSED.contains(&code)
     }
 
     /// Whether a refusal may be about one of the ids: any by status, and some by code.
     fn is_about_ids(&self) -> bool {
-        let is_by_status = !class(self.response.status.as_u16()).is_fine();
+        let is_by_status = !class(self.said.response.status.as_u16()).is_fine();
         let code = self.code.as_deref().unwrap_or_default();
-        is_by_status || IDS_REFUSED.contains(&code) || code.parse::<u16>().is_ok()
-    }
-
-    fn trouble(&self, fault: Fault) -> Trouble {
-        trouble(fault, &self.told(), self.response.retry_after)
+        is_by_status || self.is_unknown_id() || code.parse::<u16>().is_ok()
     }
 }
 
 /// What the answer to a submit means.
 pub fn of_submit(reply: &Reply) -> SubmitOutcome {
-    let answer = match reply {
-        Reply::Response(response) => Answer::read(response),
-        Reply::NotConnected(why) => return SubmitOutcome::NotConnected(why.clone()),
-        Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
+    let answer = match to_submit(reply) {
+        Ok(response) => Answer::read(response),
+        Err(outcome) => return outcome,
     };
-    let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
-    let refused = || {
-        // A code of the dialect comes from an upstream that knows the path.
-        let is_of_ids = answer
-            .code
-            .as_deref()
-            .is_some_and(|code| IDS_REFUSED.contains(&code));
-        let is_path = matches!(answer.response.status.as_u16(), 404 | 405) && !is_of_ids;
-        SubmitOutcome::Refused(Refusal {
-            words: answer.words().unwrap_or_default(),
-            what: format!("it answered with {}", answer.told()),
-            is_no_such_path: is_path,
-        })
-    };
-    let after = answer.response.after;
-    if may_be_accepted(answer.status, after) {
-        let (told, seconds) = (answer.told(), after.as_secs());
-        return unknown(&format!("it answered with {told}, after {seconds} s"));
-    }
-    match (class(answer.status), &answer.envelope) {
-        (Class::Channel(fault), _) => SubmitOutcome::NotArrived(answer.trouble(fault)),
-        (Class::Refused, _) => refused(),
-        (Class::Fine, None) => unknown("it answered with what is no answer"),
-        (Class::Fine, Some(envelope)) => match (envelope.accepted_id(), &answer.code) {
-            (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
-            (None, Some(_)) => unknown("it accepted and gave no task id"),
-            (None, None) if envelope.words().is_some() && !envelope.has_data() => refused(),
-            (_, None) => unknown("it answered without a code"),
-        },
-    }
+    let words = answer.said.words().or_else(|| answer.code.clone());
+    // A code of the dialect comes from an upstream that knows the path.
+    let refusal = answer.said.refusal(words, answer.is_unknown_id());
+    let id = answer.envelope.as_ref().and_then(Envelope::accepted_id);
+    answer.said.of_submit(id, refusal)
 }
 
 /// What the answer to a fetch of `asked` means.
 pub fn of_fetch(reply: &Reply, asked: &[Asked]) -> FetchOutcome {
-    let answer = match reply {
-        Reply::Response(response) => Answer::read(response),
-        Reply::NotConnected(why) => return FetchOutcome::NotConnected(why.clone()),
-        Reply::NoResponse(why) => return broken(why.clone()),
+    let answer = match to_fetch(reply) {
+        Ok(response) => Answer::read(response),
+        Err(outcome) => return outcome,
     };
-    match (class(answer.status), &answer.envelope) {
-        _ if answer.status == 405 => FetchOutcome::Failed(answer.trouble(MISDIRECTED)),
-        (Class::Channel(fault), _) => FetchOutcome::Failed(answer.trouble(fault)),
-        (Class::Refused, _) if answer.is_about_ids() => FetchOutcome::IdsRefused,
-        (Class::Refused, _) => broken(format!("it answered with {}", answer.told())),
-        (Class::Fine, None) => match &answer.response.body {
-            Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
-            // Smaller groups find the task that spoils the answer.
-            Body::Whole(body) if is_object(body) => match asked {
-                [one] => {
-                    let of_one = (one.upstream_id.clone(), unreadable());
-                    FetchOutcome::Answered(HashMap::from([of_one]))
-                }
-                _ => FetchOutcome::IdsRefused,
-            },
-            _ => broken("it answered with what is no answer".to_owned()),
-        },
-        (Class::Fine, Some(envelope)) if answer.code.is_none() && !envelope.has_data() => {
-            let words = answer.words().unwrap_or_default();
-            broken(format!("it answered without a code: {words}"))
-        }
-        (Class::Fine, Some(envelope)) => match envelope.tasks(asked) {
-            Some(tasks) => FetchOutcome::Answered(tasks),
-            None => broken("it answered without a list of tasks".to_owned()),
-        },
-    }
-}
-
-fn broken(why: String) -> FetchOutcome {
-    FetchOutcome::Failed(Trouble::broken("broken", why))
+    let known = || answer.envelope.as_ref()?.tasks(asked);
+    answer.said.of_fetch(asked, answer.is_about_ids(), known)
 }
 
 #[cfg(test)]
@@ -169,6 +97,7 @@ mod tests {
     use shared::task::Action;
 
     use super::*;
+    use crate::http::Body;
 
     fn reply(status: u16, body: &str, seconds: u64) -> Reply {
         Reply::Response(Response {

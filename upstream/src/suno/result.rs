@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::json;
 
+use crate::said::TOO_LARGE;
+
 /// The largest result that is stored, in bytes: 1 MiB.
 pub(crate) const MOST_BYTES: usize = 1 << 20;
 
-/// Our reasons for a task whose result cannot be stored.
-pub(crate) const TOO_LARGE: &str = "the upstream's result is larger than 1 MiB";
+/// Our reason for a task whose result cannot be stored as it is nested.
 pub(crate) const TOO_DEEP: &str = "the upstream's result is nested deeper than 64 levels";
 
 /// The fields of a clip, and of lyrics, that the dialect documents: what is kept of a result over 1 MiB.

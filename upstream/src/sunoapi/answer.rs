@@ -1,5 +1,5 @@
-//! Reads the vendor's JSON leniently, and makes clips and lyrics of it as every channel of the platform has them. The
-//! vendor's own object stays in each, as `raw`.
+//! Reads the vendor's JSON leniently, and makes clips and lyrics in the shape of the platform. Each clip keeps the vendor's
+//! own object as `raw`, and so do lyrics.
 
 use serde_json::{Value, json};
 use shared::json;

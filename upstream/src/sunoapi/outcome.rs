@@ -1,139 +1,57 @@
 //! What an answer means for the task and the channel. The code in the body of a 2xx is the real status.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
 use super::answer::Answer;
 use super::tables::Vendor;
-use crate::classes::{Class, Fault, MISDIRECTED, class, may_be_accepted, trouble};
 use crate::diagnosis::{check_path, of_body, of_reply, of_status};
-use crate::http::{Body, Reply, Response};
-use crate::suno::answer::{is_object, too_large, unreadable};
-use crate::{Asked, FetchOutcome, Refusal, SubmitOutcome, Trouble};
+use crate::http::{Reply, Response};
+use crate::said::{Contents, Said, to_fetch, to_submit};
+use crate::{Asked, FetchOutcome, SubmitOutcome};
 
-/// An answer, read.
-struct Read<'a> {
-    /// The HTTP status, or the one that the code in a 2xx stands for.
-    status: u16,
-    /// `status 429` or `code 430`.
-    what: String,
-    response: &'a Response,
-    answer: Option<Answer<'a>>,
-    code: Option<u16>,
+fn said<'a>(response: &'a Response, answer: Option<&Answer<'_>>, vendor: &Vendor) -> Said<'a> {
+    let contents = answer.map(|answer| Contents {
+        code: answer
+            .code()
+            .map(|code| (code.to_string(), vendor.status_of(code))),
+        words: answer.words(),
+        has_data: answer.has_data(),
+    });
+    Said::new(response, contents)
 }
 
-impl<'a> Read<'a> {
-    fn of(response: &'a Response, vendor: &Vendor) -> Self {
-        let status = response.status.as_u16();
-        let answer = response.body.whole().and_then(Answer::read);
-        let code = answer.as_ref().and_then(Answer::code);
-        let (status, what) = match code {
-            Some(code) if class(status).is_fine() => {
-                (vendor.status_of(code), format!("code {code}"))
-            }
-            _ => (status, format!("status {status}")),
-        };
-        Self {
-            status,
-            what,
-            response,
-            answer,
-            code,
-        }
-    }
-
-    fn words(&self) -> Option<String> {
-        self.answer.as_ref().and_then(Answer::words)
-    }
-
-    fn has_data(&self) -> bool {
-        self.answer.as_ref().is_some_and(Answer::has_data)
-    }
-
-    /// What the vendor answered, with its words.
-    fn told(&self) -> String {
-        match self.words() {
-            Some(words) => format!("{}: {words}", self.what),
-            None => self.what.clone(),
-        }
-    }
-
-    fn trouble(&self, fault: Fault) -> Trouble {
-        trouble(fault, &self.told(), self.response.retry_after)
-    }
+fn read(response: &Response) -> Option<Answer<'_>> {
+    response.body.whole().and_then(Answer::read)
 }
 
 /// What the answer to a submit means.
 pub fn of_submit(reply: &Reply, vendor: &Vendor) -> SubmitOutcome {
-    let read = match reply {
-        Reply::Response(response) => Read::of(response, vendor),
-        Reply::NotConnected(why) => return SubmitOutcome::NotConnected(why.clone()),
-        Reply::NoResponse(why) => return SubmitOutcome::Unknown(why.clone()),
+    let response = match to_submit(reply) {
+        Ok(response) => response,
+        Err(outcome) => return outcome,
     };
-    let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
-    let after = read.response.after;
-    if may_be_accepted(read.status, after) {
-        let (told, seconds) = (read.told(), after.as_secs());
-        return unknown(&format!("it answered with {told}, after {seconds} s"));
-    }
-    let refused = || {
-        let is_path = matches!(read.response.status.as_u16(), 404 | 405);
-        SubmitOutcome::Refused(Refusal {
-            words: read.words().unwrap_or_default(),
-            what: format!("it answered with {}", read.told()),
-            is_no_such_path: is_path,
-        })
-    };
-    match (class(read.status), &read.answer) {
-        (Class::Channel(fault), _) => SubmitOutcome::NotArrived(read.trouble(fault)),
-        (Class::Refused, _) => refused(),
-        (Class::Fine, None) => unknown("it answered with what is no answer"),
-        (Class::Fine, Some(answer)) => match (answer.task_id(), read.code) {
-            (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
-            (None, Some(_)) => unknown("it accepted and gave no task id"),
-            (None, None) if read.words().is_some() && !read.has_data() => refused(),
-            (_, None) => unknown("it answered without a code"),
-        },
-    }
+    let answer = read(response);
+    let said = said(response, answer.as_ref(), vendor);
+    let refusal = said.refusal(said.words(), false);
+    said.of_submit(answer.as_ref().and_then(Answer::task_id), refusal)
 }
 
 /// What the answer about this task means.
 pub fn of_fetch(reply: &Reply, asked: &Asked, vendor: &Vendor) -> FetchOutcome {
-    let read = match reply {
-        Reply::Response(response) => Read::of(response, vendor),
-        Reply::NotConnected(why) => return FetchOutcome::NotConnected(why.clone()),
-        Reply::NoResponse(why) => return broken(why.clone()),
+    let response = match to_fetch(reply) {
+        Ok(response) => response,
+        Err(outcome) => return outcome,
     };
-    let answered = |observation| {
-        let of_one = (asked.upstream_id.clone(), observation);
-        FetchOutcome::Answered(HashMap::from([of_one]))
+    let answer = read(response);
+    let said = said(response, answer.as_ref(), vendor);
+    let known = || {
+        let observation = answer.as_ref()?.observation(asked);
+        let of_one = observation.map(|observation| (asked.upstream_id.clone(), observation));
+        Some(of_one.into_iter().collect())
     };
-    match (class(read.status), &read.answer) {
-        _ if read.response.status == StatusCode::METHOD_NOT_ALLOWED => {
-            FetchOutcome::Failed(read.trouble(MISDIRECTED))
-        }
-        (Class::Channel(fault), _) => FetchOutcome::Failed(read.trouble(fault)),
-        (Class::Refused, _) => FetchOutcome::IdsRefused,
-        (Class::Fine, None) => match &read.response.body {
-            Body::TooLarge => FetchOutcome::TooLarge(Box::new(too_large())),
-            Body::Whole(body) if is_object(body) => answered(unreadable()),
-            _ => broken("it answered with what is no answer".to_owned()),
-        },
-        (Class::Fine, Some(_)) if read.code.is_none() && !read.has_data() => {
-            let words = read.words().unwrap_or_default();
-            broken(format!("it answered without a code: {words}"))
-        }
-        (Class::Fine, Some(answer)) => {
-            let observation = answer.observation(asked);
-            observation.map_or_else(|| FetchOutcome::Answered(HashMap::new()), answered)
-        }
-    }
-}
-
-fn broken(why: String) -> FetchOutcome {
-    FetchOutcome::Failed(Trouble::broken("broken", why))
+    said.of_fetch(std::slice::from_ref(asked), true, known)
 }
 
 /// How long the channel took to answer a call about a task that it does not know, or what is wrong with it.
@@ -144,24 +62,24 @@ pub fn of_test(
     vendor: &Vendor,
 ) -> Result<Duration, String> {
     let response = of_reply(reply, path, has_key)?;
-    let read = Read::of(response, vendor);
-    if read.answer.is_none() {
+    let Some(answer) = read(response) else {
         return Err(of_body(response, path));
-    }
-    let Some(code) = read.code else {
+    };
+    let said = said(response, Some(&answer), vendor);
+    let Some(code) = answer.code() else {
         let check = check_path(path);
         return Err(format!(
             "it answered with JSON that is not of the dialect: {check}"
         ));
     };
     // A vendor that does not know the task has understood the call.
-    if matches!(read.status, 200..=299 | 400 | 404 | 422) {
+    if matches!(said.status, 200..=299 | 400 | 404 | 422) {
         return Ok(response.after);
     }
-    let status = StatusCode::from_u16(read.status).ok();
+    let status = StatusCode::from_u16(said.status).ok();
     let wrong = status.and_then(|status| of_status(status, path, has_key));
     let wrong = wrong.unwrap_or_else(|| format!("it refuses the call (code {code})"));
-    Err(read
+    Err(said
         .words()
         .map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
 }
@@ -172,6 +90,7 @@ mod tests {
 
     use super::super::tables::{KIE, SUNOAPI};
     use super::*;
+    use crate::http::Body;
 
     fn reply(status: u16, body: &str, seconds: u64) -> Reply {
         Reply::Response(Response {

@@ -82,8 +82,8 @@ pub(super) const MODELS: [(&str, &str); 6] = [
 /// The model of a request that names none.
 pub(super) const MODEL: &str = "V4_5";
 
-/// Where the vendor is to call when a task changes: nobody, as tasks are polled. The vendors demand an address, and
-/// this one is no host's.
+/// The address that the vendor is to call when a task changes. The vendors demand one. No host has this address: tasks
+/// are polled.
 pub(super) const NO_CALLBACK: &str = "https://callback.invalid/";
 
 /// An id that no vendor gave to a task.

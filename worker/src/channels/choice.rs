@@ -160,9 +160,10 @@ pub struct Next {
     pub task: Waiting,
 }
 
-/// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting. So does a task
-/// that did not arrive before, if a channel that is well is only full: it must not use up its attempts at channels with
-/// trouble of late.
+/// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting.
+///
+/// A task that did not arrive before does not go to a channel with trouble of late while another channel is well. If that
+/// channel is full, the task waits: at channels in trouble it would use up its attempts.
 pub fn assign(
     tasks: Vec<Next>,
     channels: &[Channel],
@@ -173,11 +174,11 @@ pub fn assign(
     let mut assigned = Vec::with_capacity(tasks.len());
     for Next { user, route, task } in tasks {
         let able = || channels.iter().filter(|one| can_take(one, &route));
-        let is_picky = task.avoid.is_some_and(|avoid| {
+        let waits_for_well = task.avoid.is_some_and(|avoid| {
             able().any(|channel| channel.id != avoid && is_well(channel, now))
         });
         let with_room = able().filter(|channel| {
-            rooms.has_for(channel.id, user) && !(is_picky && channel.cool_count > 0)
+            rooms.has_for(channel.id, user) && !(waits_for_well && channel.cool_count > 0)
         });
         if let Some(channel) = best(with_room, task.avoid, &mut chance) {
             rooms.take(channel);

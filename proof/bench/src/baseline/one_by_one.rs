@@ -22,8 +22,8 @@ const PREFETCH: u16 = 300;
 /// So long that no task comes back during a measurement.
 const NEXT_POLL: Duration = Duration::from_mins(5);
 
-/// Polls these tasks as they come out of the queue; returns how long that took. Other messages, such as those that a
-/// worker could not acknowledge before it stopped, are acknowledged only.
+/// Polls these tasks as they come out of the queue; returns how long that took. Messages about other tasks,
+/// which a worker published for later, are acknowledged and nothing else.
 pub async fn poll_all(
     store: &Store,
     broker: &SharedBroker,

@@ -11,7 +11,7 @@ const ONE: i64 = 1_000;
 const FEWEST: i64 = ONE / 5;
 /// What a refusal leaves of the bound, in percent.
 const LEFT: i64 = 85;
-/// What it leaves if the bound before was lowered a moment ago: the upstream takes far fewer calls.
+/// What a refusal leaves of a bound that has not [`HELD`]: the upstream takes far fewer calls.
 const LEFT_OF_FAR: i64 = 50;
 /// How long a bound must have held to be near what the upstream takes.
 const HELD: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const HELD: Duration = Duration::from_secs(10);
 const TOGETHER: Duration = Duration::from_secs(2);
 /// How long a lowered bound takes to be again where it was refused, s.
 const BACK: f64 = 90.0;
-/// How long it then takes to be as far above, s.
+/// How long the bound then takes to be as far above as it was below, s.
 const ABOVE: f64 = 20.0;
 /// How much longer the time between two calls is than the bound says, so that calls that come late and then on time are
 /// never too many.
@@ -30,7 +30,7 @@ const SPARE: f64 = 1.03;
 pub struct CallBound {
     /// How many calls a second in thousandths were refused, at `refused_at`; 0: none ever were.
     pub refused: i64,
-    /// To how many calls a second in thousandths that lowered the bound.
+    /// What the refusal left of the bound: calls a second, in thousandths.
     pub lowered: i64,
     /// When the bound was lowered last.
     pub refused_at: Millis,
@@ -41,8 +41,8 @@ pub struct CallBound {
 impl CallBound {
     /// How many calls a second there may be now, in thousandths; `set`: how many at most.
     ///
-    /// A lowered bound comes back fast, then stays long where it was refused, and then grows ever faster, by the cube of
-    /// the time: most calls are near what the upstream takes, and few are above.
+    /// A lowered bound follows a cubic curve. The bound grows fast at first, then slowly while it is near the number that
+    /// was refused, and then ever faster. So most calls are near what the upstream takes, and few are above.
     pub fn in_force(self, set: u32, now: Millis) -> i64 {
         let set = (i64::from(set) * ONE).max(FEWEST);
         if self.refused == 0 {
@@ -110,6 +110,14 @@ mod tests {
     }
 
     impl Upstream {
+        fn taking(most: usize) -> Self {
+            Self {
+                most,
+                calls: Vec::new(),
+                refused: 0,
+            }
+        }
+
         fn takes(&mut self, at: i64) -> bool {
             let lately = self
                 .calls
@@ -175,11 +183,7 @@ mod tests {
     fn most_of_what_an_upstream_takes_is_used_and_few_calls_are_refused() {
         for most in [1, 2, 4] {
             let mut bound = CallBound::default();
-            let mut upstream = Upstream {
-                most,
-                calls: Vec::new(),
-                refused: 0,
-            };
+            let mut upstream = Upstream::taking(most);
             call((&mut bound, 5), &mut upstream, NOW, 600);
             let (taken, refused) = (upstream.calls.len(), upstream.refused);
             assert!(refused * 20 <= taken, "{most}: {refused} beside {taken}");
@@ -196,11 +200,7 @@ mod tests {
     #[test]
     fn a_bound_that_is_set_far_too_high_comes_down_within_seconds() {
         let mut bound = CallBound::default();
-        let mut upstream = Upstream {
-            most: 2,
-            calls: Vec::new(),
-            refused: 0,
-        };
+        let mut upstream = Upstream::taking(2);
         call((&mut bound, 50), &mut upstream, NOW, 15);
         let now = NOW.after(Duration::from_secs(15));
         assert!(bound.in_force(50, now) <= 2_500, "{bound:?}");
@@ -217,11 +217,7 @@ mod tests {
     #[test]
     fn an_upstream_that_always_refuses_is_still_asked_now_and_then() {
         let mut bound = CallBound::default();
-        let mut upstream = Upstream {
-            most: 0,
-            calls: Vec::new(),
-            refused: 0,
-        };
+        let mut upstream = Upstream::taking(0);
         call((&mut bound, 50), &mut upstream, NOW, 3_600);
         let now = NOW.after(Duration::from_hours(1));
         assert_eq!(bound.in_force(50, now), FEWEST, "{bound:?}");
