@@ -185,7 +185,7 @@ impl Store {
     }
 
     /// Creates the channel, or gives the one of that name this address and key: for the channels that come
-    /// from the environment. An operator's priority and weight stay. A new address or key is a clean start:
+    /// from the environment. An operator's priority, weight and dialect stay. A new address or key is a clean start:
     /// it enables the channel and ends its cool-down. The same ones change nothing, as an operator may have
     /// disabled the channel. Otherwise as [`Store::create_channel`].
     pub async fn put_channel(&self, channel: NewChannel, now: Millis) -> Result<ChannelId> {
@@ -194,7 +194,6 @@ impl Store {
         let update = format!(
             "DO UPDATE
              SET base_url = excluded.base_url,
-                 dialect = excluded.dialect,
                  key = excluded.key,
                  builtin = excluded.builtin,
                  enabled = c.enabled OR {fresh},

@@ -7,7 +7,7 @@ use shared::secret::Secret;
 use shared::store::channels::{Calls, Failed, NewChannel};
 use shared::store::prices::Price;
 use shared::task::cool_down::CoolDown;
-use shared::task::{Action, ChannelId, Platform};
+use shared::task::{Action, ChannelId, Dialect, Platform};
 
 use crate::database::{contract, ok};
 use crate::values::{NOW, bad_call, later, new_channel, only, quota};
@@ -131,6 +131,7 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
     let first = NewChannel {
         priority: 5,
         weight: 6,
+        dialect: Some(Dialect::new("spoken")),
         ..new_channel("default")
     };
     let id = ok!(world.store.put_channel(first, NOW));
@@ -151,6 +152,7 @@ async fn a_channel_that_is_put_again_gets_its_address_and_key_and_is_enabled(wor
     assert_eq!(channel.key.expose(), "another key");
     let set_by_operator = (channel.priority, channel.weight);
     assert_eq!(set_by_operator, (5, 6));
+    assert_eq!(channel.dialect, Some(Dialect::new("spoken")));
     assert!(channel.enabled);
     // What troubled the old address says nothing of the new.
     assert_eq!(channel.cool_until, Millis(0));
