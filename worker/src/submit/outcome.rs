@@ -145,7 +145,7 @@ impl Sent<'_> {
         self.note_failed(&trouble, calls).await;
         // Nor does a channel that refuses our key, while another channel may take the task.
         let is_refusal = trouble.kind == CoolDown::Refusal;
-        if is_refusal && self.may_go_elsewhere() && self.another_is_well().await {
+        if is_refusal && self.another_is_well(|_| true).await {
             return self.try_again(Again::InLine, &trouble).await;
         }
         let attempts = self.job.attempts + 1;
@@ -188,7 +188,8 @@ impl Sent<'_> {
         let counted = matches!(again, Again::Counted);
         let rung = match again {
             Again::InLine if !may_have_arrived => None,
-            Again::Counted if !may_have_arrived && self.another_is_well().await => None,
+            // A channel that never took a task may be as broken as this one: a failure there would cost an attempt.
+            Again::Counted if self.another_is_well(|other| other.proven).await => None,
             Again::InLine | Again::Elsewhere => Some(Rung::SHORTEST),
             Again::Counted => Some(retry_rung(job.attempts + 1)),
         };
@@ -225,8 +226,8 @@ impl Sent<'_> {
         self.job.pinned.is_none() && !self.job.sending.may_have_arrived()
     }
 
-    /// Whether another channel, with no trouble of late, may take the task now.
-    async fn another_is_well(&self) -> bool {
+    /// Whether another channel such as `wanted`, with no trouble of late, may take the task now.
+    async fn another_is_well(&self, wanted: impl Fn(&Channel) -> bool) -> bool {
         let now = self.context.now();
         let channels = self.context.channels.all().await.unwrap_or_default();
         self.may_go_elsewhere()
@@ -235,7 +236,8 @@ impl Sent<'_> {
                 .filter(|other| other.id != self.channel.id)
                 .filter(|other| other.platform == self.job.platform && other.enabled)
                 .filter(|other| other.actions.serves(self.job.action) && other.paused_until <= now)
-                .any(|other| other.cool_until <= now && other.cool_count == 0)
+                .filter(|other| other.cool_until <= now && other.cool_count == 0)
+                .any(wanted)
     }
 
     /// Ends the task; `heard` is what the upstream said, for an operator.
