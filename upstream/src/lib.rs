@@ -27,9 +27,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::{counter, histogram};
+use serde_json::value::RawValue;
 use shared::clock::{Clock, Millis, SharedClock};
 use shared::store::channels::Channel;
 use shared::task::cool_down::CoolDown;
+use shared::task::inputs::Inputs;
 use shared::task::looks::chances::Guess;
 use shared::task::scrub::Scrub;
 use shared::task::step::Observation;
@@ -52,6 +54,15 @@ pub const DIALECTS: &[(Platform, &[Dialect])] = &[(
     Platform::SUNO,
     &[sunoapi::SUNOAPI.dialect, sunoapi::KIE.dialect],
 )];
+
+/// What we read of the requests for each platform.
+const INPUTS: &[(Platform, &Inputs)] = &[(Platform::SUNO, &suno::inputs::INPUTS)];
+
+/// What we read of the requests for a platform. `None`: this program does not know it.
+pub fn inputs(platform: Platform) -> Option<&'static Inputs> {
+    let inputs = INPUTS.iter().find(|(known, _)| *known == platform);
+    inputs.map(|(_, inputs)| *inputs)
+}
 
 /// A task that a channel is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -88,6 +99,8 @@ pub struct Submission<'a> {
 pub enum SubmitOutcome {
     /// The upstream accepted the task, and gave it this id.
     Accepted(String),
+    /// The upstream answered with the result itself: the task ends at once.
+    Made(Made),
     /// The upstream refused the request itself: no retry would help.
     Refused(Refusal),
     /// The request did not arrive: it may be retried, on this channel or another.
@@ -97,6 +110,15 @@ pub enum SubmitOutcome {
     /// The request may have arrived: only an idempotent channel may get it again. The text is for an
     /// operator.
     Unknown(String),
+}
+
+/// A result that came in the answer to a submit.
+#[derive(Debug)]
+pub struct Made {
+    /// The upstream's id of the task, if it gave one.
+    pub upstream_id: Option<String>,
+    /// The result: JSON.
+    pub data: Box<RawValue>,
 }
 
 /// The upstream's refusal of a request.
@@ -131,6 +153,25 @@ pub enum FetchOutcome {
     /// The answer is too large to be read, perhaps because of one of the ids. If the answer about one id alone is
     /// so twice, the observation is true for that id.
     TooLarge(Box<Observation>),
+    /// The channel failed.
+    Failed(Trouble),
+    /// No connection was made.
+    NotConnected(NoConnection),
+}
+
+/// How a wish to cancel a task ended.
+#[derive(Debug)]
+pub enum CancelOutcome {
+    /// The upstream does not make the task.
+    Cancelled,
+    /// The upstream took note of the wish. The next polls tell whether it came in time.
+    AskedFor,
+    /// The task is finished, or its upstream does not stop what it has begun.
+    TooLate,
+    /// The upstream does not know the task.
+    NoSuchTask,
+    /// The platform has no such call.
+    NotPossible,
     /// The channel failed.
     Failed(Trouble),
     /// No connection was made.
@@ -216,6 +257,10 @@ const LOCAL: &str = "local";
 /// The label of a call that made no connection.
 const NO_CONNECTION: &str = "no_connection";
 
+fn scrub_of_key(channel: &Channel) -> Scrub {
+    Scrub::default().and(channel.key.expose())
+}
+
 fn label_of(why: &NoConnection) -> &'static str {
     match why.blame {
         Blame::Worker(_) => LOCAL,
@@ -228,9 +273,26 @@ fn label_of(why: &NoConnection) -> &'static str {
 pub struct Limits {
     /// How many tasks one fetch can ask about, from 1 to 100.
     pub ids_per_fetch: u32,
+    /// How many fetches of one poll may be under way together.
+    pub calls_at_once: u32,
+    /// Whether a channel can be asked how many tasks it may have at once: see [`Upstream::most_tasks`].
+    pub tells_most_tasks: bool,
 }
 
 impl Limits {
+    /// One fetch asks about a hundred tasks.
+    pub const BATCHES: Self = Self {
+        ids_per_fetch: 100,
+        calls_at_once: 1,
+        tells_most_tasks: false,
+    };
+    /// One fetch asks about one task.
+    pub const ONE_BY_ONE: Self = Self {
+        ids_per_fetch: 1,
+        calls_at_once: 8,
+        tells_most_tasks: false,
+    };
+
     /// How many fetches a second a channel gets if its operator set nothing: `--polls-per-second` in
     /// `docs/contract.md`, "Limits and fairness".
     pub fn fetches_per_second(self) -> u32 {
@@ -261,6 +323,19 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// Asks the channel about at most [`Limits::ids_per_fetch`] tasks.
     async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome;
+
+    /// Asks the channel not to make a task. Without such a call at the platform: [`CancelOutcome::NotPossible`].
+    async fn cancel(&self, channel: &Channel, asked: &Asked) -> CancelOutcome {
+        let (_, _) = (channel, asked);
+        CancelOutcome::NotPossible
+    }
+
+    /// Asks the channel how many tasks it may have at once, where the platform tells
+    /// ([`Limits::tells_most_tasks`]). `Ok(None)`: any number. `Err`: what is wrong, for an operator, unscrubbed.
+    async fn most_tasks(&self, channel: &Channel) -> Result<Option<u32>, String> {
+        let _ = channel;
+        Ok(None)
+    }
 
     /// Makes one call that changes nothing and costs nothing. `Ok`: the channel answered as its platform does,
     /// after this time. `Err`: what is wrong with its address or its key, for an operator, unscrubbed.
@@ -334,7 +409,7 @@ impl Driver<'_> {
             outcome = SubmitOutcome::NotArrived(Trouble::wrong_address(&refusal.what));
         }
         let label = match &outcome {
-            SubmitOutcome::Accepted(_) => "ok",
+            SubmitOutcome::Accepted(_) | SubmitOutcome::Made(_) => "ok",
             SubmitOutcome::Refused(_) => "refused",
             SubmitOutcome::NotArrived(trouble) => trouble.outcome,
             SubmitOutcome::NotConnected(why) => label_of(why),
@@ -361,11 +436,32 @@ impl Driver<'_> {
         outcome
     }
 
+    /// See [`Upstream::cancel`].
+    pub async fn cancel(self, channel: &Channel, asked: &Asked) -> CancelOutcome {
+        let started = self.clock.now();
+        let outcome = self.upstream.cancel(channel, asked).await;
+        let label = match &outcome {
+            CancelOutcome::Cancelled | CancelOutcome::AskedFor => "ok",
+            CancelOutcome::TooLate | CancelOutcome::NoSuchTask => "refused",
+            // No call was made.
+            CancelOutcome::NotPossible => return outcome,
+            CancelOutcome::Failed(trouble) => trouble.outcome,
+            CancelOutcome::NotConnected(why) => label_of(why),
+        };
+        self.count(channel, "cancel", label, started);
+        outcome
+    }
+
+    /// See [`Upstream::most_tasks`]. The words are scrubbed of the key. The call is not counted.
+    pub async fn most_tasks(self, channel: &Channel) -> Result<Option<u32>, String> {
+        let told = self.upstream.most_tasks(channel).await;
+        told.map_err(|what| scrub_of_key(channel).reason(&what))
+    }
+
     /// See [`Upstream::test`]. The words are scrubbed of the key. The call is not counted.
     pub async fn test(self, channel: &Channel) -> Result<Duration, String> {
         let tested = self.upstream.test(channel).await;
-        let scrub = Scrub::default().and(channel.key.expose());
-        tested.map_err(|what| scrub.reason(&what))
+        tested.map_err(|what| scrub_of_key(channel).reason(&what))
     }
 
     /// See [`Upstream::continued_id`].

@@ -83,7 +83,7 @@ pub const LOGGED_ID: usize = 100;
 fn announce(context: &Context, ending: &Ending, ended: &Ended, now: Millis) {
     let AtTurn { row, turn } = ending.finished.at;
     let (status, reason, message) = match &ending.finished.end {
-        End::Success => (Status::Success, None, "the task ended"),
+        End::Success | End::SuccessAtOnce { .. } => (Status::Success, None, "the task ended"),
         End::Failure { reason, .. } => (
             Status::Failure,
             Some(reason.as_str()),

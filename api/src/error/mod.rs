@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::store::StoreError;
+use shared::task::{Action, Platform};
 
 pub use self::code::ErrorCode;
 
@@ -57,8 +58,8 @@ pub enum ApiError {
     NotAnObject,
     Field(Cow<'static, str>, Wanted),
     TooManyIds(usize),
-    LyricsWithoutPrompt,
-    SongFromNothing,
+    /// The request holds none of these fields, of which its action needs one.
+    Needs(Action, &'static [&'static str]),
     /// A field that holds the address of a webhook.
     NoWebhooks(String),
     /// The JSON is nested too deep.
@@ -66,7 +67,8 @@ pub enum ApiError {
     IdempotencyKey,
     /// The request is malformed, and more is not known.
     BadRequest,
-    InvalidAction,
+    /// The platform has no such action.
+    InvalidAction(Platform),
     /// There is no such task, or it is another user's: on `/suno/*`, where clients expect 400.
     TaskNotExist,
     /// The same on `/api/*`, where it is 404.
@@ -119,7 +121,11 @@ pub enum Wanted {
     /// Half of a surrogate pair is no character.
     TextWithoutSurrogates,
     Strings,
+    /// A JSON object.
+    Object,
     Status,
+    /// The name of a platform.
+    Platform,
     /// Unix seconds: a number of 12 digits is a time in milliseconds.
     Seconds,
 }
@@ -160,13 +166,12 @@ impl ApiError {
             | Self::NotAnObject
             | Self::Field(..)
             | Self::TooManyIds(_)
-            | Self::LyricsWithoutPrompt
-            | Self::SongFromNothing
+            | Self::Needs(..)
             | Self::NoWebhooks(_)
             | Self::TooDeep
             | Self::IdempotencyKey
             | Self::BadRequest
-            | Self::InvalidAction
+            | Self::InvalidAction(_)
             | Self::TaskNotExist
             | Self::NothingToContinue
             | Self::ClipsApart
@@ -188,7 +193,7 @@ impl ApiError {
             Self::UserDisabled => ErrorCode::UserDisabled,
             Self::KeyDisabled => ErrorCode::KeyDisabled,
             Self::KeyExpired => ErrorCode::KeyExpired,
-            Self::InvalidAction => ErrorCode::InvalidAction,
+            Self::InvalidAction(_) => ErrorCode::InvalidAction,
             Self::TaskNotExist => ErrorCode::TaskNotExist,
             Self::QuotaNotEnough => ErrorCode::QuotaNotEnough,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
@@ -274,7 +279,11 @@ mod tests {
     fn a_code_of_the_contract_has_the_status_of_the_contract() {
         for (error, code, status) in [
             (ApiError::NotAnObject, "invalid_request", 400),
-            (ApiError::InvalidAction, "invalid_action", 400),
+            (
+                ApiError::InvalidAction(Platform::SUNO),
+                "invalid_action",
+                400,
+            ),
             (ApiError::TaskNotExist, "task_not_exist", 400),
             (ApiError::TokenUnknown, "invalid_token", 401),
             (ApiError::UserDisabled, "user_disabled", 403),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use shared::json::MOST_DEPTH;
 use shared::process::http::server::HEAD_BYTES;
-use shared::task::Status;
+use shared::task::{Action, Platform, Status};
 
 use super::{ApiError, UserHeader, Wanted};
 use crate::http::i18n::Text;
@@ -124,14 +124,13 @@ impl ApiError {
                 format!("字段 ids 最多包含 {FETCH_IDS} 个任务 ID，当前为 {count} 个"),
                 format!("field `ids` holds {count} ids; the most is {FETCH_IDS}"),
             ),
-            Self::LyricsWithoutPrompt => plain(
-                "生成歌词需要非空的 prompt",
-                "lyrics need a `prompt` that is not empty",
+            Self::Needs(action, [field]) => built(
+                format!("{action} 需要非空的 {field}"),
+                format!("`{action}` needs a `{field}` that is not empty"),
             ),
-            Self::SongFromNothing => plain(
-                "生成歌曲需要 prompt、gpt_description_prompt、tags、title 或一个片段 ID（如 continue_clip_id）中的至少一个",
-                "a song needs something to start from: `prompt`, `gpt_description_prompt`, `tags`, `title` or \
-                 the id of a clip such as `continue_clip_id`",
+            Self::Needs(action, fields) => built(
+                format!("{action} 需要以下字段中的至少一个：{}", fields.join("、")),
+                format!("`{action}` needs at least one of `{}`", fields.join("`, `")),
             ),
             Self::NoWebhooks(name) => built(
                 format!("暂不支持回调通知，请去掉字段 {name} 并用 /suno/fetch 查询任务"),
@@ -145,10 +144,13 @@ impl ApiError {
                 "请求头 Idempotency-Key 应为 1 至 255 个可打印 ASCII 字符，且只能出现一次",
                 "the header Idempotency-Key must be 1 to 255 printable ASCII characters, once",
             ),
-            Self::InvalidAction => plain(
-                "任务类型无效，应为 music（或 song）或 lyrics",
-                "the action must be music (or song) or lyrics",
-            ),
+            Self::InvalidAction(platform) => {
+                let known: Vec<&str> = platform.actions().map(Action::as_str).collect();
+                built(
+                    format!("任务类型无效，{platform} 支持：{}", known.join("、")),
+                    format!("the actions of {platform} are {}", known.join(", ")),
+                )
+            }
             Self::TaskNotExist => plain(
                 "任务或片段不存在，请检查 task_id 或片段 ID",
                 "you have no such task or clip; check the `task_id` or the clip's id",
@@ -241,6 +243,16 @@ impl Wanted {
                 "应为字符串数组".into(),
                 "must be an array of strings".into(),
             ),
+            Self::Object => (
+                "应为 JSON 对象，即 {…}".into(),
+                "must be a JSON object, {…}".into(),
+            ),
+            Self::Platform => {
+                let names: Vec<&str> = Platform::known().map(Platform::as_str).collect();
+                let chinese = format!("应为 {} 之一", names.join("、"));
+                let english = format!("must be one of {}", names.join(", "));
+                (chinese.into(), english.into())
+            }
             Self::Status => {
                 let names = Status::ALL.map(Status::as_str);
                 let chinese = format!("应为 {} 之一", names.join("、"));

@@ -14,7 +14,7 @@ use crate::http::i18n::{Language, Text};
 /// A group of paths with one format of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
-    /// `/suno/*`, for programs.
+    /// `/suno/*` and `/v1/*`, for programs.
     Suno,
     /// `/api/*`, for web clients, and every other path.
     Api,
@@ -29,7 +29,7 @@ pub(crate) struct ApiShape<'a> {
     message: &'a str,
 }
 
-/// The body of an error of `/suno/*`.
+/// The body of an error of `/suno/*` and `/v1/*`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SunoShape<'a> {
     /// What is wrong, for programs.
@@ -43,7 +43,11 @@ pub(crate) struct SunoShape<'a> {
 impl Surface {
     /// The surface that a path belongs to.
     pub fn of(path: &str) -> Self {
-        if path == "/suno" || path.starts_with("/suno/") {
+        let is_below = |start| {
+            let rest = path.strip_prefix(start);
+            rest.is_some_and(|rest: &str| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is_below("/suno") || is_below("/v1") {
             Self::Suno
         } else {
             Self::Api
@@ -132,10 +136,10 @@ mod tests {
 
     #[test]
     fn paths_belong_to_the_surface_they_are_under() {
-        for path in ["/suno/submit/music", "/suno", "/suno/"] {
+        for path in ["/suno/submit/music", "/suno", "/suno/", "/v1/tasks"] {
             assert_eq!(Surface::of(path), Surface::Suno, "{path}");
         }
-        for path in ["/api/task/", "/", "/sunoo", "/metrics"] {
+        for path in ["/api/task/", "/", "/sunoo", "/v10", "/metrics"] {
             assert_eq!(Surface::of(path), Surface::Api, "{path}");
         }
     }

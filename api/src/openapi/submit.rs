@@ -8,7 +8,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::schemas;
-use crate::routes::suno::request::SubmitRequest;
+use crate::routes::submits::request::SubmitRequest;
 
 impl PartialSchema for SubmitRequest {
     /// One object whose fields are all optional: generators make one class of it. That a song needs one of five

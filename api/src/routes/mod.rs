@@ -8,13 +8,17 @@
 //! | `POST /suno/submit/{action}` | [`suno::submit`] |
 //! | `GET /suno/fetch/{task_id}` | [`suno::fetch`] |
 //! | `POST /suno/fetch` | [`suno::fetch_many`] |
+//! | `POST /v1/tasks` | [`tasks::submit`] |
+//! | `GET /v1/tasks/{task_id}` | [`tasks::fetch`] |
 //! | `GET /openapi.json` | [`openapi`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`health`] |
 
 pub mod health;
 pub mod openapi;
+pub mod submits;
 pub mod suno;
 pub mod task;
+pub mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +47,7 @@ pub fn router(api: Api) -> Router {
     let (router, mut document) = OpenApiRouter::with_openapi(description::frame())
         .merge(task::routes())
         .merge(suno::routes())
+        .merge(tasks::routes())
         .merge(health::routes(metrics_apart))
         .routes(routes!(openapi::openapi))
         .split_for_parts();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::routes::suno::request::SubmitRequest;
+use api::routes::submits::request::SubmitRequest;
 use api::routes::task::parameters::ListRequest;
 use api::routes::task::query::Query;
 use reqwest::StatusCode;
@@ -12,6 +12,7 @@ use shared::broker::message::MOST_TASKS;
 use shared::clock::Millis;
 use shared::json;
 use shared::secret::Secret;
+use shared::task::inputs::Inputs;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Action, Platform, Progress, Status};
@@ -72,20 +73,21 @@ pub fn query(bytes: &[u8]) {
 /// The body of a submit: an accepted body is forwarded as JSON that is accepted again and has the same
 /// meaning. Its canonical text is its own, and is forwarded as the same JSON.
 pub fn body(bytes: &[u8]) {
-    for action in Platform::SUNO.actions().copied() {
-        let Ok(mut request) = SubmitRequest::parse(action, bytes) else {
+    for (inputs, action) in actions() {
+        let parse = |json: &[u8]| SubmitRequest::parse(inputs, action, json);
+        let Ok(mut request) = parse(bytes) else {
             continue;
         };
         assert!(!request.input.contains('\0'));
         let json = request.to_json().expect("a parsed request is JSON");
-        let again = SubmitRequest::parse(action, json.as_bytes()).expect("it is still accepted");
+        let again = parse(json.as_bytes()).expect("it is still accepted");
         assert_eq!(again.to_json().as_ref(), Ok(&json));
         assert_eq!(
             (&again.input, &again.task_id),
             (&request.input, &request.task_id)
         );
         let canonical = json::canonical(bytes).expect("an accepted body has a canonical text");
-        let same = SubmitRequest::parse(action, canonical.as_bytes()).expect("it is accepted too");
+        let same = parse(canonical.as_bytes()).expect("it is accepted too");
         let same = same.to_json().expect("a parsed request is JSON");
         assert_eq!(
             json::canonical(same.as_bytes()),
@@ -96,10 +98,18 @@ pub fn body(bytes: &[u8]) {
             .set_upstream_id("upstream-7")
             .expect("an id is text");
         let renamed = request.to_json().expect("a parsed request is JSON");
-        let renamed =
-            SubmitRequest::parse(action, renamed.as_bytes()).expect("it is still accepted");
-        assert_eq!(renamed.task_id.as_deref(), Some("upstream-7"));
+        let renamed = parse(renamed.as_bytes()).expect("it is still accepted");
+        let named = inputs.task.map(|_| "upstream-7");
+        assert_eq!(renamed.task_id.as_deref(), named);
     }
+}
+
+/// Every action of every platform, with what we read of its requests.
+fn actions() -> impl Iterator<Item = (&'static Inputs, Action)> {
+    Platform::known().flat_map(|platform| {
+        let inputs = upstream::inputs(*platform).expect("it is known");
+        platform.actions().map(move |action| (inputs, *action))
+    })
 }
 
 /// A `Retry-After` header: whole seconds are taken as they stand, and no wait ends in the past.
@@ -251,6 +261,7 @@ pub fn submit_answer(bytes: &[u8]) {
             assert!(status.is_success() && code.is_some());
             assert!((1..=255).contains(&id.len()) && !id.contains(char::is_control));
         }
+        SubmitOutcome::Made(_) => assert!(status.is_success()),
         SubmitOutcome::NotArrived(_) if status.is_success() => {
             assert!(code.is_some_and(|code| code != "success"));
         }

@@ -68,6 +68,9 @@ pub fn for_user<'a>(kind: &str, detail: &'a str) -> &'a str {
 pub fn ended(end: &End) -> String {
     match end {
         End::Success => Status::Success.to_string(),
+        End::SuccessAtOnce { .. } => {
+            format!("{}: the answer to the submit held it", Status::Success)
+        }
         End::Failure { reason, .. } => format!("{}: {reason}", Status::Failure),
     }
 }

@@ -31,6 +31,7 @@ pub mod cool_down;
 pub mod end;
 pub mod history;
 pub mod id;
+pub mod inputs;
 pub mod late;
 pub mod looks;
 pub mod money;

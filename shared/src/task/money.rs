@@ -136,6 +136,20 @@ pub struct Charged {
     pub price: Quota,
 }
 
+/// What the charges of some tasks add to `used_quota` of the channels that accepted them. The map is ordered: whoever
+/// writes it locks rows by ascending id.
+pub fn used_by_channels<'a>(
+    charged: impl IntoIterator<Item = &'a Charged>,
+) -> BTreeMap<ChannelId, i64> {
+    let mut used = BTreeMap::new();
+    for one in charged {
+        if let Some(channel) = one.channel {
+            *used.entry(channel).or_default() += charge(one.price).used;
+        }
+    }
+    used
+}
+
 /// What the refunds of some failed tasks add to each user, key and channel. The maps are ordered: whoever
 /// writes them locks rows by ascending id.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,12 +7,13 @@ use shared::task::{Action, AtTurn, ChannelId, Progress, RowId, Status, Turn};
 use crate::database::{contract, ok};
 use crate::values::{
     NOW, SONG, earlier, entries, failure, failure_by, given_up, last_event, later, moved, next,
-    only, quota, sorted, success, waiting,
+    only, quota, sorted, success, success_at_once, waiting,
 };
 use crate::world::World;
 
 contract! {
     a_task_that_is_made_keeps_its_price,
+    a_task_that_is_made_by_its_submit_is_accepted_and_ends_at_once,
     a_start_that_was_seen_stays,
     a_task_that_fails_is_refunded_in_the_same_transaction,
     a_task_that_fails_before_any_channel_accepted_it_changes_no_channel,
@@ -50,6 +51,28 @@ async fn a_task_that_is_made_keeps_its_price(world: &World) {
     assert_eq!(last_event(&story), expected);
     assert_eq!(world.money(&song.payer).await, (0, SONG, SONG));
     assert_eq!(world.used_at(song.channel).await, SONG);
+    assert_eq!(ok!(world.store.unfinished()), 0);
+}
+
+async fn a_task_that_is_made_by_its_submit_is_accepted_and_ends_at_once(world: &World) {
+    let (channel, payer) = world.channel_and_payer(2 * SONG).await;
+    let (at, id) = world.sending(&payer, channel).await;
+    let (failing, _) = world.sending(&payer, channel).await;
+    let end = success_at_once(channel, at, r#"[{"id":"c1"}]"#);
+    let ends = [end.clone(), failure_by(channel, failing, "no")];
+    world.end(ends, later(3)).await;
+    assert_eq!(world.end([end], later(9)).await, [], "it ends once");
+
+    let story = world.story(&id).await;
+    assert_eq!(story.task.status, Status::Success);
+    assert_eq!(story.task.channel_id, channel);
+    assert_eq!(story.upstream_id.as_deref(), Some("made-7"));
+    assert_eq!((&story.unfinished, story.entries.len()), (&None, 1));
+    assert_eq!(world.money(&payer).await, (SONG, SONG, SONG));
+    assert_eq!(world.used_at(channel).await, SONG);
+    // Whoever uses the clip is sent to the channel that made it.
+    let maker = ok!(world.store.maker_of_clip(payer.user, "c1"));
+    assert_eq!(maker.map(|maker| maker.channel), Some(channel));
     assert_eq!(ok!(world.store.unfinished()), 0);
 }
 

@@ -130,6 +130,18 @@ pub fn success(at: AtTurn, data: &str) -> Finished {
     }
 }
 
+/// A success that came in the answer to the submit to `channel`.
+pub fn success_at_once(channel: ChannelId, at: AtTurn, data: &str) -> Finished {
+    let end = End::SuccessAtOnce {
+        channel,
+        upstream_id: "made-7".to_owned(),
+    };
+    Finished {
+        end,
+        ..success(at, data)
+    }
+}
+
 /// A failure.
 pub fn failure(at: AtTurn, reason: &str) -> Finished {
     failed(at, reason, None, false)

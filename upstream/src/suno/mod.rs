@@ -9,6 +9,7 @@
 //! | `trial` | says what the answer to a harmless call means for the address and the key |
 
 pub mod answer;
+pub mod inputs;
 pub mod outcome;
 pub(crate) mod result;
 mod trial;
@@ -50,7 +51,7 @@ impl Upstream for Suno {
     }
 
     fn limits(&self) -> Limits {
-        Limits { ids_per_fetch: 100 }
+        Limits::BATCHES
     }
 
     fn guess(&self, action: Action) -> Guess {

@@ -111,6 +111,7 @@ mod tests {
     fn submit(status: u16, body: &str, seconds: u64) -> &'static str {
         match of_submit(&reply(status, body, seconds)) {
             SubmitOutcome::Accepted(_) => "accepted",
+            SubmitOutcome::Made(_) => "made",
             SubmitOutcome::Refused(_) => "refused",
             SubmitOutcome::NotArrived(_) | SubmitOutcome::NotConnected(_) => "not arrived",
             SubmitOutcome::Unknown(_) => "unknown",

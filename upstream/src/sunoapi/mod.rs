@@ -58,7 +58,7 @@ impl Upstream for SunoApi {
     }
 
     fn limits(&self) -> Limits {
-        Limits { ids_per_fetch: 1 }
+        Limits::ONE_BY_ONE
     }
 
     fn guess(&self, action: Action) -> Guess {

@@ -104,6 +104,7 @@ mod tests {
     fn submit(vendor: &Vendor, status: u16, body: &str, seconds: u64) -> String {
         match of_submit(&reply(status, body, seconds), vendor) {
             SubmitOutcome::Accepted(id) => format!("accepted {id}"),
+            SubmitOutcome::Made(made) => format!("made {}", made.data),
             SubmitOutcome::Refused(refusal) => format!("refused {}", refusal.words),
             SubmitOutcome::NotArrived(trouble) => trouble.outcome.to_owned(),
             SubmitOutcome::NotConnected(_) => "not connected".to_owned(),

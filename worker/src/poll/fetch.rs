@@ -1,8 +1,12 @@
 //! Asks a channel about tasks: in one call, unless the channel refuses the ids as a whole.
 
 use std::collections::{HashMap, HashSet};
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use shared::store::channels::Channel;
 use shared::task::step::Observation;
 use tokio::time::Instant;
@@ -32,10 +36,10 @@ pub struct Answer {
 const MOST_CALLS: u32 = 24;
 
 /// Asks about each of `groups` in a call of its own, as soon as the channel's bound of calls allows it; `paid` calls were
-/// reserved by the caller. A group is halved if the upstream refuses the group or its
-/// answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred ids because of one,
-/// and that must harm one task only. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the first call, so
-/// all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
+/// reserved by the caller. As many calls are under way together as the platform says. A group is halved if the upstream
+/// refuses the group or its answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred
+/// ids because of one, and that must harm one task only. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the
+/// first call, so all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
 pub async fn fetch(
     context: &Context,
     driver: Driver<'_>,
@@ -43,64 +47,139 @@ pub async fn fetch(
     groups: Vec<Vec<Asked>>,
     mut paid: u32,
 ) -> Answer {
-    let mut answer = Answer::default();
-    let until = context.now().after(context.settings.fetch_timeout);
-    let mut calls = 0;
-    let mut huge = None;
-    let at_once = driver.limits().ids_per_fetch.max(1) as usize;
-    let mut groups: Vec<Vec<Asked>> = groups
+    let limits = driver.limits();
+    let at_once = limits.ids_per_fetch.max(1) as usize;
+    let groups = groups
         .iter()
-        .flat_map(|asked| asked.chunks(at_once).map(<[Asked]>::to_vec))
-        .collect();
-    let most_calls = MOST_CALLS + u32::try_from(groups.len()).unwrap_or(u32::MAX);
-    while let Some(mut group) = groups.pop() {
-        let out_of_time = calls > 0 && context.now() >= until;
-        if out_of_time || answer.trouble.is_some() || answer.is_cut_off {
-            break;
+        .flat_map(|asked| asked.chunks(at_once).map(<[Asked]>::to_vec));
+    let mut asking = Asking::new(context, channel, groups.collect());
+    let until = context.now().after(context.settings.fetch_timeout);
+    let mut under_way = FuturesUnordered::new();
+    // It goes on where it was, although answers come meanwhile.
+    let mut reserving = pin!(None);
+    loop {
+        let in_time = asking.calls == 0 || context.now() < until;
+        let goes_on = in_time && asking.goes_on();
+        if !goes_on && under_way.is_empty() {
+            return asking.answer;
         }
-        if paid == 0 {
-            let left = u32::try_from(groups.len()).unwrap_or(u32::MAX);
-            if let Err(error) = context.wait_to_fetch(channel.id, left + 1).await {
-                tracing::debug!(%error, "no fetch could be reserved");
-                answer.is_cut_off = true;
-                break;
-            }
-        } else {
+        let has_room = under_way.len() < limits.calls_at_once.max(1) as usize;
+        if goes_on && has_room && paid > 0 {
             paid -= 1;
+            if let Some(group) = asking.next() {
+                under_way.push(call(driver, channel, group));
+            }
+            continue;
         }
-        calls += 1;
-        let began = Instant::now();
-        let fetched = driver.fetch(channel, &group).await;
-        answer.slowest = answer.slowest.max(began.elapsed());
-        match fetched {
+        if goes_on && has_room && reserving.is_none() {
+            let left = u32::try_from(asking.groups.len()).unwrap_or(u32::MAX);
+            reserving.set(Some(context.wait_to_fetch(channel.id, left)));
+        }
+        tokio::select! {
+            reserved = async {
+                match reserving.as_mut().as_pin_mut() {
+                    Some(reserving) => reserving.await,
+                    None => pending().await,
+                }
+            } => {
+                reserving.set(None);
+                match reserved {
+                    Ok(()) => paid += 1,
+                    Err(error) => {
+                        tracing::debug!(%error, "no fetch could be reserved");
+                        asking.answer.is_cut_off = true;
+                    }
+                }
+            }
+            Some((group, outcome, took)) = under_way.next(), if !under_way.is_empty() => {
+                asking.answer.slowest = asking.answer.slowest.max(took);
+                asking.take(group, outcome).await;
+            }
+        }
+    }
+}
+
+/// Makes one call; returns whom it asked about, the outcome, and how long it took.
+async fn call(
+    driver: Driver<'_>,
+    channel: &Channel,
+    group: Vec<Asked>,
+) -> (Vec<Asked>, FetchOutcome, Duration) {
+    let began = Instant::now();
+    let outcome = driver.fetch(channel, &group).await;
+    (group, outcome, began.elapsed())
+}
+
+/// The groups that are still to be asked about, and what is known by now.
+struct Asking<'a> {
+    context: &'a Context,
+    channel: &'a Channel,
+    groups: Vec<Vec<Asked>>,
+    answer: Answer,
+    /// How many calls were begun.
+    calls: u32,
+    most_calls: u32,
+    /// The ids whose answers alone were too large once.
+    huge: HashSet<Asked>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(context: &'a Context, channel: &'a Channel, groups: Vec<Vec<Asked>>) -> Self {
+        let most_calls = MOST_CALLS + u32::try_from(groups.len()).unwrap_or(u32::MAX);
+        Self {
+            context,
+            channel,
+            groups,
+            answer: Answer::default(),
+            calls: 0,
+            most_calls,
+            huge: HashSet::new(),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.groups.is_empty() && self.answer.trouble.is_none() && !self.answer.is_cut_off
+    }
+
+    fn next(&mut self) -> Option<Vec<Asked>> {
+        let group = self.groups.pop()?;
+        self.calls += 1;
+        Some(group)
+    }
+
+    async fn take(&mut self, mut group: Vec<Asked>, outcome: FetchOutcome) {
+        let answer = &mut self.answer;
+        match outcome {
             FetchOutcome::Answered(known) => {
                 answer.known.extend(known);
                 answer.answered.extend(ids(group));
             }
             // A huge answer about one id may be an accident, so it counts if it comes twice.
-            FetchOutcome::TooLarge(observation) if group.len() == 1 && calls < most_calls => {
+            FetchOutcome::TooLarge(observation)
+                if group.len() == 1 && self.calls < self.most_calls =>
+            {
                 let one = group.remove(0);
-                if huge.as_ref() == Some(&one) {
+                if self.huge.contains(&one) {
                     answer.answered.insert(one.upstream_id.clone());
                     answer.known.insert(one.upstream_id, *observation);
                 } else {
-                    huge = Some(one.clone());
-                    groups.push(vec![one]);
+                    self.huge.insert(one.clone());
+                    self.groups.push(vec![one]);
                 }
             }
             // The id stands alone, or no call is left: it counts as left out of this answer.
             FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_)
-                if group.len() == 1 || calls >= most_calls =>
+                if group.len() == 1 || self.calls >= self.most_calls =>
             {
                 answer.answered.extend(ids(group));
             }
             FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_) => {
-                groups.push(group.split_off(group.len() / 2));
-                groups.push(group);
+                self.groups.push(group.split_off(group.len() / 2));
+                self.groups.push(group);
             }
             FetchOutcome::Failed(trouble) => answer.trouble = Some(trouble),
             FetchOutcome::NotConnected(why) => {
-                if is_at_fault(context, channel, &why).await {
+                if is_at_fault(self.context, self.channel, &why).await {
                     answer.is_cut_off = true;
                 } else {
                     answer.trouble = Some(Trouble::no_connection(&why));
@@ -108,7 +187,6 @@ pub async fn fetch(
             }
         }
     }
-    answer
 }
 
 fn ids(asked: Vec<Asked>) -> impl Iterator<Item = String> {

@@ -9,7 +9,7 @@ use shared::task::scrub::Scrub;
 use shared::task::wait::{Rung, retry_rung};
 use shared::task::{AtTurn, End};
 use upstream::connect::NoConnection;
-use upstream::{Driver, SubmitOutcome, Trouble};
+use upstream::{Driver, Made, SubmitOutcome, Trouble};
 
 use crate::context::Context;
 use crate::ended::{Ending, LOGGED_ID, settle};
@@ -50,6 +50,11 @@ impl Sent<'_> {
                 let next = self.accepted(upstream_id).await;
                 self.note_accepted().await;
                 next
+            }
+            SubmitOutcome::Made(made) => {
+                self.made(made).await;
+                self.note_accepted().await;
+                None
             }
             SubmitOutcome::Refused(refusal) => {
                 let reason = match self.shown(&refusal.words) {
@@ -107,6 +112,28 @@ impl Sent<'_> {
             at: next,
             delay: Some(rung),
         })
+    }
+
+    /// Ends the task with the result that came in the answer.
+    async fn made(&self, made: Made) {
+        let Self { context, job, .. } = self;
+        let only_key = Scrub::default().and(self.channel.key.expose());
+        let end = End::SuccessAtOnce {
+            channel: self.channel.id,
+            // Whoever has no name for it can't be asked about it: ours is as good.
+            upstream_id: made.upstream_id.unwrap_or_else(|| job.task_id.to_string()),
+        };
+        let ending = Ending {
+            task_id: job.task_id.clone(),
+            heard: None,
+            finished: Finished {
+                at: self.at,
+                end,
+                data: Some(only_key.json(made.data.get())),
+            },
+        };
+        let now = context.now();
+        settle(context, "end a task", Vec::new(), vec![ending], now).await;
     }
 
     /// An idempotent channel gets the request again. Otherwise the task ends.

@@ -11,13 +11,13 @@ use shared::task::TaskId;
 use utoipa::openapi::Schema;
 use utoipa::{IntoResponses, ToSchema};
 
-use super::request::Fields;
 use super::response::{FetchedTask, Success};
 use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::body;
 use crate::limits::FETCH_IDS;
 use crate::openapi::{refusals, schemas};
+use crate::routes::submits::request::Fields;
 use crate::state::App;
 
 /// The body of the request, for `/openapi.json`.

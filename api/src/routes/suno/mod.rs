@@ -3,16 +3,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`submit`] | `POST /suno/submit/{action}` |
-//! | [`request`] | the body of a submit, checked |
-//! | [`idempotency`] | `Idempotency-Key` |
 //! | [`fetch`] | `GET /suno/fetch/{task_id}` |
 //! | [`fetch_many`] | `POST /suno/fetch` |
 //! | [`response`] | the body of a success, and a task in it |
 
 pub mod fetch;
 pub mod fetch_many;
-pub mod idempotency;
-pub mod request;
 pub mod response;
 pub mod submit;
 

@@ -1,30 +1,21 @@
-//! `POST /suno/submit/{action}`: charges and stores the task. A worker calls the upstream later.
-
-use std::time::Duration;
+//! `POST /suno/submit/{action}`: submits to the platform `suno`.
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use shared::store::StoreError;
-use shared::store::accounts::KeyHolder;
-use shared::store::clips::{Continuation, Maker};
-use shared::store::submissions::{NewTask, Submitted};
-use shared::task::{Action, AtTurn, Platform, TaskId, Turn, UserId};
-use tracing::Instrument as _;
+use shared::task::Platform;
 
-use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::{IntoParams, IntoResponses, ToSchema};
+use utoipa::{IntoResponses, ToSchema};
 
-use super::idempotency;
-use super::request::SubmitRequest;
 use super::response::{Success, success};
-use crate::error::{ApiError, Result, Wanted};
+use crate::error::{ApiError, Result};
 use crate::http::auth::KeyUser;
-use crate::http::{body, observe};
-use crate::openapi::{optional, refusals};
-use crate::routes::IDEMPOTENCY_KEY;
+use crate::http::body;
+use crate::openapi::refusals;
+use crate::routes::submits::request::{Fields, SubmitRequest};
+use crate::routes::submits::{self, SubmitHeaders, Wish, action_of, idempotency};
 use crate::state::App;
 
 /// `song` is the same as `music`.
@@ -37,53 +28,12 @@ enum ActionName {
     Lyrics,
 }
 
-/// The headers of the request, for `/openapi.json`; `idempotency` reads them.
-struct SubmitHeaders;
-
-impl IntoParams for SubmitHeaders {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let what = "Makes a retry safe: for 24 hours, a repeated key gets the first task and is not charged, \
-                    if the body holds the same JSON. 1 to 255 printable characters.";
-        let schema = idempotency::schema();
-        vec![optional(
-            ParameterIn::Header,
-            IDEMPOTENCY_KEY.as_str(),
-            what,
-            schema,
-        )]
-    }
-}
-
-/// The most attempts of a submit that conflicts with other transactions.
-const ATTEMPTS: u32 = 4;
-/// The longest time since the first attempt after which a submit is retried. A lock that is not
-/// granted in 10 s stays held for long, and the client is better served by a 503 than by a longer
-/// wait.
-const RETRY_TIME: Duration = Duration::from_secs(5);
-
 /// The errors of this endpoint.
 pub(crate) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> refusals::Responses {
-        let errors = [
-            ApiError::InvalidAction,
-            ApiError::Field("prompt".into(), Wanted::TextWithoutNul),
-            ApiError::Field("prompt".into(), Wanted::TextWithoutSurrogates),
-            ApiError::NoWebhooks("notify_hook".to_owned()),
-            ApiError::SongFromNothing,
-            ApiError::LyricsWithoutPrompt,
-            ApiError::TaskNotExist,
-            ApiError::NothingToContinue,
-            ApiError::ClipsApart,
-            ApiError::TooManyClips,
-            ApiError::IdempotencyKey,
-            ApiError::QuotaNotEnough,
-            ApiError::IdempotencyKeyReused,
-            ApiError::TooManyTasks,
-            ApiError::NoAvailableChannel,
-        ];
-        refusals::of_suno(errors.into_iter().chain(refusals::of_body()))
+        submits::refusals([Platform::SUNO], [])
     }
 }
 
@@ -109,113 +59,17 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let action = action
-        .ok()
-        .and_then(|Path(name)| Action::from_client(&name))
-        .filter(|action| Platform::SUNO.actions().any(|known| known == action));
-    let action = action.ok_or(ApiError::InvalidAction)?;
+    let platform = Platform::SUNO;
+    let Ok(Path(name)) = action else {
+        return Err(ApiError::InvalidAction(platform));
+    };
+    let action = action_of(platform, &name)?;
     let body = body::read(&headers, body).await?;
-    let idempotency = idempotency::from_request(&headers, action, &body)?;
-    let mut request = SubmitRequest::parse(action, &body)?;
-    let maker = maker(&app, holder.user.id, &request).await?;
-    if let Some(maker) = &maker {
-        request.set_upstream_id(&maker.upstream_id)?;
-    }
-    let KeyHolder { user, key } = holder;
-    let task = NewTask {
-        task_id: TaskId::random(&app.random),
-        user: user.id,
-        key: key.id,
-        platform: Platform::SUNO,
+    let wish = Wish {
+        platform,
         action,
-        request: request.to_json()?,
-        input: request.input,
-        pinned: maker.map(|maker| maker.channel),
-        idempotency,
-        deadline: app.clock.now().after(app.queue_timeout),
+        idempotency: idempotency::from_request(&headers, action, &body)?,
+        fields: Fields::parse(&body)?,
     };
-    // In a tokio task of its own: a client that disconnects cancels this handler, but the stored
-    // task's message must be published.
-    let span = tracing::error_span!("submit", task = %task.task_id, turn = Turn::FIRST.0);
-    let stored = tokio::spawn(store(app, task).instrument(span.clone())).await;
-    match stored {
-        Ok(answer) => answer.map(success),
-        Err(error) => {
-            span.in_scope(|| tracing::error!(%error, "a submit panicked"));
-            Err(ApiError::Internal)
-        }
-    }
-}
-
-/// Where the task and the clips were made that the request names. A task of the user counts before the clips:
-/// a gateway in front of us sends its own name of a task, which we do not know, beside the clip's id.
-async fn maker(app: &App, user: UserId, request: &SubmitRequest) -> Result<Option<Maker>> {
-    if let Some(name) = &request.task_id {
-        let found = match name.trim().parse() {
-            Ok(task) => app.store.continuation(user, &task).await?,
-            Err(_) => Continuation::NoTask,
-        };
-        match found {
-            Continuation::Possible(maker) => return Ok(Some(maker)),
-            Continuation::NeverAccepted => return Err(ApiError::NothingToContinue),
-            Continuation::NoTask if request.clips.is_empty() => return Err(ApiError::TaskNotExist),
-            Continuation::NoTask => {}
-        }
-    }
-    let mut first: Option<Maker> = None;
-    for clip in &request.clips {
-        let maker = app.store.maker_of_clip(user, clip).await?;
-        let maker = maker.ok_or(ApiError::TaskNotExist)?;
-        match &first {
-            Some(first) if first.channel != maker.channel => return Err(ApiError::ClipsApart),
-            Some(_) => {}
-            None => first = Some(maker),
-        }
-    }
-    Ok(first)
-}
-
-/// Charges and stores the task and publishes its message.
-async fn store(app: App, task: NewTask) -> Result<TaskId> {
-    let (action, name) = (task.action, task.task_id.clone());
-    let submitted = submit_to_store(&app, task).await;
-    let (outcome, answer) = match submitted {
-        Ok(Submitted::Stored { row, price }) => {
-            app.submit_publisher.publish(AtTurn {
-                row,
-                turn: Turn::FIRST,
-            });
-            metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
-            metrics::counter!(observe::CHARGED, "action" => action.to_string())
-                .increment(price.get().unsigned_abs());
-            tracing::debug!(row = row.0, %action, "stored a task");
-            ("stored", Ok(name))
-        }
-        Ok(Submitted::Repeated(first)) => ("repeated", Ok(first)),
-        Ok(Submitted::KeyReused) => ("key_reused", Err(ApiError::IdempotencyKeyReused)),
-        Ok(Submitted::NoChannel) => ("no_channel", Err(ApiError::NoAvailableChannel)),
-        Ok(Submitted::QuotaNotEnough) => ("quota_not_enough", Err(ApiError::QuotaNotEnough)),
-        Ok(Submitted::TooManyWaiting) => ("too_many_waiting", Err(ApiError::TooManyTasks)),
-        Err(error) => ("failed", Err(error.into())),
-    };
-    metrics::counter!(observe::SUBMITS, "action" => action.to_string(), "outcome" => outcome)
-        .increment(1);
-    answer
-}
-
-/// Stores the task. Retries a conflict with another transaction, which changes nothing, after 10 to
-/// 50 ms.
-async fn submit_to_store(app: &App, task: NewTask) -> shared::store::Result<Submitted> {
-    let started = app.clock.now();
-    for _ in 1..ATTEMPTS {
-        match app.store.submit(task.clone(), app.clock.now()).await {
-            Err(StoreError::Contended(error)) if app.clock.now().since(started) < RETRY_TIME => {
-                tracing::debug!(%error, "a submit conflicted with another transaction");
-                let wait = Duration::from_millis(10 + app.random.below(40));
-                tokio::time::sleep(wait).await;
-            }
-            ended => return ended,
-        }
-    }
-    app.store.submit(task, app.clock.now()).await
+    submits::submit(app, holder, wish).await.map(success)
 }

@@ -92,6 +92,16 @@ async fn finish(tx: &mut Tx, finished: &[Finished], now: Millis) -> Result<Vec<E
     if !failed.is_empty() {
         refund(tx, &failed, now).await?;
     }
+    let at_once = those(End::is_at_once);
+    if !at_once.is_empty() {
+        // A submit that is answered with the result was charged and accepted, too.
+        let used = money::used_by_channels(at_once.iter().map(|(_, charged)| charged));
+        let used: Vec<_> = used
+            .into_iter()
+            .map(|(channel, used)| (channel.0, used))
+            .collect();
+        add_used(tx, "channels", &used).await?;
+    }
     let given_up = those(End::is_given_up);
     if !given_up.is_empty() {
         insert_late(tx, &given_up, now).await?;
@@ -112,15 +122,16 @@ async fn end(
         "WITH taken AS (
              DELETE FROM unfinished_tasks u
              USING unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[],
-                          $6::BIGINT[], $7::TEXT[])
-                   AS x (id, turn, status, reason, data, channel, detail)
+                          $6::BIGINT[], $7::TEXT[], $15::TEXT[])
+                   AS x (id, turn, status, reason, data, channel, detail, upstream_id)
              WHERE u.id = x.id AND u.turn = x.turn
-             RETURNING u.id, u.turn, x.status, x.reason, x.data, x.channel, x.detail
+             RETURNING u.id, u.turn, x.status, x.reason, x.data, x.channel, x.detail, x.upstream_id
          ), ended AS (
              UPDATE tasks t
              SET status = x.status, progress = 100, fail_reason = x.reason,
                  data = coalesce(x.data, t.data),
                  channel_id = coalesce(t.channel_id, x.channel),
+                 upstream_id = coalesce(t.upstream_id, x.upstream_id),
                  start_time = CASE WHEN t.start_time = 0 AND x.status = $8 THEN $9
                                    ELSE t.start_time END,
                  finish_time = $9, updated_at = $9, request = $14
@@ -150,7 +161,7 @@ async fn end(
     .bind(column(finished, |task| task.end.status().as_str())) // $3 status
     .bind(column(finished, |task| task.end.reason())) // $4 fail_reason
     .bind(column(finished, |task| task.data.as_deref())) // $5 data
-    .bind(column(finished, |task| Some(task.end.refused_by()?.0))) // $6 channel_id
+    .bind(column(finished, |task| Some(task.end.answered_by()?.0))) // $6 channel_id
     .bind(column(finished, |task| history::ended(&task.end))) // $7 detail
     .bind(Status::Success.as_str()) // $8 the status that sets start_time
     .bind(now.seconds()) // $9 finish_time
@@ -159,6 +170,7 @@ async fn end(
     .bind(column(&clips, |(row, _)| row.0)) // $12 task
     .bind(column(&clips, |(_, id)| id.as_str())) // $13 clip_id
     .bind(NO_REQUEST) // $14 request
+    .bind(column(finished, |task| task.end.upstream_id())) // $15 upstream_id
     .fetch_all(&mut *tx)
     .await?;
     let ended = |found: &sqlx::postgres::PgRow| {

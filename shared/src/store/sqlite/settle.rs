@@ -34,7 +34,7 @@ async fn finish(
     now: Millis,
 ) -> Result<Vec<Ended>> {
     let mut all = Vec::with_capacity(finished.len());
-    let mut failed = Vec::new();
+    let (mut failed, mut at_once) = (Vec::new(), Vec::new());
     for task in finished {
         let deleted = sqlx::query("DELETE FROM unfinished_tasks WHERE id = $1 AND turn = $2")
             .bind(task.at.row.0) // $1 id
@@ -48,12 +48,17 @@ async fn finish(
         if task.end.is_refunded() {
             failed.push((task.at, charged));
         }
+        if task.end.is_at_once() {
+            at_once.push(charged);
+        }
         if task.end.is_given_up() {
             insert_late(connection, task.at.row, now).await?;
         }
         all.push(ended);
     }
     refund(connection, &failed, now).await?;
+    // A submit that is answered with the result was charged and accepted, too.
+    add_used(connection, money::used_by_channels(&at_once)).await?;
     Ok(all)
 }
 
@@ -67,7 +72,7 @@ async fn end(
     let found = sqlx::query(
         "UPDATE tasks
          SET status = $2, progress = 100, fail_reason = $3, data = coalesce($4, data),
-             channel_id = coalesce(channel_id, $5),
+             channel_id = coalesce(channel_id, $5), upstream_id = coalesce(upstream_id, $9),
              start_time = CASE WHEN start_time = 0 AND $2 = $6 THEN $7 ELSE start_time END,
              finish_time = $7, updated_at = $7, request = $8
          WHERE id = $1
@@ -78,10 +83,11 @@ async fn end(
     .bind(task.end.status().as_str()) // $2 status
     .bind(task.end.reason()) // $3 fail_reason
     .bind(&task.data) // $4 data
-    .bind(task.end.refused_by().map(|channel| channel.0)) // $5 channel_id
+    .bind(task.end.answered_by().map(|channel| channel.0)) // $5 channel_id
     .bind(Status::Success.as_str()) // $6 the status that sets start_time
     .bind(now.seconds()) // $7 finish_time
     .bind(NO_REQUEST) // $8 request
+    .bind(task.end.upstream_id()) // $9 upstream_id
     .fetch_one(&mut *connection)
     .await?;
     history::note(connection, task.at, ENDED, &[&ended(&task.end)], now).await?;
@@ -124,7 +130,15 @@ async fn refund(
             .execute(&mut *connection)
             .await?;
     }
-    for (channel, used) in refunds.channels {
+    add_used(connection, refunds.channels).await
+}
+
+/// Adds to `used_quota` of channels; what is refunded is below 0.
+async fn add_used(
+    connection: &mut SqliteConnection,
+    channels: impl IntoIterator<Item = (ChannelId, i64)>,
+) -> Result<()> {
+    for (channel, used) in channels {
         sqlx::query("UPDATE channels SET used_quota = used_quota + $2 WHERE id = $1")
             .bind(channel.0) // $1 id
             .bind(used) // $2 used_quota

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::json::{self, Flaw};
 use shared::task::Action;
+use shared::task::inputs::{Inputs, Kind};
 
 use crate::error::{ApiError, Result, Wanted};
 use crate::limits;
@@ -22,9 +23,6 @@ const WEBHOOKS: [&str; 6] = [
     "webhookurl",
 ];
 
-/// The model of a song that names none.
-const DEFAULT_MODEL: &str = "chirp-v3-0";
-
 /// The fields of a JSON object, each as the client sent it.
 #[derive(Debug)]
 pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
@@ -33,57 +31,76 @@ pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
 #[derive(Debug)]
 pub struct SubmitRequest {
     fields: Fields,
+    inputs: &'static Inputs,
     /// The prompt, the description, the title or the tags: the `input` of the listings.
     pub input: String,
-    /// The `task_id` field, as the client sent it.
+    /// The model, if there are several.
+    pub model: Option<String>,
+    /// The name of the task that the request continues, as the client sent it.
     pub task_id: Option<String>,
     /// The ids of the clips that it continues or otherwise uses, each once.
     pub clips: Vec<String>,
 }
 
 impl SubmitRequest {
-    /// Parses the body of a submit.
-    pub fn parse(action: Action, body: &[u8]) -> Result<Self> {
-        let mut fields = Fields::parse(body)?;
-        fields.respell();
-        fields.remove_webhooks()?;
-        let prompt = fields.text("prompt")?;
-        let title = fields.text("title")?;
-        let description = fields.text("gpt_description_prompt")?;
-        let clips = fields.clips()?;
-        let task_id = fields.text("task_id")?;
-        let model = fields.text("mv")?;
-        let tags = fields.text("tags")?;
-        fields.optional::<bool>("make_instrumental", Wanted::Flag)?;
-        fields.optional::<f64>("continue_at", Wanted::Number)?;
-
-        let texts = [&prompt, &description, &title, &tags];
-        match action {
-            Action::LYRICS if prompt.is_none() => return Err(ApiError::LyricsWithoutPrompt),
-            Action::SONG if clips.is_empty() && texts.iter().all(|text| text.is_none()) => {
-                return Err(ApiError::SongFromNothing);
-            }
-            _ => {}
-        }
-        let mut request = Self {
-            fields,
-            input: prompt
-                .or(description)
-                .or(title)
-                .or(tags)
-                .unwrap_or_default(),
-            task_id,
-            clips,
-        };
-        if action == Action::SONG && model.is_none() {
-            request.fields.set("mv", DEFAULT_MODEL)?;
-        }
-        Ok(request)
+    /// Parses what the client sent for an action.
+    pub fn parse(inputs: &'static Inputs, action: Action, json: &[u8]) -> Result<Self> {
+        Self::read(inputs, action, Fields::parse(json)?)
     }
 
-    /// Replaces `task_id` with the upstream's id of that task.
+    /// Reads the fields of a submit.
+    pub(crate) fn read(
+        inputs: &'static Inputs,
+        action: Action,
+        mut fields: Fields,
+    ) -> Result<Self> {
+        fields.respell(inputs);
+        fields.remove_webhooks()?;
+        let clips = fields.clips(inputs)?;
+        for (name, kind) in inputs.fields {
+            fields.check(name, *kind)?;
+        }
+        let text = |name: Option<&str>| name.map_or(Ok(None), |name| fields.text(name));
+        let task_id = text(inputs.task)?;
+        let mut model = text(inputs.model)?;
+        for one_of in inputs.needs(action) {
+            let holds = |name: &&str| {
+                if inputs.is_clip(name) {
+                    !clips.is_empty()
+                } else {
+                    fields.holds(name)
+                }
+            };
+            if !one_of.iter().any(holds) {
+                return Err(ApiError::Needs(action, one_of));
+            }
+        }
+        let mut input = None;
+        for name in inputs.shown {
+            input = input.or(fields.text(name)?);
+        }
+        if let (None, Some(name), Some(default)) =
+            (&model, inputs.model, inputs.default_model(action))
+        {
+            fields.set(name, default)?;
+            model = Some(default.to_owned());
+        }
+        Ok(Self {
+            fields,
+            inputs,
+            input: input.unwrap_or_default(),
+            model,
+            task_id,
+            clips,
+        })
+    }
+
+    /// Replaces the name of the task that the request continues by the upstream's id of that task.
     pub fn set_upstream_id(&mut self, upstream_id: &str) -> Result<()> {
-        self.fields.set("task_id", upstream_id)
+        match self.inputs.task {
+            Some(name) => self.fields.set(name, upstream_id),
+            None => Ok(()),
+        }
     }
 
     /// The JSON for the upstream.
@@ -126,10 +143,10 @@ impl Fields {
 
     /// Spells the names of the fields that name a task or a clip in lower case. Upstreams that are written in Go
     /// read names in any case: under another spelling, a clip of another user would reach them unchecked.
-    fn respell(&mut self) {
+    fn respell(&mut self, inputs: &Inputs) {
         let is_odd = |name: &&String| {
             let plain = in_lower_case(name);
-            plain != **name && (plain == "task_id" || is_clip(&plain))
+            plain != **name && (inputs.task == Some(&plain) || inputs.is_clip(&plain))
         };
         let odd: Vec<String> = self.0.keys().filter(is_odd).cloned().collect();
         for name in odd {
@@ -140,9 +157,9 @@ impl Fields {
     }
 
     /// The clips that the request names: `clip_id`, `continue_clip_id`, `cover_clip_id` and their like.
-    fn clips(&self) -> Result<Vec<String>> {
+    fn clips(&self, inputs: &Inputs) -> Result<Vec<String>> {
         let mut clips = Vec::new();
-        for name in self.0.keys().filter(|name| is_clip(name)) {
+        for name in self.0.keys().filter(|name| inputs.is_clip(name)) {
             let clip = self.text(name)?.map(|clip| clip.trim().to_owned());
             clips.extend(clip.filter(|clip| !clips.contains(clip)));
             if clips.len() > limits::CLIPS {
@@ -154,7 +171,7 @@ impl Fields {
 
     /// Removes the address of a webhook, if it is null or blank. Any other is an error: the upstream must not
     /// get it, because it would call the client past us, with an id of its own.
-    fn remove_webhooks(&mut self) -> Result<()> {
+    pub fn remove_webhooks(&mut self) -> Result<()> {
         let is_webhook = |name: &String| {
             let name = in_lower_case(name).replace(['_', '-'], "");
             WEBHOOKS.contains(&name.as_str())
@@ -174,10 +191,36 @@ impl Fields {
         Ok(())
     }
 
+    /// Checks the kind of a field, which may be absent.
+    fn check(&self, name: &str, kind: Kind) -> Result<()> {
+        match kind {
+            Kind::Text => self.optional::<String>(name, Wanted::Text).map(drop),
+            Kind::Flag => self.optional::<bool>(name, Wanted::Flag).map(drop),
+            Kind::Number => self.optional::<f64>(name, Wanted::Number).map(drop),
+        }
+    }
+
+    /// Whether the field is there, and neither null nor a blank text.
+    fn holds(&self, name: &str) -> bool {
+        let is_blank = |text: String| text.trim().is_empty();
+        match self.0.get(name).map(|raw| raw.get()) {
+            None | Some("null") => false,
+            Some(json) => !serde_json::from_str(json).is_ok_and(is_blank),
+        }
+    }
+
     /// The text of a field; `None` if it is absent, null or blank.
-    fn text(&self, name: &str) -> Result<Option<String>> {
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
         let text = self.optional::<String>(name, Wanted::Text)?;
         Ok(text.filter(|text| !text.trim().is_empty()))
+    }
+
+    /// The fields of a required object.
+    pub fn object(&self, name: &'static str) -> Result<Self> {
+        let fields = self.optional::<BTreeMap<String, Box<RawValue>>>(name, Wanted::Object)?;
+        fields
+            .map(Self)
+            .ok_or(ApiError::Field(name.into(), Wanted::Object))
     }
 
     /// The strings of a required array field.
@@ -202,11 +245,6 @@ impl Fields {
     }
 }
 
-/// Whether a field of this name names a clip.
-fn is_clip(name: &str) -> bool {
-    name == "clip_id" || name.ends_with("_clip_id")
-}
-
 /// The name in lower case, as parsers that ignore case compare it: `ſ` is an `s` for them, and the Kelvin sign
 /// a `k`.
 fn in_lower_case(name: &str) -> String {
@@ -221,15 +259,23 @@ fn unwritable(error: &serde_json::Error) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use shared::task::Platform;
+
     use super::*;
 
+    fn read(action: Action, body: &str) -> Result<SubmitRequest> {
+        let inputs = upstream::inputs(Platform::SUNO).expect("it is known");
+        SubmitRequest::parse(inputs, action, body.as_bytes())
+    }
+
     fn song(body: &str) -> Result<SubmitRequest> {
-        SubmitRequest::parse(Action::SONG, body.as_bytes())
+        read(Action::SONG, body)
     }
 
     fn refused(action: Action, body: &str) -> ApiError {
-        let parsed = SubmitRequest::parse(action, body.as_bytes());
-        parsed.map(|request| request.input).expect_err(body)
+        read(action, body)
+            .map(|request| request.input)
+            .expect_err(body)
     }
 
     #[test]
@@ -249,7 +295,7 @@ mod tests {
                 Ok(r#"{"mv":"chirp-v3-0","prompt":"p"}"#)
             );
         }
-        let lyrics = SubmitRequest::parse(Action::LYRICS, br#"{"prompt":"p"}"#);
+        let lyrics = read(Action::LYRICS, r#"{"prompt":"p"}"#);
         let forwarded = lyrics.and_then(|request| request.to_json());
         assert_eq!(forwarded.as_deref(), Ok(r#"{"prompt":"p"}"#));
     }
@@ -282,15 +328,15 @@ mod tests {
             r#"{"prompt":null}"#,
             r#"{"prompt":" \n","tags":"","mv":"chirp-v4","make_instrumental":true}"#,
         ] {
-            assert_eq!(refused(Action::LYRICS, body), ApiError::LyricsWithoutPrompt);
-            assert_eq!(refused(Action::SONG, body), ApiError::SongFromNothing);
+            let lyrics = ApiError::Needs(Action::LYRICS, &["prompt"]);
+            assert_eq!(refused(Action::LYRICS, body), lyrics);
+            let song = refused(Action::SONG, body);
+            assert!(matches!(song, ApiError::Needs(Action::SONG, _)), "{song:?}");
         }
         let described = r#"{"gpt_description_prompt":"d"}"#;
         assert!(song(described).is_ok());
-        assert_eq!(
-            refused(Action::LYRICS, described),
-            ApiError::LyricsWithoutPrompt
-        );
+        let lyrics = ApiError::Needs(Action::LYRICS, &["prompt"]);
+        assert_eq!(refused(Action::LYRICS, described), lyrics);
     }
 
     #[test]
