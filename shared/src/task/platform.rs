@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::Quota;
+use super::actions::Actions;
 
 /// The longest name, in bytes.
 const LONGEST: usize = 16;
@@ -103,14 +104,28 @@ name!(
     Dialect
 );
 
-/// Every platform that this program knows, with each of its actions and the price of one task until
-/// an operator sets another.
+/// What this program knows of a platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// The platform.
+    pub platform: Platform,
+    /// What it makes.
+    pub actions: &'static [Action],
+    /// What a channel serves of which nothing else is said.
+    pub served: &'static [Action],
+    /// What one task costs until an operator sets another price. What has no price is not sold.
+    pub prices: &'static [(Action, u32)],
+}
+
+/// Every platform that this program knows.
 ///
-/// Another platform is a line here, a folder in `upstream/src` and a line in its `drivers()`.
-pub const PLATFORMS: &[(Platform, &[(Action, u32)])] = &[(
-    Platform::SUNO,
-    &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
-)];
+/// Another platform is an entry here, a folder in `upstream/src` and a line in its `drivers()`.
+pub const PLATFORMS: &[Known] = &[Known {
+    platform: Platform::SUNO,
+    actions: &[Action::SONG, Action::LYRICS],
+    served: &[Action::SONG, Action::LYRICS],
+    prices: &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
+}];
 
 impl Platform {
     /// Suno, and every gateway that speaks its dialect.
@@ -118,15 +133,24 @@ impl Platform {
 
     /// Every platform that this program knows.
     pub fn known() -> impl Iterator<Item = &'static Self> {
-        PLATFORMS.iter().map(|(platform, _)| platform)
+        PLATFORMS.iter().map(|known| &known.platform)
     }
 
     /// What the platform makes; nothing if this program does not know it.
     pub fn actions(self) -> impl Iterator<Item = &'static Action> {
-        PLATFORMS
-            .iter()
-            .filter(move |(platform, _)| *platform == self)
-            .flat_map(|(_, prices)| prices.iter().map(|(action, _)| action))
+        let known = PLATFORMS.iter().filter(move |known| known.platform == self);
+        known.flat_map(|known| known.actions)
+    }
+
+    /// What a channel of the platform serves of which nothing else is said.
+    pub fn served(self) -> Actions {
+        let known = PLATFORMS.iter().filter(move |known| known.platform == self);
+        let served = Actions::only(known.flat_map(|known| known.served.iter().copied()));
+        // What is said of no channel is not stored either.
+        if served.as_slice() == Actions::default().as_slice() {
+            return Actions::default();
+        }
+        served
     }
 }
 
@@ -160,9 +184,9 @@ impl Action {
 
 /// What each task costs until an operator sets another price.
 pub fn default_prices() -> impl Iterator<Item = (Platform, Action, Quota)> {
-    PLATFORMS.iter().flat_map(|(platform, prices)| {
-        let price = |(action, quota): &(Action, u32)| (*platform, *action, Quota::from(*quota));
-        prices.iter().map(price)
+    PLATFORMS.iter().flat_map(|known| {
+        let price = |(action, quota): &(Action, u32)| (known.platform, *action, (*quota).into());
+        known.prices.iter().map(price)
     })
 }
 
