@@ -108,6 +108,8 @@ pub enum Sent<'a> {
     Json(String),
     /// A POST of this JSON, with this `Idempotency-Key`.
     Once(String, &'a str),
+    /// A GET.
+    Nothing,
     /// A GET with this parameter, a name and a value.
     Query(&'a str, &'a str),
 }
@@ -130,6 +132,7 @@ impl Client {
         let request = match call.sent {
             Sent::Json(json) => posted(json),
             Sent::Once(json, key) => posted(json).header(IDEMPOTENCY_KEY, key),
+            Sent::Nothing => client.get(&url),
             Sent::Query(name, value) => match Url::parse_with_params(&url, [(name, value)]) {
                 Ok(url) => client.get(url),
                 // The client refuses it with its own words.

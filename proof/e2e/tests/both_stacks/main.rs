@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
 //! | `money` | what is charged, given back, and refused |
+//! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
@@ -19,6 +20,7 @@
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
 //! `e2e::check`.
 
+mod actions;
 mod channels;
 mod crashes;
 mod deadline;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         looks::scenarios(),
         submits::scenarios(),
         dialects::scenarios(),
+        actions::scenarios(),
         music::scenarios(),
         money::scenarios(),
         local::scenarios(),
