@@ -37,7 +37,6 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/suno/submit/stems", post(submit::stems))
         .route("/suno/uploads/audio-url", post(submit::upload))
         .route("/suno/persona/create", post(submit::persona))
-        .route("/suno/persona/create/", post(submit::persona))
         .route("/suno/act/{kind}/{clip}", get(act::act))
         .route("/suno/fetch", post(fetch::many))
         .route("/suno/fetch/{id}", get(fetch::one))

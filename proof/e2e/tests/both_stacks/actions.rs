@@ -90,14 +90,15 @@ async fn of_clips(cluster: &Cluster) {
         assert_eq!(data[0]["status"], "complete", "{data}");
         let stems = json!({"clip_id": clip, "title": format!("Stems {number}")});
         assert!(made(&user, "stems", stems).await.is_array());
-        let persona = json!({"root_clip_id": clip, "name": "Ann", "clips": [clip, clips[1]["id"]]});
+        let name = format!("Ann {number}");
+        let persona = json!({"root_clip_id": clip, "name": name, "clips": [clip, clips[1]["id"]]});
         let persona = made(&user, "persona", persona).await;
         assert!(
-            persona["id"].is_string() && persona["name"] == "Ann",
+            persona["id"].is_string() && persona["name"] == name.as_str(),
             "{persona}"
         );
         let by_ann = json!({"task": "artist_consistency", "persona_id": persona["id"],
-                          "artist_clip_id": clip, "prompt": "[Verse]", "mv": "chirp-v4-tau"});
+                          "artist_clip_id": clip, "title": format!("By {name}"), "mv": "chirp-v4-tau"});
         user.submit("music", &by_ann).await.task_id();
     }
     for action in ["wav", "mp4"] {
