@@ -76,7 +76,8 @@ pub async fn upload(State(upstream): Shared, headers: HeaderMap, body: Payload) 
 /// Makes a persona at once.
 pub async fn persona(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     let action = Action::Other("PERSONA");
-    let answered = |request: &Request, id: Id| json!({ "id": id.clip(0), "name": request.body.name });
+    let answered =
+        |request: &Request, id: Id| json!({ "id": id.clip(0), "name": request.body.name });
     submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
 }
 
