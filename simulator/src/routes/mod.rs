@@ -1,8 +1,9 @@
-//! The endpoints: the platform's own dialect under `/suno`, the dialect `sunoapi` under `/api/v1`, those for tests under
-//! `/simulator`.
+//! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, those
+//! for tests under `/simulator`.
 
 mod control;
 mod fetch;
+mod mureka;
 mod submit;
 mod sunoapi;
 
@@ -21,6 +22,7 @@ use axum::{
 use crate::{
     answer::{self, Shape},
     counts::Counts,
+    mureka::Call,
     upstream::Upstream,
 };
 
@@ -48,6 +50,10 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
             (Arc::clone(&upstream), Shape::SunoApi),
             admit,
         ));
+    let mureka = mureka::router().layer(middleware::from_fn_with_state(
+        (Arc::clone(&upstream), Shape::Mureka(Call::Song)),
+        admit,
+    ));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
@@ -68,6 +74,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
     Router::new()
         .merge(suno)
         .merge(sunoapi)
+        .merge(mureka)
         .merge(simulator)
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)

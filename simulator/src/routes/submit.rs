@@ -1,4 +1,4 @@
-//! Submits: `POST /suno/submit/music` and `/lyrics`, and those of the dialect `sunoapi`.
+//! Submits: `POST /suno/submit/music` and `/lyrics`, and those of the other dialects.
 
 use axum::{
     extract::State,
@@ -24,6 +24,15 @@ pub async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -
 
 pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     submit(&upstream, Shape::Suno, Action::Lyrics, &headers, body).await
+}
+
+/// Whether the answer with this fault tells what was made.
+fn is_told(fault: Option<Fault>) -> bool {
+    use Fault::{SubmitDrip, SubmitHuge, SubmitTorn, SubmitWait};
+    matches!(
+        fault,
+        None | Some(SubmitTorn | SubmitDrip | SubmitHuge | SubmitWait)
+    )
 }
 
 /// Takes a submit, as a dialect writes it.
@@ -53,12 +62,23 @@ pub async fn submit(
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
         upstream.wait_for_end(id).await;
     }
+    let secrets = Secrets::of(headers);
     let data = match decision.task {
+        Some(id) if shape.answers_with_the_result() && is_told(decision.fault) => {
+            upstream.wait_for_end(id).await;
+            let result = upstream.print(id, &secrets).map(|task| shape.result(&task));
+            match result {
+                Some(Ok(result)) => result,
+                Some(Err(message)) => {
+                    return shape.error(StatusCode::BAD_REQUEST, "failed", &message);
+                }
+                None => Value::Null,
+            }
+        }
         Some(_) if decision.fault == Some(Fault::SubmitNoId) => shape.accepted(String::new()),
         Some(id) => shape.accepted(id.to_string()),
         None => Value::Null,
     };
-    let secrets = Secrets::of(headers);
     let leak_to = decision.leaks.then_some(&secrets);
     answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
 }

@@ -6,10 +6,12 @@ use rand::Rng;
 
 use super::{State, Upstream};
 use crate::{
+    dialect::{self, Printed},
     fault::{Fault, Kind},
     fetches::{Admission, Bounds},
     id::Id,
     random,
+    secrets::Secrets,
     task::{FetchedTask, Task},
 };
 
@@ -82,6 +84,17 @@ impl Upstream {
             leaks,
             latency,
         })
+    }
+}
+
+impl Upstream {
+    /// A task as a fetch prints it, without being one. `None`: it was forgotten.
+    pub fn print(&self, id: Id, secrets: &Secrets) -> Option<Printed> {
+        let now = self.clock.now();
+        let task = self.state().tasks.get(&id)?.show(id, now);
+        let mut printed = Vec::new();
+        dialect::print(&task, secrets, &mut printed);
+        printed.pop()
     }
 }
 

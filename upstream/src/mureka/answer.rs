@@ -81,12 +81,22 @@ impl<'a> Answer<'a> {
     fn lyrics(&self) -> Option<Value> {
         let text = self.fields.text("lyrics")?;
         Some(json!({
-            "id": self.fields.text("id").unwrap_or_default(),
+            // Clients must not see the vendor's id of the task, and the lyrics have none of their own.
+            "id": "",
             "status": "complete",
             "title": self.fields.text("title").unwrap_or_default(),
             "text": text,
-            "raw": repaired(self.body),
+            "raw": self.raw(),
         }))
+    }
+
+    /// The whole answer, but for the vendor's id of the task.
+    fn raw(&self) -> Value {
+        let mut raw = repaired(self.body);
+        if let Some(members) = raw.as_object_mut() {
+            members.remove("id");
+        }
+        raw
     }
 
     /// The clip at the address that the answer gives. A task that tells its status is not finished yet.
@@ -96,12 +106,7 @@ impl<'a> Answer<'a> {
         }
         let mut addresses = ADDRESSES.iter().filter_map(|name| self.fields.text(name));
         let address = addresses.find(|text| is_address(text))?;
-        Some(clip(
-            repaired(self.body),
-            "complete",
-            &address,
-            &self.fields,
-        ))
+        Some(clip(&self.raw(), "complete", &address, &self.fields))
     }
 
     /// What the vendor says of the task. `None`: it tells of another.
@@ -168,13 +173,13 @@ fn clips_of(choices: &[u8], task: &Fields<'_>) -> Option<Value> {
             (true, false) => ("streaming", early),
             (true, true) => ("queued", early),
         };
-        clip(raw, status, &address, task)
+        clip(&raw, status, &address, task)
     });
     Some(clips.collect())
 }
 
 /// A clip in our shape, of an object of the vendor's and the task around it.
-fn clip(raw: Value, status: &str, address: &str, task: &Fields<'_>) -> Value {
+fn clip(raw: &Value, status: &str, address: &str, task: &Fields<'_>) -> Value {
     let of_task = |name: &str| task.text(name).unwrap_or_default();
     json!({
         "id": raw["id"],
@@ -350,10 +355,11 @@ mod tests {
     fn lyrics_come_with_the_answer() {
         let lyrics = made(
             Action::LYRICS,
-            r#"{"title":"Rain","lyrics":"[Verse]\nRain","trace_id":"t"}"#,
+            r#"{"id":"436211","title":"Rain","lyrics":"[Verse]\nRain","trace_id":"t"}"#,
         );
         let lyrics = lyrics.expect("it has lyrics");
         assert_eq!(lyrics["id"], "");
+        assert!(!lyrics.to_string().contains("436211"), "{lyrics}");
         assert_eq!(lyrics["status"], "complete");
         assert_eq!(lyrics["title"], "Rain");
         assert_eq!(lyrics["text"], "[Verse]\nRain");
