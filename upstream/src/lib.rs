@@ -20,6 +20,8 @@ pub mod diagnosis;
 pub(crate) mod fields;
 pub mod http;
 pub mod mureka;
+#[cfg(test)]
+mod pages;
 pub mod said;
 pub mod suno;
 pub mod sunoapi;

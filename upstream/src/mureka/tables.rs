@@ -106,3 +106,47 @@ pub(super) fn stands_for(status: u16, words: &str) -> u16 {
         .find(|(from, word, _)| *from == status && words.contains(word));
     error.map_or(status, |(_, _, meant)| *meant)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::inputs::INPUTS;
+    use super::*;
+    use crate::pages::assert_row;
+
+    const PAGE: &str = include_str!("../../../docs/upstreams/mureka.md");
+
+    #[test]
+    fn the_page_has_every_row_of_these_tables() {
+        for (word, status) in STATUSES {
+            assert_row(PAGE, &[word, status.as_str()]);
+        }
+        for (_, word, meant) in ERRORS {
+            assert_row(PAGE, &[word]);
+            assert!(PAGE.contains(&format!("| {meant}: ")), "{meant}");
+        }
+        for call in &CALLS {
+            let (action, submit) = (call.action.as_str(), format!("POST {}", call.submit));
+            assert_row(PAGE, &[action, &submit]);
+            if call.answer != Holds::Lyrics {
+                assert_row(PAGE, &[action, &format!("GET {}{{id}}", call.query)]);
+            }
+            if call.answer == Holds::Address {
+                assert_row(PAGE, &[&[action], &ADDRESSES[..]].concat());
+            }
+        }
+        for (action, needs) in INPUTS.needs {
+            assert_row(PAGE, &[&[action.as_str()], &needs.concat()[..]].concat());
+        }
+        for (field, _) in INPUTS.fields {
+            assert_row(PAGE, &[field]);
+        }
+        assert!(PAGE.contains(BILLING) && PAGE.contains(ACCOUNT[0]));
+    }
+
+    #[test]
+    fn every_action_of_the_platform_has_a_call() {
+        for action in shared::task::Platform::MUREKA.actions() {
+            assert!(call(*action).is_some(), "{action}");
+        }
+    }
+}
