@@ -63,13 +63,16 @@ pub async fn submit(
         upstream.wait_for_end(id).await;
     }
     let secrets = Secrets::of(headers);
+    let leak_to = decision.leaks.then_some(&secrets);
     let data = match decision.task {
         Some(id) if shape.answers_with_the_result() && is_told(decision.fault) => {
             upstream.wait_for_end(id).await;
-            let result = upstream.print(id, &secrets).map(|task| shape.result(&task));
+            let result = upstream.print(id).map(|task| shape.result(&task));
             match result {
                 Some(Ok(result)) => result,
                 Some(Err(message)) => {
+                    let leaked = leak_to.map(|secrets| secrets.leak(&message, None));
+                    let message = leaked.unwrap_or(message);
                     return shape.error(StatusCode::BAD_REQUEST, "failed", &message);
                 }
                 None => Value::Null,
@@ -79,6 +82,5 @@ pub async fn submit(
         Some(id) => shape.accepted(id.to_string()),
         None => Value::Null,
     };
-    let leak_to = decision.leaks.then_some(&secrets);
     answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
 }

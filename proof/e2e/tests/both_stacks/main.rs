@@ -6,6 +6,7 @@
 //! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
 //! | `money` | what is charged, given back, and refused |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
+//! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
@@ -27,6 +28,7 @@ mod flow;
 mod local;
 mod looks;
 mod money;
+mod mureka;
 mod music;
 mod operations;
 mod polls;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         looks::scenarios(),
         submits::scenarios(),
         dialects::scenarios(),
+        mureka::scenarios(),
         music::scenarios(),
         money::scenarios(),
         local::scenarios(),
