@@ -18,6 +18,7 @@ use shared::task::step::{Known, Observation, Step};
 use shared::task::{Action, Platform, Progress, Status};
 use upstream::http::{self, Body, Reply, Response};
 use upstream::mureka::outcome as mureka;
+use upstream::suno::actions::ACTIONS;
 use upstream::suno::answer::Envelope;
 use upstream::suno::outcome::{of_fetch, of_submit};
 use upstream::sunoapi::{KIE, SUNOAPI, outcome as sunoapi};
@@ -96,7 +97,7 @@ pub fn body(bytes: &[u8]) {
         );
         assert_eq!(json::canonical(canonical.as_bytes()), Some(canonical));
         request
-            .set_upstream_id("upstream-7")
+            .set_upstream_id(Some("upstream-7"))
             .expect("an id is text");
         let renamed = request.to_json().expect("a parsed request is JSON");
         let renamed = parse(renamed.as_bytes()).expect("it is still accepted");
@@ -282,7 +283,13 @@ pub fn submit_answer(bytes: &[u8]) {
         return;
     };
     let code = Envelope::read(body).and_then(|envelope| envelope.code());
-    match of_submit(&reply) {
+    for line in &ACTIONS {
+        submitted(status, code.clone(), of_submit(&reply, line.holds));
+    }
+}
+
+fn submitted(status: StatusCode, code: Option<String>, outcome: SubmitOutcome) {
+    match outcome {
         SubmitOutcome::Accepted(id) => {
             assert!(status.is_success() && code.is_some());
             assert!((1..=255).contains(&id.len()) && !id.contains(char::is_control));

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
 //! | `money` | what is charged, given back, and refused |
+//! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
 //! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
 //! | `submits` | submits that go wrong |
@@ -20,6 +21,7 @@
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
 //! `e2e::check`.
 
+mod actions;
 mod channels;
 mod crashes;
 mod deadline;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         submits::scenarios(),
         dialects::scenarios(),
         mureka::scenarios(),
+        actions::scenarios(),
         music::scenarios(),
         money::scenarios(),
         local::scenarios(),

@@ -10,18 +10,11 @@ use crate::{failure, success};
 
 const PRICE: i64 = 1_000;
 const ACTIONS: [&str; 5] = ["song", "instrumental", "extend", "stem", "lyrics"];
-/// The arguments of `channel create`.
-const CHANNEL: [&str; 4] = [
-    "--platform",
-    "mureka",
-    "--actions",
-    "song,instrumental,extend,stem,lyrics",
-];
 
 pub fn scenarios() -> Vec<Trial> {
     let setup = setup()
         .upstreams(&[("first", &QUICK), ("second", &QUICK)])
-        .channel(&CHANNEL);
+        .channel(&["--platform", "mureka"]);
     let made = on_both("every action of mureka", &setup, every_action);
     let wrong = on_both("faults of upstreams of mureka", &setup, what_goes_wrong);
     made.into_iter().chain(wrong).collect()
