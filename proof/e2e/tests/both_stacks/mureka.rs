@@ -41,8 +41,11 @@ async fn every_action(cluster: &Cluster) {
     let song = submit(&user, "song", song).await.task_id();
     let blues = submit(&user, "instrumental", json!({"prompt": "a slow blues"})).await;
     let lyrics = submit(&user, "lyrics", json!({"prompt": "a lullaby"})).await;
-    let url = json!({"url": "https://example.com/a.mp3"});
+    // A public address; the simulator does not open it.
+    let url = json!({"url": "https://93.184.216.34/a.mp3"});
     let stem = submit(&user, "stem", url).await;
+    let private = json!({"url": "https://127.0.0.1/a.mp3"});
+    assert_eq!(submit(&user, "stem", private).await.status, 400);
 
     let lyrics = success(&user, &lyrics.task_id()).await;
     assert_eq!(lyrics["data"]["status"], "complete", "{lyrics}");
