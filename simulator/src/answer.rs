@@ -11,7 +11,9 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{clock::pause, connection::Cut, fault::Fault, options::Options, secrets::Secrets};
+use crate::{
+    clock::pause, connection::Cut, fault::Fault, mureka, options::Options, secrets::Secrets,
+};
 
 const FILL: &[u8] = &[b'x'; 64 * 1024];
 const FILLS_PER_MEGABYTE: u32 = 16;
@@ -35,6 +37,8 @@ pub enum Shape {
     Suno,
     /// HTTP 200, and the status as the code.
     SunoApi,
+    /// An HTTP status, and the data as the whole body.
+    Mureka(mureka::Call),
 }
 
 impl Shape {
@@ -57,14 +61,35 @@ impl Shape {
                 let body = json!({"code": code, "msg": message, "data": null});
                 axum::Json(body).into_response()
             }
+            Self::Mureka(_) => mureka::error(status, message),
         }
     }
 
-    /// What stands before the words of a success.
-    const fn head(self) -> &'static str {
+    /// The status with which a call about a task that is not known is refused; `None`: it is answered without data.
+    pub const fn status_of_unknown_task(self) -> Option<StatusCode> {
         match self {
-            Self::Suno => r#"{"code":"success","message":""#,
-            Self::SunoApi => r#"{"code":200,"msg":"success"#,
+            Self::Suno => Some(StatusCode::BAD_REQUEST),
+            Self::SunoApi => None,
+            Self::Mureka(_) => Some(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// A success with this data, cut in two inside a text.
+    fn halves(self, data: &str) -> (&'static str, String) {
+        match self {
+            Self::Suno => (
+                r#"{"code":"success","message":""#,
+                format!(r#"","data":{data}}}"#),
+            ),
+            Self::SunoApi => (
+                r#"{"code":200,"msg":"success"#,
+                format!(r#"","data":{data}}}"#),
+            ),
+            Self::Mureka(_) => {
+                let members = data.strip_prefix('{').unwrap_or("}");
+                let comma = if members == "}" { "" } else { "," };
+                (r#"{"trace_id":""#, format!(r#""{comma}{members}"#))
+            }
         }
     }
 }
@@ -158,7 +183,8 @@ fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
 fn bytes_of(shape: Shape, data: &impl Serialize) -> Bytes {
     // Texts and printed tasks always serialize.
     let data = serde_json::to_string(data).unwrap_or_default();
-    let bytes = format!(r#"{}","data":{data}}}"#, shape.head()).into_bytes();
+    let (head, tail) = shape.halves(&data);
+    let bytes = format!("{head}{tail}").into_bytes();
     // The first byte of the private characters.
     if bytes.contains(&0xee) {
         raw(&bytes).into()
@@ -237,8 +263,8 @@ fn drip(answer: Bytes, every: Duration) -> Response {
 /// A success whose message has megabytes. The body is made while it is read and takes no memory.
 fn huge(shape: Shape, data: &impl Serialize, megabytes: u32) -> Response {
     let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-    let head = Bytes::from_static(shape.head().as_bytes());
-    let tail = Bytes::from(format!(r#"","data":{data}}}"#));
+    let (head, tail) = shape.halves(&data);
+    let (head, tail) = (Bytes::from_static(head.as_bytes()), Bytes::from(tail));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
     let chunks = [head].into_iter().chain(fill).chain([tail]);
     let chunks = stream::iter(chunks.map(Ok::<_, Infallible>));

@@ -54,7 +54,13 @@ How faults are ordered:
 ";
 
 const CONTROL: &str = "
-For tests, beside the dialect (no key needed):
+Dialects, all at one address:
+  /suno/…      the platform suno
+  /api/v1/…    the platform suno, dialect sunoapi
+  /v1/…        the platform mureka; a 402 comes as a 429 that speaks of the quota
+               (directives stand in `title`, else in `lyrics`, `prompt` or `url`)
+
+For tests, beside the dialects (no key needed):
   GET  /simulator/counts           counters of requests, accepted submits and faults; max_accepted_per_title
   GET  /simulator/places           how many tasks are made now, and the most that ever were at once: in all, and by
                                    the words user-… and key-… at the beginning of the prompt; submits refused with 429

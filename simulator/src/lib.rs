@@ -12,6 +12,7 @@ mod fetches;
 mod id;
 mod life;
 mod lognormal;
+mod mureka;
 mod options;
 mod places;
 mod random;

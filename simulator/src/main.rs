@@ -9,7 +9,7 @@ use suno_simulator::Options;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A simulated upstream for songs and lyrics that speaks the Suno dialect over HTTP.
+/// A simulated upstream for songs and lyrics that speaks the dialects of several platforms over HTTP.
 ///
 /// The simulator makes no music: its tasks go through their statuses and end, with the delays and faults that were
 /// ordered: for the whole run (--faults), or for one task by directives in its title.

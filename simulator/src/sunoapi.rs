@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 use crate::{
     answer::Shape,
     dialect::Printed,
+    mureka,
     request::{Action, Request},
 };
 
@@ -17,6 +18,7 @@ impl Shape {
                 let ours = translated(action, body)?;
                 Request::read(action, ours.to_string().as_bytes())
             }
+            Self::Mureka(call) => call.request(body),
         }
     }
 
@@ -25,15 +27,34 @@ impl Shape {
         match self {
             Self::Suno => id.into(),
             Self::SunoApi => json!({ "taskId": id }),
+            Self::Mureka(_) => mureka::accepted(&id),
         }
     }
 
     /// A task of the platform's own dialect, as this one prints it.
     pub fn printed(self, task: Printed) -> Printed {
+        let told = match self {
+            Self::Suno => return task,
+            Self::SunoApi => told(&value(&task)),
+            Self::Mureka(_) => mureka::told(&value(&task)),
+        };
+        // A value always serializes.
+        to_raw_value(&told).unwrap_or(task)
+    }
+
+    /// Whether the answer to a submit is the result.
+    pub const fn answers_with_the_result(self) -> bool {
         match self {
-            Self::Suno => task,
-            // A value always serializes.
-            Self::SunoApi => to_raw_value(&told(&task)).unwrap_or(task),
+            Self::Suno | Self::SunoApi => false,
+            Self::Mureka(call) => call.answers_with_the_result(),
+        }
+    }
+
+    /// The result of a task that ended. The error is the message for the client.
+    pub fn result(self, task: &Printed) -> Result<Value, String> {
+        match self {
+            Self::Suno | Self::SunoApi => Ok(value(task)),
+            Self::Mureka(call) => call.result(&value(task)),
         }
     }
 }
@@ -84,9 +105,7 @@ fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
 }
 
 /// A task of the platform's own dialect, as this one prints it.
-fn told(task: &Printed) -> Value {
-    // What was printed reads back.
-    let task: Value = serde_json::from_str(task.get()).unwrap_or_default();
+fn told(task: &Value) -> Value {
     let data = &task["data"];
     let is_streaming = data[0]["status"] == "streaming";
     let status = match task["status"].as_str() {
@@ -112,13 +131,18 @@ fn told(task: &Printed) -> Value {
         "status": status,
         "response": response,
         "errorCode": null,
-        "errorMessage": error_message(&task),
+        "errorMessage": reason(task),
         "createTime": task["submit_time"],
     })
 }
 
-/// In this dialect, clips have no words of their own.
-fn error_message(task: &Value) -> Value {
+/// What was printed reads back.
+fn value(task: &Printed) -> Value {
+    serde_json::from_str(task.get()).unwrap_or_default()
+}
+
+/// Why a task failed, for dialects whose clips have no words of their own.
+pub fn reason(task: &Value) -> Value {
     let of_clip = &task["data"][0]["metadata"]["error_message"];
     let of_task = &task["fail_reason"];
     if of_task == "" && task["status"] == "FAILURE" {

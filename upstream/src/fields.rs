@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+use shared::clock::Millis;
 use shared::json;
+use shared::task::step::Finish;
 
 /// The members of an object by name. Of a name that occurs twice, the last counts.
 pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a [u8])>);
@@ -24,6 +27,17 @@ impl<'a> Fields<'a> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// When a task ended, and how long it took: two moments by the upstream's clock.
+    pub(crate) fn finish(&self, began: &str, ended: &str) -> Option<Finish> {
+        let moment = |name| moment(&self.text(name)?);
+        let at = moment(ended)?;
+        let took = moment(began).map(|from| at.since(from));
+        Some(Finish {
+            at,
+            took: took.filter(|took| !took.is_zero()),
+        })
+    }
+
     /// The words of a refusal, where gateways put them: `message`, `error.message`, `error`, `detail`,
     /// `msg`, `fail_reason`.
     pub(crate) fn words(&self) -> Option<String> {
@@ -36,6 +50,24 @@ impl<'a> Fields<'a> {
             .or_else(|| self.text("msg"))
             .or_else(|| self.text("fail_reason"))
     }
+}
+
+/// Unix seconds, or milliseconds as some gateways print them. 0 means that the moment has not come.
+fn moment(number: &str) -> Option<Millis> {
+    /// In seconds this is in the year 5138, in milliseconds in 1973.
+    const MILLIS_FROM: i64 = 100_000_000_000;
+    let (whole, _) = number.split_once('.').unwrap_or((number, ""));
+    match whole.parse().ok()? {
+        ..=0 => None,
+        seconds @ ..MILLIS_FROM => Some(Millis(seconds * 1000)),
+        millis => Some(Millis(millis)),
+    }
+}
+
+/// A value, whatever is wrong with it.
+pub(crate) fn repaired(json: &[u8]) -> Value {
+    let read = json::repaired(json).and_then(|json| serde_json::from_str(json.get()).ok());
+    read.unwrap_or_else(|| String::from_utf8_lossy(json).into())
 }
 
 /// The words of a list of faults: texts, or objects with `msg` or `message`.

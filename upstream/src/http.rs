@@ -108,10 +108,25 @@ pub enum Sent<'a> {
     Json(String),
     /// A POST of this JSON, with this `Idempotency-Key`.
     Once(String, &'a str),
-    /// A GET.
-    Nothing,
     /// A GET with this parameter, a name and a value.
     Query(&'a str, &'a str),
+    /// A GET.
+    Nothing,
+}
+
+/// A part of a path that means this text and nothing else, whatever is in it. `None`: no path can say it.
+pub fn segment(text: &str) -> Option<String> {
+    // URLs read these two as steps, however they are written.
+    if matches!(text, "" | "." | "..") {
+        return None;
+    }
+    let part = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    Some(text.bytes().map(part).collect())
 }
 
 /// An HTTP client, and the clock by which `Retry-After` dates are read.
@@ -245,5 +260,23 @@ mod tests {
         let past = retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now);
         assert_eq!(past, Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn a_segment_leads_nowhere_else() {
+        for (text, expected) in [
+            ("436211", Some("436211")),
+            ("a/../b?c#d e%2f", Some("a%2F..%2Fb%3Fc%23d%20e%252f")),
+            ("ü", Some("%C3%BC")),
+            ("..", None),
+            (".", None),
+            ("", None),
+        ] {
+            assert_eq!(segment(text).as_deref(), expected, "{text}");
+            if let Some(segment) = expected {
+                let url = Url::parse(&format!("http://a/x/{segment}")).expect("it is a URL");
+                assert_eq!(url.path(), format!("/x/{segment}"));
+            }
+        }
     }
 }

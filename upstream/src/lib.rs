@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`sunoapi`] | the driver of the dialects `sunoapi` and `kie` of the same platform |
+//! | [`mureka`] | the driver of the platform `mureka` |
 //! | [`classes`] | what an HTTP status means for a task and a channel |
 //! | [`said`] | what an answer means for them, as far as the dialects agree |
 //! | `fields` | the members of an object in an answer |
@@ -18,6 +19,9 @@ pub mod connect;
 pub mod diagnosis;
 pub(crate) mod fields;
 pub mod http;
+pub mod mureka;
+#[cfg(test)]
+mod pages;
 pub mod said;
 pub mod suno;
 pub mod sunoapi;
@@ -46,6 +50,7 @@ fn drivers(http: &Http) -> Vec<Box<dyn Upstream>> {
         Box::new(suno::Suno::new(http.clone())),
         Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::SUNOAPI)),
         Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::KIE)),
+        Box::new(mureka::Mureka::new(http.clone())),
     ]
 }
 
@@ -56,7 +61,10 @@ pub const DIALECTS: &[(Platform, &[Dialect])] = &[(
 )];
 
 /// What we read of the requests for each platform.
-const INPUTS: &[(Platform, &Inputs)] = &[(Platform::SUNO, &suno::inputs::INPUTS)];
+const INPUTS: &[(Platform, &Inputs)] = &[
+    (Platform::SUNO, &suno::inputs::INPUTS),
+    (Platform::MUREKA, &mureka::inputs::INPUTS),
+];
 
 /// What we read of the requests for a platform. `None`: this program does not know it.
 pub fn inputs(platform: Platform) -> Option<&'static Inputs> {

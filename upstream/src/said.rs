@@ -55,6 +55,13 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// The same answer, where its words tell that it stands for another status.
+    #[must_use]
+    pub fn standing_for(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// The words for people.
     pub fn words(&self) -> Option<String> {
         self.body.as_ref()?.words.clone()

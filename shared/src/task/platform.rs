@@ -120,26 +120,44 @@ pub struct Known {
 /// Every platform that this program knows.
 ///
 /// Another platform is an entry here, a folder in `upstream/src` and a line in its `drivers()`.
-pub const PLATFORMS: &[Known] = &[Known {
-    platform: Platform::SUNO,
-    actions: &[
-        Action::SONG,
-        Action::LYRICS,
-        Action::CONCAT,
-        Action::UPLOAD,
-        Action::PERSONA,
-        Action::STEMS,
-        Action::WAV,
-        Action::MP4,
-        Action::TIMING,
-    ],
-    served: &[Action::SONG, Action::LYRICS],
-    prices: &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
-}];
+pub const PLATFORMS: &[Known] = &[
+    Known {
+        platform: Platform::SUNO,
+        actions: &[
+            Action::SONG,
+            Action::LYRICS,
+            Action::CONCAT,
+            Action::UPLOAD,
+            Action::PERSONA,
+            Action::STEMS,
+            Action::WAV,
+            Action::MP4,
+            Action::TIMING,
+        ],
+        served: &[Action::SONG, Action::LYRICS],
+        prices: &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
+    },
+    Known {
+        platform: Platform::MUREKA,
+        actions: MUREKA_ACTIONS,
+        served: MUREKA_ACTIONS,
+        prices: &[],
+    },
+];
+
+const MUREKA_ACTIONS: &[Action] = &[
+    Action::SONG,
+    Action::INSTRUMENTAL,
+    Action::EXTEND,
+    Action::STEM,
+    Action::LYRICS,
+];
 
 impl Platform {
     /// Suno, and every gateway that speaks its dialect.
     pub const SUNO: Self = Self::new("suno");
+    /// Mureka.
+    pub const MUREKA: Self = Self::new("mureka");
 
     /// Every platform that this program knows.
     pub fn known() -> impl Iterator<Item = &'static Self> {
@@ -169,7 +187,12 @@ impl Action {
     pub const SONG: Self = Self::new("song");
     /// The words of a song.
     pub const LYRICS: Self = Self::new("lyrics");
-
+    /// Music without a voice, where that is an action of its own.
+    pub const INSTRUMENTAL: Self = Self::new("instrumental");
+    /// More of a song, where that is an action of its own.
+    pub const EXTEND: Self = Self::new("extend");
+    /// The tracks of a song, each alone.
+    pub const STEM: Self = Self::new("stem");
     /// Clips of a song, joined.
     pub const CONCAT: Self = Self::new("concat");
     /// Somebody's own audio, made a clip.

@@ -66,8 +66,11 @@ pub async fn about_one(
     pause(batch.latency).await;
     let secrets = Secrets::of(headers);
     let task = print(&batch, &secrets).into_iter().next();
-    if shape == Shape::Suno && task.is_none() && batch.fault.is_none() {
-        return answer::bad_request("task_not_exist", "the task does not exist");
+    if task.is_none()
+        && batch.fault.is_none()
+        && let Some(status) = shape.status_of_unknown_task()
+    {
+        return shape.error(status, "task_not_exist", "the task does not exist");
     }
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
     let data = data.map(|task| shape.printed(task));

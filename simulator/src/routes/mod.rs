@@ -1,9 +1,10 @@
-//! The endpoints: the platform's own dialect under `/suno`, the dialect `sunoapi` under `/api/v1`, those for tests under
-//! `/simulator`.
+//! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, those
+//! for tests under `/simulator`.
 
 mod act;
 mod control;
 mod fetch;
+mod mureka;
 mod submit;
 mod sunoapi;
 
@@ -22,6 +23,7 @@ use axum::{
 use crate::{
     answer::{self, Shape},
     counts::Counts,
+    mureka::Call,
     upstream::Upstream,
 };
 
@@ -54,6 +56,10 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
             (Arc::clone(&upstream), Shape::SunoApi),
             admit,
         ));
+    let mureka = mureka::router().layer(middleware::from_fn_with_state(
+        (Arc::clone(&upstream), Shape::Mureka(Call::Song)),
+        admit,
+    ));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
@@ -74,6 +80,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
     Router::new()
         .merge(suno)
         .merge(sunoapi)
+        .merge(mureka)
         .merge(simulator)
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)

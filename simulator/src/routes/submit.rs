@@ -1,4 +1,4 @@
-//! Submits: those under `/suno`, and those of the dialect `sunoapi`.
+//! Submits: those under `/suno`, and those of the other dialects.
 
 use axum::{
     extract::State,
@@ -81,6 +81,15 @@ pub async fn persona(State(upstream): Shared, headers: HeaderMap, body: Payload)
     submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
 }
 
+/// Whether the answer with this fault tells what was made.
+fn is_told(fault: Option<Fault>) -> bool {
+    use Fault::{SubmitDrip, SubmitHuge, SubmitTorn, SubmitWait};
+    matches!(
+        fault,
+        None | Some(SubmitTorn | SubmitDrip | SubmitHuge | SubmitWait)
+    )
+}
+
 /// Takes a submit, as a dialect writes it.
 pub async fn submit(
     upstream: &Upstream,
@@ -121,12 +130,25 @@ async fn submit_with(
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
         upstream.wait_for_end(id).await;
     }
+    let secrets = Secrets::of(headers);
+    let leak_to = decision.leaks.then_some(&secrets);
     let data = match decision.task {
+        Some(id) if shape.answers_with_the_result() && is_told(decision.fault) => {
+            upstream.wait_for_end(id).await;
+            let result = upstream.print(id).map(|task| shape.result(&task));
+            match result {
+                Some(Ok(result)) => result,
+                Some(Err(message)) => {
+                    let leaked = leak_to.map(|secrets| secrets.leak(&message, None));
+                    let message = leaked.unwrap_or(message);
+                    return shape.error(StatusCode::BAD_REQUEST, "failed", &message);
+                }
+                None => Value::Null,
+            }
+        }
         Some(_) if decision.fault == Some(Fault::SubmitNoId) => shape.accepted(String::new()),
         Some(id) => answered(&request, id),
         None => Value::Null,
     };
-    let secrets = Secrets::of(headers);
-    let leak_to = decision.leaks.then_some(&secrets);
     answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
 }

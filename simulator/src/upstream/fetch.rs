@@ -6,10 +6,12 @@ use rand::Rng;
 
 use super::{State, Upstream};
 use crate::{
+    dialect::{self, Printed},
     fault::{Fault, Kind},
     fetches::{Admission, Bounds},
     id::Id,
     random,
+    secrets::Secrets,
     task::{FetchedTask, Task},
 };
 
@@ -82,6 +84,18 @@ impl Upstream {
             leaks,
             latency,
         })
+    }
+}
+
+impl Upstream {
+    /// A task as a fetch prints it, without being one, and without secrets. `None`: it was forgotten.
+    pub fn print(&self, id: Id) -> Option<Printed> {
+        let now = self.clock.now();
+        let mut task = self.state().tasks.get(&id)?.show(id, now);
+        task.leaks = false;
+        let mut printed = Vec::new();
+        dialect::print(&task, &Secrets::default(), &mut printed);
+        printed.pop()
     }
 }
 

@@ -8,7 +8,8 @@ use crate::{
     upstream::{KEY, Upstream, always, faults},
 };
 
-fn expected(fault: Fault) -> Seen {
+/// What a client sees of a fault.
+pub fn expected(fault: Fault) -> Seen {
     match fault {
         Fault::Fetch429 | Fault::Fetch429RetryAfter => Seen::Error(429),
         Fault::Fetch500 => Seen::Error(500),

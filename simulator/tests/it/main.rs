@@ -6,6 +6,7 @@ mod dialect;
 mod directives;
 mod fetch_faults;
 mod fetch_limits;
+mod mureka;
 mod places;
 mod process;
 mod seen;

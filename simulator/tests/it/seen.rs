@@ -69,6 +69,8 @@ fn classify(answer: &Answer) -> Seen {
     }
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(json) if json["code"] == "success" => Seen::Success,
+        Ok(json) if json["error"]["message"].is_string() => Seen::Error(status),
+        Ok(json) if json["trace_id"].is_string() => Seen::Success,
         Ok(json) if json["detail"].is_array() => Seen::Nonsense,
         Ok(json) => {
             assert!(

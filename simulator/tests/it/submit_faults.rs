@@ -10,7 +10,8 @@ use crate::{
     upstream::{Upstream, always, faults, quick},
 };
 
-fn expected(fault: Fault) -> (Seen, u64) {
+/// What a client sees of a fault, and how many tasks are made.
+pub fn expected(fault: Fault) -> (Seen, u64) {
     match fault {
         Fault::Submit429 | Fault::Submit429RetryAfter => (Seen::Error(429), 0),
         Fault::Submit500 => (Seen::Error(500), 0),

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use shared::clock::Millis;
 use shared::json;
 use shared::task::Status;
-use shared::task::step::{Finish, Observation};
+use shared::task::step::Observation;
 
 use super::actions::Holds;
 use super::made::{self, Data};
@@ -96,30 +95,7 @@ fn observation(task: &Fields<'_>) -> Observation {
         status,
         progress: task.text("progress").as_deref().and_then(percent),
         data,
-        finish: finish(task),
-    }
-}
-
-/// When the task ended, and how long it took: `finish_time` and `submit_time`, by the upstream's clock.
-fn finish(task: &Fields<'_>) -> Option<Finish> {
-    let moment = |name| moment(&task.text(name)?);
-    let at = moment("finish_time")?;
-    let took = moment("submit_time").map(|from| at.since(from));
-    Some(Finish {
-        at,
-        took: took.filter(|took| !took.is_zero()),
-    })
-}
-
-/// Unix seconds, or milliseconds as some gateways print them. 0 means that the moment has not come.
-fn moment(number: &str) -> Option<Millis> {
-    /// In seconds this is in the year 5138, in milliseconds in 1973.
-    const MILLIS_FROM: i64 = 100_000_000_000;
-    let (whole, _) = number.split_once('.').unwrap_or((number, ""));
-    match whole.parse().ok()? {
-        ..=0 => None,
-        seconds @ ..MILLIS_FROM => Some(Millis(seconds * 1000)),
-        millis => Some(Millis(millis)),
+        finish: task.finish("submit_time", "finish_time"),
     }
 }
 
@@ -151,8 +127,10 @@ fn clip_errors(clips: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use shared::clock::Millis;
     use shared::json::MOST_DEPTH;
     use shared::task::Action;
+    use shared::task::step::Finish;
 
     use super::super::result::{MOST_BYTES, TOO_DEEP};
     use super::*;

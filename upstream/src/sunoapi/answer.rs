@@ -8,7 +8,7 @@ use shared::task::{Action, Status};
 
 use super::tables::{STATUSES, State};
 use crate::Asked;
-use crate::fields::Fields;
+use crate::fields::{Fields, repaired};
 use crate::suno::result::result;
 
 /// An answer: `code`, `msg` and `data`.
@@ -105,7 +105,7 @@ fn clips(response: &Fields<'_>) -> (Option<Value>, bool) {
 }
 
 fn clip(item: &[u8]) -> Value {
-    let raw = value(item);
+    let raw = repaired(item);
     let text = |name: &str| raw[name].as_str().unwrap_or_default();
     let (whole, early) = (text("audioUrl"), text("streamAudioUrl"));
     let status = match (whole.is_empty(), early.is_empty()) {
@@ -139,10 +139,10 @@ fn lyrics(response: &Fields<'_>) -> (Option<Value>, bool) {
         .value("data")
         .and_then(json::items)
         .unwrap_or_default();
-    let Some(raw) = items.first().map(|item| value(item)) else {
+    let Some(raw) = items.first().map(|item| repaired(item)) else {
         return (None, false);
     };
-    let all: Vec<Value> = items.iter().map(|item| value(item)).collect();
+    let all: Vec<Value> = items.iter().map(|item| repaired(item)).collect();
     let text = raw["text"].as_str().unwrap_or_default();
     let is_whole = !text.is_empty();
     let lyrics = json!({
@@ -154,12 +154,6 @@ fn lyrics(response: &Fields<'_>) -> (Option<Value>, bool) {
         "raw": all,
     });
     (Some(lyrics), is_whole)
-}
-
-/// A value, whatever is wrong with it.
-fn value(json: &[u8]) -> Value {
-    let read = json::repaired(json).and_then(|json| serde_json::from_str(json.get()).ok());
-    read.unwrap_or_else(|| String::from_utf8_lossy(json).into())
 }
 
 #[cfg(test)]

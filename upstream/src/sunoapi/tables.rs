@@ -101,3 +101,31 @@ pub(super) fn fetch_path(action: Action) -> &'static str {
         _ => "/api/v1/generate/record-info",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::assert_row;
+
+    const PAGE: &str = include_str!("../../../docs/upstreams/sunoapi.md");
+
+    #[test]
+    fn the_page_has_every_row_of_these_tables() {
+        for (word, state) in STATUSES {
+            let ours = match state {
+                State::Is(status) => status,
+                State::AsTheResult => Status::Success,
+            };
+            assert_row(PAGE, &[word, ours.as_str()]);
+        }
+        for (ours, theirs) in MODELS {
+            assert_row(PAGE, &[ours, theirs]);
+        }
+        for (code, _) in CODES {
+            assert!(PAGE.contains(&code.to_string()), "{code}");
+        }
+        for path in [SONG, EXTEND, LYRICS] {
+            assert_row(PAGE, &[&format!("POST {path}")]);
+        }
+    }
+}

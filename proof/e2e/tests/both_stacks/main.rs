@@ -7,6 +7,7 @@
 //! | `money` | what is charged, given back, and refused |
 //! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
+//! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
@@ -29,6 +30,7 @@ mod flow;
 mod local;
 mod looks;
 mod money;
+mod mureka;
 mod music;
 mod operations;
 mod polls;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         looks::scenarios(),
         submits::scenarios(),
         dialects::scenarios(),
+        mureka::scenarios(),
         actions::scenarios(),
         music::scenarios(),
         money::scenarios(),
