@@ -135,6 +135,9 @@ impl Client {
 
     /// Submits lyrics, which must be taken; returns the task's id.
     pub async fn lyrics(&self, prompt: &str) -> String {
+        if self.form.is_some_and(|form| !form.has_lyrics) {
+            return self.song(prompt).await;
+        }
         let body = json!({ "prompt": prompt });
         self.submit("lyrics", &body).await.task_id()
     }

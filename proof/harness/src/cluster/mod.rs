@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
-use crate::client::{Answers, SONG};
+use crate::client::{Answers, LYRICS, SONG};
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::folder::{Folder, unique};
@@ -150,17 +150,20 @@ impl Cluster {
         };
         cluster.operator().json(&["migrate"]).await;
         if let Some(form) = setup.form {
-            let price = SONG.to_string();
-            let set = [
-                "price",
-                "set",
-                "--platform",
-                form.platform,
-                "--action",
-                "music",
-            ];
-            let set = [&set[..], &["--quota", &price]].concat();
-            cluster.operator().json(&set).await;
+            let lyrics = form.has_lyrics.then_some(("lyrics", LYRICS));
+            for (action, price) in [("music", SONG)].into_iter().chain(lyrics) {
+                let set = [
+                    "price",
+                    "set",
+                    "--platform",
+                    form.platform,
+                    "--action",
+                    action,
+                ];
+                let price = price.to_string();
+                let set = [&set[..], &["--quota", &price]].concat();
+                cluster.operator().json(&set).await;
+            }
         }
         let starting = setup.upstreams.iter();
         let starting =
