@@ -84,6 +84,12 @@ fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
     if action == Action::Lyrics {
         return Ok(json!({ "prompt": prompt }));
     }
+    if let Action::Other(_) = action {
+        if !is_given("taskId") || !is_given("audioId") {
+            return Err("taskId and audioId are required".to_owned());
+        }
+        return Ok(json!({ "clip_id": theirs["audioId"], "task_id": theirs["taskId"] }));
+    }
     if !is_given("model") {
         return Err("model is required".to_owned());
     }
@@ -115,6 +121,14 @@ fn told(task: &Value) -> Value {
         Some("FAILURE") => "GENERATE_AUDIO_FAILED".into(),
         _ => task["status"].clone(),
     };
+    let file = match task["action"].as_str() {
+        Some("WAV") => Some(("audioWavUrl", "wav")),
+        Some("MP4") => Some(("videoUrl", "mp4")),
+        _ => None,
+    };
+    if let Some((field, kind)) = file {
+        return file_told(task, &status, field, kind);
+    }
     let response = match data {
         Value::Array(clips) => {
             let clips: Vec<Value> = clips.iter().map(clip).collect();
@@ -133,6 +147,21 @@ fn told(task: &Value) -> Value {
         "errorCode": null,
         "errorMessage": reason(task),
         "createTime": task["submit_time"],
+    })
+}
+
+/// A file of a clip. Its status has another name.
+fn file_told(task: &Value, status: &Value, field: &str, kind: &str) -> Value {
+    let address = format!(
+        "https://cdn.suno.example/{}.{kind}",
+        task["data"][0]["id"].as_str().unwrap_or_default()
+    );
+    let response = (status == "SUCCESS").then(|| json!({ field: address }));
+    json!({
+        "taskId": task["task_id"],
+        "successFlag": status,
+        "response": response,
+        "errorMessage": reason(task),
     })
 }
 

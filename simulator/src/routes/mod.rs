@@ -49,7 +49,12 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
     let sunoapi = Router::new()
         .route("/api/v1/generate", post(sunoapi::song))
         .route("/api/v1/generate/extend", post(sunoapi::song))
+        .route("/api/v1/generate/upload-cover", post(sunoapi::song))
         .route("/api/v1/generate/record-info", get(sunoapi::record_info))
+        .route("/api/v1/wav/generate", post(sunoapi::wav))
+        .route("/api/v1/wav/record-info", get(sunoapi::record_info))
+        .route("/api/v1/mp4/generate", post(sunoapi::mp4))
+        .route("/api/v1/mp4/record-info", get(sunoapi::record_info))
         .route("/api/v1/lyrics", post(sunoapi::lyrics))
         .route("/api/v1/lyrics/record-info", get(sunoapi::record_info))
         .layer(middleware::from_fn_with_state(

@@ -18,6 +18,16 @@ pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) 
     submit(&upstream, Shape::SunoApi, Action::Lyrics, &headers, body).await
 }
 
+pub async fn wav(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    let action = Action::Other("WAV");
+    submit(&upstream, Shape::SunoApi, action, &headers, body).await
+}
+
+pub async fn mp4(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    let action = Action::Other("MP4");
+    submit(&upstream, Shape::SunoApi, action, &headers, body).await
+}
+
 #[derive(Deserialize)]
 pub struct Asked {
     #[serde(rename = "taskId")]

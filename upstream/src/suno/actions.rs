@@ -92,3 +92,19 @@ pub const ACTIONS: [Line; 9] = [
 pub fn of(action: Action) -> Option<&'static Line> {
     ACTIONS.iter().find(|line| line.action == action)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::assert_row;
+
+    #[test]
+    fn the_page_has_every_row_of_the_table() {
+        let page = include_str!("../../../docs/upstreams/suno.md");
+        for line in &ACTIONS {
+            let method = if line.way == Way::Get { "GET" } else { "POST" };
+            let call = format!("{method} {}", line.path);
+            assert_row(page, &[line.action.as_str(), &call]);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use shared::json;
 use shared::task::step::Observation;
 use shared::task::{Action, Status};
 
-use super::tables::{STATUSES, State};
+use super::tables::{FILES, STATUSES, State};
 use crate::Asked;
 use crate::fields::{Fields, repaired};
 use crate::suno::result::result;
@@ -53,7 +53,9 @@ impl<'a> Answer<'a> {
 }
 
 fn observation(task: &Fields<'_>, asked: &Asked) -> Observation {
-    let word = task.text("status").unwrap_or_default().to_ascii_uppercase();
+    // Of files, the vendors print it under another name.
+    let word = task.text("status").or_else(|| task.text("successFlag"));
+    let word = word.unwrap_or_default().to_ascii_uppercase();
     let state = STATUSES.iter().find(|(name, _)| *name == word);
     let response = task.value("response");
     // Some gateways print an object as its text.
@@ -63,7 +65,10 @@ fn observation(task: &Fields<'_>, asked: &Asked) -> Observation {
         .and_then(Fields::read)
         .map(|made| match asked.action {
             Action::LYRICS => lyrics(&made),
-            _ => clips(&made),
+            action => match FILES.iter().find(|(of, ..)| *of == action) {
+                Some((.., field)) => file(&made, field),
+                None => clips(&made),
+            },
         });
     let (made, is_whole) = made.unwrap_or_default();
     let status = state.map(|(_, state)| match state {
@@ -95,6 +100,13 @@ fn observation(task: &Fields<'_>, asked: &Asked) -> Observation {
     }
 }
 
+/// The address of a file, and whether there is one.
+fn file(response: &Fields<'_>, field: &str) -> (Option<Value>, bool) {
+    let address = response.text(field);
+    let is_there = address.is_some();
+    (address.map(Value::String), is_there)
+}
+
 /// The clips, and whether there are some and all can be played to their end.
 fn clips(response: &Fields<'_>) -> (Option<Value>, bool) {
     let items = response.value("sunoData").and_then(json::items);
@@ -102,6 +114,15 @@ fn clips(response: &Fields<'_>) -> (Option<Value>, bool) {
     let is_whole = !clips.is_empty() && clips.iter().all(|clip| clip["status"] == "complete");
     let clips = (!clips.is_empty()).then_some(Value::Array(clips));
     (clips, is_whole)
+}
+
+/// The address of the whole clip of this id among clips of ours (JSON).
+pub(super) fn address(clips: &str, id: &str) -> Option<String> {
+    let clips = json::items(clips.as_bytes())?;
+    let mut clips = clips.into_iter().filter_map(Fields::read);
+    let clip = clips.find(|clip| clip.text("id").as_deref() == Some(id))?;
+    clip.text("audio_url")
+        .filter(|_| clip.text("status").as_deref() == Some("complete"))
 }
 
 fn clip(item: &[u8]) -> Value {

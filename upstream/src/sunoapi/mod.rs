@@ -13,9 +13,11 @@ pub mod outcome;
 mod request;
 mod tables;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use shared::store::channels::Channel;
 use shared::task::looks::chances::Guess;
 use shared::task::{Action, Dialect, Platform};
@@ -23,6 +25,7 @@ use shared::task::{Action, Dialect, Platform};
 use crate::http::{Call, Http, Sent};
 use crate::suno::Suno;
 use crate::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use request::Covered;
 pub use tables::{KIE, SUNOAPI, Vendor};
 
 /// The most bytes that are read of an answer about one task: 4 MiB.
@@ -47,6 +50,25 @@ impl SunoApi {
     }
 }
 
+impl SunoApi {
+    /// The address of a clip, of which the vendor tells. `Err`: what that means for the task that covers the clip.
+    async fn address(&self, channel: &Channel, covered: &Covered) -> Result<String, SubmitOutcome> {
+        let asked = Asked::new(&*covered.task, Action::SONG);
+        let known = match self.fetch(channel, std::slice::from_ref(&asked)).await {
+            FetchOutcome::Answered(known) => known,
+            FetchOutcome::IdsRefused | FetchOutcome::TooLarge(_) => HashMap::new(),
+            FetchOutcome::Failed(trouble) => return Err(SubmitOutcome::NotArrived(trouble)),
+            FetchOutcome::NotConnected(why) => return Err(SubmitOutcome::NotConnected(why)),
+        };
+        let made = known.get(&covered.task).and_then(|of| of.data.as_deref());
+        let address = made.and_then(|made| answer::address(made.get(), &covered.clip));
+        address.ok_or_else(|| {
+            let words = "the upstream does not know the clip to cover any more".to_owned();
+            SubmitOutcome::Refused(Refusal::of_words(words))
+        })
+    }
+}
+
 #[async_trait]
 impl Upstream for SunoApi {
     fn platform(&self) -> Platform {
@@ -66,13 +88,20 @@ impl Upstream for SunoApi {
     }
 
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
-        let (path, body) = match request::of(submission.action, submission.request) {
+        let mut request = match request::of(submission.action, submission.request) {
             Ok(request) => request,
             Err(why) => return SubmitOutcome::Refused(Refusal::of_words(why)),
         };
+        if let Some(covered) = &request.covers {
+            match self.address(channel, covered).await {
+                Ok(address) => request.cover(address),
+                Err(outcome) => return outcome,
+            }
+        }
+        let body = Value::Object(request.body).to_string();
         let call = Call {
-            path,
-            sent: Sent::Once(body.to_string(), submission.task.as_str()),
+            path: request.path,
+            sent: Sent::Once(body, submission.task.as_str()),
             largest: LARGEST_ANSWER,
         };
         outcome::of_submit(&self.http.submits.call(channel, call).await, self.vendor)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use shared::task::Action;
 
-use super::tables::{EXTEND, LYRICS, MODEL, MODELS, NO_CALLBACK, SONG};
+use super::tables::{COVER, EXTEND, FILES, LYRICS, MODEL, MODELS, NO_CALLBACK, SONG};
 
 /// Our fields, and what the vendor calls them. A field of ours that is not here keeps its name.
 const FIELDS: [(&str, &str); 4] = [
@@ -14,30 +14,72 @@ const FIELDS: [(&str, &str); 4] = [
 ];
 
 /// Our fields that are told in other ways, or only to ourselves.
-const TOLD: [&str; 5] = [
+const TOLD: [&str; 6] = [
     "gpt_description_prompt",
     "make_instrumental",
     "mv",
     "task_id",
     "task",
+    "cover_clip_id",
 ];
 
 /// Fields of ours that name what this dialect cannot make.
-const CANNOT: [(&str, &str); 3] = [
-    ("cover_clip_id", "covers"),
+const CANNOT: [(&str, &str); 2] = [
     ("persona_id", "songs with a persona"),
     ("artist_clip_id", "songs with a persona"),
 ];
 
-/// The path and the body for a request of ours. `Err`: the vendor cannot make that, in words for the client.
-pub(super) fn of(action: Action, request: &str) -> Result<(&'static str, Value), String> {
+/// What is sent to the vendor.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub path: &'static str,
+    pub body: Map<String, Value>,
+    /// The clip that is covered: the vendor takes no clips for that, but addresses.
+    pub covers: Option<Covered>,
+}
+
+/// A clip that is covered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Covered {
+    /// The vendor's id of the task that made the clip.
+    pub task: String,
+    pub clip: String,
+}
+
+impl Request {
+    /// The request, with the address of the clip that is covered.
+    pub fn cover(&mut self, address: String) {
+        self.body.insert("uploadUrl".to_owned(), address.into());
+    }
+}
+
+/// What the vendor gets for a request of ours. `Err`: the vendor cannot make that, in words for the client.
+pub(super) fn of(action: Action, request: &str) -> Result<Request, String> {
     let ours: Map<String, Value> = serde_json::from_str(request)
         .map_err(|error| format!("the request does not read: {error}"))?;
-    match action {
-        Action::SONG => song(&ours),
-        Action::LYRICS => Ok((LYRICS, lyrics(&ours))),
-        other => Err(format!("this upstream makes no {other}")),
-    }
+    let file = FILES.iter().find(|(of, ..)| *of == action);
+    let (path, body) = match (action, file) {
+        (Action::SONG, _) => song(&ours)?,
+        (Action::LYRICS, _) => (LYRICS, lyrics(&ours)),
+        (_, Some((_, path, ..))) => (*path, file_of(&ours)),
+        (other, None) => return Err(format!("this upstream makes no {other}")),
+    };
+    let Value::Object(body) = body else {
+        return Err("the request does not read".to_owned());
+    };
+    let covers = (path == COVER).then(|| Covered {
+        task: text(&ours, "task_id").to_owned(),
+        clip: text(&ours, "cover_clip_id").to_owned(),
+    });
+    Ok(Request { path, body, covers })
+}
+
+fn file_of(ours: &Map<String, Value>) -> Value {
+    json!({
+        "taskId": text(ours, "task_id"),
+        "audioId": text(ours, "clip_id"),
+        "callBackUrl": NO_CALLBACK,
+    })
 }
 
 fn lyrics(ours: &Map<String, Value>) -> Value {
@@ -81,7 +123,11 @@ fn song(ours: &Map<String, Value>) -> Result<(&'static str, Value), String> {
     body.insert("instrumental".to_owned(), instrumental.into());
     body.insert("model".to_owned(), model(text(ours, "mv")).into());
     body.insert("callBackUrl".to_owned(), NO_CALLBACK.into());
-    let path = if continues { EXTEND } else { SONG };
+    let path = match (text(ours, "cover_clip_id").is_empty(), continues) {
+        (false, _) => COVER,
+        (true, true) => EXTEND,
+        (true, false) => SONG,
+    };
     Ok((path, Value::Object(body)))
 }
 
@@ -103,7 +149,8 @@ mod tests {
     use super::*;
 
     fn made(request: &Value) -> (&'static str, Value) {
-        of(Action::SONG, &request.to_string()).expect("the vendor can make it")
+        let made = of(Action::SONG, &request.to_string()).expect("the vendor can make it");
+        (made.path, Value::Object(made.body))
     }
 
     #[test]
@@ -150,13 +197,36 @@ mod tests {
 
     #[test]
     fn what_the_vendor_cannot_make_is_said() {
-        let cover = json!({"cover_clip_id": "c-1", "prompt": "x"}).to_string();
-        let refused = of(Action::SONG, &cover);
-        assert_eq!(refused, Err("this upstream makes no covers".to_owned()));
+        let persona = json!({"persona_id": "p-1", "prompt": "x"}).to_string();
+        let refused = of(Action::SONG, &persona);
+        let words = "this upstream makes no songs with a persona";
+        assert_eq!(refused, Err(words.to_owned()));
         let video = "video".parse().expect("it is a name");
         assert!(of(video, "{}").is_err());
         let lyrics = of(Action::LYRICS, r#"{"prompt":"rain"}"#).expect("it makes lyrics");
-        assert_eq!(lyrics.0, "/api/v1/lyrics");
-        assert_eq!(lyrics.1["prompt"], "rain");
+        assert_eq!(lyrics.path, "/api/v1/lyrics");
+        assert_eq!(lyrics.body["prompt"], "rain");
+    }
+
+    #[test]
+    fn a_cover_is_of_an_address_and_a_file_of_a_task_and_a_clip() {
+        let cover =
+            json!({"cover_clip_id": "c-1", "task_id": "u-1", "prompt": "x", "tags": "jazz"});
+        let mut cover = of(Action::SONG, &cover.to_string()).expect("it makes covers");
+        let covered = Covered {
+            task: "u-1".to_owned(),
+            clip: "c-1".to_owned(),
+        };
+        assert_eq!((cover.path, &cover.covers), (COVER, &Some(covered)));
+        cover.cover("https://a/1.mp3".to_owned());
+        assert_eq!(
+            Value::Object(cover.body),
+            json!({"uploadUrl": "https://a/1.mp3", "prompt": "x", "style": "jazz", "customMode": true,
+                   "instrumental": false, "model": MODEL, "callBackUrl": NO_CALLBACK})
+        );
+        let wav = of(Action::WAV, r#"{"clip_id":"c-1","task_id":"u-1"}"#).expect("it makes files");
+        assert_eq!(wav.path, "/api/v1/wav/generate");
+        let body = json!({"taskId": "u-1", "audioId": "c-1", "callBackUrl": NO_CALLBACK});
+        assert_eq!(Value::Object(wav.body), body);
     }
 }

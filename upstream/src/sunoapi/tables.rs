@@ -47,7 +47,7 @@ impl Vendor {
 }
 
 /// What a task's `status` says of a task of ours.
-pub(super) const STATUSES: [(&str, State); 9] = [
+pub(super) const STATUSES: [(&str, State); 11] = [
     ("PENDING", State::Is(Status::Submitted)),
     ("TEXT_SUCCESS", State::Is(Status::InProgress)),
     ("FIRST_SUCCESS", State::Is(Status::InProgress)),
@@ -55,6 +55,8 @@ pub(super) const STATUSES: [(&str, State); 9] = [
     ("CREATE_TASK_FAILED", State::Is(Status::Failure)),
     ("GENERATE_AUDIO_FAILED", State::Is(Status::Failure)),
     ("GENERATE_LYRICS_FAILED", State::Is(Status::Failure)),
+    ("GENERATE_WAV_FAILED", State::Is(Status::Failure)),
+    ("GENERATE_MP4_FAILED", State::Is(Status::Failure)),
     ("SENSITIVE_WORD_ERROR", State::Is(Status::Failure)),
     // The vendor could not call our `callBackUrl`: that is no trouble of the song.
     ("CALLBACK_EXCEPTION", State::AsTheResult),
@@ -94,10 +96,31 @@ pub(super) const SONG: &str = "/api/v1/generate";
 pub(super) const EXTEND: &str = "/api/v1/generate/extend";
 pub(super) const LYRICS: &str = "/api/v1/lyrics";
 
+pub(super) const COVER: &str = "/api/v1/generate/upload-cover";
+
+/// What is made of one clip as a file: the action, the path of submits, the path that tells of a task, and the field of
+/// its result that holds the address. (?)
+pub(super) const FILES: [(Action, &str, &str, &str); 2] = [
+    (
+        Action::WAV,
+        "/api/v1/wav/generate",
+        "/api/v1/wav/record-info",
+        "audioWavUrl",
+    ),
+    (
+        Action::MP4,
+        "/api/v1/mp4/generate",
+        "/api/v1/mp4/record-info",
+        "videoUrl",
+    ),
+];
+
 /// The path that tells of a task.
 pub(super) fn fetch_path(action: Action) -> &'static str {
-    match action {
-        Action::LYRICS => "/api/v1/lyrics/record-info",
+    let file = FILES.iter().find(|(of, ..)| *of == action);
+    match (action, file) {
+        (_, Some((_, _, path, _))) => path,
+        (Action::LYRICS, _) => "/api/v1/lyrics/record-info",
         _ => "/api/v1/generate/record-info",
     }
 }
@@ -124,7 +147,8 @@ mod tests {
         for (code, _) in CODES {
             assert!(PAGE.contains(&code.to_string()), "{code}");
         }
-        for path in [SONG, EXTEND, LYRICS] {
+        let files = FILES.iter().map(|(_, path, ..)| *path);
+        for path in [SONG, EXTEND, COVER, LYRICS].into_iter().chain(files) {
             assert_row(PAGE, &[&format!("POST {path}")]);
         }
     }

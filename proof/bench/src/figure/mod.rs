@@ -10,6 +10,7 @@ mod freshness;
 mod listing;
 mod memory;
 mod part;
+mod platforms;
 mod polls;
 mod requirement;
 mod scale_out;
@@ -101,6 +102,8 @@ pub enum Figure {
     ScaleOut,
     /// Limits and fairness: what must hold, and what holds
     Flow,
+    /// Songs of all platforms at once while one of them hangs, and what each costs in calls
+    Platforms,
 }
 
 /// Measures these figures one after the other, each on new servers. A short run measures all of them at once, on
@@ -144,6 +147,7 @@ impl Figure {
             Self::Embedded => embedded::measure(plan).await,
             Self::ScaleOut => scale_out::measure(plan, servers).await,
             Self::Flow => Box::pin(flow::measure(plan, servers)).await,
+            Self::Platforms => Box::pin(platforms::measure(plan, servers)).await,
         }
     }
 

@@ -57,11 +57,10 @@ impl Dialect {
 }
 
 pub fn scenarios() -> Vec<Trial> {
-    let [_, sunoapi, ..] = DIALECTS;
     let two = setup().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
     let both = on_both(
         "songs, lyrics and continuations at channels of the dialect sunoapi",
-        &two.channel(sunoapi.channel),
+        &two.channel(&["--dialect", "sunoapi", "--actions", "song,lyrics,wav"]),
         at_a_vendor,
     );
     both.into()
@@ -126,8 +125,35 @@ async fn at_a_vendor(cluster: &Cluster) {
 
     let cover = json!({"title": "Cover", "cover_clip_id": clip, "prompt": "x"});
     let cover = user.submit("music", &cover).await.task_id();
-    let reason = crate::failure(&user, &cover).await;
-    assert!(reason.contains("makes no covers"), "{reason}");
-    let spent = 6 * SONG + LYRICS;
+    success(&user, &cover).await;
+    let asked = maker.submits("Cover").await;
+    let asked = &asked["latest"][0]["body"];
+    assert_eq!(asked["uploadUrl"], made["data"][0]["audio_url"], "{asked}");
+    let priced = [
+        "price",
+        "set",
+        "--platform",
+        "suno",
+        "--action",
+        "wav",
+        "--quota",
+        "9",
+    ];
+    cluster.operator().json(&priced).await;
+    let wav = user
+        .submit("wav", &json!({"clip_id": clip}))
+        .await
+        .task_id();
+    let wav = success(&user, &wav).await;
+    let address = wav["data"].as_str().unwrap_or_default();
+    assert!(
+        address.starts_with("https://") && address.rsplit('.').next() == Some("wav"),
+        "{wav}"
+    );
+    let persona = json!({"title": "Persona", "artist_clip_id": clip, "persona_id": "p"});
+    let persona = user.submit("music", &persona).await.task_id();
+    let reason = crate::failure(&user, &persona).await;
+    assert!(reason.contains("makes no songs with a persona"), "{reason}");
+    let spent = 7 * SONG + LYRICS + 9;
     assert_eq!(cluster.quota("ann").await, (10 * SONG - spent, spent));
 }
