@@ -75,8 +75,10 @@ pub async fn submit(
                 None => Value::Null,
             }
         }
-        Some(_) if decision.fault == Some(Fault::SubmitNoId) => shape.accepted(String::new()),
-        Some(id) => shape.accepted(id.to_string()),
+        Some(_) if decision.fault == Some(Fault::SubmitNoId) => {
+            shape.accepted(String::new(), &secrets)
+        }
+        Some(id) => shape.accepted(id.to_string(), &secrets),
         None => Value::Null,
     };
     let leak_to = decision.leaks.then_some(&secrets);

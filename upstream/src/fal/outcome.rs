@@ -65,7 +65,14 @@ pub(super) fn of_status(reply: &Reply, asked: &Asked, handle: &Handle<'_>) -> Op
     if said.status == 404 && answer.is_some() {
         return Some(FetchOutcome::Answered(HashMap::new()));
     }
+    let of_other = |answer: &Answer<'_>| {
+        let id = answer.request_id();
+        id.is_some_and(|id| id != handle.request)
+    };
     if class(said.status).is_fine() {
+        if answer.as_ref().is_some_and(of_other) {
+            return Some(FetchOutcome::Answered(HashMap::new()));
+        }
         match (&answer, &response.body) {
             (Some(answer), _) if answer.state() == Some(State::AsTheResult) => {
                 let failed = answer.error().map(|words| failed(&words));

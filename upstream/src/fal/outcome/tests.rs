@@ -197,6 +197,16 @@ fn a_status_tells_how_far_a_task_is() {
         (202, r#"{"status":"IN_QUEUE","queue_position":3}"#, "QUEUED"),
         (202, r#"{"status":" in_queue "}"#, "QUEUED"),
         (
+            200,
+            r#"{"status":"IN_PROGRESS","request_id":" r-123456 "}"#,
+            "IN_PROGRESS",
+        ),
+        (
+            200,
+            r#"{"status":"COMPLETED","request_id":"another"}"#,
+            "missing",
+        ),
+        (
             202,
             r#"{"status":"IN_PROGRESS","logs":[],"error":"a retry"}"#,
             "IN_PROGRESS",
