@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod json;
 pub mod process;
+pub mod public_address;
 pub mod random;
 pub mod secret;
 pub mod store;

@@ -194,7 +194,7 @@ impl<'a> Data<'a> {
     fn of(id: Id, phase: Phase, texts: &'a Texts) -> Self {
         match texts.action {
             _ if phase == Phase::NotStart => Self::None,
-            Action::Music => {
+            Action::Music | Action::Other(_) => {
                 Self::Clips(Box::new([0, 1].map(|n| Clip::of(id.clip(n), phase, texts))))
             }
             Action::Lyrics => {

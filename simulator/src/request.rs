@@ -11,6 +11,8 @@ pub enum Action {
     Music,
     /// Lyrics: a title and a text.
     Lyrics,
+    /// Something made of a clip or an audio file: two clips.
+    Other(&'static str),
 }
 
 impl Action {
@@ -19,6 +21,7 @@ impl Action {
         match self {
             Self::Music => "MUSIC",
             Self::Lyrics => "LYRICS",
+            Self::Other(name) => name,
         }
     }
 }
@@ -37,6 +40,10 @@ pub struct Body {
     pub continue_clip_id: Option<String>,
     pub continue_at: Option<f64>,
     pub task_id: Option<String>,
+    pub clip_id: Option<String>,
+    pub root_clip_id: Option<String>,
+    pub url: Option<String>,
+    pub name: Option<String>,
 }
 
 /// A valid submit.
@@ -59,6 +66,12 @@ impl Request {
         let nothing_to_make = match action {
             Action::Music => prompt.or(description).or(other).is_none(),
             Action::Lyrics => prompt.is_none(),
+            Action::Other(_) => {
+                let source = [&body.clip_id, &body.root_clip_id, &body.url];
+                source
+                    .into_iter()
+                    .all(|field| filled(field.as_deref()).is_none())
+            }
         };
         if nothing_to_make {
             return Err("prompt is required".to_owned());
@@ -72,7 +85,8 @@ impl Request {
     }
 
     /// The text that identifies the submit and holds its directives: the title; for lyrics the prompt; for a song
-    /// without a title the description, else the prompt. Empty without any of these.
+    /// without a title the description, else the prompt; for what is made of a clip or a file its name, address or clip.
+    /// Empty without any of these.
     pub fn marker(&self) -> &str {
         marker(self.action, &self.body)
     }
@@ -99,6 +113,10 @@ fn marker(action: Action, body: &Body) -> &str {
             filled(body.title.as_deref()).or(filled(body.gpt_description_prompt.as_deref()))
         }
         Action::Lyrics => None,
+        Action::Other(_) => {
+            let names = [&body.title, &body.name, &body.url, &body.clip_id];
+            names.into_iter().find_map(|field| filled(field.as_deref()))
+        }
     };
     title.or(filled(body.prompt.as_deref())).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use crate::id::Id;
 
 /// The secrets in a request: the key and the upstream's base URL.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Secrets {
     key: String,
     base_url: String,

@@ -295,7 +295,7 @@ impl Limits {
     /// One fetch asks about a hundred tasks.
     pub const BATCHES: Self = Self {
         ids_per_fetch: 100,
-        calls_at_once: 1,
+        calls_at_once: 4,
         tells_most_tasks: false,
     };
     /// One fetch asks about one task.
@@ -332,6 +332,12 @@ pub trait Upstream: Send + Sync + 'static {
 
     /// Sends a task to the channel, in one request.
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome;
+
+    /// Whether a fetch asks about a task of this action alone, and not in a batch with others.
+    fn is_asked_alone(&self, action: Action) -> bool {
+        let _ = action;
+        false
+    }
 
     /// Asks the channel about at most [`Limits::ids_per_fetch`] tasks.
     async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome;
@@ -408,6 +414,11 @@ impl Driver<'_> {
     /// See [`Upstream::guess`].
     pub fn guess(self, action: Action) -> Guess {
         self.upstream.guess(action)
+    }
+
+    /// See [`Upstream::is_asked_alone`].
+    pub fn is_asked_alone(self, action: Action) -> bool {
+        self.upstream.is_asked_alone(action)
     }
 
     /// See [`Upstream::submit`].

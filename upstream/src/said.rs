@@ -86,6 +86,11 @@ impl<'a> Said<'a> {
 
     /// What the answer to a submit means. `id`: the upstream's id of a task that it accepted.
     pub fn of_submit(&self, id: Option<String>, refusal: Refusal) -> SubmitOutcome {
+        self.of_answer(id.map(SubmitOutcome::Accepted), refusal)
+    }
+
+    /// As [`Self::of_submit`]. `good`: the id of a task, or the result itself.
+    pub fn of_answer(&self, good: Option<SubmitOutcome>, refusal: Refusal) -> SubmitOutcome {
         let unknown = |why: &str| SubmitOutcome::Unknown(why.to_owned());
         let after = self.response.after;
         if may_be_accepted(self.status, after) {
@@ -96,8 +101,8 @@ impl<'a> Said<'a> {
             (Class::Channel(fault), _) => SubmitOutcome::NotArrived(self.trouble(fault)),
             (Class::Refused, _) => SubmitOutcome::Refused(refusal),
             (Class::Fine, None) => unknown("it answered with what is no answer"),
-            (Class::Fine, Some(body)) => match (id, &body.code) {
-                (Some(id), Some(_)) => SubmitOutcome::Accepted(id),
+            (Class::Fine, Some(body)) => match (good, &body.code) {
+                (Some(good), Some(_)) => good,
                 (None, Some(_)) => unknown("it accepted and gave no task id"),
                 (None, None) if body.words.is_some() && !body.has_data => {
                     SubmitOutcome::Refused(refusal)
@@ -143,7 +148,8 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn trouble(&self, fault: Fault) -> Trouble {
+    /// The trouble of the channel, in the words of this answer.
+    pub fn trouble(&self, fault: Fault) -> Trouble {
         trouble(fault, &self.told(), self.response.retry_after)
     }
 }
@@ -180,7 +186,7 @@ pub fn failed(reason: &str) -> Observation {
 }
 
 /// A task of which the upstream says nothing that we understand.
-fn unreadable() -> Observation {
+pub fn unreadable() -> Observation {
     Observation {
         status: None,
         fail_reason: String::new(),

@@ -6,7 +6,7 @@ use metrics::{counter, histogram};
 use shared::clock::Millis;
 use shared::process::telemetry::Figure::{self, Counter, Gauge, Histogram};
 use shared::store::turns::Ended;
-use shared::task::{Platform, Status};
+use shared::task::{Action, Status};
 
 use upstream::{FETCH_OUTCOMES, OUTCOMES, SUBMIT_OUTCOMES};
 
@@ -136,7 +136,7 @@ pub(crate) fn start_at_zero() {
         counter!("task_center_late_results_total", "status" => status.as_str()).increment(0);
     }
     counter!("task_center_refunds_total").increment(0);
-    for action in Platform::SUNO.actions() {
+    for action in Action::known() {
         counter!("task_center_quota_refunded_total", "action" => action.to_string()).increment(0);
     }
     for result in ["nothing", "found", "failed"] {

@@ -15,7 +15,7 @@ use crate::channels::plans;
 use crate::context::{Context, Settings};
 use crate::figures::{FIGURES, start_at_zero};
 use crate::leases;
-use crate::maintenance::{late_results, sweep};
+use crate::maintenance::{late_results, own_limits, sweep};
 use crate::poll::batching;
 use crate::rest::{self, Intake, Rest};
 use crate::schedule::{PendingAcks, Schedule, schedule};
@@ -78,6 +78,7 @@ async fn run(context: Arc<Context>, started: impl FnOnce()) -> Result<(), Broker
     parts.spawn(plans::run(context.clone()));
     parts.spawn(sweep::run(context.clone()));
     parts.spawn(late_results::run(context.clone()));
+    parts.spawn(own_limits::run(context.clone()));
     parts.spawn(rest::run(context.clone()));
     let leases = tokio::spawn(leases::renew(context.clone()));
     started();

@@ -78,9 +78,10 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
     let price = Price {
         platform,
         action,
+        model: None,
         quota,
     };
-    store.set_price(price).await.expect("it has a price");
+    store.set_price(&price).await.expect("it has a price");
     let task_id = TaskId::random(&random);
     let task = NewTask {
         task_id: task_id.clone(),
@@ -88,6 +89,7 @@ async fn a_task_of_a_platform_without_a_driver_waits() {
         key,
         platform,
         action,
+        model: None,
         request: "{}".to_owned(),
         input: String::new(),
         pinned: None,

@@ -1,10 +1,10 @@
 //! `price …`: what tasks cost.
 
 use clap::Subcommand;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shared::store::prices::Price;
-use shared::task::{Action, Platform, Quota};
+use shared::task::{Platform, Quota};
 
+use super::channel::action_of;
 use super::{CommandContext, CommandError, Output};
 
 /// The commands on prices.
@@ -16,8 +16,11 @@ pub enum PriceCommand {
         #[arg(long, value_parser = super::platform())]
         platform: Platform,
         /// The action
-        #[arg(long, value_parser = action())]
-        action: Action,
+        #[arg(long)]
+        action: String,
+        /// The model, as requests name it: its price counts instead of that of the action
+        #[arg(long)]
+        model: Option<String>,
         /// The price of one task, in quota
         #[arg(long)]
         quota: Quota,
@@ -26,43 +29,58 @@ pub enum PriceCommand {
     List,
 }
 
-fn action() -> impl TypedValueParser<Value = Action> {
-    PossibleValuesParser::new(Action::known().into_iter().map(Action::as_str))
-        .try_map(|text| text.parse::<Action>())
-}
-
 impl PriceCommand {
     pub(super) async fn run(self, context: CommandContext<'_>) -> Result<Output, CommandError> {
         match self {
             Self::Set {
                 platform,
                 action,
+                model,
                 quota,
             } => {
                 let price = Price {
                     platform,
-                    action,
+                    action: action_of(platform, &action)?,
+                    model,
                     quota,
                 };
-                context.store.set_price(price).await?;
-                let human = format!("A {platform} {action} task costs {quota} from now on.");
-                Output::new(human, &price)
+                set(context, &price).await
             }
             Self::List => list(context).await,
         }
     }
 }
 
+async fn set(context: CommandContext<'_>, price: &Price) -> Result<Output, CommandError> {
+    let model = price.model.as_deref();
+    if model.is_some_and(|model| model.trim() != model || model.is_empty()) {
+        let what = "--model takes a name without white space around it";
+        return Err(CommandError::new(what.to_owned()));
+    }
+    context.store.set_price(price).await?;
+    let Price {
+        platform,
+        action,
+        quota,
+        ..
+    } = price;
+    let of_model = model.map(|model| format!(" with the model `{model}`"));
+    let of_model = of_model.unwrap_or_default();
+    let human = format!("A {platform} {action} task{of_model} costs {quota} from now on.");
+    Output::new(human, price)
+}
+
 async fn list(context: CommandContext<'_>) -> Result<Output, CommandError> {
     let prices = context.store.prices().await?;
-    let titles = ["PLATFORM", "ACTION", "QUOTA"];
+    let titles = ["PLATFORM", "ACTION", "MODEL", "QUOTA"];
     Output::list("There are no prices.", titles, &prices, row)
 }
 
-fn row(price: &Price) -> [String; 3] {
+fn row(price: &Price) -> [String; 4] {
     [
         price.platform.to_string(),
         price.action.to_string(),
+        price.model.clone().unwrap_or_default(),
         price.quota.to_string(),
     ]
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use shared::public_address::NotPublic;
 use shared::store::StoreError;
 use shared::task::{Action, Platform};
 
@@ -60,6 +61,8 @@ pub enum ApiError {
     TooManyIds(usize),
     /// The request holds none of these fields, of which its action needs one.
     Needs(Action, &'static [&'static str]),
+    /// A field that holds an address which nobody behind us may open.
+    Address(&'static str, NotPublic),
     /// A field that holds the address of a webhook.
     NoWebhooks(String),
     /// The JSON is nested too deep.
@@ -167,6 +170,7 @@ impl ApiError {
             | Self::Field(..)
             | Self::TooManyIds(_)
             | Self::Needs(..)
+            | Self::Address(..)
             | Self::NoWebhooks(_)
             | Self::TooDeep
             | Self::IdempotencyKey

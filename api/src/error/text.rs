@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use shared::json::MOST_DEPTH;
 use shared::process::http::server::HEAD_BYTES;
+use shared::public_address::NotPublic;
 use shared::task::{Action, Platform, Status};
 
 use super::{ApiError, UserHeader, Wanted};
@@ -132,6 +133,22 @@ impl ApiError {
                 format!("{action} 需要以下字段中的至少一个：{}", fields.join("、")),
                 format!("`{action}` needs at least one of `{}`", fields.join("`, `")),
             ),
+            Self::Address(name, why) => {
+                let chinese = match why {
+                    NotPublic::NoAddress => {
+                        "应为完整的网址，如 https://example.com/a.mp3，最长 2048 字节"
+                    }
+                    NotPublic::NotHttps => "应以 https:// 开头",
+                    NotPublic::Credentials => "不能包含用户名或密码",
+                    NotPublic::Port => "的端口应为 443 或大于 1023",
+                    NotPublic::Private => "的主机应为公网地址",
+                    NotPublic::NotFound => "的主机无法解析",
+                };
+                built(
+                    format!("字段 {name} {chinese}"),
+                    format!("field `{name}` is no address that may be opened: {why}"),
+                )
+            }
             Self::NoWebhooks(name) => built(
                 format!("暂不支持回调通知，请去掉字段 {name} 并用 /suno/fetch 查询任务"),
                 format!("there are no webhooks here yet: leave out `{name}` and ask /suno/fetch"),

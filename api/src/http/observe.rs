@@ -13,7 +13,7 @@ use axum::response::Response;
 use metrics::SharedString;
 use shared::process::http::holding::Holding;
 use shared::process::telemetry::Figure;
-use shared::task::Platform;
+use shared::task::Action;
 use tokio::time::Instant;
 
 use crate::http::throttle::Place;
@@ -31,11 +31,12 @@ pub const CHARGES: &str = "task_center_charges_total";
 pub const CHARGED: &str = "task_center_quota_charged_total";
 
 /// The outcomes of a submit.
-const OUTCOMES: [&str; 7] = [
+const OUTCOMES: [&str; 8] = [
     "stored",
     "repeated",
     "key_reused",
     "no_channel",
+    "no_price",
     "quota_not_enough",
     "too_many_waiting",
     "failed",
@@ -55,7 +56,7 @@ pub const FIGURES: [Figure; 5] = [
 
 /// Starts the counters of submits at 0, so that the first submit after a start shows as a rise.
 pub(crate) fn start_at_zero() {
-    for action in Platform::SUNO.actions() {
+    for action in Action::known() {
         for outcome in OUTCOMES {
             metrics::counter!(SUBMITS, "action" => action.to_string(), "outcome" => outcome)
                 .increment(0);

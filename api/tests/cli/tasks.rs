@@ -92,6 +92,7 @@ async fn submitted(operator: &Operator) -> TaskId {
         key: KeyId(1),
         platform: Platform::SUNO,
         action: Action::SONG,
+        model: None,
         request: r#"{"prompt":"rain"}"#.to_owned(),
         input: "rain \u{1b}[31m".to_owned(),
         pinned: None,

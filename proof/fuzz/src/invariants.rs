@@ -16,7 +16,10 @@ use shared::task::inputs::Inputs;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Action, Platform, Progress, Status};
+use upstream::fal::outcome as fal;
 use upstream::http::{self, Body, Reply, Response};
+use upstream::mureka::outcome as mureka;
+use upstream::suno::actions::ACTIONS;
 use upstream::suno::answer::Envelope;
 use upstream::suno::outcome::{of_fetch, of_submit};
 use upstream::sunoapi::{KIE, SUNOAPI, outcome as sunoapi};
@@ -95,7 +98,7 @@ pub fn body(bytes: &[u8]) {
         );
         assert_eq!(json::canonical(canonical.as_bytes()), Some(canonical));
         request
-            .set_upstream_id("upstream-7")
+            .set_upstream_id(Some("upstream-7"))
             .expect("an id is text");
         let renamed = request.to_json().expect("a parsed request is JSON");
         let renamed = parse(renamed.as_bytes()).expect("it is still accepted");
@@ -163,15 +166,22 @@ pub fn fetch_answer(bytes: &[u8]) {
     }
 }
 
-/// An answer of a vendor of the dialect `sunoapi` about a task: only that task comes out of it, and the same answer to a
-/// submit accepts nothing without a name.
+/// An answer of a vendor that tells of one task a call (`sunoapi`, `mureka`, `fal`): only that task comes out of it, and the same
+/// answer to a submit accepts nothing without a name, and makes nothing that cannot be stored.
 pub fn vendor_answer(bytes: &[u8]) {
     let Some((status, _, reply)) = reply(bytes) else {
         return;
     };
     for action in [Action::SONG, Action::LYRICS] {
         let asked = Asked::new("upstream-7", action);
-        if let FetchOutcome::Answered(tasks) = sunoapi::of_fetch(&reply, &asked, &SUNOAPI) {
+        let fetched = [
+            sunoapi::of_fetch(&reply, &asked, &SUNOAPI),
+            mureka::of_fetch(&reply, &asked),
+        ];
+        for outcome in fetched {
+            let FetchOutcome::Answered(tasks) = outcome else {
+                continue;
+            };
             assert!(status.is_success());
             for (id, observation) in tasks {
                 assert_eq!(id, asked.upstream_id);
@@ -179,9 +189,25 @@ pub fn vendor_answer(bytes: &[u8]) {
             }
         }
     }
-    if let SubmitOutcome::Accepted(id) = sunoapi::of_submit(&reply, &KIE) {
-        assert!(status.is_success());
-        assert!(!id.is_empty() && id.len() <= 255 && !id.contains(char::is_control));
+    fal_answer(&reply);
+    let mut submitted = vec![sunoapi::of_submit(&reply, &KIE)];
+    submitted.extend(
+        Platform::MUREKA
+            .actions()
+            .map(|action| mureka::of_submit(&reply, *action)),
+    );
+    for outcome in submitted {
+        match outcome {
+            SubmitOutcome::Accepted(id) => {
+                assert!(status.is_success());
+                assert!(!id.is_empty() && id.len() <= 255 && !id.contains(char::is_control));
+            }
+            SubmitOutcome::Made(made) => {
+                assert!(status.is_success());
+                assert_data(made.data.get());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -214,15 +240,42 @@ pub fn fetch_item(bytes: &[u8]) {
     tasks.values().for_each(assert_observation);
 }
 
+/// An answer of `fal` about a task or its result: only that task comes out of it, and the same answer to a submit accepts
+/// nothing without addresses of the channel.
+fn fal_answer(reply: &Reply) {
+    let asked = Asked::new("upstream-7 /s /r /c", Action::SONG);
+    let fetched = [
+        fal::of_status(reply, &asked),
+        Some(fal::of_result(reply, &asked)),
+    ];
+    for outcome in fetched.into_iter().flatten() {
+        let FetchOutcome::Answered(tasks) = outcome else {
+            continue;
+        };
+        for (id, observation) in tasks {
+            assert_eq!(id, asked.upstream_id);
+            assert_observation(&observation);
+        }
+    }
+    if let SubmitOutcome::Accepted(id) = fal::of_submit(reply, "http://fal") {
+        assert!(id.len() <= 1_000 && !id.contains(char::is_control));
+        let mut paths = id.split(' ').skip(1);
+        assert!(paths.all(|path| path.starts_with('/') || path == "-"));
+    }
+}
+
+/// A result that can be stored.
+fn assert_data(data: &str) {
+    // Everything that we forward, store or show has the same bounds.
+    assert!(data.len() <= 1 << 20 && json::depth(data.as_bytes()) <= json::MOST_DEPTH);
+    // Both databases store the data as text, which cannot hold NUL.
+    assert!(!data.contains('\0'));
+}
+
 fn assert_observation(observation: &Observation) {
     assert!(observation.progress.is_none_or(|percent| percent <= 100));
     if let Some(data) = &observation.data {
-        // Everything that we forward, store or show has the same bounds.
-        assert!(
-            data.get().len() <= 1 << 20 && json::depth(data.get().as_bytes()) <= json::MOST_DEPTH
-        );
-        // Both databases store the data as text, which cannot hold NUL.
-        assert!(!data.get().contains('\0'));
+        assert_data(data.get());
     }
     let ended = observation.status.filter(|status| status.is_terminal());
     let unfinished = Status::ALL.into_iter().filter(|one| !one.is_terminal());
@@ -256,7 +309,13 @@ pub fn submit_answer(bytes: &[u8]) {
         return;
     };
     let code = Envelope::read(body).and_then(|envelope| envelope.code());
-    match of_submit(&reply) {
+    for line in &ACTIONS {
+        submitted(status, code.clone(), of_submit(&reply, line.holds));
+    }
+}
+
+fn submitted(status: StatusCode, code: Option<String>, outcome: SubmitOutcome) {
+    match outcome {
         SubmitOutcome::Accepted(id) => {
             assert!(status.is_success() && code.is_some());
             assert!((1..=255).contains(&id.len()) && !id.contains(char::is_control));

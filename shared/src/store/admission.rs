@@ -53,8 +53,6 @@ pub(super) enum Decision {
     Store(Quota),
     /// Write nothing, and answer this.
     Answer(Submitted),
-    /// The platform and action have no price.
-    NoPrice,
     /// There are no facts: another transaction holds the user or the key, or one of them is missing.
     NotLocked,
 }
@@ -80,7 +78,7 @@ pub(super) fn decide(
             return Decision::Answer(Submitted::NoChannel);
         }
         let Some(price) = facts.price else {
-            return Decision::NoPrice;
+            return Decision::Answer(Submitted::NoPrice);
         };
         let task = &submit.task;
         let waiting: &mut i64 = waiting.entry(task.user).or_insert(facts.waiting);
@@ -121,30 +119,17 @@ pub(super) fn admitted<'a>(
 }
 
 /// The answers to a batch. `rows` are the rows of the admitted tasks, in their order.
-pub(super) fn answers(
-    batch: &[PendingSubmit],
-    decisions: Vec<Decision>,
-    rows: Vec<RowId>,
-) -> Vec<Result<Answer>> {
+pub(super) fn answers(decisions: Vec<Decision>, rows: Vec<RowId>) -> Vec<Result<Answer>> {
     let mut rows = rows.into_iter();
-    let answer = |(submit, decision): (&PendingSubmit, Decision)| match decision {
+    let answer = |decision| match decision {
         Decision::Store(price) => {
             let row = rows.next().ok_or(StoreError::Died)?;
             Ok(Answer::Submitted(Submitted::Stored { row, price }))
         }
         Decision::Answer(submitted) => Ok(Answer::Submitted(submitted)),
         Decision::NotLocked => Ok(Answer::Undecided),
-        Decision::NoPrice => Err(StoreError::BadRow {
-            table: "prices",
-            column: "quota",
-            id: 0,
-            held: format!(
-                "no price of {} {}",
-                submit.task.platform, submit.task.action
-            ),
-        }),
     };
-    batch.iter().zip(decisions).map(answer).collect()
+    decisions.into_iter().map(answer).collect()
 }
 
 /// The answer to a submit whose idempotency key is in use.
@@ -211,6 +196,7 @@ mod tests {
                 key: KeyId(user),
                 platform: Platform::SUNO,
                 action: Action::SONG,
+                model: None,
                 request: "{}".to_owned(),
                 input: String::new(),
                 pinned: None,
@@ -382,11 +368,12 @@ mod tests {
             ..RICH
         };
         let no_channel = Decision::Answer(Submitted::NoChannel);
+        let no_price = Decision::Answer(Submitted::NoPrice);
         let unpriced = Facts {
             price: None,
             ..RICH
         };
-        for (facts, decision) in [(unserved, no_channel), (unpriced, Decision::NoPrice)] {
+        for (facts, decision) in [(unserved, no_channel), (unpriced, no_price)] {
             let decisions = decided(&batch[..1], facts, UsedKeys::new());
             assert_eq!(decisions, [decision]);
         }

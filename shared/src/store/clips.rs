@@ -32,8 +32,8 @@ pub enum Continuation {
 pub struct Maker {
     /// The channel that made the task.
     pub channel: ChannelId,
-    /// The upstream's id of the task.
-    pub upstream_id: String,
+    /// The upstream's id of the task; `None`: it has none, as the answer to the submit held the result.
+    pub upstream_id: Option<String>,
 }
 
 impl Store {
@@ -108,7 +108,7 @@ fn maker(found: &Row) -> Result<Option<Maker>> {
     let maker = channel.zip(found.text_or_null("upstream_id")?);
     Ok(maker.map(|(channel, upstream_id)| Maker {
         channel,
-        upstream_id,
+        upstream_id: Some(upstream_id).filter(|id| !id.is_empty()),
     }))
 }
 

@@ -15,6 +15,16 @@ use crate::task::recent::{Recent, RecentUsers};
 use crate::task::{ChannelId, UserId};
 
 impl Store {
+    /// Notes how many tasks the platform says that the channel may have at once; 0: any number. Returns whether that is
+    /// new. The smaller one of this and the operator's limit holds.
+    pub async fn note_own_limit(&self, channel: ChannelId, tasks: u32) -> Result<bool> {
+        let update =
+            sql("UPDATE channels SET own_max_tasks = $2 WHERE id = $1 AND own_max_tasks <> $2")
+                .bind(channel.0) // $1 id
+                .bind(tasks); // $2 own_max_tasks
+        Ok(self.database.execute(update).await? > 0)
+    }
+
     /// What decides whether each channel gets another task now.
     pub async fn gates(&self, now: Millis) -> Result<HashMap<ChannelId, Gate>> {
         let found = self.database.all(select_gates("", "", now)).await?;
@@ -173,7 +183,9 @@ fn select_gates(which: &str, lock: &str, now: Millis) -> Statement {
     let join = if lock.is_empty() { "LEFT JOIN" } else { "JOIN" };
     sql(format!(
         "SELECT c.id, c.enabled AND NOT c.deleted AND c.paused_until <= $1 AS is_open,
-                c.cool_until, c.cool_count, c.cool_user, c.max_tasks, c.submits_per_minute,
+                c.cool_until, c.cool_count, c.cool_user, c.submits_per_minute,
+                CASE WHEN c.own_max_tasks > 0 AND (c.max_tasks = 0 OR c.own_max_tasks < c.max_tasks)
+                     THEN c.own_max_tasks ELSE c.max_tasks END AS max_tasks,
                 coalesce((SELECT r.tasks FROM running_tasks r
                           WHERE r.kind = 'channel' AND r.id = c.id), 0) AS running,
                 coalesce(f.ceiling, 0) AS ceiling,

@@ -44,6 +44,8 @@ macro_rules! sources {
             (23, "durations", file!("0023_durations.sql")),
             (24, "call_bounds", file!("0024_call_bounds.sql")),
             (25, "dialects", file!("0025_dialects.sql")),
+            (26, "model prices", file!("0026_model_prices.sql")),
+            (27, "own limits", file!("0027_own_limits.sql")),
         ]
     }};
 }

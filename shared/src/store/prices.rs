@@ -9,12 +9,15 @@ use crate::task::platform::default_prices;
 use crate::task::{Action, Platform, Quota};
 
 /// What an action costs. The commands print these fields as JSON, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Price {
     /// The platform.
     pub platform: Platform,
     /// The action.
     pub action: Action,
+    /// The model; `None`: every model that has no price of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// The price of one task.
     pub quota: Quota,
 }
@@ -22,7 +25,10 @@ pub struct Price {
 impl Store {
     /// Every price.
     pub async fn prices(&self) -> Result<Vec<Price>> {
-        let select = "SELECT platform, action, quota FROM prices ORDER BY platform, action DESC";
+        let select = "SELECT platform, action, NULL AS model, quota FROM prices
+                      UNION ALL
+                      SELECT platform, action, model, quota FROM model_prices
+                      ORDER BY platform, action DESC, model NULLS FIRST";
         let found = self.database.all(sql(select)).await?;
         found.iter().map(price).collect()
     }
@@ -48,13 +54,22 @@ impl Store {
     }
 
     /// Sets what tasks cost from now on.
-    pub async fn set_price(&self, price: Price) -> Result<()> {
-        let upsert = sql("INSERT INTO prices (platform, action, quota)
-             VALUES ($1, $2, $3)
-             ON CONFLICT (platform, action) DO UPDATE SET quota = excluded.quota")
-        .bind(price.platform.as_str()) // $1 platform
-        .bind(price.action.as_str()) // $2 action
-        .bind(price.quota.get()); // $3 quota
+    pub async fn set_price(&self, price: &Price) -> Result<()> {
+        let upsert = match &price.model {
+            None => sql("INSERT INTO prices (platform, action, quota)
+                 VALUES ($1, $2, $3)
+                 ON CONFLICT (platform, action) DO UPDATE SET quota = excluded.quota"),
+            Some(_) => sql("INSERT INTO model_prices (platform, action, quota, model)
+                 VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (platform, action, model) DO UPDATE SET quota = excluded.quota"),
+        };
+        let mut upsert = upsert
+            .bind(price.platform.as_str()) // $1 platform
+            .bind(price.action.as_str()) // $2 action
+            .bind(price.quota.get()); // $3 quota
+        if let Some(model) = &price.model {
+            upsert = upsert.bind(model.as_str()); // $4 model
+        }
         self.database.execute(upsert).await?;
         Ok(())
     }
@@ -65,6 +80,7 @@ fn price(found: &impl Cells) -> Result<Price> {
     Ok(Price {
         platform: row::parse("prices", "platform", 0, &found.text("platform")?)?,
         action: row::parse("prices", "action", 0, &found.text("action")?)?,
+        model: found.text_or_null("model")?,
         quota: row::quota("prices", "quota", 0, found.int("quota")?)?,
     })
 }

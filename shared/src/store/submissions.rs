@@ -63,6 +63,8 @@ pub struct NewTask {
     pub key: KeyId,
     pub platform: Platform,
     pub action: Action,
+    /// The model that the request names, by which the price may differ.
+    pub model: Option<String>,
     /// The request for the upstream: JSON. A `task_id` in it is the upstream's id.
     pub request: String,
     /// The prompt or description for the listings.
@@ -87,6 +89,8 @@ pub enum Submitted {
     Repeated(TaskId),
     /// The idempotency key came before with another request.
     KeyReused,
+    /// Nobody said what such a task costs.
+    NoPrice,
     /// No enabled channel serves the platform; for a continuation: its channel is disabled.
     NoChannel,
     /// The user's quota or the key's limit does not suffice.

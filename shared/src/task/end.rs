@@ -11,7 +11,7 @@ pub enum End {
     SuccessAtOnce {
         /// The channel.
         channel: ChannelId,
-        /// The upstream's id of the task.
+        /// The upstream's id of the task; empty if it gave none.
         upstream_id: String,
     },
     /// The music is not made. The price goes back in the same transaction.

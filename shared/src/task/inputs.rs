@@ -7,8 +7,11 @@ use super::Action;
 /// What we read of the requests for a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs {
-    /// The fields whose type is checked. A field that names a task or a clip is text, and need not stand here.
+    /// The fields whose kind is checked, whatever the action. A field that names a task or a clip is text, and need not
+    /// stand here.
     pub fields: &'static [(&'static str, Kind)],
+    /// The fields whose kind is checked in requests for one action.
+    pub fields_of: &'static [(Action, &'static [(&'static str, Kind)])],
     /// Where the `input` of the listings comes from: the first of these texts that is not blank.
     pub shown: &'static [&'static str],
     /// The field that names the model, by which prices may differ.
@@ -33,20 +36,24 @@ pub enum Kind {
     Flag,
     /// A number.
     Number,
+    /// A list of ids of clips.
+    Clips,
+    /// A public address, which the upstream opens: see [`crate::public_address`].
+    Address,
 }
 
-/// Lists of fields. A request must hold at least one field of each list, and no blank text in it. The name of a field
-/// that names a clip stands for all such fields.
+/// Stands for all fields that name a clip in a list of [`Needs`].
+pub const ANY_CLIP: &str = "…_clip_id";
+
+/// Lists of fields. A request must hold at least one field of each list, and no blank text in it.
 pub type Needs = &'static [&'static [&'static str]];
 
 impl Inputs {
-    /// The kind of a field.
-    pub fn kind(&self, field: &str) -> Option<Kind> {
-        if self.is_clip(field) || self.task == Some(field) {
-            return Some(Kind::Text);
-        }
-        let known = self.fields.iter().find(|(name, _)| *name == field);
-        known.map(|(_, kind)| *kind)
+    /// The fields whose kind is checked in requests for the action.
+    pub fn fields(&self, action: Action) -> impl Iterator<Item = (&'static str, Kind)> {
+        let of_action = self.fields_of.iter().filter(move |(of, _)| *of == action);
+        let of_action = of_action.flat_map(|(_, fields)| *fields);
+        self.fields.iter().chain(of_action).copied()
     }
 
     /// Whether a field of this name, in lower case, names a clip.
@@ -78,11 +85,12 @@ mod tests {
     use super::*;
 
     const INPUTS: Inputs = Inputs {
-        fields: &[("prompt", Kind::Text), ("at", Kind::Number)],
+        fields: &[("prompt", Kind::Text)],
+        fields_of: &[(Action::SONG, &[("at", Kind::Number)])],
         shown: &[],
         model: None,
         default_models: &[(Action::SONG, "m")],
-        needs: &[(Action::SONG, &[&["prompt", "clip_id"]])],
+        needs: &[(Action::SONG, &[&["prompt", ANY_CLIP]])],
         task: Some("task_id"),
         clips: &["clip_id"],
     };
@@ -100,16 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_name_clips_and_tasks_are_texts() {
-        assert_eq!(INPUTS.kind("root_clip_id"), Some(Kind::Text));
-        assert_eq!(INPUTS.kind("task_id"), Some(Kind::Text));
-        assert_eq!(INPUTS.kind("at"), Some(Kind::Number));
-        assert_eq!(INPUTS.kind("seed"), None);
+    fn an_action_has_fields_of_its_own() {
+        let fields = |action| INPUTS.fields(action).collect::<Vec<_>>();
+        let prompt = ("prompt", Kind::Text);
+        assert_eq!(fields(Action::SONG), [prompt, ("at", Kind::Number)]);
+        assert_eq!(fields(Action::LYRICS), [prompt]);
     }
 
     #[test]
     fn an_action_without_a_line_needs_nothing() {
-        assert_eq!(INPUTS.needs(Action::SONG), [["prompt", "clip_id"]]);
+        assert_eq!(INPUTS.needs(Action::SONG), [["prompt", ANY_CLIP]]);
         assert!(INPUTS.needs(Action::LYRICS).is_empty());
         assert_eq!(INPUTS.default_model(Action::SONG), Some("m"));
         assert_eq!(INPUTS.default_model(Action::LYRICS), None);

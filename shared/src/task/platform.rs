@@ -123,7 +123,17 @@ pub struct Known {
 pub const PLATFORMS: &[Known] = &[
     Known {
         platform: Platform::SUNO,
-        actions: &[Action::SONG, Action::LYRICS],
+        actions: &[
+            Action::SONG,
+            Action::LYRICS,
+            Action::CONCAT,
+            Action::UPLOAD,
+            Action::PERSONA,
+            Action::STEMS,
+            Action::WAV,
+            Action::MP4,
+            Action::TIMING,
+        ],
         served: &[Action::SONG, Action::LYRICS],
         prices: &[(Action::SONG, 150_000), (Action::LYRICS, 5_000)],
     },
@@ -191,6 +201,20 @@ impl Action {
     pub const EXTEND: Self = Self::new("extend");
     /// The tracks of a song, each alone.
     pub const STEM: Self = Self::new("stem");
+    /// Clips of a song, joined.
+    pub const CONCAT: Self = Self::new("concat");
+    /// Somebody's own audio, made a clip.
+    pub const UPLOAD: Self = Self::new("upload");
+    /// A voice that songs can be made with.
+    pub const PERSONA: Self = Self::new("persona");
+    /// The voices and instruments of a clip, apart.
+    pub const STEMS: Self = Self::new("stems");
+    /// A clip as a WAV file.
+    pub const WAV: Self = Self::new("wav");
+    /// A clip as a video.
+    pub const MP4: Self = Self::new("mp4");
+    /// When each word of a clip is sung.
+    pub const TIMING: Self = Self::new("timing");
 
     /// The actions of all platforms that this program knows, each once.
     pub fn known() -> Vec<&'static Self> {

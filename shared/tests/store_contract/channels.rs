@@ -264,7 +264,7 @@ async fn a_channel_that_answers_well_starts_its_cool_downs_anew(world: &World) {
 
 async fn a_missing_price_is_its_default_at_the_next_start_and_others_stay(world: &World) {
     let song = price(Action::SONG, 7);
-    ok!(world.store.set_price(song));
+    ok!(world.store.set_price(&song));
     let delete = "DELETE FROM prices WHERE action = 'lyrics'";
     world.database.execute(delete).await;
     ok!(world.other.migrate());
@@ -279,7 +279,7 @@ async fn prices_start_as_the_contract_says(world: &World) {
 
 async fn a_price_that_is_set_stays(world: &World) {
     let price = price(Action::LYRICS, 6);
-    ok!(world.store.set_price(price));
+    ok!(world.store.set_price(&price));
     let prices = ok!(world.store.prices());
     assert_eq!(prices.len(), 2);
     assert!(prices.contains(&price));
@@ -289,6 +289,7 @@ fn price(action: Action, amount: i64) -> Price {
     Price {
         platform: Platform::SUNO,
         action,
+        model: None,
         quota: quota(amount),
     }
 }

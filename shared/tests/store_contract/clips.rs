@@ -26,7 +26,7 @@ async fn a_task_can_be_continued_once_an_upstream_accepted_it(world: &World) {
     let unknown = world.song(&payer).task_id;
     let possible = Continuation::Possible(Maker {
         channel,
-        upstream_id: song.upstream_id,
+        upstream_id: Some(song.upstream_id),
     });
     let cases: [(UserId, &TaskId, Continuation); 4] = [
         (payer.user, &song.id, possible),
@@ -50,7 +50,7 @@ async fn a_task_that_was_refused_by_a_channel_cannot_be_continued(world: &World)
 /// The channel and the upstream's id of the task that made the clip.
 async fn made_by(world: &World, user: UserId, clip: &str) -> Option<(ChannelId, String)> {
     let maker = ok!(world.store.maker_of_clip(user, clip));
-    maker.map(|maker| (maker.channel, maker.upstream_id))
+    maker.map(|maker| (maker.channel, maker.upstream_id.unwrap_or_default()))
 }
 
 /// The answer of [`made_by`] for the clips of `song`.

@@ -46,7 +46,8 @@ pub const EMPTY: &str = "
     DELETE FROM task_events; DELETE FROM ledger; DELETE FROM unfinished_tasks;
     DELETE FROM late_tasks; DELETE FROM idempotency_keys; DELETE FROM tasks; DELETE FROM api_keys;
     DELETE FROM channels; DELETE FROM users; DELETE FROM task_changes; DELETE FROM task_counts;
-    DELETE FROM durations";
+    DELETE FROM durations;
+    DELETE FROM model_prices";
 
 /// The default prices.
 const PRICES: &str = "

@@ -25,6 +25,7 @@ contract! {
     a_route_has_its_own_lines,
     a_user_or_key_at_its_limit_stands_in_no_line,
     a_changed_limit_counts_at_once,
+    the_smaller_of_an_operators_and_a_platforms_own_limit_holds,
     of_many_who_claim_at_once_no_more_get_through_than_each_limit_allows,
     a_task_that_is_refused_a_place_goes_on_waiting,
     a_channel_that_is_closed_gets_nothing,
@@ -193,6 +194,21 @@ async fn a_changed_limit_counts_at_once(world: &World) {
         world.database.execute(limit).await;
         assert_eq!(!users(world).await.is_empty(), stands, "{limit}");
         world.assert_balanced().await;
+    }
+}
+
+async fn the_smaller_of_an_operators_and_a_platforms_own_limit_holds(world: &World) {
+    let payer = world.payer(100 * SONG).await;
+    for (set, own, expected) in [(0, 3, 3), (2, 3, 2), (3, 2, 2), (4, 0, 4)] {
+        let channel = channel_with(world, |new| new.max_tasks = set).await;
+        let is_new = ok!(world.store.note_own_limit(channel, own));
+        assert_eq!(is_new, own > 0);
+        assert!(!ok!(world.other.note_own_limit(channel, own)));
+        let tasks = many_stored(world, &payer, 6).await;
+        let claimed = claimed(&world.store, &tasks, channel, NOW).await;
+        assert_eq!(claimed.len(), expected, "{set} set, {own} told");
+        let gate = ok!(world.store.gates(NOW))[&channel];
+        assert_eq!(usize::try_from(gate.max), Ok(expected));
     }
 }
 

@@ -103,9 +103,10 @@ async fn programs_of_the_version_before_go_on_while_any_action_is_allowed(world:
     let name = task.task_id.clone();
     let serve = "UPDATE channels SET actions = 'song,video'";
     world.database.execute(serve).await;
-    ok!(world.other.set_price(Price {
+    ok!(world.other.set_price(&Price {
         platform: task.platform,
         action: video,
+        model: None,
         quota: quota(SONG),
     }));
     let stored = world.other.submit(task, NOW).await;

@@ -1,16 +1,18 @@
 //! Submits: charge, task and ledger in one transaction.
 
 use shared::store::channels::Calls;
+use shared::store::channels::by_hand::ChannelChange;
 use shared::store::listing::TaskView;
 use shared::store::prices::Price;
 use shared::store::submissions::{NewTask, Submitted};
 use shared::store::turns::Sending;
 use shared::task::cool_down::CoolDown;
-use shared::task::{Action, ChannelId, Platform, Progress, Status};
+use shared::task::{Action, Actions, ChannelId, Platform, Progress, Status};
 
 use crate::database::{contract, ok};
 use crate::values::{
-    NOW, SONG, bad_call, entries, failure, first_turn, new_channel, quota, stored, turn_and_due,
+    NOW, SONG, bad_call, entries, failure, first_turn, new_channel, only, quota, stored,
+    turn_and_due,
 };
 use crate::world::World;
 
@@ -30,6 +32,8 @@ contract! {
     concurrent_submits_never_spend_more_than_their_key_may,
     a_caller_who_goes_away_in_the_middle_leaves_nothing_half_done,
     only_the_platform_s_own_channels_count,
+    a_model_may_have_a_price_of_its_own,
+    what_has_no_price_is_not_sold,
 }
 
 async fn a_submit_charges_and_stores_the_task(world: &World) {
@@ -154,10 +158,73 @@ async fn a_continuation_needs_the_one_channel_that_can_serve_it(world: &World) {
     world.store_task(song).await;
 }
 
+async fn a_model_may_have_a_price_of_its_own(world: &World) {
+    let (_, payer) = world.channel_and_payer(10 * SONG).await;
+    let of = |model: Option<&str>| NewTask {
+        model: model.map(str::to_owned),
+        ..world.song(&payer)
+    };
+    let set = async |model: Option<&str>, amount| {
+        let price = Price {
+            platform: Platform::SUNO,
+            action: Action::SONG,
+            model: model.map(str::to_owned),
+            quota: quota(amount),
+        };
+        ok!(world.store.set_price(&price));
+    };
+    let paid = async |model| match ok!(world.store.submit(of(model), NOW)) {
+        Submitted::Stored { price, .. } => price.get(),
+        other => panic!("{other:?}"),
+    };
+    set(Some("chirp-v5"), 70).await;
+    set(Some("chirp-v6"), 90).await;
+    set(Some("chirp-v6"), 80).await;
+    assert_eq!(paid(Some("chirp-v5")).await, 70);
+    assert_eq!(paid(Some("chirp-v6")).await, 80);
+    assert_eq!(paid(Some("chirp-v4")).await, SONG);
+    assert_eq!(paid(None).await, SONG);
+    let prices = ok!(world.store.prices());
+    let models: Vec<_> = prices.iter().map(|price| price.model.as_deref()).collect();
+    assert_eq!(models, [None, Some("chirp-v5"), Some("chirp-v6"), None]);
+}
+
+async fn what_has_no_price_is_not_sold(world: &World) {
+    let (_, payer) = world.channel_and_payer(SONG).await;
+    let everything = ChannelChange {
+        actions: Some(Actions::only([Action::STEMS])),
+        ..ChannelChange::default()
+    };
+    let name = only(ok!(world.store.channels())).name;
+    ok!(world.store.change_channel(&name, everything));
+    let stems = |model: Option<&str>| NewTask {
+        action: Action::STEMS,
+        model: model.map(str::to_owned),
+        ..world.song(&payer)
+    };
+    let refused = ok!(world.store.submit(stems(None), NOW));
+    assert_eq!(refused, Submitted::NoPrice);
+    let price = Price {
+        platform: Platform::SUNO,
+        action: Action::STEMS,
+        model: Some("m".to_owned()),
+        quota: quota(5),
+    };
+    ok!(world.store.set_price(&price));
+    let refused = ok!(world.store.submit(stems(None), NOW));
+    assert_eq!(
+        refused,
+        Submitted::NoPrice,
+        "the model has one, the action has none"
+    );
+    world.store_task(stems(Some("m"))).await;
+    assert_eq!(world.money(&payer).await, (SONG - 5, 5, 5));
+}
+
 async fn set_all_prices(world: &World, amount: i64) {
     for price in ok!(world.store.prices()) {
         let quota = quota(amount);
-        ok!(world.store.set_price(Price { quota, ..price }));
+        ok!(world.store.set_price(&Price { quota, ..price }));
     }
 }
 

@@ -180,6 +180,7 @@ impl World {
             key: payer.key,
             platform: Platform::SUNO,
             action: Action::SONG,
+            model: None,
             request: REQUEST.to_owned(),
             input: "la la la".to_owned(),
             pinned: None,

@@ -1,6 +1,7 @@
 //! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, the
 //! platform `fal` under `/fal-ai`, those for tests under `/simulator`.
 
+mod act;
 mod control;
 mod fal;
 mod fetch;
@@ -35,6 +36,11 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
     let suno = Router::new()
         .route("/suno/submit/music", post(submit::music))
         .route("/suno/submit/lyrics", post(submit::lyrics))
+        .route("/suno/submit/concat", post(submit::concat))
+        .route("/suno/submit/stems", post(submit::stems))
+        .route("/suno/uploads/audio-url", post(submit::upload))
+        .route("/suno/persona/create", post(submit::persona))
+        .route("/suno/act/{kind}/{clip}", get(act::act))
         .route("/suno/fetch", post(fetch::many))
         .route("/suno/fetch/{id}", get(fetch::one))
         .layer(middleware::from_fn_with_state(

@@ -1,11 +1,11 @@
-//! Submits: `POST /suno/submit/music` and `/lyrics`, and those of the other dialects.
+//! Submits: those under `/suno`, and those of the other dialects.
 
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::debug;
 
 use super::{Payload, Shared, body_of, invalid_request};
@@ -13,7 +13,8 @@ use crate::{
     answer::{self, Shape},
     clock::pause,
     fault::Fault,
-    request::Action,
+    id::Id,
+    request::{Action, Request},
     secrets::Secrets,
     upstream::Upstream,
 };
@@ -24,6 +25,60 @@ pub async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -
 
 pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
     submit(&upstream, Shape::Suno, Action::Lyrics, &headers, body).await
+}
+
+pub async fn concat(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    submit(
+        &upstream,
+        Shape::Suno,
+        Action::Other("CONCAT"),
+        &headers,
+        body,
+    )
+    .await
+}
+
+pub async fn stems(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    submit(
+        &upstream,
+        Shape::Suno,
+        Action::Other("STEMS"),
+        &headers,
+        body,
+    )
+    .await
+}
+
+/// The word in the address of an upload that is a clip at once.
+const AT_ONCE: &str = "at-once";
+/// The word in the address of an upload whose id is a clip's and not a task's.
+const IS_CLIP: &str = "is-clip";
+
+/// Takes an audio file by its address.
+pub async fn upload(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    let action = Action::Other("UPLOAD");
+    let answered = |request: &Request, id: Id| {
+        let address = request.body.url.as_deref().unwrap_or_default();
+        if address.contains(AT_ONCE) {
+            return json!({ "clip_id": id.clip(0) });
+        }
+        if address.contains(IS_CLIP) {
+            id.clip(0)
+        } else {
+            id
+        }
+        .to_string()
+        .into()
+    };
+    submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
+}
+
+/// Makes a persona at once.
+pub async fn persona(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
+    let action = Action::Other("PERSONA");
+    let answered =
+        |request: &Request, id: Id| json!({ "id": id.clip(0), "name": request.body.name });
+    submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
 }
 
 /// Whether the answer with this fault tells what was made.
@@ -42,6 +97,20 @@ pub async fn submit(
     action: Action,
     headers: &HeaderMap,
     body: Payload,
+) -> Response {
+    let secrets = Secrets::of(headers);
+    let answered = |_: &Request, id: Id| shape.accepted(id.to_string(), &secrets);
+    submit_with(upstream, shape, action, headers, body, answered).await
+}
+
+/// As [`submit`], with an answer of its own.
+async fn submit_with(
+    upstream: &Upstream,
+    shape: Shape,
+    action: Action,
+    headers: &HeaderMap,
+    body: Payload,
+    answered: impl Fn(&Request, Id) -> Value,
 ) -> Response {
     let body = match body_of(upstream, shape, body) {
         Ok(body) => body,
@@ -63,13 +132,16 @@ pub async fn submit(
         upstream.wait_for_end(id).await;
     }
     let secrets = Secrets::of(headers);
+    let leak_to = decision.leaks.then_some(&secrets);
     let data = match decision.task {
         Some(id) if shape.answers_with_the_result() && is_told(decision.fault) => {
             upstream.wait_for_end(id).await;
-            let result = upstream.print(id, &secrets).map(|task| shape.result(&task));
+            let result = upstream.print(id).map(|task| shape.result(&task));
             match result {
                 Some(Ok(result)) => result,
                 Some(Err(message)) => {
+                    let leaked = leak_to.map(|secrets| secrets.leak(&message, None));
+                    let message = leaked.unwrap_or(message);
                     return shape.error(StatusCode::BAD_REQUEST, "failed", &message);
                 }
                 None => Value::Null,
@@ -78,9 +150,8 @@ pub async fn submit(
         Some(_) if decision.fault == Some(Fault::SubmitNoId) => {
             shape.accepted(String::new(), &secrets)
         }
-        Some(id) => shape.accepted(id.to_string(), &secrets),
+        Some(id) => answered(&request, id),
         None => Value::Null,
     };
-    let leak_to = decision.leaks.then_some(&secrets);
     answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
 }

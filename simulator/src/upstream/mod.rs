@@ -1,5 +1,6 @@
 //! The upstream's state, behind one lock. It is held for microseconds: under it there is no I/O and no waiting.
 
+mod act;
 mod control;
 mod fetch;
 mod series;
@@ -47,6 +48,8 @@ struct State {
     tasks: HashMap<Id, Task>,
     /// The tasks of submits that are being made.
     places: Places,
+    /// When each file of a clip is there: Unix milliseconds.
+    files: HashMap<String, u64>,
     /// The calls that fetch tasks.
     fetches: FetchCalls,
     /// The accepted submits by their `Idempotency-Key`, if the upstream heeds it.

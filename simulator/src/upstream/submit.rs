@@ -159,7 +159,7 @@ impl State {
         let mut rng = random::rng(options.seed, ("life", request.digest(), number));
         let time = match request.action {
             Action::Music => options.song_time,
-            Action::Lyrics => options.lyrics_time,
+            Action::Lyrics | Action::Other(_) => options.lyrics_time,
         };
         let length = request.directives.takes.unwrap_or(time).draw(&mut rng);
         let mut life = Life::plan(now, length, &mut rng);

@@ -10,6 +10,7 @@ pub const INPUTS: Inputs = Inputs {
         ("prompt", Kind::Text),
         ("lyrics", Kind::Text),
     ],
+    fields_of: &[],
     // Some models have a list of tags: it does not show.
     shown: &["prompt", "lyrics", "tags"],
     model: Some("model"),

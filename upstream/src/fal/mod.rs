@@ -109,14 +109,14 @@ impl Upstream for Fal {
         };
         let status = self.call_given(channel, handle.status, Sent::Nothing, LARGEST_ANSWER);
         let status = status.await;
-        if let Some(outcome) = outcome::of_status(&status, one, &handle) {
+        if let Some(outcome) = outcome::of_status(&status, one) {
             return outcome;
         }
         let result = self.call_given(channel, handle.response, Sent::Nothing, LARGEST_RESULT);
         let left = self.http.fetches.timeout().saturating_sub(after(&status));
         let result = tokio::time::timeout(left, result).await;
         let timed_out = |_| Reply::NoResponse("timed out after its status was told".to_owned());
-        outcome::of_result(&result.unwrap_or_else(timed_out), one, &handle)
+        outcome::of_result(&result.unwrap_or_else(timed_out), one)
     }
 
     async fn cancel(&self, channel: &Channel, asked: &Asked) -> CancelOutcome {

@@ -54,7 +54,10 @@ pub fn of_submit(reply: &Reply, base_url: &str) -> SubmitOutcome {
 }
 
 /// What the answer about this task's status means. `None`: its result tells more.
-pub(super) fn of_status(reply: &Reply, asked: &Asked, handle: &Handle<'_>) -> Option<FetchOutcome> {
+pub fn of_status(reply: &Reply, asked: &Asked) -> Option<FetchOutcome> {
+    let Some(handle) = &Handle::read(&asked.upstream_id) else {
+        return Some(FetchOutcome::IdsRefused);
+    };
     let response = match to_fetch(reply) {
         Ok(response) => response,
         Err(outcome) => return Some(outcome),
@@ -103,7 +106,10 @@ fn unfinished(answer: &Answer<'_>) -> Observation {
 }
 
 /// What the answer with this task's result means.
-pub(super) fn of_result(reply: &Reply, asked: &Asked, handle: &Handle<'_>) -> FetchOutcome {
+pub fn of_result(reply: &Reply, asked: &Asked) -> FetchOutcome {
+    let Some(handle) = &Handle::read(&asked.upstream_id) else {
+        return FetchOutcome::IdsRefused;
+    };
     let response = match to_fetch(reply) {
         Ok(response) => response,
         Err(outcome) => return outcome,

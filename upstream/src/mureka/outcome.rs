@@ -47,15 +47,14 @@ pub fn of_submit(reply: &Reply, action: Action) -> SubmitOutcome {
     let answer = read(response);
     let said = said(response, answer.as_ref());
     let fine = answer.as_ref().filter(|_| class(said.status).is_fine());
-    match fine.and_then(|answer| answer.made(action)) {
-        Some(Ok(made)) => return SubmitOutcome::Made(made),
-        Some(Err(why)) => return SubmitOutcome::Refused(Refusal::of_words(why.to_owned())),
-        None => {}
-    }
-    // Nothing tells of lyrics later on.
-    let id = fine.filter(|_| action != Action::LYRICS);
-    let refusal = said.refusal(said.words(), false);
-    said.of_submit(id.and_then(Answer::task_id), refusal)
+    let good = match fine.and_then(|answer| answer.made(action)) {
+        Some(Ok(made)) => Some(SubmitOutcome::Made(made)),
+        Some(Err(why)) => Some(SubmitOutcome::Refused(Refusal::of_words(why.to_owned()))),
+        // Nothing tells of lyrics later on.
+        None if action == Action::LYRICS => None,
+        None => fine.and_then(Answer::task_id).map(SubmitOutcome::Accepted),
+    };
+    said.of_answer(good, said.refusal(said.words(), false))
 }
 
 /// What the answer about this task means.

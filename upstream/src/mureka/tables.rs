@@ -137,8 +137,10 @@ mod tests {
         for (action, needs) in INPUTS.needs {
             assert_row(PAGE, &[&[action.as_str()], &needs.concat()[..]].concat());
         }
-        for (field, _) in INPUTS.fields {
-            assert_row(PAGE, &[field]);
+        for (action, _) in INPUTS.needs {
+            for (field, _) in INPUTS.fields(*action) {
+                assert_row(PAGE, &[field]);
+            }
         }
         assert!(PAGE.contains(BILLING) && PAGE.contains(ACCOUNT[0]));
     }

@@ -7,6 +7,8 @@ use shared::json;
 use shared::task::Status;
 use shared::task::step::Observation;
 
+use super::actions::Holds;
+use super::made::{self, Data};
 use super::result::result;
 use crate::Asked;
 use crate::fields::Fields;
@@ -35,10 +37,9 @@ impl<'a> Envelope<'a> {
         self.0.words()
     }
 
-    /// The upstream's id of a task that it accepted.
-    pub fn accepted_id(&self) -> Option<String> {
-        let id = self.0.text("data")?;
-        (id.len() <= 255 && !id.contains(char::is_control)).then_some(id)
+    /// What came in the answer to a submit.
+    pub(super) fn submitted(&self, holds: Holds) -> Data {
+        made::of_submit(&self.0, holds)
     }
 
     /// Whether there is any data.
@@ -244,23 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_text_or_a_number() {
-        let id = |body: &str| Envelope::read(body.as_bytes()).and_then(|read| read.accepted_id());
-        for (body, expected) in [
-            (r#"{"code":"success","data":"7c0d"}"#, "7c0d"),
-            (r#"{"code":"success","data":101}"#, "101"),
-            (r#"{"data":" 7c0d\n"}"#, "7c0d"),
-        ] {
-            assert_eq!(id(body).as_deref(), Some(expected), "{body}");
-        }
-        for body in [
-            r#"{"data":""}"#,
-            r#"{"data":{}}"#,
-            r#"{"data":"a\u0000b"}"#,
-            "{}",
-        ] {
-            assert_eq!(id(body), None, "{body}");
-        }
+    fn an_id_is_compared_as_a_text() {
         let body =
             br#"{"code":"success","data":[{"task_id":101,"status":"QUEUED"},{"task_id":" b "}]}"#;
         let tasks = read(body, &["101", "b"]).expect("it lists tasks");

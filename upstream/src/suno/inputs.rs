@@ -1,7 +1,7 @@
 //! What we read of requests: one table.
 
 use shared::task::Action;
-use shared::task::inputs::{Inputs, Kind};
+use shared::task::inputs::{ANY_CLIP, Inputs, Kind};
 
 /// The table. The model of a song that names none is that of the oldest upstreams.
 pub const INPUTS: Inputs = Inputs {
@@ -14,7 +14,27 @@ pub const INPUTS: Inputs = Inputs {
         ("make_instrumental", Kind::Flag),
         ("continue_at", Kind::Number),
     ],
-    shown: &["prompt", "gpt_description_prompt", "title", "tags"],
+    fields_of: &[
+        (Action::CONCAT, &[("is_infill", Kind::Flag)]),
+        (Action::UPLOAD, &[("url", Kind::Address)]),
+        (
+            Action::PERSONA,
+            &[
+                ("name", Kind::Text),
+                ("description", Kind::Text),
+                ("clips", Kind::Clips),
+                ("is_public", Kind::Flag),
+            ],
+        ),
+    ],
+    shown: &[
+        "prompt",
+        "gpt_description_prompt",
+        "title",
+        "tags",
+        "name",
+        "url",
+    ],
     model: Some("mv"),
     default_models: &[(Action::SONG, "chirp-v3-0")],
     needs: &[
@@ -25,10 +45,17 @@ pub const INPUTS: Inputs = Inputs {
                 "gpt_description_prompt",
                 "tags",
                 "title",
-                "continue_clip_id",
+                ANY_CLIP,
             ]],
         ),
         (Action::LYRICS, &[&["prompt"]]),
+        (Action::CONCAT, &[&["clip_id"]]),
+        (Action::UPLOAD, &[&["url"]]),
+        (Action::PERSONA, &[&["root_clip_id"], &["name"]]),
+        (Action::STEMS, &[&["clip_id"]]),
+        (Action::WAV, &[&["clip_id"]]),
+        (Action::MP4, &[&["clip_id"]]),
+        (Action::TIMING, &[&["clip_id"]]),
     ],
     task: Some("task_id"),
     clips: &["clip_id"],

@@ -3,13 +3,20 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`actions`] | what each action is at an upstream |
+//! | [`inputs`] | what we read of requests |
 //! | [`answer`] | reads an upstream's JSON |
+//! | `made` | reads results that come in the answer to a submit |
+//! | `act` | reads the answers to actions that make no task |
 //! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
 //! | `trial` | says what the answer to a harmless call means for the address and the key |
 
+mod act;
+pub mod actions;
 pub mod answer;
 pub mod inputs;
+mod made;
 pub mod outcome;
 pub(crate) mod result;
 mod trial;
@@ -22,11 +29,14 @@ use shared::store::channels::Channel;
 use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
-use super::http::{Call, Http, Sent};
+use super::http::{Call, Client, Http, Reply, Sent};
 use super::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use actions::Way;
 
 /// The path of a fetch.
 const FETCH: &str = "/suno/fetch";
+/// The path of a fetch of one task, before its id.
+const FETCH_ONE: &str = "/suno/fetch/";
 /// The most bytes that are read of the answer to a submit: 1 MiB.
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
 /// The most bytes that are read of the answer to a fetch of up to a hundred tasks: 16 MiB.
@@ -55,7 +65,8 @@ impl Upstream for Suno {
     }
 
     fn guess(&self, action: Action) -> Guess {
-        let seconds = if action == Action::LYRICS { 12 } else { 90 };
+        let makes_music = matches!(action, Action::SONG | Action::CONCAT | Action::STEMS);
+        let seconds = if makes_music { 90 } else { 12 };
         Guess {
             median: Duration::from_secs(seconds),
             sigma: 0.8,
@@ -63,22 +74,44 @@ impl Upstream for Suno {
     }
 
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
-        let path = match submission.action {
-            Action::SONG => "/suno/submit/music",
-            Action::LYRICS => "/suno/submit/lyrics",
-            other => {
-                return SubmitOutcome::Refused(Refusal::of_words(format!("suno makes no {other}")));
-            }
+        let refused = |words: String| SubmitOutcome::Refused(Refusal::of_words(words));
+        let Some(line) = actions::of(submission.action) else {
+            return refused(format!("suno makes no {}", submission.action));
         };
+        if line.way == Way::Get {
+            let clip = json::member(submission.request.as_bytes(), "clip_id").and_then(json::text);
+            let Some(clip) = clip.filter(|clip| is_path_segment(clip.trim())) else {
+                return refused("clip_id is no id of a clip".to_owned());
+            };
+            let clip = clip.trim();
+            let reply = get(&self.http.submits, channel, line.path, clip).await;
+            return act::of_submit(&reply, clip, line.holds);
+        }
         let call = Call {
-            path,
+            path: line.path,
             sent: Sent::Once(submission.request.to_owned(), submission.task.as_str()),
             largest: LARGEST_SUBMIT_ANSWER,
         };
-        outcome::of_submit(&self.http.submits.call(channel, call).await)
+        outcome::of_submit(&self.http.submits.call(channel, call).await, line.holds)
+    }
+
+    fn is_asked_alone(&self, action: Action) -> bool {
+        actions::of(action).is_some_and(|line| line.way != Way::Post)
     }
 
     async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome {
+        if let [one] = asked
+            && let Some(line) = actions::of(one.action)
+            && is_path_segment(&one.upstream_id)
+        {
+            let id = &*one.upstream_id;
+            let get = async |path| get(&self.http.fetches, channel, path, id).await;
+            match line.way {
+                Way::Post => {}
+                Way::PostOfEither => return act::of_upload(&get(FETCH_ONE).await, one),
+                Way::Get => return act::of_fetch(&get(line.path).await, one, line.holds),
+            }
+        }
         let ids: Vec<&str> = asked.iter().map(|one| &*one.upstream_id).collect();
         let request = serde_json::json!({ "ids": ids }).to_string();
         let call = Call {
@@ -106,4 +139,19 @@ impl Upstream for Suno {
     fn failed_result(&self, result: &str) -> String {
         result::failed_result(result)
     }
+}
+
+/// Whether an id can stand in a path as it is.
+fn is_path_segment(id: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    (1..=255).contains(&id.len()) && id.chars().all(is_plain) && !id.chars().all(|c| c == '.')
+}
+
+async fn get(client: &Client, channel: &Channel, path: &str, id: &str) -> Reply {
+    let call = Call {
+        path: &format!("{path}{id}"),
+        sent: Sent::Nothing,
+        largest: LARGEST_SUBMIT_ANSWER,
+    };
+    client.call(channel, call).await
 }

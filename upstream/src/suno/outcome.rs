@@ -1,11 +1,13 @@
 //! What an HTTP answer means for the task and the channel (`docs/upstreams/suno.md`, the table of
 //! misbehaviour).
 
+use super::actions::Holds;
 use super::answer::Envelope;
+use super::made::Data;
 use crate::classes::class;
 use crate::http::{Reply, Response};
 use crate::said::{Contents, Said, to_fetch, to_submit};
-use crate::{Asked, FetchOutcome, SubmitOutcome};
+use crate::{Asked, FetchOutcome, Made, SubmitOutcome};
 
 /// The codes of the dialect by which an upstream says that it does not know an id.
 pub(super) const IDS_REFUSED: [&str; 2] = ["task_not_exist", "invalid_request"];
@@ -27,15 +29,20 @@ pub(super) fn status_of_code(code: &str) -> u16 {
     }
 }
 
+/// Whether a code says that an id is not known.
+pub(super) fn is_unknown_id(code: Option<&str>) -> bool {
+    IDS_REFUSED.contains(&code.unwrap_or_default())
+}
+
 /// An answer and what is in its body.
-struct Answer<'a> {
-    said: Said<'a>,
-    code: Option<String>,
+pub(super) struct Answer<'a> {
+    pub said: Said<'a>,
+    pub code: Option<String>,
     envelope: Option<Envelope<'a>>,
 }
 
 impl<'a> Answer<'a> {
-    fn read(response: &'a Response) -> Self {
+    pub fn read(response: &'a Response) -> Self {
         let envelope = response.body.whole().and_then(Envelope::read);
         let contents = envelope.as_ref().map(|envelope| Contents {
             code: envelope.code().map(|code| {
@@ -52,31 +59,36 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Whether the code says that an id is not known.
-    fn is_unknown_id(&self) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        IDS_REFUSED.contains(&code)
-    }
-
     /// Whether a refusal may be about one of the ids: any by status, and some by code.
     fn is_about_ids(&self) -> bool {
         let is_by_status = !class(self.said.response.status.as_u16()).is_fine();
         let code = self.code.as_deref().unwrap_or_default();
-        is_by_status || self.is_unknown_id() || code.parse::<u16>().is_ok()
+        is_by_status || is_unknown_id(Some(code)) || code.parse::<u16>().is_ok()
     }
 }
 
-/// What the answer to a submit means.
-pub fn of_submit(reply: &Reply) -> SubmitOutcome {
+/// What the answer to a submit means. `holds`: how an answer may hold the result itself.
+pub fn of_submit(reply: &Reply, holds: Holds) -> SubmitOutcome {
     let answer = match to_submit(reply) {
         Ok(response) => Answer::read(response),
         Err(outcome) => return outcome,
     };
     let words = answer.said.words().or_else(|| answer.code.clone());
     // A code of the dialect comes from an upstream that knows the path.
-    let refusal = answer.said.refusal(words, answer.is_unknown_id());
-    let id = answer.envelope.as_ref().and_then(Envelope::accepted_id);
-    answer.said.of_submit(id, refusal)
+    let refusal = answer
+        .said
+        .refusal(words, is_unknown_id(answer.code.as_deref()));
+    let data = answer.envelope.as_ref();
+    let data = data.map_or(Data::Neither, |envelope| envelope.submitted(holds));
+    let good = match data {
+        Data::Id(id) => Some(SubmitOutcome::Accepted(id)),
+        Data::Result(data) => Some(SubmitOutcome::Made(Made {
+            upstream_id: None,
+            data,
+        })),
+        Data::Neither => None,
+    };
+    answer.said.of_answer(good, refusal)
 }
 
 /// What the answer to a fetch of `asked` means.
@@ -109,7 +121,7 @@ mod tests {
     }
 
     fn submit(status: u16, body: &str, seconds: u64) -> &'static str {
-        match of_submit(&reply(status, body, seconds)) {
+        match of_submit(&reply(status, body, seconds), Holds::Clips) {
             SubmitOutcome::Accepted(_) => "accepted",
             SubmitOutcome::Made(_) => "made",
             SubmitOutcome::Refused(_) => "refused",
@@ -163,7 +175,7 @@ mod tests {
             (400, "", false),
             (422, "<html>", false),
         ] {
-            match of_submit(&reply(status, body, 0)) {
+            match of_submit(&reply(status, body, 0), Holds::Clips) {
                 SubmitOutcome::Refused(refusal) => {
                     assert_eq!(refusal.is_no_such_path, expected, "{status} {body}");
                 }
@@ -211,7 +223,7 @@ mod tests {
             ),
             (404, "<html>", ""),
         ] {
-            match of_submit(&reply(status, body, 0)) {
+            match of_submit(&reply(status, body, 0), Holds::Clips) {
                 SubmitOutcome::Refused(refusal) => assert_eq!(refusal.words, expected, "{body}"),
                 other => panic!("{body}: {other:?}"),
             }

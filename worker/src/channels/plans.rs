@@ -85,6 +85,8 @@ impl ChannelPlan {
     /// The delay after a look at a task of this age.
     pub fn after(&self, action: Action, age: Duration) -> Rung {
         let plan = self.plans.get(&action);
+        // Nothing of such an action ended here yet, and the channel does not serve it any more.
+        let plan = plan.or_else(|| self.plans.values().next());
         plan.map_or(Rung::SHORTEST, |plan| plan.after(age))
     }
 }
@@ -243,7 +245,12 @@ impl Planner {
         driver: Driver<'_>,
         given: &Given,
     ) -> (ChannelPlan, Duration) {
-        let actions: Vec<Action> = channel.platform.actions().copied().collect();
+        // What a channel does not serve any more may still be in flight there.
+        let served = channel.actions.as_slice().iter().copied();
+        let learnt = self.learnt.keys().filter(|(of, _)| *of == channel.id);
+        let mut actions: Vec<Action> = served.chain(learnt.map(|(_, action)| *action)).collect();
+        actions.sort_unstable();
+        actions.dedup();
         let nothing = Durations::default();
         let in_flight = actions.iter().map(|action| {
             let learnt = self.learnt.get(&(channel.id, *action)).unwrap_or(&nothing);

@@ -49,9 +49,13 @@ pub async fn fetch(
 ) -> Answer {
     let limits = driver.limits();
     let at_once = limits.ids_per_fetch.max(1) as usize;
-    let groups = groups
-        .iter()
-        .flat_map(|asked| asked.chunks(at_once).map(<[Asked]>::to_vec));
+    let is_alone = |one: &Asked| driver.is_asked_alone(one.action);
+    let groups = groups.into_iter().flat_map(|asked| {
+        let (alone, together): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(is_alone);
+        let together: Vec<Vec<Asked>> = together.chunks(at_once).map(<[Asked]>::to_vec).collect();
+        let alone = alone.into_iter().map(|one| vec![one]);
+        together.into_iter().chain(alone)
+    });
     let mut asking = Asking::new(context, channel, groups.collect());
     let until = context.now().after(context.settings.fetch_timeout);
     let mut under_way = FuturesUnordered::new();

@@ -120,8 +120,7 @@ impl Sent<'_> {
         let only_key = Scrub::default().and(self.channel.key.expose());
         let end = End::SuccessAtOnce {
             channel: self.channel.id,
-            // Whoever has no name for it can't be asked about it: ours is as good.
-            upstream_id: made.upstream_id.unwrap_or_else(|| job.task_id.to_string()),
+            upstream_id: made.upstream_id.unwrap_or_default(),
         };
         let ending = Ending {
             task_id: job.task_id.clone(),

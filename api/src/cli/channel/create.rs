@@ -54,6 +54,7 @@ pub(super) async fn run(
     new: CreateChannel,
 ) -> Result<Output, CommandError> {
     let key = new.key.read()?.unwrap_or_else(|| Secret::new(""));
+    let actions = new.limits.actions(new.platform)?;
     let before = context.store.channels().await?;
     let name = new.name;
     if let Some(warning) = new.base_url.plain_text_warning("--base-url") {
@@ -69,7 +70,7 @@ pub(super) async fn run(
             Some(PollLimit::PerSecond(limit)) => Some(limit),
             Some(PollLimit::Default) | None => None,
         },
-        actions: new.limits.actions.unwrap_or_default(),
+        actions: actions.unwrap_or_else(|| new.platform.served()),
         dialect: new.spoken.of(new.platform)?.and_then(Speaks::dialect),
         ..NewChannel::new(&name, new.platform, new.base_url.to_string(), key)
     };

@@ -18,6 +18,8 @@ pub mod set;
 mod test;
 mod values;
 
+pub(super) use values::action_of;
+
 use clap::{Args, Subcommand};
 use shared::store::channels::Channel;
 

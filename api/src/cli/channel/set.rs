@@ -84,7 +84,7 @@ pub(super) async fn run(
         max_tasks: set.limits.max_tasks,
         submits_per_minute: set.limits.submits_per_minute,
         polls_per_second: set.limits.polls_per_second,
-        actions: set.limits.actions,
+        actions: set.limits.actions(channel.platform)?,
     };
     let changed = changed(&change);
     match context.store.change_channel(&set.name, change).await? {

@@ -22,9 +22,37 @@ pub struct Limits {
     /// How many fetches a second it may get; 0: no limit; `default`: what its platform takes
     #[arg(long, value_name = "P", value_parser = polls_per_second)]
     pub(super) polls_per_second: Option<PollLimit>,
-    /// What it serves, separated by commas; `default`: songs and lyrics
-    #[arg(long, value_name = "A,…", value_parser = actions)]
-    pub(super) actions: Option<Actions>,
+    /// What it serves, separated by commas; `default`: songs and lyrics, and at other platforms than suno everything
+    #[arg(long, value_name = "A,…")]
+    actions: Option<String>,
+}
+
+impl Limits {
+    /// The actions that were named, if any were. An error if the platform has no such action.
+    pub(super) fn actions(&self, platform: Platform) -> Result<Option<Actions>, CommandError> {
+        let Some(named) = self.actions.as_deref() else {
+            return Ok(None);
+        };
+        if named == DEFAULT {
+            return Ok(Some(platform.served()));
+        }
+        let action = |name: &str| action_of(platform, name.trim());
+        let actions: Result<Vec<Action>, CommandError> = named.split(',').map(action).collect();
+        Ok(Some(Actions::only(actions?)))
+    }
+}
+
+/// The action of the platform that an operator names.
+pub fn action_of(platform: Platform, name: &str) -> Result<Action, CommandError> {
+    let action = Action::from_client(name);
+    let action = action.filter(|action| platform.actions().any(|known| known == action));
+    action.ok_or_else(|| {
+        let known: Vec<&str> = platform.actions().map(Action::as_str).collect();
+        let known = known.join(", ");
+        CommandError::new(format!(
+            "`{name}` is no action of {platform}; there are {known}"
+        ))
+    })
 }
 
 /// How a channel's upstream speaks.
@@ -77,19 +105,4 @@ fn polls_per_second(text: &str) -> Result<PollLimit, String> {
     }
     let limit = text.parse().map(PollLimit::PerSecond);
     limit.map_err(|_| format!("it takes a whole number, or `{DEFAULT}`"))
-}
-
-fn actions(text: &str) -> Result<Actions, String> {
-    if text == DEFAULT {
-        return Ok(Actions::default());
-    }
-    let action = |name: &str| {
-        Action::from_client(name.trim()).ok_or_else(|| {
-            let known: Vec<&str> = Action::known().into_iter().map(Action::as_str).collect();
-            let known = known.join(", ");
-            format!("`{name}` is no action; there are {known}, and `{DEFAULT}` stands alone")
-        })
-    };
-    let actions: Result<Vec<Action>, String> = text.split(',').map(action).collect();
-    actions.map(Actions::only)
 }

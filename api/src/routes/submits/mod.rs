@@ -10,6 +10,7 @@ pub mod request;
 
 use std::time::Duration;
 
+use shared::public_address::NotPublic;
 use shared::store::StoreError;
 use shared::store::accounts::KeyHolder;
 use shared::store::clips::{Continuation, Maker};
@@ -68,6 +69,8 @@ pub(super) fn refusals(
         ApiError::Field("prompt".into(), Wanted::TextWithoutNul),
         ApiError::Field("prompt".into(), Wanted::TextWithoutSurrogates),
         ApiError::NoWebhooks("notify_hook".to_owned()),
+        ApiError::Address("url", NotPublic::NotHttps),
+        ApiError::Address("url", NotPublic::Private),
         ApiError::TaskNotExist,
         ApiError::NothingToContinue,
         ApiError::ClipsApart,
@@ -109,10 +112,14 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
     } = wish;
     let inputs = upstream::inputs(platform).ok_or(ApiError::Internal)?;
     let mut request = SubmitRequest::read(inputs, action, wish.fields)?;
+    for (field, address) in &request.addresses {
+        let found = address.resolve().await;
+        found.map_err(|why| ApiError::Address(field, why))?;
+    }
     let KeyHolder { user, key } = holder;
     let maker = maker(&app, user.id, &request).await?;
     if let Some(maker) = &maker {
-        request.set_upstream_id(&maker.upstream_id)?;
+        request.set_upstream_id(maker.upstream_id.as_deref())?;
     }
     let task = NewTask {
         task_id: TaskId::random(&app.random),
@@ -120,6 +127,7 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
         key: key.id,
         platform,
         action,
+        model: request.model.clone(),
         request: request.to_json()?,
         input: request.input,
         pinned: maker.map(|maker| maker.channel),
@@ -166,7 +174,7 @@ async fn maker(app: &App, user: UserId, request: &SubmitRequest) -> Result<Optio
 
 /// Charges and stores the task and publishes its message.
 async fn store(app: App, task: NewTask) -> Result<TaskId> {
-    let (action, name) = (task.action, task.task_id.clone());
+    let (platform, action, name) = (task.platform, task.action, task.task_id.clone());
     let submitted = submit_to_store(&app, task).await;
     let (outcome, answer) = match submitted {
         Ok(Submitted::Stored { row, price }) => {
@@ -182,6 +190,13 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
         }
         Ok(Submitted::Repeated(first)) => ("repeated", Ok(first)),
         Ok(Submitted::KeyReused) => ("key_reused", Err(ApiError::IdempotencyKeyReused)),
+        Ok(Submitted::NoPrice) => {
+            tracing::error!(
+                "a task has no price and is not sold: `price set --platform {platform} --action {action} --quota Q` \
+                 sets one"
+            );
+            ("no_price", Err(ApiError::NoAvailableChannel))
+        }
         Ok(Submitted::NoChannel) => ("no_channel", Err(ApiError::NoAvailableChannel)),
         Ok(Submitted::QuotaNotEnough) => ("quota_not_enough", Err(ApiError::QuotaNotEnough)),
         Ok(Submitted::TooManyWaiting) => ("too_many_waiting", Err(ApiError::TooManyTasks)),

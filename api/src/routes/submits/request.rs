@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::json::{self, Flaw};
+use shared::public_address::PublicAddress;
 use shared::task::Action;
-use shared::task::inputs::{Inputs, Kind};
+use shared::task::inputs::{ANY_CLIP, Inputs, Kind};
 
 use crate::error::{ApiError, Result, Wanted};
 use crate::limits;
@@ -40,6 +41,8 @@ pub struct SubmitRequest {
     pub task_id: Option<String>,
     /// The ids of the clips that it continues or otherwise uses, each once.
     pub clips: Vec<String>,
+    /// The addresses that the upstream is to open, with the names of their fields.
+    pub addresses: Vec<(&'static str, PublicAddress)>,
 }
 
 impl SubmitRequest {
@@ -56,16 +59,32 @@ impl SubmitRequest {
     ) -> Result<Self> {
         fields.respell(inputs);
         fields.remove_webhooks()?;
-        let clips = fields.clips(inputs)?;
-        for (name, kind) in inputs.fields {
-            fields.check(name, *kind)?;
+        let mut clips = fields.clips(inputs)?;
+        let mut addresses = Vec::new();
+        for (name, kind) in inputs.fields(action) {
+            match kind {
+                Kind::Text => fields.text(name).map(drop)?,
+                Kind::Flag => fields.optional::<bool>(name, Wanted::Flag).map(drop)?,
+                Kind::Number => fields.optional::<f64>(name, Wanted::Number).map(drop)?,
+                Kind::Clips => {
+                    let more = fields.optional::<Vec<String>>(name, Wanted::Strings)?;
+                    add_clips(&mut clips, more.unwrap_or_default())?;
+                }
+                Kind::Address => {
+                    if let Some(text) = fields.text(name)? {
+                        let address = PublicAddress::parse(&text);
+                        addresses
+                            .push((name, address.map_err(|why| ApiError::Address(name, why))?));
+                    }
+                }
+            }
         }
         let text = |name: Option<&str>| name.map_or(Ok(None), |name| fields.text(name));
         let task_id = text(inputs.task)?;
         let mut model = text(inputs.model)?;
         for one_of in inputs.needs(action) {
             let holds = |name: &&str| {
-                if inputs.is_clip(name) {
+                if *name == ANY_CLIP {
                     !clips.is_empty()
                 } else {
                     fields.holds(name)
@@ -92,15 +111,21 @@ impl SubmitRequest {
             model,
             task_id,
             clips,
+            addresses,
         })
     }
 
-    /// Replaces the name of the task that the request continues by the upstream's id of that task.
-    pub fn set_upstream_id(&mut self, upstream_id: &str) -> Result<()> {
-        match self.inputs.task {
-            Some(name) => self.fields.set(name, upstream_id),
-            None => Ok(()),
+    /// Replaces the name of the task that the request continues by the upstream's id of that task. A task that has no
+    /// such id, or that the upstream knows by the id of the clip alone, is not named.
+    pub fn set_upstream_id(&mut self, upstream_id: Option<&str>) -> Result<()> {
+        let Some(name) = self.inputs.task else {
+            return Ok(());
+        };
+        if let Some(id) = upstream_id.filter(|id| !self.clips.iter().any(|clip| clip == id)) {
+            return self.fields.set(name, id);
         }
+        self.fields.0.remove(name);
+        Ok(())
     }
 
     /// The JSON for the upstream.
@@ -160,11 +185,7 @@ impl Fields {
     fn clips(&self, inputs: &Inputs) -> Result<Vec<String>> {
         let mut clips = Vec::new();
         for name in self.0.keys().filter(|name| inputs.is_clip(name)) {
-            let clip = self.text(name)?.map(|clip| clip.trim().to_owned());
-            clips.extend(clip.filter(|clip| !clips.contains(clip)));
-            if clips.len() > limits::CLIPS {
-                return Err(ApiError::TooManyClips);
-            }
+            add_clips(&mut clips, self.text(name)?)?;
         }
         Ok(clips)
     }
@@ -189,15 +210,6 @@ impl Fields {
             };
         }
         Ok(())
-    }
-
-    /// Checks the kind of a field, which may be absent.
-    fn check(&self, name: &str, kind: Kind) -> Result<()> {
-        match kind {
-            Kind::Text => self.optional::<String>(name, Wanted::Text).map(drop),
-            Kind::Flag => self.optional::<bool>(name, Wanted::Flag).map(drop),
-            Kind::Number => self.optional::<f64>(name, Wanted::Number).map(drop),
-        }
     }
 
     /// Whether the field is there, and neither null nor a blank text.
@@ -243,6 +255,20 @@ impl Fields {
         self.0.insert(name.to_owned(), raw);
         Ok(())
     }
+}
+
+/// Adds the ids of clips that are not there yet.
+fn add_clips(clips: &mut Vec<String>, more: impl IntoIterator<Item = String>) -> Result<()> {
+    for clip in more {
+        let clip = clip.trim().to_owned();
+        if !clip.is_empty() && !clips.contains(&clip) {
+            clips.push(clip);
+        }
+        if clips.len() > limits::CLIPS {
+            return Err(ApiError::TooManyClips);
+        }
+    }
+    Ok(())
 }
 
 /// The name in lower case, as parsers that ignore case compare it: `ſ` is an `s` for them, and the Kelvin sign
@@ -418,7 +444,7 @@ mod tests {
         let mut request = song(r#"{"prompt":"p","mv":"m","task_id":"task_x"}"#).expect("good");
         assert_eq!(request.task_id.as_deref(), Some("task_x"));
         request
-            .set_upstream_id("7c\"0d")
+            .set_upstream_id(Some("7c\"0d"))
             .expect("it can be written");
         let forwarded = r#"{"mv":"m","prompt":"p","task_id":"7c\"0d"}"#;
         assert_eq!(request.to_json().as_deref(), Ok(forwarded));

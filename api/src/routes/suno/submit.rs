@@ -5,28 +5,31 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use shared::task::Platform;
+use shared::task::{Action, Platform};
 
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::response::{Success, success};
 use crate::error::{ApiError, Result};
 use crate::http::auth::KeyUser;
 use crate::http::body;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, schemas};
 use crate::routes::submits::request::{Fields, SubmitRequest};
 use crate::routes::submits::{self, SubmitHeaders, Wish, action_of, idempotency};
 use crate::state::App;
 
-/// `song` is the same as `music`.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "it describes what `Action` reads")]
-enum ActionName {
-    Music,
-    Song,
-    Lyrics,
+/// The names of the actions, for `/openapi.json`: `song` is the same as `music`.
+struct ActionName;
+
+impl PartialSchema for ActionName {
+    fn schema() -> RefOr<Schema> {
+        let actions = Platform::SUNO.actions().map(Action::to_string);
+        schemas::one_of(["music".to_owned()].into_iter().chain(actions)).into()
+    }
 }
+
+impl ToSchema for ActionName {}
 
 /// The errors of this endpoint.
 pub(crate) struct Refusals;
@@ -37,7 +40,7 @@ impl IntoResponses for Refusals {
     }
 }
 
-/// Submits a song or lyrics.
+/// Submits a task to the platform `suno`.
 ///
 /// Responds with the task's id as soon as the task is charged and stored.
 #[utoipa::path(

@@ -56,7 +56,7 @@ async fn every_example_of_a_request_is_accepted() {
             count += 1;
         }
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@
 //! |---|---|
 //! | `music` | what the task center is for: songs, lyrics, continuations, and how they are listed |
 //! | `money` | what is charged, given back, and refused |
+//! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
+//! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
@@ -19,6 +21,7 @@
 //! After each scenario the books balance, nothing was submitted twice, and no answer held a secret:
 //! `e2e::check`.
 
+mod actions;
 mod channels;
 mod crashes;
 mod deadline;
@@ -27,6 +30,7 @@ mod flow;
 mod local;
 mod looks;
 mod money;
+mod mureka;
 mod music;
 mod operations;
 mod polls;
@@ -51,6 +55,8 @@ fn main() -> ExitCode {
         looks::scenarios(),
         submits::scenarios(),
         dialects::scenarios(),
+        mureka::scenarios(),
+        actions::scenarios(),
         music::scenarios(),
         money::scenarios(),
         local::scenarios(),

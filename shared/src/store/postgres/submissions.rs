@@ -28,6 +28,6 @@ impl PostgresStore {
             let committed = tx.commit().await;
             committed.map_err(|error| BatchError::InCommit(error.into()))?;
         }
-        Ok(answers(batch, decisions, rows))
+        Ok(answers(decisions, rows))
     }
 }

@@ -29,6 +29,6 @@ impl SqliteStore {
             let committed = tx.commit().await;
             committed.map_err(|error| BatchError::InCommit(error.into()))?;
         }
-        Ok(answers(batch, decisions, rows))
+        Ok(answers(decisions, rows))
     }
 }

@@ -83,11 +83,11 @@ fn told(outcome: FetchOutcome) -> String {
 }
 
 fn status(reply: &Reply) -> String {
-    of_status(reply, &asked(), &handle()).map_or_else(|| "the result tells".to_owned(), told)
+    of_status(reply, &asked()).map_or_else(|| "the result tells".to_owned(), told)
 }
 
 fn result(reply: &Reply) -> String {
-    told(of_result(reply, &asked(), &handle()))
+    told(of_result(reply, &asked()))
 }
 
 fn cancel(reply: &Reply) -> String {

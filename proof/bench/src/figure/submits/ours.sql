@@ -13,8 +13,12 @@ JOIN users u ON u.id = k.user_id
 WHERE k.digest = ANY (ARRAY[sha256(('bench-key-' || :key)::bytea)]);
 BEGIN;
 SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
-       (SELECT p.quota FROM prices p
-        WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
+       COALESCE(
+           (SELECT m.quota FROM model_prices m
+            WHERE m.platform = asked.platform AND m.action = asked.action
+              AND m.model = asked.model),
+           (SELECT p.quota FROM prices p
+            WHERE p.platform = asked.platform AND p.action = asked.action)) AS price,
        EXISTS (
            SELECT 1 FROM channels c
            WHERE c.enabled AND c.platform = asked.platform
@@ -23,8 +27,8 @@ SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.
                  (string_to_array(COALESCE(c.actions, 'song,lyrics'), ','))
        ) AS has_channel
 FROM unnest(ARRAY[:user]::BIGINT[], ARRAY[:key]::BIGINT[], ARRAY['suno']::TEXT[], ARRAY['song']::TEXT[],
-            ARRAY[NULL]::BIGINT[])
-     WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, n)
+            ARRAY[NULL]::BIGINT[], ARRAY['chirp-v3-0']::TEXT[])
+     WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, model, n)
 JOIN users u ON u.id = asked.user_id
 JOIN api_keys k ON k.id = asked.key_id
 FOR NO KEY UPDATE OF u, k SKIP LOCKED;

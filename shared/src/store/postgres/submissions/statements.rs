@@ -19,8 +19,12 @@ macro_rules! lock_statement {
         concat!(
             "SELECT asked.n, u.quota AS balance, k.quota_limit - k.used_quota AS key_left,
                     u.max_waiting,
-                    (SELECT p.quota FROM prices p
-                     WHERE p.platform = asked.platform AND p.action = asked.action) AS price,
+                    COALESCE(
+                        (SELECT m.quota FROM model_prices m
+                         WHERE m.platform = asked.platform AND m.action = asked.action
+                           AND m.model = asked.model),
+                        (SELECT p.quota FROM prices p
+                         WHERE p.platform = asked.platform AND p.action = asked.action)) AS price,
                     EXISTS (
                         SELECT 1 FROM channels c
                         WHERE c.enabled AND c.platform = asked.platform
@@ -28,8 +32,9 @@ macro_rules! lock_statement {
                           AND NOT c.deleted AND asked.action = ANY
                               (string_to_array(COALESCE(c.actions, 'song,lyrics'), ','))
                     ) AS has_channel
-             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[])
-                  WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, n)
+             FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[],
+                         $6::TEXT[])
+                  WITH ORDINALITY AS asked (user_id, key_id, platform, action, pinned, model, n)
              JOIN users u ON u.id = asked.user_id
              JOIN api_keys k ON k.id = asked.key_id
              FOR NO KEY UPDATE OF u, k",
@@ -55,6 +60,7 @@ pub(super) async fn lock(
         .bind(column(batch, |one| one.task.platform.as_str())) // $3 platform
         .bind(column(batch, |one| one.task.action.as_str())) // $4 action
         .bind(column(batch, |one| Some(one.task.pinned?.0))) // $5 pinned
+        .bind(column(batch, |one| one.task.model.as_deref())) // $6 model
         .fetch_all(&mut *tx)
         .await?;
     let mut facts = vec![None; batch.len()];

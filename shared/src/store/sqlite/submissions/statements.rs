@@ -23,7 +23,10 @@ pub(super) async fn facts(
         let found = sqlx::query(
             "SELECT u.quota AS balance, k.quota_limit - k.used_quota AS key_left, u.max_waiting,
                     (SELECT coalesce(sum(l.waiting), 0) FROM lines l WHERE l.user_id = u.id) AS waiting,
-                    (SELECT quota FROM prices WHERE platform = $3 AND action = $4) AS price,
+                    coalesce(
+                        (SELECT quota FROM model_prices
+                         WHERE platform = $3 AND action = $4 AND model = $6),
+                        (SELECT quota FROM prices WHERE platform = $3 AND action = $4)) AS price,
                     EXISTS (
                         SELECT 1 FROM channels
                         WHERE enabled AND platform = $3 AND ($5 IS NULL OR id = $5)
@@ -39,6 +42,7 @@ pub(super) async fn facts(
         .bind(task.platform.as_str()) // $3 platform
         .bind(task.action.as_str()) // $4 action
         .bind(task.pinned.map(|channel| channel.0)) // $5 pinned
+        .bind(&task.model) // $6 model
         .fetch_optional(&mut *connection)
         .await?;
         let of_submit = found.as_ref();

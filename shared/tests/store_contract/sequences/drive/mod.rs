@@ -206,9 +206,10 @@ impl<'a> Drive<'a> {
         let price = Price {
             platform: Platform::SUNO,
             action,
+            model: None,
             quota: quota(amount),
         };
-        ok!(self.store().set_price(price));
+        ok!(self.store().set_price(&price));
     }
 }
 
