@@ -4,7 +4,7 @@ use clap::Subcommand;
 use shared::store::prices::Price;
 use shared::task::{Platform, Quota};
 
-use super::channel::action_of;
+use super::channel::{action_of, known_action};
 use super::{CommandContext, CommandError, Output};
 
 /// The commands on prices.
@@ -16,7 +16,7 @@ pub enum PriceCommand {
         #[arg(long, value_parser = super::platform())]
         platform: Platform,
         /// The action
-        #[arg(long)]
+        #[arg(long, value_parser = known_action)]
         action: String,
         /// The model, as requests name it: its price counts instead of that of the action
         #[arg(long)]

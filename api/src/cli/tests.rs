@@ -133,7 +133,7 @@ fn wrong_usage_exits_with_2() {
         "channel pause --name a --for soon",
         "channel pause --name a --for 0s",
         "channel pause",
-        "price set --platform suno --action music --quota 1",
+        "price set --platform suno --action dance --quota 1",
         "task show 17",
         "parked",
         "parked list --limit 0",

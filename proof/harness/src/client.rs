@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
+use crate::form::Form;
 use crate::wait::{EVERY, eventually};
 
 /// The default price of a song.
@@ -51,6 +52,8 @@ pub struct Client {
     pub answers: Answers,
     /// What sends the requests.
     pub http: reqwest::Client,
+    /// The platform whose songs the user asks for; `None`: suno, by its own paths.
+    pub form: Option<Form>,
 }
 
 /// An answer.
@@ -75,6 +78,7 @@ impl Client {
             url: url.to_owned(),
             answers: Answers::default(),
             http: http(),
+            form: None,
         }
     }
 
@@ -87,14 +91,17 @@ impl Client {
         }
     }
 
-    /// `POST /suno/submit/{action}`.
+    /// `POST /suno/submit/{action}`, or its like at the user's platform.
     pub async fn submit(&self, action: &str, body: &Value) -> Answer {
         self.submit_once(action, body, None).await
     }
 
     /// The same with an idempotency key.
     pub async fn submit_once(&self, action: &str, body: &Value, once: Option<&str>) -> Answer {
-        let mut request = self.post(&format!("/suno/submit/{action}")).json(body);
+        let mut request = match self.form {
+            None => self.post(&format!("/suno/submit/{action}")).json(body),
+            Some(form) => self.post("/v1/tasks").json(&form.body(action, body)),
+        };
         if let Some(once) = once {
             request = request.header("Idempotency-Key", once);
         }
@@ -128,6 +135,9 @@ impl Client {
 
     /// Submits lyrics, which must be taken; returns the task's id.
     pub async fn lyrics(&self, prompt: &str) -> String {
+        if self.form.is_some_and(|form| !form.has_lyrics) {
+            return self.song(prompt).await;
+        }
         let body = json!({ "prompt": prompt });
         self.submit("lyrics", &body).await.task_id()
     }

@@ -31,6 +31,7 @@ pub mod database;
 pub mod disk;
 pub mod fetches;
 pub mod folder;
+pub mod form;
 pub mod metrics;
 pub mod operator;
 pub mod places;

@@ -18,7 +18,7 @@ pub mod set;
 mod test;
 mod values;
 
-pub(super) use values::action_of;
+pub(super) use values::{action_of, known_action};
 
 use clap::{Args, Subcommand};
 use shared::store::channels::Channel;

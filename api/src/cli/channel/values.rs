@@ -23,7 +23,7 @@ pub struct Limits {
     #[arg(long, value_name = "P", value_parser = polls_per_second)]
     pub(super) polls_per_second: Option<PollLimit>,
     /// What it serves, separated by commas; `default`: songs and lyrics, and at other platforms than suno everything
-    #[arg(long, value_name = "A,…")]
+    #[arg(long, value_name = "A,…", value_parser = known_actions)]
     actions: Option<String>,
 }
 
@@ -40,6 +40,28 @@ impl Limits {
         let actions: Result<Vec<Action>, CommandError> = named.split(',').map(action).collect();
         Ok(Some(Actions::only(actions?)))
     }
+}
+
+/// Names of actions that some platform has.
+fn known_actions(text: &str) -> Result<String, String> {
+    if text != DEFAULT {
+        for name in text.split(',') {
+            known_action(name).map_err(|what| format!("{what}, and `{DEFAULT}` stands alone"))?;
+        }
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of an action that some platform has.
+pub fn known_action(name: &str) -> Result<String, String> {
+    if Action::from_client(name.trim()).is_some() {
+        return Ok(name.to_owned());
+    }
+    let known: Vec<&str> = Action::known().into_iter().map(Action::as_str).collect();
+    Err(format!(
+        "`{name}` is no action; there are {}",
+        known.join(", ")
+    ))
 }
 
 /// The action of the platform that an operator names.

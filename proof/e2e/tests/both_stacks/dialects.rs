@@ -1,8 +1,9 @@
 //! What clients see is the same whichever dialect a channel speaks.
 
-use e2e::{on_both, setup};
+use e2e::{Kind, on, on_both, setup};
 use harness::client::{LYRICS, SONG};
-use harness::cluster::{Cluster, QUICK};
+use harness::cluster::{Cluster, QUICK, Setup};
+use harness::form::{Form, MUREKA};
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -12,30 +13,51 @@ use crate::success;
 pub struct Dialect {
     name: &'static str,
     /// The arguments of `channel create`.
-    pub channel: &'static [&'static str],
+    channel: &'static [&'static str],
+    /// How songs are asked for, where not as those of suno.
+    form: Option<Form>,
 }
 
 /// All dialects that the simulator speaks.
-pub const DIALECTS: [Dialect; 2] = [
+pub const DIALECTS: [Dialect; 3] = [
     Dialect {
         name: "suno",
         channel: &[],
+        form: None,
     },
     Dialect {
         name: "sunoapi",
         channel: &["--dialect", "sunoapi"],
+        form: None,
+    },
+    Dialect {
+        name: "mureka",
+        channel: &["--platform", "mureka"],
+        form: Some(MUREKA),
     },
 ];
 
 impl Dialect {
-    /// The name of a scenario in this dialect.
-    pub fn name(&self, scenario: &str) -> String {
-        format!("{scenario} ({})", self.name)
+    /// What a scenario in this dialect stands on.
+    pub fn setup(&self) -> Setup {
+        setup().channel(self.channel).form(self.form)
+    }
+
+    /// A scenario in this dialect: on both stacks, if it is one of the platform suno.
+    pub fn on<F>(&self, name: &str, setup: &Setup, scenario: F) -> Vec<Trial>
+    where
+        F: AsyncFnOnce(&Cluster) + Copy + Send + 'static,
+    {
+        let name = format!("{name} ({})", self.name);
+        match self.form {
+            None => on_both(&name, setup, scenario).into(),
+            Some(_) => vec![on(Kind::Separate, &name, setup.clone(), scenario)],
+        }
     }
 }
 
 pub fn scenarios() -> Vec<Trial> {
-    let [_, sunoapi] = DIALECTS;
+    let [_, sunoapi, ..] = DIALECTS;
     let two = setup().upstreams(&[("first", &QUICK), ("second", &QUICK)]);
     let both = on_both(
         "songs, lyrics and continuations at channels of the dialect sunoapi",

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use e2e::{on_both, setup};
 use harness::client::{Client, SONG, is_terminal, percent, rank};
 use harness::cluster::Cluster;
 use libtest_mimic::Trial;
@@ -17,35 +16,37 @@ pub fn scenarios() -> Vec<Trial> {
 }
 
 fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
-    let setup = || setup().channel(dialect.channel);
+    let setup = || dialect.setup();
     vec![
-        on_both(
-            &dialect.name("an id that is left out, or spoils a whole batch, hurts nobody else"),
+        dialect.on(
+            "an id that is left out, or spoils a whole batch, hurts nobody else",
             &setup().env("TASK_TIMEOUT", "25s"),
             missing_ids,
         ),
-        on_both(
-            &dialect.name("polls that are refused, cut, garbled or never answered only delay"),
+        dialect.on(
+            "polls that are refused, cut, garbled or never answered only delay",
             &setup(),
             broken_polls,
         ),
-        on_both(
-            &dialect.name("answers that contradict themselves never show and never fail a task"),
+        dialect.on(
+            "answers that contradict themselves never show and never fail a task",
             &setup(),
             nonsense,
         ),
-        on_both(
-            &dialect.name("an item that cannot be read hurts nobody else, and its task is read as far as it can be"),
+        dialect.on(
+            "an item that cannot be read hurts nobody else, and its task is read as far as it can be",
             &setup().env("TASK_TIMEOUT", "60s"),
             odd_items,
         ),
-        on_both(
-            &dialect.name("a task that fails upstream is refunded"),
+        dialect.on(
+            "a task that fails upstream is refunded",
             &setup(),
             fails_upstream,
         ),
     ]
-    .into_flattened()
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn missing_ids(cluster: &Cluster) {

@@ -1,6 +1,5 @@
 //! Submits that go wrong.
 
-use e2e::{on_both, setup};
 use harness::client::SONG;
 use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
@@ -13,48 +12,50 @@ pub fn scenarios() -> Vec<Trial> {
 }
 
 fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
-    let setup = || setup().channel(dialect.channel);
+    let setup = || dialect.setup();
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
     let idempotent = [&QUICK[..], &["--idempotent"]].concat();
     let two = setup().upstreams(&[("locked", &locked), ("open", &QUICK)]);
     vec![
-        on_both(
-            &dialect.name("a submit whose answer is lost fails, is refunded, and is never sent again"),
+        dialect.on(
+            "a submit whose answer is lost fails, is refunded, and is never sent again",
             &setup(),
             lost_answers,
         ),
-        on_both(
-            &dialect.name("an idempotent channel gets a submit again whose answer is lost, and makes one song"),
+        dialect.on(
+            "an idempotent channel gets a submit again whose answer is lost, and makes one song",
             &setup().upstreams(&[("twice", &idempotent), ("other", &idempotent)]),
             lost_answers_of_an_idempotent_channel,
         ),
-        on_both(
-            &dialect.name("an upstream that is busy or down only delays a task"),
+        dialect.on(
+            "an upstream that is busy or down only delays a task",
             &setup(),
             busy_and_down,
         ),
-        on_both(
-            &dialect.name("an upstream that is down for good gives its tasks back after the last attempt"),
+        dialect.on(
+            "an upstream that is down for good gives its tasks back after the last attempt",
             &setup().env("SUBMIT_ATTEMPTS", "2"),
             down_for_good,
         ),
-        on_both(
-            &dialect.name("a channel that refuses our key fails nothing while another one takes it"),
+        dialect.on(
+            "a channel that refuses our key fails nothing while another one takes it",
             &two,
             wrong_key,
         ),
-        on_both(
-            &dialect.name("a task that is refused is refunded at once and not asked for again"),
+        dialect.on(
+            "a task that is refused is refunded at once and not asked for again",
             &setup(),
             refused,
         ),
-        on_both(
-            &dialect.name("what an upstream tells of our key and of itself reaches nobody"),
+        dialect.on(
+            "what an upstream tells of our key and of itself reaches nobody",
             &setup().env("SUBMIT_ATTEMPTS", "2"),
             leaks,
         ),
     ]
-    .into_flattened()
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 async fn lost_answers(cluster: &Cluster) {

@@ -18,10 +18,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sqlx::postgres::PgConnection;
 
-use crate::client::Answers;
+use crate::client::{Answers, LYRICS, SONG};
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::folder::{Folder, unique};
+use crate::form::Form;
 use crate::operator::Operator;
 use crate::process::{Launch, Process};
 use crate::programs::Program;
@@ -80,6 +81,7 @@ pub struct Cluster {
     prefix: String,
     launch: Launch,
     answers: Answers,
+    form: Option<Form>,
     granted: Mutex<Vec<(String, i64)>>,
 }
 
@@ -143,9 +145,26 @@ impl Cluster {
             prefix,
             launch,
             answers: Answers::default(),
+            form: setup.form,
             granted: Mutex::default(),
         };
         cluster.operator().json(&["migrate"]).await;
+        if let Some(form) = setup.form {
+            let lyrics = form.has_lyrics.then_some(("lyrics", LYRICS));
+            for (action, price) in [("music", SONG)].into_iter().chain(lyrics) {
+                let set = [
+                    "price",
+                    "set",
+                    "--platform",
+                    form.platform,
+                    "--action",
+                    action,
+                ];
+                let price = price.to_string();
+                let set = [&set[..], &["--quota", &price]].concat();
+                cluster.operator().json(&set).await;
+            }
+        }
         let starting = setup.upstreams.iter();
         let starting =
             starting.map(|(name, with)| Upstream::start(name, cluster.folder.path(), with));

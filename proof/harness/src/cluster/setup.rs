@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::form::Form;
 use crate::servers::{ServerUrls, Servers};
 
 /// What a cluster stands on.
@@ -47,6 +48,8 @@ pub struct Setup {
     pub upstreams: Vec<(&'static str, Vec<&'static str>)>,
     /// The arguments of `channel create` for each of them.
     pub channel: &'static [&'static str],
+    /// The platform whose songs the users ask for, which cost what those of suno do; `None`: suno.
+    pub form: Option<Form>,
     /// The number of APIs.
     pub apis: usize,
     /// The number of workers, where they are processes of their own.
@@ -85,6 +88,7 @@ impl Default for Setup {
             env: env.map(|(name, value)| (name, value.to_owned())).into(),
             upstreams: vec![("first", QUICK.to_vec())],
             channel: &[],
+            form: None,
             apis: 1,
             workers: 1,
             proxies: false,
@@ -123,6 +127,13 @@ impl Setup {
     #[must_use]
     pub fn channel(mut self, arguments: &'static [&'static str]) -> Self {
         self.channel = arguments;
+        self
+    }
+
+    /// With users who ask for the songs of this platform.
+    #[must_use]
+    pub fn form(mut self, form: Option<Form>) -> Self {
+        self.form = form;
         self
     }
 

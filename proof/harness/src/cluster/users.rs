@@ -34,6 +34,7 @@ impl Cluster {
         let token = user["access_token"].as_str().expect("a secret is a text");
         Client {
             answers: Arc::clone(&self.answers),
+            form: self.form,
             ..Client::new(name, id, token, &key, url)
         }
     }
