@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    clock::pause, connection::Cut, fault::Fault, mureka, options::Options, secrets::Secrets,
+    clock::pause, connection::Cut, fal, fault::Fault, mureka, options::Options, secrets::Secrets,
 };
 
 const FILL: &[u8] = &[b'x'; 64 * 1024];
@@ -39,6 +39,8 @@ pub enum Shape {
     SunoApi,
     /// An HTTP status, and the data as the whole body.
     Mureka(mureka::Call),
+    /// An HTTP status, and the data as the whole body.
+    Fal,
 }
 
 impl Shape {
@@ -62,6 +64,7 @@ impl Shape {
                 axum::Json(body).into_response()
             }
             Self::Mureka(_) => mureka::error(status, message),
+            Self::Fal => fal::error(status, message),
         }
     }
 
@@ -70,7 +73,15 @@ impl Shape {
         match self {
             Self::Suno => Some(StatusCode::BAD_REQUEST),
             Self::SunoApi => None,
-            Self::Mureka(_) => Some(StatusCode::NOT_FOUND),
+            Self::Mureka(_) | Self::Fal => Some(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// How a key is sent.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Suno | Self::SunoApi | Self::Mureka(_) => "Bearer",
+            Self::Fal => "Key",
         }
     }
 
@@ -85,10 +96,14 @@ impl Shape {
                 r#"{"code":200,"msg":"success"#,
                 format!(r#"","data":{data}}}"#),
             ),
-            Self::Mureka(_) => {
+            Self::Mureka(_) | Self::Fal => {
                 let members = data.strip_prefix('{').unwrap_or("}");
                 let comma = if members == "}" { "" } else { "," };
-                (r#"{"trace_id":""#, format!(r#""{comma}{members}"#))
+                let head = match self {
+                    Self::Fal => r#"{"logs":""#,
+                    _ => r#"{"trace_id":""#,
+                };
+                (head, format!(r#""{comma}{members}"#))
             }
         }
     }

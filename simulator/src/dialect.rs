@@ -75,6 +75,7 @@ struct Metadata<'a> {
 /// The bytes of an undocumented field.
 const LARGE: usize = 1 << 20;
 const FAILED: &str = "generation failed: the model gave up on this song";
+const CANCELLED: &str = "the request was cancelled";
 const EARLY: &str = "slow down: retrying on another account";
 
 /// Prints a fetched task as its fault demands: not at all, once or twice.
@@ -158,6 +159,7 @@ impl<'a> Task<'a> {
             _ => moment.phase.status(),
         };
         let reason = match (moment.phase, fetched.fault) {
+            (Phase::Failure, _) if fetched.cancelled => CANCELLED,
             (Phase::Failure, _) => FAILED,
             (_, Some(Fault::EarlyReason)) => EARLY,
             _ => "",

@@ -59,6 +59,8 @@ Dialects, all at one address:
   /api/v1/…    the platform suno, dialect sunoapi
   /v1/…        the platform mureka; a 402 comes as a 429 that speaks of the quota
                (directives stand in `title`, else in `lyrics`, `prompt` or `url`)
+  /fal-ai/…    the platform fal, any model of this owner: POST submits; the answer says what to call then
+               (directives stand in `title`, else in `prompt` or `lyrics`)
 
 For tests, beside the dialects (no key needed):
   GET  /simulator/counts           counters of requests, accepted submits and faults; max_accepted_per_title

@@ -6,6 +6,7 @@ mod connection;
 mod counts;
 mod dialect;
 mod directives;
+mod fal;
 mod fault;
 mod faults;
 mod fetches;

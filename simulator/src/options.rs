@@ -17,7 +17,7 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS", default_value_t = Self::default().bind)]
     pub bind: SocketAddr,
 
-    /// Require `Authorization: Bearer KEY` of every request under /suno
+    /// Require this key of every request of a dialect: `Authorization: Bearer KEY`, for fal `Authorization: Key KEY`
     #[arg(long)]
     pub key: Option<Key>,
 
@@ -117,9 +117,9 @@ impl Default for Options {
 pub struct Key(String);
 
 impl Key {
-    /// Whether an `Authorization` header of this value holds the key.
-    pub(crate) fn admits(&self, authorization: &str) -> bool {
-        authorization.strip_prefix("Bearer ") == Some(&self.0)
+    /// Whether an `Authorization` header of this value holds the key, in this scheme.
+    pub(crate) fn admits(&self, scheme: &str, authorization: &str) -> bool {
+        authorization.split_once(' ') == Some((scheme, &*self.0))
     }
 }
 

@@ -22,11 +22,16 @@ impl Secrets {
         let authorization = text(header::AUTHORIZATION);
         Self {
             key: authorization
-                .strip_prefix("Bearer ")
-                .unwrap_or(authorization)
+                .split_once(' ')
+                .map_or(authorization, |(_, key)| key)
                 .to_owned(),
             base_url: format!("http://{}", text(header::HOST)),
         }
+    }
+
+    /// The upstream's base URL, as the client named it.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// The message, followed by the secrets and the task's id.

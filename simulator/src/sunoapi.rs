@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 use crate::{
     answer::Shape,
     dialect::Printed,
-    mureka,
+    fal, mureka,
     request::{Action, Request},
+    secrets::Secrets,
 };
 
 impl Shape {
@@ -19,15 +20,17 @@ impl Shape {
                 Request::read(action, ours.to_string().as_bytes())
             }
             Self::Mureka(call) => call.request(body),
+            Self::Fal => fal::request(body),
         }
     }
 
-    /// The data of an answer that accepts a task under this id.
-    pub fn accepted(self, id: String) -> Value {
+    /// The data of an answer that accepts a task under this id, to the client with these secrets.
+    pub fn accepted(self, id: String, secrets: &Secrets) -> Value {
         match self {
             Self::Suno => id.into(),
             Self::SunoApi => json!({ "taskId": id }),
             Self::Mureka(_) => mureka::accepted(&id),
+            Self::Fal => fal::accepted(&id, secrets),
         }
     }
 
@@ -37,6 +40,7 @@ impl Shape {
             Self::Suno => return task,
             Self::SunoApi => told(&value(&task)),
             Self::Mureka(_) => mureka::told(&value(&task)),
+            Self::Fal => fal::status(&value(&task)),
         };
         // A value always serializes.
         to_raw_value(&told).unwrap_or(task)
@@ -45,7 +49,7 @@ impl Shape {
     /// Whether the answer to a submit is the result.
     pub const fn answers_with_the_result(self) -> bool {
         match self {
-            Self::Suno | Self::SunoApi => false,
+            Self::Suno | Self::SunoApi | Self::Fal => false,
             Self::Mureka(call) => call.answers_with_the_result(),
         }
     }
@@ -53,7 +57,7 @@ impl Shape {
     /// The result of a task that ended. The error is the message for the client.
     pub fn result(self, task: &Printed) -> Result<Value, String> {
         match self {
-            Self::Suno | Self::SunoApi => Ok(value(task)),
+            Self::Suno | Self::SunoApi | Self::Fal => Ok(value(task)),
             Self::Mureka(call) => call.result(&value(task)),
         }
     }
@@ -166,7 +170,7 @@ fn file_told(task: &Value, status: &Value, field: &str, kind: &str) -> Value {
 }
 
 /// What was printed reads back.
-fn value(task: &Printed) -> Value {
+pub fn value(task: &Printed) -> Value {
     serde_json::from_str(task.get()).unwrap_or_default()
 }
 

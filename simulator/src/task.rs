@@ -27,6 +27,8 @@ pub struct Task {
     pub directives: Option<Box<Directives>>,
     /// How often the task was fetched.
     pub asked: u32,
+    /// Whether a client stopped it.
+    pub cancelled: bool,
 }
 
 /// The texts of the request that a fetch shows.
@@ -48,6 +50,7 @@ pub struct FetchedTask {
     pub moment: Moment,
     pub texts: Arc<Texts>,
     pub leaks: bool,
+    pub cancelled: bool,
     /// The fault, of [`Kind::FetchedTask`], that spoils this task in the answer.
     pub fault: Option<Fault>,
 }
@@ -63,6 +66,7 @@ impl Task {
             leaks,
             directives: (!directives.is_empty()).then(|| Box::new(directives.clone())),
             asked: 0,
+            cancelled: false,
         }
     }
 
@@ -100,6 +104,7 @@ impl Task {
             moment: self.life.at(now),
             texts: Arc::clone(&self.texts),
             leaks: self.leaks,
+            cancelled: self.cancelled,
             fault: None,
         }
     }
@@ -129,6 +134,7 @@ impl FetchedTask {
             moment,
             texts: Arc::new(texts),
             leaks: false,
+            cancelled: false,
             fault: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{StatusCode, Url, redirect};
 use shared::clock::{Millis, SharedClock};
 use shared::store::channels::Channel;
@@ -83,10 +83,28 @@ impl Http {
         // tell whether a submit arrived, so each submit opens a connection. A fetch can be repeated.
         let submits = builder().pool_max_idle_per_host(0);
         let fetches = builder().pool_idle_timeout(Duration::from_mins(1));
+        let client = |builder, timeout, clock| {
+            Ok::<_, reqwest::Error>(Client {
+                inner: build(builder, timeout)?,
+                clock,
+                timeout,
+                scheme: "Bearer",
+            })
+        };
         Ok(Self {
-            submits: Client(build(submits, submit_timeout)?, clock.clone()),
-            fetches: Client(build(fetches, fetch_timeout)?, clock),
+            submits: client(submits, submit_timeout, clock.clone())?,
+            fetches: client(fetches, fetch_timeout, clock)?,
         })
+    }
+
+    /// The same clients, which send keys in this scheme of the header `Authorization`, and not as `Bearer`.
+    #[must_use]
+    pub fn with_scheme(self, scheme: &'static str) -> Self {
+        let with = |client: Client| Client { scheme, ..client };
+        Self {
+            submits: with(self.submits),
+            fetches: with(self.fetches),
+        }
     }
 }
 
@@ -112,6 +130,8 @@ pub enum Sent<'a> {
     Query(&'a str, &'a str),
     /// A GET.
     Nothing,
+    /// A PUT without a body.
+    Put,
 }
 
 /// A part of a path that means this text and nothing else, whatever is in it. `None`: no path can say it.
@@ -129,17 +149,49 @@ pub fn segment(text: &str) -> Option<String> {
     Some(text.bytes().map(part).collect())
 }
 
-/// An HTTP client, and the clock by which `Retry-After` dates are read.
+/// An HTTP client.
 #[derive(Clone)]
-pub struct Client(reqwest::Client, SharedClock);
+pub struct Client {
+    inner: reqwest::Client,
+    /// The clock by which `Retry-After` dates are read.
+    clock: SharedClock,
+    /// The bound on a whole call.
+    timeout: Duration,
+    /// The scheme of the header `Authorization`.
+    scheme: &'static str,
+}
 
 impl Client {
+    /// The bound on a whole call.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Calls the channel, once.
     pub async fn call(&self, channel: &Channel, call: Call<'_>) -> Reply {
-        let Self(client, clock) = self;
+        let url = format!("{}{}", channel.base_url, call.path);
+        self.send(channel, url, call).await
+    }
+
+    /// Calls the channel, once. The path is from the root of the channel's host, whatever path its base URL has.
+    pub async fn call_from_root(&self, channel: &Channel, call: Call<'_>) -> Reply {
+        // An address that is no URL is refused by the client, in its own words.
+        let root = Url::parse(&channel.base_url).map_or_else(
+            |_| channel.base_url.clone(),
+            |url| url.origin().ascii_serialization(),
+        );
+        let url = format!("{root}{}", call.path);
+        self.send(channel, url, call).await
+    }
+
+    async fn send(&self, channel: &Channel, url: String, call: Call<'_>) -> Reply {
+        let Self {
+            inner: client,
+            clock,
+            ..
+        } = self;
         // Not by `clock`: a machine's clock that is set back would make a late answer an early one.
         let started = Instant::now();
-        let url = format!("{}{}", channel.base_url, call.path);
         let posted = |json| {
             let request = client.post(&url).body(json);
             request.header(CONTENT_TYPE, "application/json")
@@ -148,13 +200,15 @@ impl Client {
             Sent::Json(json) => posted(json),
             Sent::Once(json, key) => posted(json).header(IDEMPOTENCY_KEY, key),
             Sent::Nothing => client.get(&url),
+            // Some gateways demand a length of a PUT.
+            Sent::Put => client.put(&url).header(CONTENT_LENGTH, 0),
             Sent::Query(name, value) => match Url::parse_with_params(&url, [(name, value)]) {
                 Ok(url) => client.get(url),
                 // The client refuses it with its own words.
                 Err(_) => client.get(&url),
             },
         };
-        let key = format!("Bearer {}", channel.key.expose());
+        let key = format!("{} {}", self.scheme, channel.key.expose());
         let response = match request.header(AUTHORIZATION, key).send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() || error.is_builder() => {

@@ -5,6 +5,7 @@
 //! | [`suno`] | the driver of the platform `suno` |
 //! | [`sunoapi`] | the driver of the dialects `sunoapi` and `kie` of the same platform |
 //! | [`mureka`] | the driver of the platform `mureka` |
+//! | [`fal`] | the driver of the platform `fal` |
 //! | [`classes`] | what an HTTP status means for a task and a channel |
 //! | [`said`] | what an answer means for them, as far as the dialects agree |
 //! | `fields` | the members of an object in an answer |
@@ -17,6 +18,7 @@
 pub mod classes;
 pub mod connect;
 pub mod diagnosis;
+pub mod fal;
 pub(crate) mod fields;
 pub mod http;
 pub mod mureka;
@@ -51,6 +53,7 @@ fn drivers(http: &Http) -> Vec<Box<dyn Upstream>> {
         Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::SUNOAPI)),
         Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::KIE)),
         Box::new(mureka::Mureka::new(http.clone())),
+        Box::new(fal::Fal::new(http.clone())),
     ]
 }
 
@@ -64,6 +67,7 @@ pub const DIALECTS: &[(Platform, &[Dialect])] = &[(
 const INPUTS: &[(Platform, &Inputs)] = &[
     (Platform::SUNO, &suno::inputs::INPUTS),
     (Platform::MUREKA, &mureka::inputs::INPUTS),
+    (Platform::FAL, &fal::inputs::INPUTS),
 ];
 
 /// What we read of the requests for a platform. `None`: this program does not know it.

@@ -16,6 +16,7 @@ use shared::task::inputs::Inputs;
 use shared::task::scrub::Scrub;
 use shared::task::step::{Known, Observation, Step};
 use shared::task::{Action, Platform, Progress, Status};
+use upstream::fal::outcome as fal;
 use upstream::http::{self, Body, Reply, Response};
 use upstream::mureka::outcome as mureka;
 use upstream::suno::actions::ACTIONS;
@@ -165,7 +166,7 @@ pub fn fetch_answer(bytes: &[u8]) {
     }
 }
 
-/// An answer of a vendor that tells of one task a call (`sunoapi`, `mureka`): only that task comes out of it, and the same
+/// An answer of a vendor that tells of one task a call (`sunoapi`, `mureka`, `fal`): only that task comes out of it, and the same
 /// answer to a submit accepts nothing without a name, and makes nothing that cannot be stored.
 pub fn vendor_answer(bytes: &[u8]) {
     let Some((status, _, reply)) = reply(bytes) else {
@@ -188,6 +189,7 @@ pub fn vendor_answer(bytes: &[u8]) {
             }
         }
     }
+    fal_answer(&reply);
     let mut submitted = vec![sunoapi::of_submit(&reply, &KIE)];
     submitted.extend(
         Platform::MUREKA
@@ -236,6 +238,30 @@ pub fn fetch_item(bytes: &[u8]) {
     let first = tasks["a"].data.as_ref().map(|data| data.get());
     assert_eq!(first, Some(r#"[{"id":"a"}]"#));
     tasks.values().for_each(assert_observation);
+}
+
+/// An answer of `fal` about a task or its result: only that task comes out of it, and the same answer to a submit accepts
+/// nothing without addresses of the channel.
+fn fal_answer(reply: &Reply) {
+    let asked = Asked::new("upstream-7 /s /r /c", Action::SONG);
+    let fetched = [
+        fal::of_status(reply, &asked),
+        Some(fal::of_result(reply, &asked)),
+    ];
+    for outcome in fetched.into_iter().flatten() {
+        let FetchOutcome::Answered(tasks) = outcome else {
+            continue;
+        };
+        for (id, observation) in tasks {
+            assert_eq!(id, asked.upstream_id);
+            assert_observation(&observation);
+        }
+    }
+    if let SubmitOutcome::Accepted(id) = fal::of_submit(reply, "http://fal") {
+        assert!(id.len() <= 1_000 && !id.contains(char::is_control));
+        let mut paths = id.split(' ').skip(1);
+        assert!(paths.all(|path| path.starts_with('/') || path == "-"));
+    }
 }
 
 /// A result that can be stored.

@@ -143,6 +143,12 @@ pub const PLATFORMS: &[Known] = &[
         served: MUREKA_ACTIONS,
         prices: &[],
     },
+    Known {
+        platform: Platform::FAL,
+        actions: &[Action::SONG],
+        served: &[Action::SONG],
+        prices: &[],
+    },
 ];
 
 const MUREKA_ACTIONS: &[Action] = &[
@@ -158,6 +164,8 @@ impl Platform {
     pub const SUNO: Self = Self::new("suno");
     /// Mureka.
     pub const MUREKA: Self = Self::new("mureka");
+    /// fal, which runs models of many makers.
+    pub const FAL: Self = Self::new("fal");
 
     /// Every platform that this program knows.
     pub fn known() -> impl Iterator<Item = &'static Self> {

@@ -78,14 +78,14 @@ pub async fn about_one(
     answer::spoil(shape, batch.fault, data, leak_to, &upstream.options).await
 }
 
-fn too_many_ids(upstream: &Upstream, shape: Shape) -> Response {
+pub fn too_many_ids(upstream: &Upstream, shape: Shape) -> Response {
     let most = upstream.options.ids_per_fetch;
     invalid_request(upstream, shape, &format!("at most {most} ids at once"))
 }
 
 /// Prints the fetched tasks and the strangers of [`Fault::FetchStrangers`]: a task of another fetch, and a task that
 /// was never submitted.
-fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
+pub fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
     let mut printed = Vec::with_capacity(batch.tasks.len());
     let nobodys = (batch.fault == Some(Fault::FetchStrangers)).then(FetchedTask::stranger);
     for task in batch.tasks.iter().chain(&batch.stranger).chain(&nobodys) {

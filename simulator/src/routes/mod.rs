@@ -1,8 +1,9 @@
-//! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, those
-//! for tests under `/simulator`.
+//! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, the
+//! platform `fal` under `/fal-ai`, those for tests under `/simulator`.
 
 mod act;
 mod control;
+mod fal;
 mod fetch;
 mod mureka;
 mod submit;
@@ -65,6 +66,10 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         (Arc::clone(&upstream), Shape::Mureka(Call::Song)),
         admit,
     ));
+    let fal = fal::router().layer(middleware::from_fn_with_state(
+        (Arc::clone(&upstream), Shape::Fal),
+        admit,
+    ));
     let simulator = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
@@ -86,6 +91,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .merge(suno)
         .merge(sunoapi)
         .merge(mureka)
+        .merge(fal)
         .merge(simulator)
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
@@ -102,7 +108,7 @@ async fn admit(
     let sent = sent
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if !upstream.admits(sent) {
+    if !upstream.admits(shape.scheme(), sent) {
         upstream.count(|counts| counts.unauthorized += 1);
         let status = StatusCode::UNAUTHORIZED;
         return shape.error(status, "invalid_token", "the key is wrong");

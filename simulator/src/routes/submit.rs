@@ -98,7 +98,8 @@ pub async fn submit(
     headers: &HeaderMap,
     body: Payload,
 ) -> Response {
-    let answered = |_: &Request, id: Id| shape.accepted(id.to_string());
+    let secrets = Secrets::of(headers);
+    let answered = |_: &Request, id: Id| shape.accepted(id.to_string(), &secrets);
     submit_with(upstream, shape, action, headers, body, answered).await
 }
 
@@ -146,7 +147,9 @@ async fn submit_with(
                 None => Value::Null,
             }
         }
-        Some(_) if decision.fault == Some(Fault::SubmitNoId) => shape.accepted(String::new()),
+        Some(_) if decision.fault == Some(Fault::SubmitNoId) => {
+            shape.accepted(String::new(), &secrets)
+        }
         Some(id) => answered(&request, id),
         None => Value::Null,
     };

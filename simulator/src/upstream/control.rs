@@ -8,7 +8,7 @@ use super::{
     State, Upstream,
     submit::{RecordedSubmit, Title},
 };
-use crate::{id::Id, places::owners, random, task::Task};
+use crate::{id::Id, life::Phase, places::owners, random, task::Task};
 
 /// The most tasks or submits in a list.
 const LISTED: usize = 100;
@@ -32,6 +32,19 @@ pub struct Listed {
     progress: String,
     /// How often the task was fetched.
     asked: u32,
+}
+
+/// How a wish to cancel a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The task was in the queue, and fails.
+    Stopped,
+    /// The task is being made, and goes on.
+    GoesOn,
+    /// The task has ended.
+    TooLate,
+    /// There is no such task.
+    Unknown,
 }
 
 /// When a task was made, and for whom.
@@ -78,6 +91,29 @@ impl Upstream {
         drop(state);
         self.ended.notify_waiters();
         ended
+    }
+
+    /// Stops a task that is still in the queue.
+    pub fn cancel(&self, id: &str) -> Cancelled {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let State { tasks, places, .. } = &mut *state;
+        let id: Option<Id> = id.parse().ok();
+        let Some((id, task)) = id.and_then(|id| Some((id, tasks.get_mut(&id)?))) else {
+            return Cancelled::Unknown;
+        };
+        match task.life.at(now).phase {
+            Phase::NotStart | Phase::Submitted | Phase::Queued => {
+                task.life.finish(now, true);
+                task.cancelled = true;
+                places.free(id, now);
+                drop(state);
+                self.ended.notify_waiters();
+                Cancelled::Stopped
+            }
+            Phase::Composing | Phase::Streaming => Cancelled::GoesOn,
+            Phase::Success | Phase::Failure => Cancelled::TooLate,
+        }
     }
 
     /// Forgets these tasks; returns how many. The counters stay.

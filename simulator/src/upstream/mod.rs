@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use self::submit::{RecordedSubmit, Title};
 pub use self::{
-    control::{Listed, Made, Selector},
+    control::{Cancelled, Listed, Made, Selector},
     fetch::Batch,
     series::Series,
 };
@@ -104,11 +104,11 @@ impl Upstream {
         self.state().fetches.show(now)
     }
 
-    /// Whether an `Authorization` header of this value opens the dialect.
-    pub fn admits(&self, authorization: &str) -> bool {
+    /// Whether an `Authorization` header of this value opens a dialect with keys in this scheme.
+    pub fn admits(&self, scheme: &str, authorization: &str) -> bool {
         let state = self.state();
         let key = state.key.as_ref();
-        key.is_none_or(|key| key.admits(authorization))
+        key.is_none_or(|key| key.admits(scheme, authorization))
     }
 
     /// From now on clients must send this key; `None`: any or none.

@@ -4,6 +4,7 @@ mod batches;
 mod control;
 mod dialect;
 mod directives;
+mod fal;
 mod fetch_faults;
 mod fetch_limits;
 mod mureka;

@@ -72,6 +72,8 @@ fn classify(answer: &Answer) -> Seen {
         Ok(json) if json["error"]["message"].is_string() => Seen::Error(status),
         Ok(json) if json["trace_id"].is_string() => Seen::Success,
         Ok(json) if json["detail"].is_array() => Seen::Nonsense,
+        Ok(json) if json["detail"].is_string() => Seen::Error(status),
+        Ok(json) if json["logs"].is_string() => Seen::Success,
         Ok(json) => {
             assert!(
                 json["code"].is_string() && json["message"].is_string() && json["data"].is_null(),

@@ -8,6 +8,7 @@
 //! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
 //! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
+//! | `fal` | the platform `fal`: music of several models, and what goes wrong there |
 //! | `submits` | submits that go wrong |
 //! | `polls` | polls that go wrong |
 //! | `deadline` | tasks that do not end in time |
@@ -26,6 +27,7 @@ mod channels;
 mod crashes;
 mod deadline;
 mod dialects;
+mod fal;
 mod flow;
 mod local;
 mod looks;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         submits::scenarios(),
         dialects::scenarios(),
         mureka::scenarios(),
+        fal::scenarios(),
         actions::scenarios(),
         music::scenarios(),
         money::scenarios(),
