@@ -189,9 +189,8 @@ pub(crate) fn record_lateness(work: Work, late: Duration) {
 }
 
 /// Records how long after its end at the upstream a task was seen to have ended.
-pub(crate) fn record_end_seen(channel: &str, late: Duration) {
+pub(crate) fn end_seen(channel: &str) -> metrics::Histogram {
     histogram!("task_center_end_seen_seconds", "channel" => channel.to_owned())
-        .record(late.as_secs_f64());
 }
 
 /// Counts and times a task that ended at `now`; a failed task was refunded.

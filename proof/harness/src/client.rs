@@ -53,7 +53,7 @@ pub struct Client {
     /// What sends the requests.
     pub http: reqwest::Client,
     /// The platform whose songs the user asks for; `None`: suno, by its own paths.
-    pub form: Option<Form>,
+    pub form: Option<&'static Form>,
 }
 
 /// An answer.

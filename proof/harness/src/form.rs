@@ -14,14 +14,14 @@ pub struct Form {
 }
 
 /// The platform `mureka`.
-pub const MUREKA: Form = Form {
+pub static MUREKA: Form = Form {
     platform: "mureka",
     has_lyrics: true,
     song: |song| json!({ "lyrics": song["prompt"], "title": song["title"] }),
 };
 
 /// The platform `fal`.
-pub const FAL: Form = Form {
+pub static FAL: Form = Form {
     platform: "fal",
     has_lyrics: false,
     song: |song| json!({ "model": "fal-ai/ace-step", "prompt": song["prompt"], "title": song["title"] }),

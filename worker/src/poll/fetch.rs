@@ -51,10 +51,14 @@ pub async fn fetch(
     let at_once = limits.ids_per_fetch.max(1) as usize;
     let is_alone = |one: &Asked| driver.is_asked_alone(one.action);
     let groups = groups.into_iter().flat_map(|asked| {
-        let (alone, together): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(is_alone);
-        let together: Vec<Vec<Asked>> = together.chunks(at_once).map(<[Asked]>::to_vec).collect();
-        let alone = alone.into_iter().map(|one| vec![one]);
-        together.into_iter().chain(alone)
+        let (alone, mut together): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(is_alone);
+        let mut groups: Vec<Vec<Asked>> = alone.into_iter().map(|one| vec![one]).collect();
+        while together.len() > at_once {
+            let rest = together.split_off(at_once);
+            groups.push(std::mem::replace(&mut together, rest));
+        }
+        groups.extend(Some(together).filter(|group| !group.is_empty()));
+        groups
     });
     let mut asking = Asking::new(context, channel, groups.collect());
     let until = context.now().after(context.settings.fetch_timeout);

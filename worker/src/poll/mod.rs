@@ -10,6 +10,7 @@ pub mod batching;
 pub mod fetch;
 mod outcome;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use shared::clock::Millis;
@@ -119,6 +120,7 @@ pub async fn poll(
         now: context.now(),
         cool_until,
         plan: context.channels.plan(channel.id),
+        end_seen: OnceLock::new(),
     };
     let outcomes = asked.iter().map(|job| batch.outcome(&answer, job)).chain(
         cooling_jobs

@@ -1,9 +1,10 @@
 //! What an answer means for each task that the channel was asked about.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Histogram;
 use serde_json::value::RawValue;
 use shared::clock::Millis;
 use shared::store::StoreError;
@@ -19,7 +20,7 @@ use super::fetch::Answer;
 use crate::channels::plans::ChannelPlan;
 use crate::context::Context;
 use crate::ended::{self, Ending};
-use crate::figures::record_end_seen;
+use crate::figures::end_seen;
 use crate::schedule::{FollowUp, due_at};
 
 /// The most polls in a row without an answer that a task gets at its deadline, so that one 429, or an
@@ -39,6 +40,8 @@ pub(super) struct Batch<'a> {
     pub now: Millis,
     pub cool_until: Millis,
     pub plan: Arc<ChannelPlan>,
+    /// How late ends are seen at the channel: looked up once a batch.
+    pub end_seen: OnceLock<Histogram>,
 }
 
 impl Batch<'_> {
@@ -139,7 +142,8 @@ impl Batch<'_> {
         let cache = &self.context.channels;
         cache.note_end((channel.id, job.action), took, succeeded, self.now);
         if let Some(finish) = observation.finish {
-            record_end_seen(&channel.name, self.now.since(finish.at));
+            let seen = self.end_seen.get_or_init(|| end_seen(&channel.name));
+            seen.record(self.now.since(finish.at).as_secs_f64());
         }
     }
 

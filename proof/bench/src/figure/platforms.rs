@@ -20,7 +20,7 @@ use crate::report::Table;
 struct At {
     name: &'static str,
     channel: &'static [&'static str],
-    form: Option<Form>,
+    form: Option<&'static Form>,
 }
 
 /// Songs of suno go to either of its two channels.
@@ -38,12 +38,12 @@ const CHANNELS: [At; 4] = [
     At {
         name: "mureka",
         channel: &["--max-tasks", "1000", "--platform", "mureka"],
-        form: Some(MUREKA),
+        form: Some(&MUREKA),
     },
     At {
         name: "fal",
         channel: &["--max-tasks", "1000", "--platform", "fal"],
-        form: Some(FAL),
+        form: Some(&FAL),
     },
 ];
 
@@ -112,17 +112,31 @@ fn number_of(count: usize) -> f64 {
 
 /// One run: the channels in the order of [`CHANNELS`].
 async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<Measured> {
-    let env = [("POLL_INITIAL_DELAY", "5s"), ("UPSTREAM_SUBMIT_TIMEOUT", "60s")];
+    let env = [
+        ("POLL_INITIAL_DELAY", "5s"),
+        ("UPSTREAM_SUBMIT_TIMEOUT", "60s"),
+    ];
     let mut cluster = cluster(servers, &plan.builds[0], &env, &[]).await;
     let song = plan.size("10s", "1s");
     for at in &CHANNELS {
-        let hangs: &[&str] = if hanging == Some(at.name) { &HANGS } else { &[] };
+        let hangs: &[&str] = if hanging == Some(at.name) {
+            &HANGS
+        } else {
+            &[]
+        };
         let simulator = [&["--song-time", song][..], hangs].concat();
         cluster.add_upstream(at.name, &simulator, at.channel).await;
     }
     let cluster = cluster;
     for form in CHANNELS.iter().filter_map(|at| at.form) {
-        let set = ["price", "set", "--platform", form.platform, "--action", "music"];
+        let set = [
+            "price",
+            "set",
+            "--platform",
+            form.platform,
+            "--action",
+            "music",
+        ];
         let set = [&set[..], &["--quota", "1"]].concat();
         cluster.operator().json(&set).await;
     }

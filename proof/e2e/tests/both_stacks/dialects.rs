@@ -3,7 +3,7 @@
 use e2e::{Kind, on, on_both, setup};
 use harness::client::{LYRICS, SONG};
 use harness::cluster::{Cluster, QUICK, Setup};
-use harness::form::{Form, MUREKA};
+use harness::form::{FAL, Form, MUREKA};
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -15,11 +15,11 @@ pub struct Dialect {
     /// The arguments of `channel create`.
     channel: &'static [&'static str],
     /// How songs are asked for, where not as those of suno.
-    form: Option<Form>,
+    form: Option<&'static Form>,
 }
 
 /// All dialects that the simulator speaks.
-pub const DIALECTS: [Dialect; 3] = [
+pub const DIALECTS: [Dialect; 4] = [
     Dialect {
         name: "suno",
         channel: &[],
@@ -33,7 +33,12 @@ pub const DIALECTS: [Dialect; 3] = [
     Dialect {
         name: "mureka",
         channel: &["--platform", "mureka"],
-        form: Some(MUREKA),
+        form: Some(&MUREKA),
+    },
+    Dialect {
+        name: "fal",
+        channel: &["--platform", "fal"],
+        form: Some(&FAL),
     },
 ];
 

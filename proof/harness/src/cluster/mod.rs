@@ -81,7 +81,7 @@ pub struct Cluster {
     prefix: String,
     launch: Launch,
     answers: Answers,
-    form: Option<Form>,
+    form: Option<&'static Form>,
     granted: Mutex<Vec<(String, i64)>>,
 }
 

@@ -49,7 +49,7 @@ pub struct Setup {
     /// The arguments of `channel create` for each of them.
     pub channel: &'static [&'static str],
     /// The platform whose songs the users ask for, which cost what those of suno do; `None`: suno.
-    pub form: Option<Form>,
+    pub form: Option<&'static Form>,
     /// The number of APIs.
     pub apis: usize,
     /// The number of workers, where they are processes of their own.
@@ -132,7 +132,7 @@ impl Setup {
 
     /// With users who ask for the songs of this platform.
     #[must_use]
-    pub fn form(mut self, form: Option<Form>) -> Self {
+    pub fn form(mut self, form: Option<&'static Form>) -> Self {
         self.form = form;
         self
     }

@@ -170,7 +170,9 @@ static CRASH_POINTS: [CrashPoint; 13] = [
 
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |point: &'static CrashPoint| {
-        Scenario::new(point.name, point.about, async |run| crash(run, point).await)
+        Scenario::new(point.name, point.about, async |run| {
+            Box::pin(crash(run, point)).await;
+        })
     };
     CRASH_POINTS.iter().map(scenario).collect()
 }
