@@ -3,7 +3,7 @@
 use e2e::{Kind, on, on_both, setup};
 use harness::client::{LYRICS, SONG};
 use harness::cluster::{Cluster, QUICK, Setup};
-use harness::form::{Form, MUREKA};
+use harness::form::{FAL, Form, MUREKA};
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub struct Dialect {
 }
 
 /// All dialects that the simulator speaks.
-pub const DIALECTS: [Dialect; 3] = [
+pub const DIALECTS: [Dialect; 4] = [
     Dialect {
         name: "suno",
         channel: &[],
@@ -34,6 +34,11 @@ pub const DIALECTS: [Dialect; 3] = [
         name: "mureka",
         channel: &["--platform", "mureka"],
         form: Some(MUREKA),
+    },
+    Dialect {
+        name: "fal",
+        channel: &["--platform", "fal"],
+        form: Some(FAL),
     },
 ];
 
