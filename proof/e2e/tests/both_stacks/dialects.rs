@@ -40,11 +40,6 @@ pub const DIALECTS: [Dialect; 4] = [
         channel: &["--platform", "fal"],
         form: Some(&FAL),
     },
-    Dialect {
-        name: "fal",
-        channel: &["--platform", "fal"],
-        form: Some(FAL),
-    },
 ];
 
 impl Dialect {
