@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Plan;
 use super::requirement::{Bound, Requirement};
 use crate::cluster::{QUOTA, audit, cluster};
-use crate::report::Table;
+use crate::report::{Cell, Table};
 
 /// A channel: its name, the arguments of `channel create`, and how its songs are asked for.
 struct At {
@@ -91,8 +91,8 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
             number_of(well.songs).into(),
             well.p50.into(),
             well.p99.into(),
-            beside.p50.into(),
-            beside.p99.into(),
+            cell(beside.p50),
+            cell(beside.p99),
             well.submits.into(),
             well.fetches.into(),
         ]);
@@ -220,6 +220,15 @@ async fn times(cluster: &Cluster, channel: &str) -> Vec<f64> {
     .expect("PostgreSQL answers");
     let seconds = |millis: i64| Duration::from_millis(millis.unsigned_abs()).as_secs_f64();
     millis.into_iter().map(seconds).collect()
+}
+
+/// A time; none where no song ended.
+fn cell(seconds: f64) -> Cell {
+    if seconds.is_nan() {
+        "none".into()
+    } else {
+        seconds.into()
+    }
 }
 
 /// The value of this rank, from 0 to 1; not a number where there are none.
