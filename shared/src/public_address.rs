@@ -44,7 +44,8 @@ pub enum NotPublic {
 impl PublicAddress {
     /// Reads an address and checks its text.
     pub fn parse(text: &str) -> Result<Self, NotPublic> {
-        if text.len() > LONGEST {
+        // What readers of addresses disagree on is none.
+        if text.len() > LONGEST || text.contains(|c: char| c == '\\' || c.is_control()) {
             return Err(NotPublic::NoAddress);
         }
         let url = Url::parse(text.trim()).map_err(|_| NotPublic::NoAddress)?;
@@ -67,6 +68,11 @@ impl PublicAddress {
             }
         };
         is_public.then_some(Self(url)).ok_or(NotPublic::Private)
+    }
+
+    /// The address, in the one spelling that was checked.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 
     /// The addresses of its host. All of them must be public.
@@ -171,6 +177,8 @@ mod tests {
             ("", NoAddress),
             ("a.mp3", NoAddress),
             ("https://", NoAddress),
+            ("https://example.com\\@10.0.0.1/", NoAddress),
+            ("https://exam\tple.com/", NoAddress),
             ("http://example.com/", NotHttps),
             ("ftp://example.com/", NotHttps),
             ("file:///etc/passwd", NotHttps),

@@ -20,6 +20,11 @@ impl<'a> Fields<'a> {
         json::last(&self.0, name).filter(|value| *value != b"null")
     }
 
+    /// Whether there is a member of this name, `null` too.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        json::last(&self.0, name).is_some()
+    }
+
     /// The text without white space around it, or the digits of a number; `None` if it is empty.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = json::text(self.value(name)?)?;

@@ -38,6 +38,11 @@ impl PriceCommand {
                 model,
                 quota,
             } => {
+                let inputs = upstream::inputs(platform);
+                let model = model.map(|model| match inputs {
+                    Some(inputs) => inputs.priced_model(&model),
+                    None => model,
+                });
                 let price = Price {
                     platform,
                     action: action_of(platform, &action)?,
@@ -53,8 +58,8 @@ impl PriceCommand {
 
 async fn set(context: CommandContext<'_>, price: &Price) -> Result<Output, CommandError> {
     let model = price.model.as_deref();
-    if model.is_some_and(|model| model.trim() != model || model.is_empty()) {
-        let what = "--model takes a name without white space around it";
+    if model.is_some_and(str::is_empty) {
+        let what = "--model takes the name of a model";
         return Err(CommandError::new(what.to_owned()));
     }
     context.store.set_price(price).await?;

@@ -18,6 +18,8 @@ pub struct Inputs {
     pub model: Option<&'static str>,
     /// The model of requests that name none.
     pub default_models: &'static [(Action, &'static str)],
+    /// Other names of models, in lower case, and the names by which they have prices.
+    pub other_models: &'static [(&'static str, &'static str)],
     /// What a request for an action must hold.
     pub needs: &'static [(Action, Needs)],
     /// The field that names the task that a request continues.
@@ -49,6 +51,13 @@ pub const ANY_CLIP: &str = "…_clip_id";
 pub type Needs = &'static [&'static [&'static str]];
 
 impl Inputs {
+    /// The name by which a model has a price: however a request spells the model, its price is the same.
+    pub fn priced_model(&self, model: &str) -> String {
+        let model = model.trim().to_lowercase();
+        let other = self.other_models.iter().find(|(other, _)| *other == model);
+        other.map_or(model, |(_, model)| (*model).to_owned())
+    }
+
     /// The fields whose kind is checked in requests for the action.
     pub fn fields(&self, action: Action) -> impl Iterator<Item = (&'static str, Kind)> {
         let of_action = self.fields_of.iter().filter(move |(of, _)| *of == action);
@@ -90,6 +99,7 @@ mod tests {
         shown: &[],
         model: None,
         default_models: &[(Action::SONG, "m")],
+        other_models: &[("v5", "chirp-crow")],
         needs: &[(Action::SONG, &[&["prompt", ANY_CLIP]])],
         task: Some("task_id"),
         clips: &["clip_id"],
@@ -113,6 +123,14 @@ mod tests {
         let prompt = ("prompt", Kind::Text);
         assert_eq!(fields(Action::SONG), [prompt, ("at", Kind::Number)]);
         assert_eq!(fields(Action::LYRICS), [prompt]);
+    }
+
+    #[test]
+    fn a_model_has_one_price_however_it_is_spelled() {
+        for model in ["chirp-crow", " Chirp-Crow ", "V5", "v5"] {
+            assert_eq!(INPUTS.priced_model(model), "chirp-crow", "{model}");
+        }
+        assert_eq!(INPUTS.priced_model("v6"), "v6");
     }
 
     #[test]

@@ -95,10 +95,13 @@ impl<'a> Answer<'a> {
         if clips.is_none() && self.body.len() > MOST_BYTES {
             return failed(TOO_LARGE);
         }
+        if let (None, Some(State::Is(status))) = (&clips, self.state()) {
+            // The result is not there yet.
+            return observation(Some(status), None);
+        }
         // What has no music in it stays as it came.
-        let made = clips.map(|clips| Value::Array(clips).to_string());
-        let made = made.as_deref().map_or(self.body, str::as_bytes);
-        match result(made) {
+        let made = clips.map_or_else(|| self.raw(), Value::Array).to_string();
+        match result(made.as_bytes()) {
             Ok(data) => observation(Some(Status::Success), data),
             Err(why) => failed(why),
         }
@@ -114,12 +117,28 @@ impl<'a> Answer<'a> {
         if files.is_empty() {
             return None;
         }
+        let raw = self.raw();
+        // Each clip has the whole, as far as all of them can be stored.
+        let is_small = self.body.len() * files.len() <= MOST_BYTES;
+        let clips = files.iter().enumerate().map(|(nth, file)| {
+            let mut clip = clip(file, &raw);
+            if is_small || nth == 0 {
+                clip["raw"] = raw.clone();
+            }
+            clip
+        });
+        Some(clips.collect())
+    }
+
+    /// The whole answer, but for the vendor's names of the task: clients must not see them.
+    fn raw(&self) -> Value {
         let mut raw = repaired(self.body);
         if let Some(members) = raw.as_object_mut() {
-            // Clients must not see the vendor's id of the task.
-            members.remove("request_id");
+            for name in ["request_id", "status_url", "response_url", "cancel_url"] {
+                members.remove(name);
+            }
         }
-        Some(files.iter().map(|file| clip(file, &raw)).collect())
+        raw
     }
 }
 
@@ -173,7 +192,6 @@ fn clip(file: &Value, raw: &Value) -> Value {
             "prompt": raw["prompt"],
             "duration": duration(file).or_else(|| duration(raw)),
         },
-        "raw": raw,
     })
 }
 

@@ -15,6 +15,7 @@ pub const INPUTS: Inputs = Inputs {
     shown: &["prompt", "lyrics", "tags"],
     model: Some("model"),
     default_models: &[],
+    other_models: &[],
     needs: &[(Action::SONG, &[&["model"]])],
     // No model continues what another made: clips are named by their addresses.
     task: None,

@@ -24,7 +24,8 @@ pub(super) enum State {
 }
 
 /// What the HTTP statuses of a result, from and to, say. The first that matches counts.
-pub(super) const RESULTS: [(u16, u16, Says); 9] = [
+pub(super) const RESULTS: [(u16, u16, Says); 10] = [
+    (202, 202, Says::Nothing),
     (200, 299, Says::Made),
     (300, 399, Says::OfChannel),
     (401, 403, Says::OfChannel),

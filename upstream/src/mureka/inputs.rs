@@ -22,6 +22,7 @@ pub const INPUTS: Inputs = Inputs {
     shown: &["prompt", "lyrics", "url"],
     model: Some("model"),
     default_models: &[],
+    other_models: &[],
     needs: &[
         (Action::SONG, &[&["lyrics"]]),
         (Action::INSTRUMENTAL, &[&["prompt", "instrumental_id"]]),

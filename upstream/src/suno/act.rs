@@ -3,18 +3,19 @@
 
 use std::collections::HashMap;
 
+use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use shared::task::Status;
 use shared::task::step::Observation;
 
 use super::actions::Holds;
 use super::made::{self, Data};
-use super::outcome::{Answer, is_unknown_id};
+use super::outcome::Answer;
 use crate::classes::{Class, class};
 use crate::fields::Fields;
 use crate::http::{Body, Reply, Response};
-use crate::said::{to_fetch, unreadable};
-use crate::{Asked, FetchOutcome, Made, SubmitOutcome, Trouble};
+use crate::said::{TOO_LARGE, failed, to_fetch, unreadable};
+use crate::{Asked, FetchOutcome, Made, Refusal, SubmitOutcome, Trouble};
 
 /// What an answer says.
 enum Said {
@@ -23,13 +24,16 @@ enum Said {
     /// There is none yet.
     NotYet,
     /// The request is refused, with words for people and for an operator.
-    Refused(crate::Refusal),
+    Refused(Refusal),
+    /// The answer is too large to be read.
+    TooLarge,
     /// The channel is at fault.
     Trouble(Trouble),
 }
 
-/// What the answer to the first GET means for the task of the clip `clip`.
-pub fn of_submit(reply: &Reply, clip: &str, holds: Holds) -> SubmitOutcome {
+/// What the answer to the first GET means for the task of this name. `proven`: the channel accepted something before; if
+/// not, a page that is not found may speak of the channel's address.
+pub fn of_submit(reply: &Reply, id: String, holds: Holds, proven: bool) -> SubmitOutcome {
     let response = match reply {
         Reply::Response(response) => response,
         Reply::NotConnected(why) => return SubmitOutcome::NotConnected(why.clone()),
@@ -37,13 +41,18 @@ pub fn of_submit(reply: &Reply, clip: &str, holds: Holds) -> SubmitOutcome {
             return SubmitOutcome::NotArrived(Trouble::broken("error", why.clone()));
         }
     };
+    if !proven && response.status == StatusCode::NOT_FOUND && Answer::read(response).code.is_none()
+    {
+        return SubmitOutcome::NotArrived(Trouble::wrong_address("it answered with status 404"));
+    }
     match said(response, holds) {
         Said::Done(data) => SubmitOutcome::Made(Made {
-            upstream_id: Some(clip.to_owned()),
+            upstream_id: Some(id),
             data,
         }),
-        Said::NotYet => SubmitOutcome::Accepted(clip.to_owned()),
+        Said::NotYet => SubmitOutcome::Accepted(id),
         Said::Refused(refusal) => SubmitOutcome::Refused(refusal),
+        Said::TooLarge => SubmitOutcome::Refused(Refusal::of_words(TOO_LARGE.to_owned())),
         Said::Trouble(trouble) => SubmitOutcome::NotArrived(trouble),
     }
 }
@@ -58,6 +67,7 @@ pub fn of_fetch(reply: &Reply, asked: &Asked, holds: Holds) -> FetchOutcome {
         Said::Done(data) => (Status::Success, Some(data)),
         Said::NotYet => (Status::InProgress, None),
         Said::Refused(_) => return FetchOutcome::IdsRefused,
+        Said::TooLarge => return FetchOutcome::TooLarge(Box::new(failed(TOO_LARGE))),
         Said::Trouble(trouble) => return FetchOutcome::Failed(trouble),
     };
     of_one(asked, status, data)
@@ -66,16 +76,13 @@ pub fn of_fetch(reply: &Reply, asked: &Asked, holds: Holds) -> FetchOutcome {
 /// What the answer to the fetch of an upload means. An id that the upstream does not know as a task is a clip's.
 pub fn of_upload(reply: &Reply, asked: &Asked) -> FetchOutcome {
     let fetched = super::outcome::of_fetch(reply, std::slice::from_ref(asked));
-    let is_unknown = match &fetched {
-        FetchOutcome::IdsRefused => {
-            let response = to_fetch(reply).ok();
-            let body = response.and_then(|response| response.body.whole());
-            // A page that is no answer of this dialect says nothing of the id.
-            body.is_some_and(|body| Fields::read(body).is_some())
-        }
-        FetchOutcome::Answered(known) => known.is_empty(),
+    let answer = to_fetch(reply).ok().map(Answer::read);
+    let is_unknown = answer.is_some_and(|answer| match &fetched {
+        // Any other refusal, and a page that is no answer of this dialect, says nothing of the id.
+        FetchOutcome::IdsRefused => answer.code.as_deref() == Some(UNKNOWN),
+        FetchOutcome::Answered(_) => !answer.has_data(),
         _ => false,
-    };
+    });
     match made::uploaded(&asked.upstream_id) {
         Data::Result(data) if is_unknown => of_one(asked, Status::Success, Some(data)),
         _ => fetched,
@@ -98,15 +105,16 @@ fn said(response: &Response, holds: Holds) -> Said {
     let answer = Answer::read(response);
     match class(answer.said.status) {
         Class::Channel(fault) => Said::Trouble(answer.said.trouble(fault)),
-        Class::Refused if is_unknown_id(answer.code.as_deref()) => Said::NotYet,
+        Class::Refused if answer.code.as_deref() == Some(UNKNOWN) => Said::NotYet,
         Class::Refused => {
             let words = answer.said.words().or_else(|| answer.code.clone());
             Said::Refused(answer.said.refusal(words, true))
         }
         Class::Fine => match &response.body {
             Body::Whole(body) => result(body, holds).map_or(Said::NotYet, Said::Done),
-            Body::Torn | Body::TooLarge => {
-                let what = "its answer was cut off or too large".to_owned();
+            Body::TooLarge => Said::TooLarge,
+            Body::Torn => {
+                let what = "its answer was cut off".to_owned();
                 Said::Trouble(Trouble::broken("error", what))
             }
         },
@@ -115,30 +123,35 @@ fn said(response: &Response, holds: Holds) -> Said {
 
 /// The result in a body: in its `data`, or the body itself.
 fn result(body: &[u8], holds: Holds) -> Option<Box<RawValue>> {
-    let of_data = || {
-        let answer = Fields::read(body)?;
-        answer.value("data")?;
-        match made::of_submit(&answer, holds) {
+    let answer = Fields::read(body);
+    // What is an envelope is no result itself.
+    if let Some(answer) = &answer
+        && ENVELOPE.iter().any(|name| answer.has(name))
+    {
+        return match made::of_submit(answer, holds) {
             Data::Result(result) => Some(result),
             Data::Id(_) | Data::Neither => None,
-        }
-    };
+        };
+    }
     let text = std::str::from_utf8(body).ok().map(str::trim);
     let of_text = || {
         let text = text.filter(|text| text.starts_with("http"))?;
         let json = serde_json::value::to_raw_value(text).ok()?;
         made::of_value(json.get().as_bytes(), holds)
     };
-    of_data()
-        .or_else(|| made::of_value(text?.as_bytes(), holds))
-        .or_else(of_text)
+    made::of_value(text?.as_bytes(), holds).or_else(of_text)
 }
+
+/// The code of an upstream that does not know an id.
+const UNKNOWN: &str = "task_not_exist";
+
+/// The members by which an envelope is told from a result.
+const ENVELOPE: [&str; 4] = ["code", "data", "detail", "error"];
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use reqwest::StatusCode;
     use shared::task::Action;
 
     use super::*;
@@ -153,7 +166,7 @@ mod tests {
     }
 
     fn told(reply: &Reply) -> String {
-        match of_submit(reply, "c", Holds::Address) {
+        match of_submit(reply, "c".to_owned(), Holds::Address, true) {
             SubmitOutcome::Made(made) => format!("made {}", made.data),
             SubmitOutcome::Accepted(id) => format!("not yet {id}"),
             SubmitOutcome::Refused(refusal) => format!("refused: {}", refusal.words),
@@ -184,6 +197,26 @@ mod tests {
             ),
             (202, "", "not yet c"),
             (404, "<html>", "not yet c"),
+            (
+                200,
+                r#"{"code":"success","data":{"status":"processing","wav_url":"https://a"}}"#,
+                "not yet c",
+            ),
+            (
+                200,
+                r#"{"code":"success","data":{"image_url":"https://a"}}"#,
+                "not yet c",
+            ),
+            (
+                200,
+                r#"{"code":"success","data":null,"url":"https://docs"}"#,
+                "not yet c",
+            ),
+            (
+                400,
+                r#"{"code":"invalid_request","message":"bad"}"#,
+                "refused: bad",
+            ),
             (425, "", "not yet c"),
             (
                 400,
@@ -197,6 +230,11 @@ mod tests {
         ] {
             assert_eq!(told(&reply(status, body)), expected, "{status} {body}");
         }
+        let nowhere = of_submit(&reply(404, "<html>"), "c".to_owned(), Holds::Address, false);
+        assert!(
+            matches!(nowhere, SubmitOutcome::NotArrived(_)),
+            "{nowhere:?}"
+        );
         let lost = Reply::NoResponse("timed out".to_owned());
         assert_eq!(told(&lost), "again: error");
     }
@@ -214,7 +252,8 @@ mod tests {
         };
         let clip = r#"Some(Success) [{"id":"u","status":"complete"}]"#;
         assert_eq!(of(400, r#"{"code":"task_not_exist","message":"no"}"#), clip);
-        assert_eq!(of(404, r#"{"code":"x","message":"no"}"#), clip);
+        assert_eq!(of(404, r#"{"code":"x","message":"no"}"#), "IdsRefused");
+        assert_eq!(of(404, r#"{"detail":"Not Found"}"#), "IdsRefused");
         assert_eq!(of(200, r#"{"code":"success","data":null}"#), clip);
         let task = r#"{"code":"success","data":{"task_id":"u","status":"IN_PROGRESS"}}"#;
         assert_eq!(of(200, task), "Some(InProgress) ");

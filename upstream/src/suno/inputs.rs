@@ -37,6 +37,15 @@ pub const INPUTS: Inputs = Inputs {
     ],
     model: Some("mv"),
     default_models: &[(Action::SONG, "chirp-v3-0")],
+    // As the vendors of the other dialects call them.
+    other_models: &[
+        ("v3_5", "chirp-v3-5"),
+        ("v4", "chirp-v4"),
+        ("v4_5", "chirp-auk"),
+        ("v4_5plus", "chirp-bluejay"),
+        ("v5", "chirp-crow"),
+        ("v5_5", "chirp-fenix"),
+    ],
     needs: &[
         (
             Action::SONG,

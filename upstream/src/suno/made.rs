@@ -50,6 +50,16 @@ pub fn of_submit(answer: &Fields<'_>, holds: Holds) -> Data {
 pub fn of_value(value: &[u8], holds: Holds) -> Option<Box<RawValue>> {
     let object = Fields::read(value);
     let object = object.as_ref();
+    // What is still being made, or is a task, is no result.
+    let is_unfinished = object.is_some_and(|object| {
+        let status = object.text("status");
+        let goes_on =
+            status.is_some_and(|status| !FINISHED.contains(&&*status.to_ascii_lowercase()));
+        goes_on || (object.has("task_id") && holds != Holds::Clips)
+    });
+    if is_unfinished {
+        return None;
+    }
     let is_result = match holds {
         Holds::Clips => are_clips(value),
         Holds::Words => {
@@ -102,19 +112,40 @@ fn is_address(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// Whether a text, or a member of an object, is an address.
+/// The words of a status that say that nothing more comes.
+const FINISHED: [&str; 4] = ["complete", "completed", "success", "succeeded"];
+
+/// The members of an object that hold the address of a file. (?)
+const ADDRESSES: [&str; 9] = [
+    "url",
+    "audio_url",
+    "wav_url",
+    "wav_file_url",
+    "video_url",
+    "mp4_url",
+    "file_url",
+    "download_url",
+    "audioWavUrl",
+];
+
+/// The members of a word that say when it is sung. (?)
+const MOMENTS: [&str; 4] = ["start_s", "start", "startS", "start_time"];
+
+/// Whether a text, or a member of an object, is the address of a file.
 fn has_address(value: &[u8]) -> bool {
     let is_one = |value: &[u8]| json::text(value).is_some_and(|text| is_address(text.trim()));
-    let members = json::members(value).unwrap_or_default();
-    is_one(value) || members.iter().any(|(_, value)| is_one(value))
+    let object = Fields::read(value);
+    let mut members = ADDRESSES
+        .iter()
+        .filter_map(|name| object.as_ref()?.value(name));
+    is_one(value) || members.any(is_one)
 }
 
-/// A list of at least one object: the words, one after another.
+/// A list of words, one after another, each with its moment.
 fn is_timing(value: &[u8]) -> bool {
     let words = json::items(value).unwrap_or_default();
-    words
-        .first()
-        .is_some_and(|word| Fields::read(word).is_some())
+    let word = words.first().and_then(|word| Fields::read(word));
+    word.is_some_and(|word| MOMENTS.iter().any(|name| word.has(name)))
 }
 
 /// The id in an object, or in the first of a list.
@@ -228,7 +259,7 @@ mod tests {
                 r#"{"aligned_words":[{"word":"la","start_s":1.5}]}"#,
                 Holds::Timing,
             ),
-            (r#"[{"word":"la"}]"#, Holds::Timing),
+            (r#"[{"word":"la","start":0}]"#, Holds::Timing),
         ] {
             let expected = format!("result {data}");
             assert_eq!(read(&format!(r#"{{"data":{data}}}"#), holds), expected);
@@ -238,6 +269,12 @@ mod tests {
             (r#"{"name":"Ann"}"#, Holds::Persona),
             (r#"{"status":"processing"}"#, Holds::Address),
             (r#"{"aligned_words":[]}"#, Holds::Timing),
+            (r#"[{"msg":"not ready"}]"#, Holds::Timing),
+            (r#"{"image_url":"https://a/1.png"}"#, Holds::Address),
+            (
+                r#"{"status":"queued","url":"https://a/1.wav"}"#,
+                Holds::Address,
+            ),
         ] {
             assert_eq!(read(&format!(r#"{{"data":{data}}}"#), holds), "neither");
         }

@@ -85,7 +85,9 @@ impl Upstream for Suno {
             };
             let clip = clip.trim();
             let reply = get(&self.http.submits, channel, line.path, clip).await;
-            return act::of_submit(&reply, clip, line.holds);
+            // Of one clip, a file of each kind may be asked for.
+            let id = format!("{}{CLIP}{clip}", line.action);
+            return act::of_submit(&reply, id, line.holds, channel.proven);
         }
         let call = Call {
             path: line.path,
@@ -102,9 +104,9 @@ impl Upstream for Suno {
     async fn fetch(&self, channel: &Channel, asked: &[Asked]) -> FetchOutcome {
         if let [one] = asked
             && let Some(line) = actions::of(one.action)
-            && is_path_segment(&one.upstream_id)
+            && let id = clip_of(&one.upstream_id)
+            && is_path_segment(id)
         {
-            let id = &*one.upstream_id;
             let get = async |path| get(&self.http.fetches, channel, path, id).await;
             match line.way {
                 Way::Post => {}
@@ -139,6 +141,16 @@ impl Upstream for Suno {
     fn failed_result(&self, result: &str) -> String {
         result::failed_result(result)
     }
+}
+
+/// Stands between the action and the clip in the name that we give to a file of a clip: the upstream gives none.
+const CLIP: char = ':';
+
+/// The clip in such a name, and any other id as it is.
+fn clip_of(upstream_id: &str) -> &str {
+    upstream_id
+        .split_once(CLIP)
+        .map_or(upstream_id, |(_, clip)| clip)
 }
 
 /// Whether an id can stand in a path as it is.

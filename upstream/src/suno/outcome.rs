@@ -59,6 +59,11 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Whether there is any data.
+    pub fn has_data(&self) -> bool {
+        self.envelope.as_ref().is_some_and(Envelope::has_data)
+    }
+
     /// Whether a refusal may be about one of the ids: any by status, and some by code.
     fn is_about_ids(&self) -> bool {
         let is_by_status = !class(self.said.response.status.as_u16()).is_fine();

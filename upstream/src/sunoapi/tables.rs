@@ -72,7 +72,9 @@ pub(super) enum State {
 }
 
 /// What the vendors call the models of ours.
-pub(super) const MODELS: [(&str, &str); 6] = [
+pub(super) const MODELS: [(&str, &str); 7] = [
+    // The platform's own oldest one, which no vendor has: theirs that is no dearer.
+    ("chirp-v3-0", MODEL),
     ("chirp-v3-5", "V3_5"),
     ("chirp-v4", "V4"),
     ("chirp-auk", "V4_5"),

@@ -103,6 +103,11 @@ impl Context {
     }
 
     async fn reserve_calls(&self, channel: ChannelId, wanted: u32) -> Result<(), StoreError> {
+        // Whoever asks may be dropped while the database answers.
+        let asking = Asking {
+            context: self,
+            channel,
+        };
         let now = self.now();
         let bound = self.channels.plan(channel).bound.unwrap_or(u32::MAX);
         let reserved = self
@@ -110,14 +115,26 @@ impl Context {
                 self.store.reserve_calls(channel, bound, wanted, now)
             })
             .await;
-        self.channels.slots(channel, |slots| {
-            slots.calls.is_asking = false;
-            if let Ok(reserved) = &reserved {
-                slots.calls.reserved.extend(reserved);
-            }
-        });
-        self.channels.wake();
+        if let Ok(reserved) = &reserved {
+            self.channels
+                .slots(channel, |slots| slots.calls.reserved.extend(reserved));
+        }
+        drop(asking);
         reserved.map(drop)
+    }
+}
+
+/// Somebody reserves calls at a channel, and others wait for that. It ends when this is dropped.
+struct Asking<'a> {
+    context: &'a Context,
+    channel: ChannelId,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let channels = &self.context.channels;
+        channels.slots(self.channel, |slots| slots.calls.is_asking = false);
+        channels.wake();
     }
 }
 

@@ -117,7 +117,7 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
         found.map_err(|why| ApiError::Address(field, why))?;
     }
     let KeyHolder { user, key } = holder;
-    let maker = maker(&app, user.id, &request).await?;
+    let maker = maker(&app, user.id, action, &request).await?;
     if let Some(maker) = &maker {
         request.set_upstream_id(maker.upstream_id.as_deref())?;
     }
@@ -146,20 +146,28 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
 
 /// Where the task and the clips were made that the request names. A task of the user counts before the clips:
 /// a gateway in front of us sends its own name of a task, which we do not know, beside the clip's id.
-async fn maker(app: &App, user: UserId, request: &SubmitRequest) -> Result<Option<Maker>> {
+async fn maker(
+    app: &App,
+    user: UserId,
+    action: Action,
+    request: &SubmitRequest,
+) -> Result<Option<Maker>> {
+    let mut first: Option<Maker> = None;
     if let Some(name) = &request.task_id {
         let found = match name.trim().parse() {
             Ok(task) => app.store.continuation(user, &task).await?,
             Err(_) => Continuation::NoTask,
         };
         match found {
-            Continuation::Possible(maker) => return Ok(Some(maker)),
+            // A gateway in front of us may name a clip that no result of ours holds. What is made of the clip alone
+            // is made of one's own clips only.
+            Continuation::Possible(maker) if action == Action::SONG => return Ok(Some(maker)),
+            Continuation::Possible(maker) => first = Some(maker),
             Continuation::NeverAccepted => return Err(ApiError::NothingToContinue),
             Continuation::NoTask if request.clips.is_empty() => return Err(ApiError::TaskNotExist),
             Continuation::NoTask => {}
         }
     }
-    let mut first: Option<Maker> = None;
     for clip in &request.clips {
         let maker = app.store.maker_of_clip(user, clip).await?;
         let maker = maker.ok_or(ApiError::TaskNotExist)?;

@@ -57,7 +57,7 @@ impl SubmitRequest {
         action: Action,
         mut fields: Fields,
     ) -> Result<Self> {
-        fields.respell(inputs);
+        fields.respell(inputs, action);
         fields.remove_webhooks()?;
         let mut clips = fields.clips(inputs)?;
         let mut addresses = Vec::new();
@@ -73,15 +73,17 @@ impl SubmitRequest {
                 Kind::Address => {
                     if let Some(text) = fields.text(name)? {
                         let address = PublicAddress::parse(&text);
-                        addresses
-                            .push((name, address.map_err(|why| ApiError::Address(name, why))?));
+                        let address = address.map_err(|why| ApiError::Address(name, why))?;
+                        // The upstream opens what was checked, however the client spelled it.
+                        fields.set(name, address.as_str())?;
+                        addresses.push((name, address));
                     }
                 }
             }
         }
         let text = |name: Option<&str>| name.map_or(Ok(None), |name| fields.text(name));
         let task_id = text(inputs.task)?;
-        let mut model = text(inputs.model)?;
+        let mut model = text(inputs.model)?.map(|model| inputs.priced_model(&model));
         for one_of in inputs.needs(action) {
             let holds = |name: &&str| {
                 if *name == ANY_CLIP {
@@ -102,7 +104,7 @@ impl SubmitRequest {
             (&model, inputs.model, inputs.default_model(action))
         {
             fields.set(name, default)?;
-            model = Some(default.to_owned());
+            model = Some(inputs.priced_model(default));
         }
         Ok(Self {
             fields,
@@ -166,12 +168,20 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Spells the names of the fields that name a task or a clip in lower case. Upstreams that are written in Go
+    /// Spells the names of the fields that name a task, a clip, a model or an address in lower case. Upstreams that are written in Go
     /// read names in any case: under another spelling, a clip of another user would reach them unchecked.
-    fn respell(&mut self, inputs: &Inputs) {
+    fn respell(&mut self, inputs: &Inputs, action: Action) {
         let is_odd = |name: &&String| {
             let plain = in_lower_case(name);
-            plain != **name && (inputs.task == Some(&plain) || inputs.is_clip(&plain))
+            let mut checked = inputs.fields(action);
+            let is_checked = |(known, kind): (&str, Kind)| {
+                known == plain && matches!(kind, Kind::Clips | Kind::Address)
+            };
+            let names = [inputs.task, inputs.model];
+            plain != **name
+                && (names.contains(&Some(&plain))
+                    || inputs.is_clip(&plain)
+                    || checked.any(is_checked))
         };
         let odd: Vec<String> = self.0.keys().filter(is_odd).cloned().collect();
         for name in odd {
