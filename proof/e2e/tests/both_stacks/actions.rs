@@ -101,8 +101,14 @@ async fn of_clips(cluster: &Cluster) {
                           "artist_clip_id": clip, "title": format!("By {name}"), "mv": "chirp-v4-tau"});
         user.submit("music", &by_ann).await.task_id();
     }
+    // Both are asked about in one poll.
+    let mut files = Vec::new();
     for action in ["wav", "mp4"] {
-        let data = made(&user, action, json!({"clip_id": clip})).await;
+        let task = user.submit(action, &json!({"clip_id": clip})).await;
+        files.push((action, task.task_id()));
+    }
+    for (action, task) in files {
+        let data = success(&user, &task).await["data"].clone();
         assert_eq!(data, format!("https://cdn.suno.example/{clip}.{action}"));
     }
     let timing = made(&user, "timing", json!({"clip_id": clip})).await;
@@ -119,6 +125,14 @@ async fn of_clips(cluster: &Cluster) {
     }
     assert_eq!(makers, 1);
     let stranger = cluster.user("bob", 10 * SONG).await;
+    // A task of one's own opens nobody else's clips.
+    let own = stranger.song("By Bob").await;
+    success(&stranger, &own).await;
+    for action in ["concat", "stems", "wav"] {
+        let both = json!({"task_id": own, "clip_id": clip});
+        let refused = stranger.submit(action, &both).await;
+        assert_eq!((refused.status, code(&refused)), (400, "task_not_exist"));
+    }
     for action in ["concat", "stems", "wav", "mp4", "timing"] {
         let refused = stranger.submit(action, &json!({"clip_id": clip})).await;
         assert_eq!((refused.status, code(&refused)), (400, "task_not_exist"));
@@ -128,7 +142,7 @@ async fn of_clips(cluster: &Cluster) {
     let persona = json!({"root_clip_id": clips[0]["id"], "name": "x", "clips": ["nobody's"]});
     let refused = user.submit("persona", &persona).await;
     assert_eq!((refused.status, code(&refused)), (400, "task_not_exist"));
-    assert_eq!(cluster.quota("bob").await, (10 * SONG, 0));
+    assert_eq!(cluster.quota("bob").await, (9 * SONG, SONG));
 }
 
 async fn uploads(cluster: &Cluster) {
