@@ -168,7 +168,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Spells the names of the fields that name a task, a clip, a model or an address in lower case. Upstreams that are written in Go
+    /// Spells in lower case the names of the fields that name a task, a clip, a model or an address. Upstreams in Go
     /// read names in any case: under another spelling, a clip of another user would reach them unchecked.
     fn respell(&mut self, inputs: &Inputs, action: Action) {
         let is_odd = |name: &&String| {
