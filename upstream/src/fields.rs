@@ -75,6 +75,11 @@ pub(crate) fn repaired(json: &[u8]) -> Value {
     read.unwrap_or_else(|| String::from_utf8_lossy(json).into())
 }
 
+/// Whether a text is an address that can be opened.
+pub(crate) fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
 /// The words of a list of faults: texts, or objects with `msg` or `message`.
 fn words_of_list(json: &[u8]) -> Option<String> {
     let words = |item: &&[u8]| {

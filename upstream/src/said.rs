@@ -129,10 +129,7 @@ impl<'a> Said<'a> {
                 Body::TooLarge => FetchOutcome::TooLarge(Box::new(failed(TOO_LARGE))),
                 // Smaller groups find the task that spoils the answer.
                 Body::Whole(body) if is_object(body) => match asked {
-                    [one] => {
-                        let of_one = (one.upstream_id.clone(), unreadable());
-                        FetchOutcome::Answered(HashMap::from([of_one]))
-                    }
+                    [one] => FetchOutcome::Answered(one.told(unreadable())),
                     _ => FetchOutcome::IdsRefused,
                 },
                 _ => broken("it answered with what is no answer".to_owned()),

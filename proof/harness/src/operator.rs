@@ -51,6 +51,13 @@ impl Operator {
         })
     }
 
+    /// Sets what an action costs, which must succeed.
+    pub async fn set_price(&self, platform: &str, action: &str, quota: i64) {
+        let quota = quota.to_string();
+        let set = ["price", "set", "--platform", platform, "--action", action];
+        self.json(&[&set[..], &["--quota", &quota]].concat()).await;
+    }
+
     /// Makes a channel, with `more` arguments, which must succeed. Returns the answer.
     pub async fn create_channel(&self, name: &str, url: &str, key: &str, more: &[&str]) -> Value {
         let create = ["channel", "create", "--name", name];

@@ -178,6 +178,12 @@ impl Platform {
         known.flat_map(|known| known.actions)
     }
 
+    /// The action of the platform that a client or an operator names, as [`Action::from_client`] reads it.
+    pub fn action(self, name: &str) -> Option<Action> {
+        let named = Action::from_client(name);
+        named.filter(|action| self.actions().any(|known| known == action))
+    }
+
     /// What a channel of the platform serves of which nothing else is said.
     pub fn served(self) -> Actions {
         let known = PLATFORMS.iter().filter(move |known| known.platform == self);

@@ -179,7 +179,7 @@ fn of_one(
     mut seen: Observation,
 ) -> HashMap<String, Observation> {
     seen.fail_reason = without_id(handle, &seen.fail_reason);
-    HashMap::from([(asked.upstream_id.clone(), seen)])
+    asked.told(seen)
 }
 
 /// The outcome without the vendor's id of the request: callers know only of the whole text that we made of it.

@@ -1,8 +1,6 @@
 //! Answers to the GET of an action that makes no task: the result, or that there is none yet. Such a GET may be repeated
 //! after any outcome.
 
-use std::collections::HashMap;
-
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use shared::task::Status;
@@ -95,7 +93,7 @@ fn of_one(asked: &Asked, status: Status, data: Option<Box<RawValue>>) -> FetchOu
         data,
         ..unreadable()
     };
-    FetchOutcome::Answered(HashMap::from([(asked.upstream_id.clone(), observation)]))
+    FetchOutcome::Answered(asked.told(observation))
 }
 
 fn said(response: &Response, holds: Holds) -> Said {
@@ -150,19 +148,13 @@ const ENVELOPE: [&str; 4] = ["code", "data", "detail", "error"];
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use shared::task::Action;
 
     use super::*;
+    use crate::replies::whole;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply::Response(Response {
-            status: StatusCode::from_u16(status).expect("it is a status"),
-            body: Body::Whole(body.as_bytes().to_vec()),
-            retry_after: None,
-            after: Duration::from_mins(1),
-        })
+        whole(status, body, 60)
     }
 
     fn told(reply: &Reply) -> String {

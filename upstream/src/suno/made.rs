@@ -5,7 +5,7 @@ use shared::json;
 
 use super::actions::Holds;
 use super::result::result;
-use crate::fields::Fields;
+use crate::fields::{Fields, is_address};
 
 /// What the data of an answer is.
 #[derive(Debug)]
@@ -105,11 +105,6 @@ fn are_clips(value: &[u8]) -> bool {
 fn is_complete(object: &Fields<'_>) -> bool {
     let status = object.text("status");
     status.is_some_and(|status| status.eq_ignore_ascii_case("complete"))
-}
-
-/// Whether a text is an address that can be opened.
-fn is_address(text: &str) -> bool {
-    text.starts_with("https://") || text.starts_with("http://")
 }
 
 /// The words of a status that say that nothing more comes.

@@ -115,15 +115,7 @@ mod tests {
 
     use super::*;
     use crate::http::Body;
-
-    fn reply(status: u16, body: &str, seconds: u64) -> Reply {
-        Reply::Response(Response {
-            status: StatusCode::from_u16(status).expect("it is a status"),
-            body: Body::Whole(body.as_bytes().to_vec()),
-            retry_after: None,
-            after: Duration::from_secs(seconds),
-        })
-    }
+    use crate::replies::whole as reply;
 
     fn submit(status: u16, body: &str, seconds: u64) -> &'static str {
         match of_submit(&reply(status, body, seconds), Holds::Clips) {

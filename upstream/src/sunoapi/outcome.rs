@@ -1,5 +1,6 @@
 //! What an answer means for the task and the channel. The code in the body of a 2xx is the real status.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -48,8 +49,7 @@ pub fn of_fetch(reply: &Reply, asked: &Asked, vendor: &Vendor) -> FetchOutcome {
     let said = said(response, answer.as_ref(), vendor);
     let known = || {
         let observation = answer.as_ref()?.observation(asked);
-        let of_one = observation.map(|observation| (asked.upstream_id.clone(), observation));
-        Some(of_one.into_iter().collect())
+        Some(observation.map_or_else(HashMap::new, |seen| asked.told(seen)))
     };
     said.of_fetch(std::slice::from_ref(asked), true, known)
 }
@@ -90,16 +90,7 @@ mod tests {
 
     use super::super::tables::{KIE, SUNOAPI};
     use super::*;
-    use crate::http::Body;
-
-    fn reply(status: u16, body: &str, seconds: u64) -> Reply {
-        Reply::Response(Response {
-            status: StatusCode::from_u16(status).expect("it is a status"),
-            body: Body::Whole(body.as_bytes().to_vec()),
-            retry_after: None,
-            after: Duration::from_secs(seconds),
-        })
-    }
+    use crate::replies::whole as reply;
 
     fn submit(vendor: &Vendor, status: u16, body: &str, seconds: u64) -> String {
         match of_submit(&reply(status, body, seconds), vendor) {

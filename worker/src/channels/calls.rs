@@ -104,7 +104,7 @@ impl Context {
 
     async fn reserve_calls(&self, channel: ChannelId, wanted: u32) -> Result<(), StoreError> {
         // Whoever asks may be dropped while the database answers.
-        let asking = Asking {
+        let reserving = Reserving {
             context: self,
             channel,
         };
@@ -119,18 +119,18 @@ impl Context {
             self.channels
                 .slots(channel, |slots| slots.calls.reserved.extend(reserved));
         }
-        drop(asking);
+        drop(reserving);
         reserved.map(drop)
     }
 }
 
 /// Somebody reserves calls at a channel, and others wait for that. It ends when this is dropped.
-struct Asking<'a> {
+struct Reserving<'a> {
     context: &'a Context,
     channel: ChannelId,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Reserving<'_> {
     fn drop(&mut self) {
         let channels = &self.context.channels;
         channels.slots(self.channel, |slots| slots.calls.is_asking = false);

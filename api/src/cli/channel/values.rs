@@ -66,9 +66,7 @@ pub fn known_action(name: &str) -> Result<String, String> {
 
 /// The action of the platform that an operator names.
 pub fn action_of(platform: Platform, name: &str) -> Result<Action, CommandError> {
-    let action = Action::from_client(name);
-    let action = action.filter(|action| platform.actions().any(|known| known == action));
-    action.ok_or_else(|| {
+    platform.action(name).ok_or_else(|| {
         let known: Vec<&str> = platform.actions().map(Action::as_str).collect();
         let known = known.join(", ");
         CommandError::new(format!(

@@ -100,9 +100,8 @@ pub(super) struct Wish {
 
 /// The action of a platform that a client names.
 pub(super) fn action_of(platform: Platform, name: &str) -> Result<Action> {
-    Action::from_client(name)
-        .filter(|action| platform.actions().any(|known| known == action))
-        .ok_or(ApiError::InvalidAction(platform))
+    let action = platform.action(name);
+    action.ok_or(ApiError::InvalidAction(platform))
 }
 
 /// Checks a request, charges and stores its task, and publishes the task's message.

@@ -129,16 +129,10 @@ async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<
     }
     let cluster = cluster;
     for form in CHANNELS.iter().filter_map(|at| at.form) {
-        let set = [
-            "price",
-            "set",
-            "--platform",
-            form.platform,
-            "--action",
-            "music",
-        ];
-        let set = [&set[..], &["--quota", "1"]].concat();
-        cluster.operator().json(&set).await;
+        cluster
+            .operator()
+            .set_price(form.platform, "music", 1)
+            .await;
     }
     let (_api, url) = cluster.process(Program::Api, "api").await;
     let _workers = [

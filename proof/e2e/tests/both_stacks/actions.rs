@@ -40,18 +40,7 @@ pub fn scenarios() -> Vec<Trial> {
 /// Sets a price of everything that is not sold at first.
 async fn sell(cluster: &Cluster) {
     for action in ACTIONS.split(',').skip(2) {
-        let quota = PRICE.to_string();
-        let price = [
-            "price",
-            "set",
-            "--platform",
-            "suno",
-            "--action",
-            action,
-            "--quota",
-            &quota,
-        ];
-        cluster.operator().json(&price).await;
+        cluster.operator().set_price("suno", action, PRICE).await;
     }
 }
 

@@ -134,17 +134,7 @@ async fn at_a_vendor(cluster: &Cluster) {
     let asked = maker.submits("Cover").await;
     let asked = &asked["latest"][0]["body"];
     assert_eq!(asked["uploadUrl"], made["data"][0]["audio_url"], "{asked}");
-    let priced = [
-        "price",
-        "set",
-        "--platform",
-        "suno",
-        "--action",
-        "wav",
-        "--quota",
-        "9",
-    ];
-    cluster.operator().json(&priced).await;
+    cluster.operator().set_price("suno", "wav", 9).await;
     let wav = user
         .submit("wav", &json!({"clip_id": clip}))
         .await

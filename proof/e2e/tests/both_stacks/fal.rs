@@ -20,10 +20,7 @@ pub fn scenarios() -> Vec<Trial> {
 }
 
 async fn with_prices(cluster: &Cluster) -> Client {
-    let price = PRICE.to_string();
-    let set = ["price", "set", "--platform", "fal", "--action", "song"];
-    let set = [&set[..], &["--quota", &price]].concat();
-    cluster.operator().json(&set).await;
+    cluster.operator().set_price("fal", "song", PRICE).await;
     cluster.user("ann", 100 * PRICE).await
 }
 

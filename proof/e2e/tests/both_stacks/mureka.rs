@@ -22,10 +22,7 @@ pub fn scenarios() -> Vec<Trial> {
 
 async fn with_prices(cluster: &Cluster) -> Client {
     for action in ACTIONS {
-        let price = PRICE.to_string();
-        let set = ["price", "set", "--platform", "mureka", "--action", action];
-        let set = [&set[..], &["--quota", &price]].concat();
-        cluster.operator().json(&set).await;
+        cluster.operator().set_price("mureka", action, PRICE).await;
     }
     cluster.user("ann", 100 * PRICE).await
 }

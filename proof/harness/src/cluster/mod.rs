@@ -152,17 +152,8 @@ impl Cluster {
         if let Some(form) = setup.form {
             let lyrics = form.has_lyrics.then_some(("lyrics", LYRICS));
             for (action, price) in [("music", SONG)].into_iter().chain(lyrics) {
-                let set = [
-                    "price",
-                    "set",
-                    "--platform",
-                    form.platform,
-                    "--action",
-                    action,
-                ];
-                let price = price.to_string();
-                let set = [&set[..], &["--quota", &price]].concat();
-                cluster.operator().json(&set).await;
+                let operator = cluster.operator();
+                operator.set_price(form.platform, action, price).await;
             }
         }
         let starting = setup.upstreams.iter();

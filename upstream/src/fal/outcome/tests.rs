@@ -1,11 +1,10 @@
 //! Each line of "How upstreams misbehave" (`docs/upstreams/suno.md`), as this platform does it.
 
-use reqwest::StatusCode;
 use shared::task::Action;
 
 use super::super::tables::RESULTS;
 use super::*;
-use crate::connect::{Blame, NoConnection};
+use crate::replies::{no_connection, with};
 
 const BASE: &str = "http://fal";
 const ID: &str =
@@ -16,22 +15,6 @@ const ACCEPTED: &str = r#"{"status":"IN_QUEUE","request_id":"r-123456","queue_po
 
 fn reply(status: u16, body: &str) -> Reply {
     with(status, Body::Whole(body.as_bytes().to_vec()), 0)
-}
-
-fn with(status: u16, body: Body, seconds: u64) -> Reply {
-    Reply::Response(Response {
-        status: StatusCode::from_u16(status).expect("it is a status"),
-        body,
-        retry_after: Some(Duration::from_secs(7)),
-        after: Duration::from_secs(seconds),
-    })
-}
-
-fn no_connection() -> Reply {
-    Reply::NotConnected(NoConnection {
-        what: "refused".to_owned(),
-        blame: Blame::Channel,
-    })
 }
 
 fn asked() -> Asked {
