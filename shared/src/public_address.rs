@@ -1,5 +1,5 @@
-//! Addresses that somebody else names and that are called or handed on: only public ones, so that nobody reaches the
-//! network behind us by them.
+//! Addresses that users name, and that we or an upstream open. Only public addresses are taken: with any other, a user
+//! could reach the network behind us.
 //!
 //! An address is checked twice: as text ([`PublicAddress::parse`]), and as its host resolves
 //! ([`PublicAddress::resolve`]).

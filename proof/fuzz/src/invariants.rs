@@ -166,8 +166,9 @@ pub fn fetch_answer(bytes: &[u8]) {
     }
 }
 
-/// An answer of a vendor that tells of one task a call (`sunoapi`, `mureka`, `fal`): only that task comes out of it, and the same
-/// answer to a submit accepts nothing without a name, and makes nothing that cannot be stored.
+/// The answer of a vendor that tells of one task in each call (`sunoapi`, `mureka`, `fal`). As the answer to a fetch, it
+/// says something of that task only. As the answer to a submit, it accepts no task without a name, and its result can
+/// be stored.
 pub fn vendor_answer(bytes: &[u8]) {
     let Some((status, _, reply)) = reply(bytes) else {
         return;

@@ -162,8 +162,8 @@ pub struct Next {
 
 /// A channel for each task, in the order of the tasks. A task for which no room is left goes on waiting.
 ///
-/// A task that did not arrive before does not go to a channel with trouble of late while another channel is well. If that
-/// channel is full, the task waits: at channels in trouble it would use up its attempts.
+/// A task that did not arrive before goes to no channel with trouble of late while another channel is well. If the channel
+/// that is well is full, the task waits: at channels in trouble the task would use up its attempts.
 pub fn assign(
     tasks: Vec<Next>,
     channels: &[Channel],

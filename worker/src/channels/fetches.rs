@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::ChannelCache;
 
-/// The most fetches, each of up to a hundred tasks, that a worker has under way at one channel.
+/// The most polls, each of up to a hundred tasks, that a worker has under way at one channel. A poll may make a few
+/// calls at once.
 pub(super) const FETCHES: u32 = 8;
 
 /// How fast a channel answers fetches.

@@ -143,8 +143,8 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
     })
 }
 
-/// Where the task and the clips were made that the request names. A task of the user counts before the clips:
-/// a gateway in front of us sends its own name of a task, which we do not know, beside the clip's id.
+/// Where the task and the clips that the request names were made. A task of the user counts before the clips. A task
+/// that we do not know counts as none: a gateway in front of us sends its own name of a task beside the clip's id.
 async fn maker(
     app: &App,
     user: UserId,

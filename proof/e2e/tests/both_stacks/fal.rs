@@ -6,7 +6,7 @@ use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::{failure, success};
+use crate::{failure, lives, success};
 
 const PRICE: i64 = 1_000;
 
@@ -79,8 +79,7 @@ async fn what_goes_wrong(cluster: &Cluster) {
         let input = json!({"model": "fal-ai/ace-step", "prompt": "rain", "title": title});
         submit(&user, input).await.task_id()
     };
-    let mut well = Vec::new();
-    for faults in [
+    let well = [
         "sim:429x1",
         "sim:503x1",
         "sim:fetch-429x1",
@@ -102,10 +101,8 @@ async fn what_goes_wrong(cluster: &Cluster) {
         "sim:text-data",
         "sim:lower-case",
         "sim:large-data",
-    ] {
-        well.push(music(faults).await);
-    }
-    for (faults, words) in [
+    ];
+    let failing = [
         ("sim:refuse sim:leak", "refused by moderation"),
         ("sim:fail", "the model gave up"),
         ("sim:fail sim:clip-reason", "the model gave up"),
@@ -114,14 +111,8 @@ async fn what_goes_wrong(cluster: &Cluster) {
         ("sim:deep-data", "deeper than 64 levels"),
         ("sim:drop-after", "not known whether"),
         ("sim:no-id", "not known whether"),
-    ] {
-        let task = music(faults).await;
-        let reason = failure(&user, &task).await;
-        assert!(reason.contains(words), "{faults}: {reason}");
-    }
-    for task in &well {
-        success(&user, task).await;
-    }
-    let spent = PRICE * i64::try_from(well.len()).expect("they are few");
+    ];
+    let made = lives(&user, music, &well, &failing).await;
+    let spent = PRICE * made;
     assert_eq!(cluster.quota("ann").await, (100 * PRICE - spent, spent));
 }

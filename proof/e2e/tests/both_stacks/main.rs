@@ -88,6 +88,28 @@ async fn failure(client: &Client, id: &str) -> String {
     reason.to_owned()
 }
 
+/// Songs that succeed with these faults, and others that fail with these faults and for these reasons. Returns how many
+/// succeed.
+async fn lives(
+    client: &Client,
+    song: impl AsyncFn(&str) -> String,
+    well: &[&str],
+    failing: &[(&str, &str)],
+) -> i64 {
+    let mut tasks = Vec::new();
+    for faults in well {
+        tasks.push(song(faults).await);
+    }
+    for (faults, words) in failing {
+        let reason = failure(client, &song(faults).await).await;
+        assert!(reason.contains(words), "{faults}: {reason}");
+    }
+    for task in &tasks {
+        success(client, task).await;
+    }
+    i64::try_from(tasks.len()).expect("they are few")
+}
+
 /// The names of an object's fields, in order of the alphabet, with spaces between.
 fn fields(object: &Value) -> String {
     let object = object.as_object().expect("it is an object");

@@ -6,7 +6,7 @@ use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::{failure, success};
+use crate::{failure, lives, success};
 
 const PRICE: i64 = 1_000;
 const ACTIONS: [&str; 5] = ["song", "instrumental", "extend", "stem", "lyrics"];
@@ -94,8 +94,7 @@ async fn what_goes_wrong(cluster: &Cluster) {
         let song = json!({"lyrics": "la", "title": format!("Rain {faults}")});
         submit(&user, "song", song).await.task_id()
     };
-    let mut well = Vec::new();
-    for faults in [
+    let well = [
         "sim:429x1",
         "sim:503x1",
         "sim:fetch-429x1",
@@ -114,25 +113,17 @@ async fn what_goes_wrong(cluster: &Cluster) {
         "sim:text-data",
         "sim:lower-case",
         "sim:large-data",
-    ] {
-        well.push(song(faults).await);
-    }
-    for (faults, words) in [
+    ];
+    let failing = [
         ("sim:refuse sim:leak", "refused by moderation"),
         ("sim:fail sim:leak", "the model gave up"),
         ("sim:deep-data", "deeper than 64 levels"),
         ("sim:drop-after", "not known whether"),
-    ] {
-        let task = song(faults).await;
-        let reason = failure(&user, &task).await;
-        assert!(reason.contains(words), "{faults}: {reason}");
-    }
+    ];
     let lyrics = json!({"prompt": "rain sim:fail sim:leak"});
     let lyrics = submit(&user, "lyrics", lyrics).await.task_id();
     failure(&user, &lyrics).await;
-    for task in &well {
-        success(&user, task).await;
-    }
-    let spent = PRICE * i64::try_from(well.len()).expect("they are few");
+    let made = lives(&user, song, &well, &failing).await;
+    let spent = PRICE * made;
     assert_eq!(cluster.quota("ann").await, (100 * PRICE - spent, spent));
 }
