@@ -9,7 +9,7 @@
 //! | [`error`] | every error a client can get: status, code, text in both languages |
 //! | [`limits`] | the bounds of a request: body size, page size, ids a fetch |
 //! | [`openapi`](mod@openapi) | the description served at `/openapi.json` |
-//! | [`submit_publisher`] | publishes the message of each stored task, in the background |
+//! | [`publisher`] | publishes the messages of stored tasks, in the background |
 //! | [`start`] | from the configuration to a bound socket |
 //! | [`cli`] | the commands for operators |
 
@@ -18,11 +18,11 @@ pub mod error;
 pub mod http;
 pub mod limits;
 pub mod openapi;
+pub mod publisher;
 pub mod routes;
 pub mod start;
 pub mod state;
-pub mod submit_publisher;
 
+pub use publisher::Publisher;
 pub use routes::router;
 pub use state::Api;
-pub use submit_publisher::SubmitPublisher;

@@ -14,10 +14,10 @@ use shared::process::start::StartError;
 use crate::http::spelling::lenient;
 use crate::http::throttle::{self, Throttle, most_at_once};
 use crate::http::{answers, head, observe};
+use crate::publisher::Publisher;
 use crate::routes::health::metrics;
 use crate::routes::router;
 use crate::state::Api;
-use crate::submit_publisher::SubmitPublisher;
 
 /// What the routes are configured with.
 #[derive(Debug, Clone)]
@@ -82,12 +82,12 @@ impl From<Server> for Servers {
 /// Adds the HTTP server to the components of `process`. The caller stops the returned publisher
 /// after the components have ended, when no task is stored any more, and before the broker is
 /// closed.
-pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> SubmitPublisher {
+pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Publisher {
     process.figures.describe(&observe::FIGURES);
     observe::start_at_zero();
     process.figures.describe(&answers::FIGURES);
     process.figures.describe(&throttle::FIGURES);
-    let publisher = SubmitPublisher::start(process.broker.clone());
+    let publisher = Publisher::start(process.broker.clone());
     let connections = servers.api.most_connections();
     let throttle = Throttle::new(throttle::Bounds {
         rate: settings.rate_limit,
@@ -101,7 +101,7 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Sub
     let routes = lenient(router(Api {
         store: process.store.clone(),
         broker: process.broker.clone(),
-        submit_publisher: publisher.clone(),
+        publisher: publisher.clone(),
         clock: process.clock.clone(),
         random: process.random.clone(),
         queue_timeout: settings.queue_timeout,

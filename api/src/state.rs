@@ -13,17 +13,17 @@ use shared::store::Store;
 
 use crate::http::answers::Answers;
 use crate::http::throttle::Throttle;
-use crate::submit_publisher::SubmitPublisher;
+use crate::publisher::Publisher;
 
 /// What every handler can reach.
 #[derive(Clone)]
 pub struct Api {
     /// The database.
     pub store: Store,
-    /// The broker. The handlers only ping it; `submit_publisher` publishes.
+    /// The broker. The handlers only ping it; `publisher` publishes.
     pub broker: SharedBroker,
     /// Publishes the message of a task that was just stored.
-    pub submit_publisher: SubmitPublisher,
+    pub publisher: Publisher,
     /// The time.
     pub clock: SharedClock,
     /// Random numbers, for task ids and request ids.

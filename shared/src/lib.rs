@@ -9,6 +9,7 @@
 //! | [`process`] | what every program does the same way: start, logs, metrics, health, stop |
 //! | [`backoff`] | growing waits |
 //! | [`clock`], [`random`] | time and random numbers, passed in so that tests can set them |
+//! | [`hook`] | the address at which a vendor may say that there is something new about a task |
 //! | [`json`] | JSON that others wrote badly |
 //! | [`secret`] | tokens and keys: made, digested, never printed |
 
@@ -16,6 +17,7 @@ pub mod backoff;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod hook;
 pub mod json;
 pub mod process;
 pub mod public_address;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod call_back;
 mod clock;
 mod connection;
 mod counts;

@@ -44,6 +44,9 @@ pub struct Body {
     pub root_clip_id: Option<String>,
     pub url: Option<String>,
     pub name: Option<String>,
+    /// What is called when the task has ended.
+    #[serde(skip)]
+    pub call_back_url: Option<String>,
 }
 
 /// A valid submit.

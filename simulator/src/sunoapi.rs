@@ -16,8 +16,13 @@ impl Shape {
         match self {
             Self::Suno => Request::read(action, body),
             Self::SunoApi => {
-                let ours = translated(action, body)?;
-                Request::read(action, ours.to_string().as_bytes())
+                let theirs: Map<String, Value> = serde_json::from_slice(body)
+                    .map_err(|error| format!("the body can't be read: {error}"))?;
+                let ours = translated(action, &theirs)?;
+                let mut request = Request::read(action, ours.to_string().as_bytes())?;
+                let call_back = theirs.get("callBackUrl").and_then(Value::as_str);
+                request.body.call_back_url = call_back.map(str::to_owned);
+                Ok(request)
             }
             Self::Mureka(call) => call.request(body),
             Self::Fal => fal::request(body),
@@ -74,9 +79,7 @@ const FIELDS: [(&str, &str); 6] = [
 ];
 
 /// The body in the platform's own dialect. The error is the message for the client.
-fn translated(action: Action, body: &[u8]) -> Result<Value, String> {
-    let theirs: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|error| format!("the body can't be read: {error}"))?;
+fn translated(action: Action, theirs: &Map<String, Value>) -> Result<Value, String> {
     let is_given = |name: &str| {
         let text = theirs.get(name).and_then(Value::as_str);
         text.is_some_and(|text| !text.is_empty())

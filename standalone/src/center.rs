@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::SubmitPublisher;
+use api::Publisher;
 use api::start::Servers;
 use shared::process::Process;
 use shared::process::lifecycle::ComponentDied;
@@ -11,7 +11,7 @@ use shared::process::lifecycle::ComponentDied;
 pub struct Center {
     pub url: String,
     process: Process,
-    publisher: SubmitPublisher,
+    publisher: Publisher,
     grace: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Center {
         worker: worker::Settings,
     ) -> Result<Self, reqwest::Error> {
         let url = servers.url();
-        let grace = worker::run::grace(worker).max(api.grace());
+        let grace = worker::run::grace(&worker).max(api.grace());
         let publisher = api::start::spawn(&mut process, servers, api);
         worker::run::spawn(&mut process, worker, Arc::default(), || {})?;
         Ok(Self {

@@ -45,6 +45,8 @@ pub struct Submission<'a> {
     pub action: Action,
     /// The request: JSON.
     pub request: &'a str,
+    /// The address that the upstream may call when there is something new; `None`: it cannot call us.
+    pub hook: Option<&'a str>,
 }
 
 /// How a submit ended, as far as we can know.

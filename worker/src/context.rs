@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::backoff::{growing, jittered};
 use shared::broker::SharedBroker;
 use shared::clock::{Millis, SharedClock};
-use shared::config::Config;
+use shared::config::{BaseUrl, Config};
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::{Calls, Channel, Failed};
@@ -22,7 +22,7 @@ use crate::submit::batches::Batches;
 use upstream::{Trouble, Upstreams};
 
 /// How a worker works, as its operator configured it (`docs/contract.md`, "Environment").
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `POLL_INITIAL_DELAY` and `POLL_MAX_DELAY`.
     pub pace: PollPace,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub fetch_timeout: Duration,
     /// `TASK_TIMEOUT`.
     pub task_timeout: Duration,
+    /// `PUBLIC_URL`: where upstreams may call us; `None`: they cannot.
+    pub public_url: Option<BaseUrl>,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Settings {
             submit_timeout: config.upstream_submit_timeout,
             fetch_timeout: config.upstream_fetch_timeout,
             task_timeout: config.task_timeout,
+            public_url: config.public_url.clone(),
         }
     }
 }

@@ -41,12 +41,13 @@ async fn work(config: Config) -> Result<(), Failed> {
     if later.is_none() {
         announce(&url);
     }
+    let grace = run::grace(&settings);
     run::spawn(&mut process, settings, rest, move || {
         if let Some(url) = later {
             announce(&url);
         }
     })?;
-    let ended = process.run(run::grace(settings)).await;
+    let ended = process.run(grace).await;
     process.close().await;
     Ok(ended?)
 }

@@ -188,6 +188,6 @@ async fn take_submit(context: &Context, at: AtTurn, delivery: Delivery, schedule
 }
 
 /// How long a worker may take to stop: the longest wait for the answer to a submit, and 10 s more.
-pub fn grace(settings: Settings) -> Duration {
+pub fn grace(settings: &Settings) -> Duration {
     settings.submit_timeout + Duration::from_secs(10)
 }

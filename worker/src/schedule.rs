@@ -251,10 +251,7 @@ mod tests {
             .chain([poll(900, 2, Rung::SHORTEST), poll(901, 1, Rung::LONGEST)]);
         let sizes: Vec<usize> = messages(next, |_| 100)
             .iter()
-            .map(|out| match &out.message {
-                Message::Poll { tasks, .. } => tasks.len(),
-                Message::Submit(_) => 0,
-            })
+            .map(|out| out.message.tasks().len())
             .collect();
         assert_eq!(sizes, [100, 100, 50, 1, 1]);
     }

@@ -36,6 +36,7 @@ fn context(store: &Store, random: &Arc<Random>) -> Context {
         submit_attempts: 1,
         submit_timeout: LONG,
         fetch_timeout: LONG,
+        public_url: None,
     };
     let (broker, clock) = (Arc::new(InProcess::new()), Arc::new(SystemClock));
     let (store, random) = (store.clone(), Arc::clone(random));

@@ -10,10 +10,12 @@
 //! | `POST /suno/fetch` | [`suno::fetch_many`] |
 //! | `POST /v1/tasks` | [`tasks::submit`] |
 //! | `GET /v1/tasks/{task_id}` | [`tasks::fetch`] |
+//! | `POST /hooks/{channel}/{token}` | [`hooks`], for vendors and not for clients |
 //! | `GET /openapi.json` | [`openapi`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`health`] |
 
 pub mod health;
+pub mod hooks;
 pub mod openapi;
 pub mod submits;
 pub mod suno;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::post;
 use axum::{Extension, Router};
 use shared::config::Cors;
 use shared::process::http::unread;
@@ -54,6 +57,7 @@ pub fn router(api: Api) -> Router {
     description::finish(&mut document);
     let document = openapi::Document::of(&document);
     let router = router
+        .route("/hooks/{channel}/{token}", post(hooks::call))
         .layer(Extension(document))
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::http::answers::Answers;
 use api::http::throttle::{Bounds, Throttle};
-use api::{Api, SubmitPublisher};
+use api::{Api, Publisher};
 use axum::Router;
 use harness::folder::Folder;
 use shared::broker::in_process::InProcess;
@@ -38,7 +38,7 @@ pub struct TestApp {
     pub broker: Arc<InProcess>,
     pub clock: Arc<ManualClock>,
     pub random: Arc<Random>,
-    pub submit_publisher: SubmitPublisher,
+    pub publisher: Publisher,
     pub router: Router,
     pub stop: Stop,
     folder: Folder,
@@ -104,14 +104,14 @@ impl TestApp {
             .expect("the database opens");
         store.migrate().await.expect("the tables are made");
         let broker = Arc::new(InProcess::new());
-        let submit_publisher = SubmitPublisher::start(broker.clone());
+        let publisher = Publisher::start(broker.clone());
         let clock = Arc::new(ManualClock::at(NOW));
         let random = Arc::new(Random::seeded(7));
         let stop = Stop::new();
         let router = api::router(Api {
             store: store.clone(),
             broker: broker.clone(),
-            submit_publisher: submit_publisher.clone(),
+            publisher: publisher.clone(),
             clock: clock.clone(),
             random: random.clone(),
             queue_timeout: Duration::from_mins(30),
@@ -128,7 +128,7 @@ impl TestApp {
             broker,
             clock,
             random,
-            submit_publisher,
+            publisher,
             router,
             stop,
             folder,

@@ -99,8 +99,7 @@ async fn every_log_line_of_a_request_has_its_id_and_none_has_a_secret() {
     assert_eq!(stranger.send().await.status, 404);
 
     let log = log.text();
-    let of_requests =
-        |line: &&str| line.contains(" api::") && !line.contains(" api::submit_publisher");
+    let of_requests = |line: &&str| line.contains(" api::") && !line.contains(" api::publisher");
     for line in log.lines().filter(of_requests) {
         assert!(line.contains(r#"request{request_id=""#), "{line}");
     }

@@ -120,7 +120,7 @@ async fn concurrent_twins_are_one_task_one_charge_and_one_message() {
     }
     assert_eq!(app.quota_of(&alice).await, 100_000_000 - 150_000);
     assert_eq!(app.audited_tasks().await, 1);
-    app.submit_publisher.stop().await;
+    app.publisher.stop().await;
     assert_eq!(app.queued().await, 1);
 }
 

@@ -19,6 +19,7 @@ mod errors;
 mod fetch;
 mod heads;
 mod health;
+mod hooks;
 mod idempotency;
 mod listing;
 mod openapi;

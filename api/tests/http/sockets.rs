@@ -129,7 +129,7 @@ async fn a_client_that_disconnects_leaves_each_task_stored_and_published() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let stored = app.audited_tasks().await;
     assert!(stored > 0);
-    app.submit_publisher.stop().await;
+    app.publisher.stop().await;
     assert_eq!(i64::try_from(app.queued().await), Ok(stored));
 }
 

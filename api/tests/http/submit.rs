@@ -255,7 +255,7 @@ async fn a_broker_that_is_away_fails_no_submit() {
     let (app, alice) = TestApp::with_alice().await;
     shared::broker::Broker::close(&*app.broker).await;
     app.song(&alice).await;
-    app.submit_publisher.stop().await;
+    app.publisher.stop().await;
     app.song(&alice).await;
     assert_eq!(app.audited_tasks().await, 2);
 }

@@ -37,7 +37,7 @@ impl TestApp {
             at: begun.expect("it is its turn"),
             channel,
             upstream_id: upstream_id.to_owned(),
-            due_at: now,
+            due_at: now.after(Duration::from_secs(5)),
         };
         let accepted = self.store.accept(vec![accepted], now).await;
         assert_eq!(accepted.expect("the database works").len(), 1);

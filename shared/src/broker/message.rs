@@ -35,6 +35,14 @@ impl Message {
         }
     }
 
+    /// The tasks that the message names.
+    pub fn tasks(&self) -> &[AtTurn] {
+        match self {
+            Self::Submit(task) => std::slice::from_ref(task),
+            Self::Poll { tasks, .. } => tasks,
+        }
+    }
+
     /// The message as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let (v, message) = (VERSION, self);

@@ -1,4 +1,4 @@
-//! An upstream's URL: `SUNO_BASE_URL`, and `channel create --base-url`.
+//! An URL to which a path is appended: `SUNO_BASE_URL`, `PUBLIC_URL`, and `channel create --base-url`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use url::Url;
 /// The accepted values, for messages.
 pub(super) const TAKES: &str = "an absolute URL such as `https://upstream.example`, without a user name, a password, `?` or `#` in it";
 
-/// An upstream's URL: absolute, `http` or `https`, without credentials and query. It does not end
+/// An URL to which a path is appended: absolute, `http` or `https`, without credentials and query. It does not end
 /// in a slash, so that a path can be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);

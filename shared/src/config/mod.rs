@@ -95,6 +95,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// `TRUSTED_PROXIES`: the networks of the proxies in front of the API.
     pub trusted_proxies: Networks,
+    /// `PUBLIC_URL`: our own address, as vendors reach it; `None`: they cannot call us.
+    pub public_url: Option<BaseUrl>,
     /// `API_RATE_LIMIT`: how many requests a second each API process takes with one credential; 0: any number.
     pub api_rate_limit: u32,
     /// `DRAIN_DELAY`: how long the API serves on after SIGTERM, while `/readyz` says 503.
@@ -163,7 +165,7 @@ pub struct Suno {
 }
 
 /// All variables, in the order of `.env.example`.
-pub const VARIABLES: [&str; 29] = [
+pub const VARIABLES: [&str; 30] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_MAX_CONNECTIONS",
@@ -177,6 +179,7 @@ pub const VARIABLES: [&str; 29] = [
     "TLS_CERT",
     "TLS_KEY",
     "TRUSTED_PROXIES",
+    "PUBLIC_URL",
     "API_RATE_LIMIT",
     "DRAIN_DELAY",
     "CORS_ALLOWED_ORIGINS",
@@ -227,6 +230,7 @@ impl Config {
             metrics_bind: reader.address_if_set("METRICS_BIND", 3003),
             tls: values::tls(reader),
             trusted_proxies: values::trusted_proxies(reader),
+            public_url: values::public_url(reader),
             api_rate_limit: reader.number("API_RATE_LIMIT", 50, 0..=HIGHEST_RATE),
             drain_delay: reader.duration("DRAIN_DELAY", 5 * SECOND, Duration::ZERO..=10 * MINUTE),
             cors: values::cors(reader),

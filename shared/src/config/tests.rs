@@ -74,6 +74,7 @@ fn everything_set_is_read() {
             ("TLS_CERT", "/run/cert.pem"),
             ("TLS_KEY", "/run/key.pem"),
             ("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7"),
+            ("PUBLIC_URL", "https://music.example/center/"),
             ("API_RATE_LIMIT", "0"),
             ("DRAIN_DELAY", "0s"),
             ("CORS_ALLOWED_ORIGINS", "*"),
@@ -99,6 +100,8 @@ fn everything_set_is_read() {
     assert_eq!(config.worker_bind.to_string(), "127.0.0.1:0");
     assert!(config.tls.is_some());
     assert!(config.trusted_proxies.contain([10, 1, 2, 3].into()));
+    let public_url = config.public_url.as_ref().map(BaseUrl::as_str);
+    assert_eq!(public_url, Some("https://music.example/center"));
     assert_eq!(config.api_rate_limit, 0);
     assert_eq!(config.drain_delay, Duration::ZERO);
     assert_eq!(config.cors, Cors::Any);
@@ -144,10 +147,11 @@ fn no_mistake_shows_a_secret() {
     let said = mistakes(&[
         ("DATABASE_URL", "mysql://u:hunter2@h/db"),
         ("AMQP_URL", "http://u:hunter2@h"),
+        ("PUBLIC_URL", "https://u:hunter2@us"),
         ("SUNO_BASE_URL", "https://u:hunter2@h"),
         ("SUNO_API_KEY", "hunter2 hunter2"),
     ]);
-    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(said.len(), 5, "{said:?}");
     assert!(!said.concat().contains("hunter2"), "{said:?}");
 }
 

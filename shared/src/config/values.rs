@@ -78,6 +78,13 @@ pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Networks {
     networks.unwrap_or_default()
 }
 
+pub(super) fn public_url(reader: &mut Reader<'_>) -> Option<BaseUrl> {
+    let takes = "the URL at which vendors reach the API, such as `https://music.example`, without a user name, a \
+                 password, `?` or `#` in it";
+    // Hidden, because a malformed URL may hold a password.
+    reader.hidden("PUBLIC_URL", takes, |text| text.parse().ok())
+}
+
 pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {
     let origins = reader.parsed("CORS_ALLOWED_ORIGINS", cors::TAKES, Cors::parse);
     origins.unwrap_or_default()

@@ -11,6 +11,7 @@
 //! | [`prices`] | what tasks cost |
 //! | [`submissions`] | charge + task + ledger, in one transaction |
 //! | [`clips`] | which channel made a task or a clip |
+//! | [`hooks`] | the look that a vendor's call brings forward |
 //! | [`turns`] | what workers do: claims, outcomes, the sweep |
 //! | [`listing`] | tasks as clients see them |
 //! | [`pools`] | how full the pools of connections are |
@@ -34,6 +35,7 @@ mod either;
 mod error;
 mod flow;
 mod gate;
+pub mod hooks;
 pub mod lines;
 pub mod listing;
 pub mod looks;

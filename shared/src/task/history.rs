@@ -24,6 +24,8 @@ pub const ACCEPTED: Event = event("accepted", "by channel %s as %s");
 /// The sweep found the task overdue and published it again; noted once a turn. Value: whole seconds
 /// since it was due.
 pub const SWEPT: Event = event("swept", "overdue for %s s, published again");
+/// The vendor called, so the next look at the task comes early.
+pub const CALLED: Event = event("called", "the vendor called, looked at early");
 /// The status changed. Value: the new status.
 pub const STATUS: Event = event("status", "%s");
 /// The task ended. Value: [`ended`].
@@ -96,6 +98,7 @@ mod tests {
             (NOT_ARRIVED, "http://10.0.0.7 answered 503", ""),
             (ACCEPTED, "by channel main as up-7", ""),
             (SWEPT, "overdue for 9 s, published again", ""),
+            (CALLED, CALLED.detail, ""),
             (STATUS, "QUEUED", "QUEUED"),
             (ENDED, "FAILURE: out of tune", "FAILURE: out of tune"),
             (REFUNDED, "gave back 5", "gave back 5"),

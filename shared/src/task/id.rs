@@ -42,11 +42,17 @@ numbers! {
 pub struct TaskId(String);
 
 impl TaskId {
-    const PREFIX: &'static str = "task_";
+    pub(crate) const PREFIX: &'static str = "task_";
+    /// How many letters and digits follow the prefix.
+    pub(crate) const LETTERS: usize = 32;
 
     /// A new id.
     pub fn random(random: &Random) -> Self {
-        Self(format!("{}{}", Self::PREFIX, random.letters_and_digits(32)))
+        Self(format!(
+            "{}{}",
+            Self::PREFIX,
+            random.letters_and_digits(Self::LETTERS)
+        ))
     }
 
     /// The id as text.
@@ -71,7 +77,10 @@ impl FromStr for TaskId {
 
     fn from_str(text: &str) -> Result<Self, NotATaskId> {
         match text.strip_prefix(Self::PREFIX) {
-            Some(rest) if rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            Some(rest)
+                if rest.len() == Self::LETTERS
+                    && rest.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+            {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(NotATaskId),

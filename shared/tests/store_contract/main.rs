@@ -17,6 +17,7 @@ mod channels;
 mod clips;
 mod counts;
 mod flow;
+mod hooks;
 mod idempotency;
 mod listing;
 mod looks;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         turns_sweep::tests(),
         flow::tests(),
         looks::tests(),
+        hooks::tests(),
         submissions::tests(),
         waiting::tests(),
         idempotency::tests(),

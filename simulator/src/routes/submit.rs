@@ -1,5 +1,7 @@
 //! Submits: those under `/suno`, and those of the other dialects.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -11,6 +13,7 @@ use tracing::debug;
 use super::{Payload, Shared, body_of, invalid_request};
 use crate::{
     answer::{self, Shape},
+    call_back,
     clock::pause,
     fault::Fault,
     id::Id,
@@ -92,7 +95,7 @@ fn is_told(fault: Option<Fault>) -> bool {
 
 /// Takes a submit, as a dialect writes it.
 pub async fn submit(
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     shape: Shape,
     action: Action,
     headers: &HeaderMap,
@@ -105,7 +108,7 @@ pub async fn submit(
 
 /// As [`submit`], with an answer of its own.
 async fn submit_with(
-    upstream: &Upstream,
+    upstream: &Arc<Upstream>,
     shape: Shape,
     action: Action,
     headers: &HeaderMap,
@@ -127,6 +130,9 @@ async fn submit_with(
         return shape.error(StatusCode::BAD_REQUEST, "task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
+    if let (Some(id), Some(address)) = (decision.task, &request.body.call_back_url) {
+        call_back::when_it_ends(upstream, id, address);
+    }
     pause(decision.latency).await;
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
         upstream.wait_for_end(id).await;

@@ -148,6 +148,7 @@ fn worker_settings() -> worker::Settings {
         submit_attempts: 5,
         submit_timeout: Duration::from_secs(10),
         fetch_timeout: Duration::from_secs(10),
+        public_url: None,
     }
 }
 

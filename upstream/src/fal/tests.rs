@@ -80,6 +80,7 @@ async fn a_task_is_submitted_asked_for_and_cancelled_where_the_vendor_says() {
         task: &task,
         action: Action::SONG,
         request: r#"{"model":"fal-ai/x","prompt":"rain"}"#,
+        hook: None,
     };
     match fal.submit(&channel, submission).await {
         SubmitOutcome::Accepted(id) => assert_eq!(id, asked().upstream_id),
@@ -128,6 +129,7 @@ async fn what_cannot_be_made_is_refused_without_a_call() {
         task: &task,
         action: Action::SONG,
         request: r#"{"model":"fal-ai/../x","prompt":"rain"}"#,
+        hook: None,
     };
     match fal().submit(&channel, submission).await {
         SubmitOutcome::Refused(refusal) => assert!(!refusal.is_no_such_path),

@@ -88,7 +88,8 @@ impl Upstream for SunoApi {
     }
 
     async fn submit(&self, channel: &Channel, submission: Submission<'_>) -> SubmitOutcome {
-        let mut request = match request::of(submission.action, submission.request) {
+        let mut request = match request::of(submission.action, submission.request, submission.hook)
+        {
             Ok(request) => request,
             Err(why) => return SubmitOutcome::Refused(Refusal::of_words(why)),
         };

@@ -53,8 +53,9 @@ impl Request {
     }
 }
 
-/// What the vendor gets for a request of ours. `Err`: the vendor cannot make that, in words for the client.
-pub(super) fn of(action: Action, request: &str) -> Result<Request, String> {
+/// What the vendor gets for a request of ours, with the address that it may call. `Err`: the vendor cannot make that,
+/// in words for the client.
+pub(super) fn of(action: Action, request: &str, hook: Option<&str>) -> Result<Request, String> {
     let ours: Map<String, Value> = serde_json::from_str(request)
         .map_err(|error| format!("the request does not read: {error}"))?;
     let file = FILES.iter().find(|(of, ..)| *of == action);
@@ -64,9 +65,11 @@ pub(super) fn of(action: Action, request: &str) -> Result<Request, String> {
         (_, Some((_, path, ..))) => (*path, file_of(&ours)),
         (other, None) => return Err(format!("this upstream makes no {other}")),
     };
-    let Value::Object(body) = body else {
+    let Value::Object(mut body) = body else {
         return Err("the request does not read".to_owned());
     };
+    let hook = hook.unwrap_or(NO_CALLBACK);
+    body.insert("callBackUrl".to_owned(), hook.into());
     let covers = (path == COVER).then(|| Covered {
         task: text(&ours, "task_id").to_owned(),
         clip: text(&ours, "cover_clip_id").to_owned(),
@@ -78,12 +81,11 @@ fn file_of(ours: &Map<String, Value>) -> Value {
     json!({
         "taskId": text(ours, "task_id"),
         "audioId": text(ours, "clip_id"),
-        "callBackUrl": NO_CALLBACK,
     })
 }
 
 fn lyrics(ours: &Map<String, Value>) -> Value {
-    json!({ "prompt": text(ours, "prompt"), "callBackUrl": NO_CALLBACK })
+    json!({ "prompt": text(ours, "prompt") })
 }
 
 fn song(ours: &Map<String, Value>) -> Result<(&'static str, Value), String> {
@@ -122,7 +124,6 @@ fn song(ours: &Map<String, Value>) -> Result<(&'static str, Value), String> {
     let instrumental = instrumental.and_then(Value::as_bool).unwrap_or(false);
     body.insert("instrumental".to_owned(), instrumental.into());
     body.insert("model".to_owned(), model(text(ours, "mv")).into());
-    body.insert("callBackUrl".to_owned(), NO_CALLBACK.into());
     let path = match (text(ours, "cover_clip_id").is_empty(), continues) {
         (false, _) => COVER,
         (true, true) => EXTEND,
@@ -149,7 +150,7 @@ mod tests {
     use super::*;
 
     fn made(request: &Value) -> (&'static str, Value) {
-        let made = of(Action::SONG, &request.to_string()).expect("the vendor can make it");
+        let made = of(Action::SONG, &request.to_string(), None).expect("the vendor can make it");
         (made.path, Value::Object(made.body))
     }
 
@@ -198,12 +199,12 @@ mod tests {
     #[test]
     fn what_the_vendor_cannot_make_is_said() {
         let persona = json!({"persona_id": "p-1", "prompt": "x"}).to_string();
-        let refused = of(Action::SONG, &persona);
+        let refused = of(Action::SONG, &persona, None);
         let words = "this upstream makes no songs with a persona";
         assert_eq!(refused, Err(words.to_owned()));
         let video = "video".parse().expect("it is a name");
-        assert!(of(video, "{}").is_err());
-        let lyrics = of(Action::LYRICS, r#"{"prompt":"rain"}"#).expect("it makes lyrics");
+        assert!(of(video, "{}", None).is_err());
+        let lyrics = of(Action::LYRICS, r#"{"prompt":"rain"}"#, None).expect("it makes lyrics");
         assert_eq!(lyrics.path, "/api/v1/lyrics");
         assert_eq!(lyrics.body["prompt"], "rain");
     }
@@ -212,7 +213,7 @@ mod tests {
     fn a_cover_is_of_an_address_and_a_file_of_a_task_and_a_clip() {
         let cover =
             json!({"cover_clip_id": "c-1", "task_id": "u-1", "prompt": "x", "tags": "jazz"});
-        let mut cover = of(Action::SONG, &cover.to_string()).expect("it makes covers");
+        let mut cover = of(Action::SONG, &cover.to_string(), None).expect("it makes covers");
         let covered = Covered {
             task: "u-1".to_owned(),
             clip: "c-1".to_owned(),
@@ -224,9 +225,28 @@ mod tests {
             json!({"uploadUrl": "https://a/1.mp3", "prompt": "x", "style": "jazz", "customMode": true,
                    "instrumental": false, "model": MODEL, "callBackUrl": NO_CALLBACK})
         );
-        let wav = of(Action::WAV, r#"{"clip_id":"c-1","task_id":"u-1"}"#).expect("it makes files");
+        let wav = r#"{"clip_id":"c-1","task_id":"u-1"}"#;
+        let wav = of(Action::WAV, wav, None).expect("it makes files");
         assert_eq!(wav.path, "/api/v1/wav/generate");
         let body = json!({"taskId": "u-1", "audioId": "c-1", "callBackUrl": NO_CALLBACK});
         assert_eq!(Value::Object(wav.body), body);
+    }
+
+    #[test]
+    fn the_vendor_calls_the_hook_and_without_one_nobody() {
+        let file = r#"{"clip_id":"c-1","task_id":"u-1"}"#;
+        for (action, request) in [
+            (Action::SONG, r#"{"prompt":"rain"}"#),
+            (Action::LYRICS, r#"{"prompt":"rain"}"#),
+            (Action::WAV, file),
+        ] {
+            for (hook, called) in [
+                (Some("https://us/hooks/3/x"), "https://us/hooks/3/x"),
+                (None, NO_CALLBACK),
+            ] {
+                let made = of(action, request, hook).expect("the vendor can make it");
+                assert_eq!(made.body["callBackUrl"], called, "{action}");
+            }
+        }
     }
 }

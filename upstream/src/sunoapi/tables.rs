@@ -86,8 +86,8 @@ pub(super) const MODELS: [(&str, &str); 7] = [
 /// The model of a request that names none.
 pub(super) const MODEL: &str = "V4_5";
 
-/// The address that the vendor is to call when a task changes. The vendors demand one. No host has this address: tasks
-/// are polled.
+/// The address that the vendor is to call when a task changes, if the vendor cannot call us. The vendors demand one. No
+/// host has this address: tasks are polled.
 pub(super) const NO_CALLBACK: &str = "https://callback.invalid/";
 
 /// An id that no vendor gave to a task.

@@ -1,5 +1,6 @@
 //! Sends a claimed task to its channel, once.
 
+use shared::hook::Hook;
 use shared::store::channels::Channel;
 use shared::store::turns::{Begun, SubmitJob};
 use shared::task::AtTurn;
@@ -45,10 +46,18 @@ pub(super) async fn send(
     let Claimed { job, at, trial, .. } = claimed;
     let driver = context.upstreams.driver(channel)?;
     tracing::debug!(channel = %channel.name, "sending the task");
+    let hook = context.settings.public_url.as_ref().map(|our_url| {
+        let hook = Hook {
+            channel: channel.id,
+            task: job.task_id.clone(),
+        };
+        format!("{our_url}{}", hook.path(&channel.key))
+    });
     let submission = Submission {
         task: &job.task_id,
         action: job.action,
         request: &job.request,
+        hook: hook.as_deref(),
     };
     let outcome = driver.submit(channel, submission).await;
     let sent = Sent {

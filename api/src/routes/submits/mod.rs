@@ -10,6 +10,7 @@ pub mod request;
 
 use std::time::Duration;
 
+use shared::broker::{Message, Outgoing};
 use shared::public_address::NotPublic;
 use shared::store::StoreError;
 use shared::store::accounts::KeyHolder;
@@ -185,10 +186,10 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     let submitted = submit_to_store(&app, task).await;
     let (outcome, answer) = match submitted {
         Ok(Submitted::Stored { row, price }) => {
-            app.submit_publisher.publish(AtTurn {
-                row,
-                turn: Turn::FIRST,
-            });
+            let turn = Turn::FIRST;
+            let message = Message::Submit(AtTurn { row, turn });
+            let delay = None;
+            app.publisher.publish(Outgoing { message, delay });
             metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
             metrics::counter!(observe::CHARGED, "action" => action.to_string())
                 .increment(price.get().unsigned_abs());

@@ -7,6 +7,7 @@
 //! | `money` | what is charged, given back, and refused |
 //! | `actions` | everything that a platform makes beside songs and lyrics |
 //! | `dialects` | the dialects of a platform; what clients see is the same in each |
+//! | `hooks` | vendors that call when a task has ended |
 //! | `mureka` | the platform `mureka`: every action, and what goes wrong there |
 //! | `fal` | the platform `fal`: music of several models, and what goes wrong there |
 //! | `submits` | submits that go wrong |
@@ -29,6 +30,7 @@ mod deadline;
 mod dialects;
 mod fal;
 mod flow;
+mod hooks;
 mod local;
 mod looks;
 mod money;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         looks::scenarios(),
         submits::scenarios(),
         dialects::scenarios(),
+        hooks::scenarios(),
         mureka::scenarios(),
         fal::scenarios(),
         actions::scenarios(),

@@ -211,6 +211,11 @@ impl Cluster {
             launch = with_clock(launch, offset).await;
         }
         launch.program = program;
+        if setup.hooks {
+            let first = self.apis.first().map(|api| api.url.clone());
+            let first = first.unwrap_or_else(|| format!("http://{address}"));
+            launch = launch.env("PUBLIC_URL", first);
+        }
         let mut proxies = None;
         if self.proxies
             && let (Some(database), Some(urls)) = (&self.database, self.backend.urls().await)

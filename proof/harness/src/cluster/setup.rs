@@ -56,6 +56,8 @@ pub struct Setup {
     pub workers: usize,
     /// Whether each node reaches each server, and all workers each upstream, through a proxy.
     pub proxies: bool,
+    /// Whether upstreams may call the first API (`PUBLIC_URL`).
+    pub hooks: bool,
     /// Whether API and workers reach the database through a pooler in transaction mode, and not through a proxy.
     pub pooler: bool,
     /// The size of the file system that holds the `SQLite` file, in MiB; `None` for that of all files.
@@ -92,6 +94,7 @@ impl Default for Setup {
             apis: 1,
             workers: 1,
             proxies: false,
+            hooks: false,
             pooler: false,
             disk: None,
             clocks: Vec::new(),
@@ -134,6 +137,13 @@ impl Setup {
     #[must_use]
     pub fn form(mut self, form: Option<&'static Form>) -> Self {
         self.form = form;
+        self
+    }
+
+    /// With upstreams that may call the first API.
+    #[must_use]
+    pub fn hooks(mut self) -> Self {
+        self.hooks = true;
         self
     }
 

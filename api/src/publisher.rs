@@ -1,17 +1,17 @@
-//! Publishes the submit messages of stored tasks, in the background.
+//! Publishes the messages of stored tasks, in the background.
 //!
-//! A submit is answered as soon as its task is stored; the message only makes a worker look at the
+//! A request is answered as soon as its task is stored; the message only makes a worker look at the
 //! task sooner. If the message is lost, because the broker is unreachable or the process dies, the
 //! sweep publishes it again when the task is overdue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use shared::broker::{Message, Outgoing, SharedBroker};
-use shared::task::AtTurn;
+use shared::broker::{Outgoing, SharedBroker};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
 
-/// The most tasks that wait to be published. More are left to the sweep.
+/// The most messages that wait to be published. More are left to the sweep.
 const WAITING: usize = 10_000;
 
 /// The most messages in one publish, confirmed together.
@@ -19,42 +19,43 @@ const BATCH: usize = 256;
 
 /// A handle of the publishing task. Clones share the task.
 #[derive(Debug, Clone)]
-pub struct SubmitPublisher {
-    tasks: mpsc::Sender<AtTurn>,
+pub struct Publisher {
+    messages: mpsc::Sender<Outgoing>,
     overflowing: Arc<AtomicBool>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<bool>,
 }
 
-impl SubmitPublisher {
+impl Publisher {
     /// Starts the publishing task.
     pub fn start(broker: SharedBroker) -> Self {
-        let (tasks, waiting) = mpsc::channel(WAITING);
+        let (messages, waiting) = mpsc::channel(WAITING);
         let (ended, stopped) = watch::channel(false);
         let stop = Arc::new(Notify::new());
-        let publisher = Publisher {
+        let publishing = Publishing {
             broker,
             waiting,
             outage: false,
         };
         let stopping = Arc::clone(&stop);
         tokio::spawn(async move {
-            publisher.run(&stopping).await;
+            publishing.run(&stopping).await;
             ended.send_replace(true);
         });
         Self {
-            tasks,
+            messages,
             overflowing: Arc::default(),
             stop,
             stopped,
         }
     }
 
-    /// Publishes the submit message of `task` soon. Neither waits nor fails.
-    pub fn publish(&self, task: AtTurn) {
-        let is_full = self.tasks.try_send(task).is_err();
-        if is_full {
-            not_published(task);
+    /// Publishes `message` soon. Neither waits nor fails.
+    pub fn publish(&self, message: Outgoing) {
+        let refused = self.messages.try_send(message);
+        let is_full = refused.is_err();
+        if let Err(TrySendError::Full(message) | TrySendError::Closed(message)) = refused {
+            not_published(&message);
         }
         let was_full = self.overflowing.swap(is_full, Ordering::Relaxed);
         if is_full && !was_full {
@@ -72,14 +73,14 @@ impl SubmitPublisher {
     }
 }
 
-struct Publisher {
+struct Publishing {
     broker: SharedBroker,
-    waiting: mpsc::Receiver<AtTurn>,
+    waiting: mpsc::Receiver<Outgoing>,
     /// Whether the last publish failed, so that an outage is logged only once.
     outage: bool,
 }
 
-impl Publisher {
+impl Publishing {
     async fn run(mut self, stop: &Notify) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -99,15 +100,8 @@ impl Publisher {
         }
     }
 
-    async fn publish(&mut self, batch: &mut Vec<AtTurn>) {
-        let messages: Vec<Outgoing> = batch
-            .iter()
-            .map(|&task| Outgoing {
-                message: Message::Submit(task),
-                delay: None,
-            })
-            .collect();
-        match self.broker.publish(&messages).await {
+    async fn publish(&mut self, batch: &mut Vec<Outgoing>) {
+        match self.broker.publish(batch).await {
             Ok(()) if self.outage => {
                 self.outage = false;
                 tracing::info!("the broker takes messages again");
@@ -119,22 +113,22 @@ impl Publisher {
                     tracing::warn!(%error, "tasks are stored, but not published; the sweep will publish them");
                 }
                 self.outage = true;
-                for task in batch.iter() {
-                    not_published(*task);
-                }
+                batch.iter().for_each(not_published);
             }
         }
         batch.clear();
     }
 }
 
-/// Logs one line for each task, beside the line with the reason.
-fn not_published(task: AtTurn) {
-    tracing::info!(
-        row = task.row.0,
-        turn = task.turn.0,
-        "a task is stored, but not published; the sweep will publish it"
-    );
+/// Logs one line for each task of the message, beside the line with the reason.
+fn not_published(outgoing: &Outgoing) {
+    for task in outgoing.message.tasks() {
+        tracing::info!(
+            row = task.row.0,
+            turn = task.turn.0,
+            "a task is stored, but not published; the sweep will publish it"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -143,8 +137,8 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use async_trait::async_trait;
-    use shared::broker::{Broker, BrokerError, Consumer, Depth, Queue, Result};
-    use shared::task::{RowId, Turn};
+    use shared::broker::{Broker, BrokerError, Consumer, Depth, Message, Queue, Result};
+    use shared::task::{AtTurn, RowId, Turn};
 
     use super::*;
 
@@ -204,17 +198,21 @@ mod tests {
         }
     }
 
-    fn task(row: i64) -> AtTurn {
-        AtTurn {
+    fn task(row: i64) -> Outgoing {
+        let message = Message::Submit(AtTurn {
             row: RowId(row),
             turn: Turn::FIRST,
+        });
+        Outgoing {
+            message,
+            delay: None,
         }
     }
 
     #[tokio::test]
     async fn what_waits_is_published_in_batches_before_it_stops() {
         let broker = Arc::new(RecordingBroker::default());
-        let publisher = SubmitPublisher::start(broker.clone());
+        let publisher = Publisher::start(broker.clone());
         let all: Vec<i64> = (0..600).collect();
         for row in &all {
             publisher.publish(task(*row));
@@ -230,7 +228,7 @@ mod tests {
     async fn an_outage_costs_what_was_tried_in_it_and_nothing_after() {
         let broker = Arc::new(RecordingBroker::default());
         broker.failures.store(1, Ordering::SeqCst);
-        let publisher = SubmitPublisher::start(broker.clone());
+        let publisher = Publisher::start(broker.clone());
         publisher.publish(task(1));
         while broker.failures.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;
@@ -244,7 +242,7 @@ mod tests {
     async fn a_broker_that_hangs_holds_no_submit_up() {
         let broker = Arc::new(RecordingBroker::default());
         let gate = broker.gate.lock().await;
-        let publisher = SubmitPublisher::start(broker.clone());
+        let publisher = Publisher::start(broker.clone());
         let tasks = i64::try_from(WAITING + 1_000).expect("it fits");
         for row in 0..tasks {
             publisher.publish(task(row));
@@ -257,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn after_the_stop_it_neither_waits_nor_fails() {
         let broker = Arc::new(RecordingBroker::default());
-        let publisher = SubmitPublisher::start(broker.clone());
+        let publisher = Publisher::start(broker.clone());
         publisher.stop().await;
         publisher.publish(task(1));
         publisher.clone().stop().await;

@@ -1,0 +1,56 @@
+//! `POST /hooks/{channel}/{token}`: a vendor says that there is something new about a task
+//! (`docs/contract.md`, "Hooks of vendors").
+//!
+//! What the vendor says is not read, so nobody can make up a result. The call only brings the next look at the task
+//! forward.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+use shared::broker::{Message, Outgoing};
+use shared::hook::{Called, Hook};
+use shared::process::http::client::Peer;
+use shared::store::hooks::EarlyLook;
+
+use crate::error::{ApiError, Result};
+use crate::state::App;
+
+pub(crate) async fn call(
+    State(app): State<App>,
+    peer: Option<axum::Extension<Peer>>,
+    headers: HeaderMap,
+    path: std::result::Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<Value>> {
+    let called = path
+        .ok()
+        .and_then(|Path((channel, token))| Called::read(&channel, &token));
+    let hook = match called {
+        Some(called) => made_by_us(&app, called).await?,
+        None => None,
+    };
+    let Some(hook) = hook else {
+        let peer = peer.map(|axum::Extension(peer)| peer);
+        let wrong = ApiError::NoSuchPath;
+        // A token is a credential, which nobody shall guess.
+        return Err(app
+            .throttle
+            .failed_sign_in(peer, &headers, wrong, &app.clock));
+    };
+    let channel = hook.channel;
+    let look = app.store.look_early(hook, app.clock.now()).await?;
+    if let Some(EarlyLook { at, delay }) = look {
+        tracing::debug!(row = at.row.0, "a vendor called");
+        let tasks = vec![at];
+        let message = Message::Poll { channel, tasks };
+        app.publisher.publish(Outgoing { message, delay });
+    }
+    Ok(Json(json!({})))
+}
+
+/// The hook, if its address was made with the key that the channel has now.
+async fn made_by_us(app: &App, called: Called) -> Result<Option<Hook>> {
+    let key = app.store.channel_key(called.channel()).await?;
+    Ok(key.and_then(|key| called.by(&key)))
+}
