@@ -37,6 +37,9 @@ pub(crate) const MUSIC: &str = "music";
 /// The tag of the endpoints for operators.
 pub(crate) const OPERATORS: &str = "operators";
 
+/// The tag of the endpoints for vendors.
+pub(crate) const VENDORS: &str = "vendors";
+
 /// The document without its endpoints.
 pub(crate) fn frame() -> OpenApi {
     let info = InfoBuilder::new()
@@ -50,8 +53,15 @@ pub(crate) fn frame() -> OpenApi {
     let music =
         "Submits and fetches tasks in the upstream's format, for programs. Needs an API key.";
     let operators = "Health, figures and this description. Needs no credential.";
-    let tags = [(LISTINGS, listings), (MUSIC, music), (OPERATORS, operators)]
-        .map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
+    let vendors = "Calls of vendors whose tasks changed. The address itself is the credential.";
+    let tags = [
+        (LISTINGS, listings),
+        (MUSIC, music),
+        (VENDORS, vendors),
+        (OPERATORS, operators),
+    ];
+    let tags =
+        tags.map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
     let mut frame = OpenApiBuilder::new()
         .info(info.build())
         // Where the document was found: right for every deployment.

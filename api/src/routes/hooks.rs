@@ -13,10 +13,35 @@ use shared::broker::{Message, Outgoing};
 use shared::hook::{Called, Hook};
 use shared::process::http::client::Peer;
 use shared::store::hooks::EarlyLook;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::{ApiError, Result};
 use crate::state::App;
 
+/// The route of the hooks.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(call))
+}
+
+/// Tells that there is something new about a task.
+///
+/// For vendors whose tasks name this address, and not for clients. The body is not read.
+#[utoipa::path(
+    post,
+    path = "/hooks/{channel}/{token}",
+    operation_id = "call_hook",
+    tag = crate::openapi::VENDORS,
+    params(
+        ("channel" = String, Path, description = "The channel's id"),
+        ("token" = String, Path, description = "The task's token, which its vendor was told"),
+    ),
+    responses(
+        (status = 200, description = "The task is looked at soon, unless it ended"),
+        (status = 404, description = "No task has this address"),
+        (status = 429, description = "Too many wrong tokens from this address"),
+    ),
+)]
 pub(crate) async fn call(
     State(app): State<App>,
     peer: Option<axum::Extension<Peer>>,

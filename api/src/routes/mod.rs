@@ -10,7 +10,7 @@
 //! | `POST /suno/fetch` | [`suno::fetch_many`] |
 //! | `POST /v1/tasks` | [`tasks::submit`] |
 //! | `GET /v1/tasks/{task_id}` | [`tasks::fetch`] |
-//! | `POST /hooks/{channel}/{token}` | [`hooks`], for vendors and not for clients |
+//! | `POST /hooks/{channel}/{token}` | [`hooks`] |
 //! | `GET /openapi.json` | [`openapi`] |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`health`] |
 
@@ -27,7 +27,6 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::post;
 use axum::{Extension, Router};
 use shared::config::Cors;
 use shared::process::http::unread;
@@ -51,13 +50,13 @@ pub fn router(api: Api) -> Router {
         .merge(task::routes())
         .merge(suno::routes())
         .merge(tasks::routes())
+        .merge(hooks::routes())
         .merge(health::routes(metrics_apart))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
     description::finish(&mut document);
     let document = openapi::Document::of(&document);
     let router = router
-        .route("/hooks/{channel}/{token}", post(hooks::call))
         .layer(Extension(document))
         .fallback(async || ApiError::NoSuchPath)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed);
