@@ -66,8 +66,34 @@ pub fn of_body(response: &Response, path: &str) -> String {
     }
 }
 
+/// What is wrong with an answer that is not the one of the dialect to this call, though its status is no trouble.
+/// `is_json`: it is a JSON object.
+pub fn of_other_answer(response: &Response, is_json: bool, path: &str) -> String {
+    if !is_json {
+        return of_body(response, path);
+    }
+    if response.status.is_success() {
+        return of_other_json(path);
+    }
+    format!("it refuses the call ({})", response.status.as_u16())
+}
+
+/// What is wrong with JSON of another dialect.
+pub fn of_other_json(path: &str) -> String {
+    let check = check_path(path);
+    format!("it answered with JSON that is not of the channel's dialect: {check}")
+}
+
+/// What is wrong, with the words of the answer.
+pub fn with_words(wrong: String, words: Option<String>) -> String {
+    match words {
+        Some(words) => format!("{wrong}: {words}"),
+        None => wrong,
+    }
+}
+
 /// What to check if an answer comes from somewhere else than the upstream.
-pub fn check_path(path: &str) -> String {
+fn check_path(path: &str) -> String {
     format!("check the path of the base URL, after which we call `{path}`")
 }
 

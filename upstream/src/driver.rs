@@ -13,13 +13,13 @@ use crate::connect::{Blame, NoConnection};
 use crate::http::Http;
 use crate::outcomes::{LOCAL, NO_CONNECTION};
 use crate::{
-    Asked, CancelOutcome, FetchOutcome, Limits, Submission, SubmitOutcome, Trouble, Upstream,
-    drivers,
+    Asked, CancelOutcome, ENTRIES, Entry, FetchOutcome, Limits, Submission, SubmitOutcome, Trouble,
+    Upstream,
 };
 
 /// The drivers of all platforms and dialects that this worker can call.
 pub struct Upstreams {
-    drivers: Vec<Box<dyn Upstream>>,
+    drivers: Vec<(&'static Entry, Box<dyn Upstream>)>,
     clock: SharedClock,
 }
 
@@ -32,15 +32,18 @@ impl Upstreams {
     ) -> Result<Self, reqwest::Error> {
         let http = Http::new(submit_timeout, fetch_timeout, clock.clone())?;
         Ok(Self {
-            drivers: drivers(&http),
+            drivers: ENTRIES
+                .iter()
+                .map(|entry| (entry, (entry.driver)(http.clone())))
+                .collect(),
             clock,
         })
     }
 
     /// The driver of the channel. `None`: only a newer worker has one.
     pub fn driver(&self, channel: &Channel) -> Option<Driver<'_>> {
-        let upstream = self.drivers.iter().find(|driver| {
-            driver.platform() == channel.platform && driver.dialect() == channel.dialect
+        let (_, upstream) = self.drivers.iter().find(|(entry, _)| {
+            entry.platform == channel.platform && entry.dialect == channel.dialect
         })?;
         let upstream = &**upstream;
         let clock = &*self.clock;

@@ -69,10 +69,25 @@ fn moment(number: &str) -> Option<Millis> {
     }
 }
 
-/// A value, whatever is wrong with it.
+/// A value, whatever is wrong with it: what does not read is a text, and all around it stays. A value that is nested too
+/// deep is one text.
 pub(crate) fn repaired(json: &[u8]) -> Value {
+    let text = || String::from_utf8_lossy(json).into();
+    if json::is_too_deep(json) {
+        return text();
+    }
     let read = json::repaired(json).and_then(|json| serde_json::from_str(json.get()).ok());
-    read.unwrap_or_else(|| String::from_utf8_lossy(json).into())
+    if let Some(value) = read {
+        return value;
+    }
+    // No deeper than what is too deep.
+    if let Some(members) = json::members(json) {
+        let members = members.into_iter();
+        let members = members.map(|(name, value)| (name.into_owned(), repaired(value)));
+        return Value::Object(members.collect());
+    }
+    let items = json::items(json).map(|items| items.into_iter().map(repaired).collect());
+    items.map_or_else(text, Value::Array)
 }
 
 /// Whether a text is an address that can be opened.
@@ -88,4 +103,28 @@ fn words_of_list(json: &[u8]) -> Option<String> {
     };
     let words: Vec<String> = json::items(json)?.iter().filter_map(words).collect();
     (!words.is_empty()).then(|| words.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_is_a_text_and_all_around_it_stays() {
+        for (from, to) in [
+            (r#"{"id":"7","x":{"a"}}"#, json!({"id": "7", "x": {}})),
+            (
+                r#"{"id":"7","x":[1,{"y":{"a":}}]}"#,
+                json!({"id": "7", "x": [1, {"y": {"a": ""}}]}),
+            ),
+            ("[1 2", json!("[1 2")),
+            ("{\"a\":\"two\nlines\"}", json!({"a": "two\nlines"})),
+        ] {
+            assert_eq!(repaired(from.as_bytes()), to, "{from}");
+        }
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(repaired(deep.as_bytes()), Value::String(deep));
+    }
 }

@@ -10,6 +10,7 @@
 //! | [`said`] | what an answer means for them, as far as the dialects agree |
 //! | [`outcomes`] | what upstreams are asked, and how that ends |
 //! | [`driver`] | the drivers of all platforms, whose calls are counted and timed |
+//! | `results` | results as they are stored |
 //! | `fields` | the members of an object in an answer |
 //! | [`http`] | one HTTP call, bounded in time and size |
 //! | [`connect`] | why no connection was made |
@@ -30,6 +31,7 @@ pub mod outcomes;
 mod pages;
 #[cfg(test)]
 mod replies;
+pub(crate) mod results;
 pub mod said;
 pub mod suno;
 pub mod sunoapi;
@@ -50,34 +52,39 @@ pub use outcomes::{
     Submission, SubmitOutcome, Trouble,
 };
 
-/// The driver of each platform and dialect. Another one is one line here.
-fn drivers(http: &Http) -> Vec<Box<dyn Upstream>> {
-    vec![
-        Box::new(suno::Suno::new(http.clone())),
-        Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::SUNOAPI)),
-        Box::new(sunoapi::SunoApi::new(http.clone(), &sunoapi::KIE)),
-        Box::new(mureka::Mureka::new(http.clone())),
-        Box::new(fal::Fal::new(http.clone())),
-    ]
+/// A platform, or a dialect of one.
+pub struct Entry {
+    /// The platform.
+    pub platform: Platform,
+    /// The dialect; `None`: the platform's own.
+    pub dialect: Option<Dialect>,
+    /// What we read of the requests for the platform.
+    pub inputs: &'static Inputs,
+    /// Makes its driver.
+    driver: fn(Http) -> Box<dyn Upstream>,
 }
 
-/// The dialects of each platform, beside the one that is the platform's own.
-pub const DIALECTS: &[(Platform, &[Dialect])] = &[(
-    Platform::SUNO,
-    &[sunoapi::SUNOAPI.dialect, sunoapi::KIE.dialect],
-)];
-
-/// What we read of the requests for each platform.
-const INPUTS: &[(Platform, &Inputs)] = &[
-    (Platform::SUNO, &suno::inputs::INPUTS),
-    (Platform::MUREKA, &mureka::inputs::INPUTS),
-    (Platform::FAL, &fal::inputs::INPUTS),
+/// Every platform, and every dialect. Another one is one line here.
+pub const ENTRIES: &[Entry] = &[
+    suno::ENTRY,
+    sunoapi::ENTRY,
+    sunoapi::ENTRY_OF_KIE,
+    mureka::ENTRY,
+    fal::ENTRY,
 ];
 
 /// What we read of the requests for a platform. `None`: this program does not know it.
 pub fn inputs(platform: Platform) -> Option<&'static Inputs> {
-    let inputs = INPUTS.iter().find(|(known, _)| *known == platform);
-    inputs.map(|(_, inputs)| *inputs)
+    let entry = ENTRIES.iter().find(|entry| entry.platform == platform);
+    entry.map(|entry| entry.inputs)
+}
+
+/// The dialects of a platform beside its own.
+pub fn dialects(platform: Platform) -> impl Iterator<Item = Dialect> {
+    let entries = ENTRIES
+        .iter()
+        .filter(move |entry| entry.platform == platform);
+    entries.filter_map(|entry| entry.dialect)
 }
 
 /// What the upstreams of a platform take.
@@ -116,14 +123,6 @@ impl Limits {
 /// upstream answers.
 #[async_trait]
 pub trait Upstream: Send + Sync + 'static {
-    /// The platform whose channels this driver calls.
-    fn platform(&self) -> Platform;
-
-    /// The dialect of those channels; `None`: the platform's own.
-    fn dialect(&self) -> Option<Dialect> {
-        None
-    }
-
     /// What it takes at once.
     fn limits(&self) -> Limits;
 
@@ -162,4 +161,30 @@ pub trait Upstream: Send + Sync + 'static {
     /// The result (JSON) of a task that failed: what is unfinished in it is marked as failed, so that no
     /// client waits for it.
     fn failed_result(&self, result: &str) -> String;
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::task::platform::PLATFORMS;
+
+    use super::*;
+
+    #[test]
+    fn every_platform_has_one_driver_for_each_of_its_dialects() {
+        let own = |platform: Platform| {
+            let entries = ENTRIES.iter().filter(|entry| entry.platform == platform);
+            entries.filter(|entry| entry.dialect.is_none()).count()
+        };
+        for known in PLATFORMS {
+            assert_eq!(own(known.platform), 1, "{}", known.platform);
+        }
+        for entry in ENTRIES {
+            let named = (entry.platform, entry.dialect);
+            let same = ENTRIES
+                .iter()
+                .filter(|other| (other.platform, other.dialect) == named);
+            assert_eq!(same.count(), 1, "{named:?}");
+            assert_eq!(own(entry.platform), 1, "{named:?}");
+        }
+    }
 }

@@ -36,6 +36,18 @@ pub struct Contents {
     pub has_data: bool,
 }
 
+impl Contents {
+    /// What is read in a dialect without codes. What is an answer of the vendor (`is_known`) has the code of its status.
+    pub fn without_code(response: &Response, words: Option<String>, is_known: bool) -> Self {
+        let status = response.status.as_u16();
+        Self {
+            code: is_known.then(|| (status.to_string(), status)),
+            words,
+            has_data: false,
+        }
+    }
+}
+
 impl<'a> Said<'a> {
     /// An answer, with what a dialect read in its body.
     pub fn new(response: &'a Response, body: Option<Contents>) -> Self {

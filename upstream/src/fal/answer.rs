@@ -9,8 +9,8 @@ use shared::task::step::Observation;
 
 use super::tables::{AUDIO, DURATIONS, STATUSES, State};
 use crate::fields::{Fields, repaired};
+use crate::results::{MOST_BYTES, TOO_DEEP, result};
 use crate::said::{TOO_LARGE, failed};
-use crate::suno::result::{MOST_BYTES, TOO_DEEP, result};
 
 /// The most clips of one result. All that there is stays in `raw`.
 const MOST_CLIPS: usize = 64;

@@ -25,9 +25,9 @@ use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
 use crate::http::{Call, Http, Reply, Sent};
-use crate::suno::result::failed_result;
+use crate::results::failed_result;
 use crate::{
-    Asked, CancelOutcome, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream,
+    Asked, CancelOutcome, Entry, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream,
 };
 use handle::Handle;
 
@@ -35,6 +35,14 @@ use handle::Handle;
 const LARGEST_RESULT: usize = 4 << 20;
 /// The most bytes that are read of any other answer: 1 MiB.
 const LARGEST_ANSWER: usize = 1 << 20;
+
+/// The platform.
+pub const ENTRY: Entry = Entry {
+    platform: Platform::FAL,
+    dialect: None,
+    inputs: &inputs::INPUTS,
+    driver: |http| Box::new(Fal::new(http)),
+};
 
 /// The driver of the platform `fal`.
 pub struct Fal {
@@ -68,10 +76,6 @@ impl Fal {
 
 #[async_trait]
 impl Upstream for Fal {
-    fn platform(&self) -> Platform {
-        Platform::FAL
-    }
-
     fn limits(&self) -> Limits {
         Limits::ONE_BY_ONE
     }

@@ -11,20 +11,14 @@ use super::answer::{Answer, observation};
 use super::handle::{Handle, id_of};
 use super::tables::{CANCELS, Cancel, NOBODYS, NOT_YET, STATUSES, Says, State, says};
 use crate::classes::class;
-use crate::diagnosis::{check_path, of_body, of_reply};
+use crate::diagnosis::{of_other_answer, of_reply, with_words};
 use crate::http::{Body, Reply, Response};
 use crate::said::{Contents, Said, failed, to_fetch, to_submit};
 use crate::{Asked, CancelOutcome, FetchOutcome, SubmitOutcome, Trouble};
 
 /// An answer, read. `is_known`: whether what it holds is an answer of the vendor's.
 fn said<'a>(response: &'a Response, answer: Option<&Answer<'_>>, is_known: bool) -> Said<'a> {
-    let status = response.status.as_u16();
-    let contents = answer.map(|answer| Contents {
-        // The dialect has no codes: what is an answer of the vendor has that of its status.
-        code: is_known.then(|| (status.to_string(), status)),
-        words: answer.words(),
-        has_data: false,
-    });
+    let contents = answer.map(|answer| Contents::without_code(response, answer.words(), is_known));
     Said::new(response, contents)
 }
 
@@ -209,19 +203,11 @@ pub fn of_test(reply: &Reply, has_key: bool) -> Result<Duration, String> {
     {
         return Ok(response.after);
     }
-    let wrong = match (of_reply(reply, NOBODYS, has_key), &answer) {
-        (Ok(response), Some(_)) if !response.status.is_success() => {
-            format!("it refuses the call ({})", response.status.as_u16())
-        }
-        (Ok(_), Some(_)) => {
-            let check = check_path(NOBODYS);
-            format!("it answered with JSON that is not of fal: {check}")
-        }
-        (Ok(response), None) => of_body(response, NOBODYS),
-        (Err(wrong), _) => wrong,
-    };
-    let words = answer.as_ref().and_then(Answer::words);
-    Err(words.map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
+    let wrong = of_reply(reply, NOBODYS, has_key).map_or_else(
+        |wrong| wrong,
+        |response| of_other_answer(response, answer.is_some(), NOBODYS),
+    );
+    Err(with_words(wrong, answer.as_ref().and_then(Answer::words)))
 }
 
 /// Whether a vendor that does not know the request, or tells of it, has understood the call.

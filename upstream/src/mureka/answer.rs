@@ -1,7 +1,6 @@
 //! Reads the vendor's JSON leniently, and makes clips and lyrics of it. Each clip keeps the vendor's own object as `raw`,
 //! and so do lyrics.
 
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::json;
 use shared::task::step::Observation;
@@ -9,8 +8,8 @@ use shared::task::{Action, Status, clips};
 
 use super::tables::{ACCOUNT, ADDRESSES, Holds, KNOWN, MILLIS_FROM, STATUSES, call};
 use crate::fields::{Fields, is_address, repaired};
+use crate::results::made_of;
 use crate::said::failed;
-use crate::suno::result::result;
 use crate::{Asked, Made};
 
 /// An answer: a task, lyrics, an address, the account, or an error.
@@ -65,17 +64,19 @@ impl<'a> Answer<'a> {
 
     /// The result that an answer to a submit holds, if it does. The error is our reason why it cannot be stored.
     pub(super) fn made(&self, action: Action) -> Option<Result<Made, &'static str>> {
-        let data = match call(action)?.answer {
+        let made = match call(action)?.answer {
             Holds::Task => return None,
             Holds::Lyrics => self.lyrics()?,
             Holds::Address => json!([self.at_address()?]),
         };
-        let data: Box<RawValue> = match result(data.to_string().as_bytes()) {
-            Ok(data) => data?,
-            Err(why) => return Some(Err(why)),
-        };
         let upstream_id = self.task_id();
-        Some(Ok(Made { upstream_id, data }))
+        match made_of(Some(self.body), |_| Some(made)) {
+            Ok(data) => Some(Ok(Made {
+                upstream_id,
+                data: data?,
+            })),
+            Err(why) => Some(Err(why)),
+        }
     }
 
     fn lyrics(&self) -> Option<Value> {
@@ -125,12 +126,7 @@ fn observation(task: &Fields<'_>) -> Observation {
     // Some gateways print a list as its text.
     let text = choices.and_then(json::text);
     let choices = text.as_deref().map(str::as_bytes).or(choices);
-    let data = match (choices.and_then(|choices| clips_of(choices, task)), choices) {
-        (Some(clips), _) => result(clips.to_string().as_bytes()),
-        // What is no clip stays as it came.
-        (None, Some(choices)) => result(choices),
-        (None, None) => Ok(None),
-    };
+    let data = made_of(choices, |choices| clips_of(choices, task));
     // A result that cannot be stored is a failure only if it is the last one.
     let data = match (data, status) {
         (Err(reason), Some(Status::Success)) => return failed(reason),

@@ -22,11 +22,19 @@ use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
 use crate::http::{Call, Http, Reply, Sent, segment};
-use crate::suno::result::failed_result;
-use crate::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use crate::results::failed_result;
+use crate::{Asked, Entry, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
 
 /// The most bytes that are read of an answer: 4 MiB.
 const LARGEST_ANSWER: usize = 4 << 20;
+
+/// The platform.
+pub const ENTRY: Entry = Entry {
+    platform: Platform::MUREKA,
+    dialect: None,
+    inputs: &inputs::INPUTS,
+    driver: |http| Box::new(Mureka::new(http)),
+};
 
 /// The driver of the platform `mureka`.
 pub struct Mureka {
@@ -55,10 +63,6 @@ impl Mureka {
 
 #[async_trait]
 impl Upstream for Mureka {
-    fn platform(&self) -> Platform {
-        Platform::MUREKA
-    }
-
     fn limits(&self) -> Limits {
         Limits {
             tells_most_tasks: true,

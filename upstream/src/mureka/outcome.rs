@@ -9,7 +9,7 @@ use shared::task::Action;
 use super::answer::Answer;
 use super::tables::{BILLING, stands_for};
 use crate::classes::class;
-use crate::diagnosis::{check_path, of_body, of_reply, of_status};
+use crate::diagnosis::{of_other_answer, of_reply, of_status, with_words};
 use crate::http::{Reply, Response};
 use crate::said::{Contents, Said, to_fetch, to_submit};
 use crate::{Asked, FetchOutcome, Refusal, SubmitOutcome};
@@ -25,12 +25,8 @@ pub struct Account {
 
 fn said<'a>(response: &'a Response, answer: Option<&Answer<'_>>) -> Said<'a> {
     let status = response.status.as_u16();
-    let contents = answer.map(|answer| Contents {
-        // The dialect has no codes: what is an answer of the vendor has that of its status.
-        code: answer.is_known().then(|| (status.to_string(), status)),
-        words: answer.words(),
-        has_data: false,
-    });
+    let contents =
+        answer.map(|answer| Contents::without_code(response, answer.words(), answer.is_known()));
     let words = answer.and_then(Answer::words).unwrap_or_default();
     Said::new(response, contents).standing_for(stands_for(status, &words))
 }
@@ -87,17 +83,10 @@ pub fn of_account(reply: &Reply, has_key: bool) -> Result<Account, String> {
                 after: response.after,
             });
         }
-        (Ok(response), Some(_)) if !response.status.is_success() => {
-            format!("it refuses the call ({})", response.status.as_u16())
-        }
-        (Ok(_), Some(_)) => {
-            let check = check_path(BILLING);
-            format!("it answered with JSON that is not of the dialect: {check}")
-        }
-        (Ok(response), None) => of_body(response, BILLING),
+        (Ok(response), answer) => of_other_answer(response, answer.is_some(), BILLING),
         (Err(wrong), _) => meant(reply, words.as_deref(), has_key).unwrap_or(wrong),
     };
-    Err(words.map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
+    Err(with_words(wrong, words))
 }
 
 fn is_account(response: &Response, answer: &Answer<'_>) -> bool {

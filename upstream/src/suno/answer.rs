@@ -9,9 +9,9 @@ use shared::task::step::Observation;
 
 use super::actions::Holds;
 use super::made::{self, Data};
-use super::result::result;
 use crate::Asked;
 use crate::fields::Fields;
+use crate::results::result;
 use crate::said::failed;
 
 /// The most different errors of clips that make a reason: real results have two clips.
@@ -132,8 +132,8 @@ mod tests {
     use shared::task::Action;
     use shared::task::step::Finish;
 
-    use super::super::result::{MOST_BYTES, TOO_DEEP};
     use super::*;
+    use crate::results::{MOST_BYTES, TOO_DEEP};
     use crate::said::TOO_LARGE;
 
     fn read(body: &[u8], asked: &[&str]) -> Option<HashMap<String, Observation>> {

@@ -4,8 +4,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shared::json;
 
 use super::actions::Holds;
-use super::result::result;
 use crate::fields::{Fields, is_address};
+use crate::results::result;
 
 /// What the data of an answer is.
 #[derive(Debug)]

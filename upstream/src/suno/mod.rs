@@ -8,7 +8,6 @@
 //! | [`answer`] | reads an upstream's JSON |
 //! | `made` | reads results that come in the answer to a submit |
 //! | `act` | reads the answers to actions that make no task |
-//! | `result` | results as they are stored |
 //! | [`outcome`] | says what an HTTP answer means for the task and the channel |
 //! | `trial` | says what the answer to a harmless call means for the address and the key |
 
@@ -18,7 +17,6 @@ pub mod answer;
 pub mod inputs;
 mod made;
 pub mod outcome;
-pub(crate) mod result;
 mod trial;
 
 use std::time::Duration;
@@ -30,7 +28,8 @@ use shared::task::looks::chances::Guess;
 use shared::task::{Action, Platform};
 
 use super::http::{Call, Client, Http, Reply, Sent};
-use super::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use super::{Asked, Entry, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use crate::results::failed_result;
 use actions::Way;
 
 /// The path of a fetch.
@@ -41,6 +40,14 @@ const FETCH_ONE: &str = "/suno/fetch/";
 const LARGEST_SUBMIT_ANSWER: usize = 1 << 20;
 /// The most bytes that are read of the answer to a fetch of up to a hundred tasks: 16 MiB.
 const LARGEST_FETCH_ANSWER: usize = 16 << 20;
+
+/// The platform.
+pub const ENTRY: Entry = Entry {
+    platform: Platform::SUNO,
+    dialect: None,
+    inputs: &inputs::INPUTS,
+    driver: |http| Box::new(Suno::new(http)),
+};
 
 /// The driver of the platform `suno`.
 pub struct Suno {
@@ -56,10 +63,6 @@ impl Suno {
 
 #[async_trait]
 impl Upstream for Suno {
-    fn platform(&self) -> Platform {
-        Platform::SUNO
-    }
-
     fn limits(&self) -> Limits {
         Limits::BATCHES
     }
@@ -139,7 +142,7 @@ impl Upstream for Suno {
     }
 
     fn failed_result(&self, result: &str) -> String {
-        result::failed_result(result)
+        failed_result(result)
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use super::FETCH;
 use super::answer::Envelope;
 use super::outcome::{IDS_REFUSED, status_of_code};
-use crate::diagnosis::{check_path, of_body, of_reply, of_status};
+use crate::diagnosis::{of_body, of_other_json, of_reply, of_status, with_words};
 use crate::http::{Reply, Response};
 
 /// An id that no upstream gave to a task.
@@ -35,7 +35,7 @@ pub fn of_test(reply: &Reply, has_key: bool) -> Result<Duration, String> {
         Err(wrong) => wrong,
     };
     let words = envelope.as_ref().and_then(Envelope::words);
-    Err(words.map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
+    Err(with_words(wrong, words))
 }
 
 /// The statuses with which upstreams refuse ids.
@@ -66,12 +66,7 @@ fn of_answer(
         }
     }
     let is_list = envelope.tasks(&[]).is_some();
-    ((code.is_none() && !envelope.has_data()) || !is_list).then(|| {
-        format!(
-            "it answered with JSON that is not of the Suno dialect: {}",
-            check_path(FETCH)
-        )
-    })
+    ((code.is_none() && !envelope.has_data()) || !is_list).then(|| of_other_json(FETCH))
 }
 
 #[cfg(test)]
@@ -130,8 +125,12 @@ mod tests {
             (404, " <html>", "a web page instead of JSON"),
             (200, "OK", "is no JSON object: check the path"),
             (200, "", "is empty: check the path"),
-            (200, r#"{"status":"up"}"#, "not of the Suno dialect"),
-            (200, r#"{"code":"success","data":7}"#, "not of the Suno"),
+            (200, r#"{"status":"up"}"#, "not of the channel's dialect"),
+            (
+                200,
+                r#"{"code":"success","data":7}"#,
+                "not of the channel's",
+            ),
             (429, "", "it is too busy"),
             (502, "<html>", "what is behind it is out of order (502)"),
             (422, r#"{"detail":"no"}"#, "it refuses the call (422): no"),

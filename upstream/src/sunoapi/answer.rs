@@ -9,7 +9,7 @@ use shared::task::{Action, Status};
 use super::tables::{FILES, STATUSES, State};
 use crate::Asked;
 use crate::fields::{Fields, repaired};
-use crate::suno::result::result;
+use crate::results::made_of;
 
 /// An answer: `code`, `msg` and `data`.
 pub(super) struct Answer<'a>(Fields<'a>);
@@ -76,12 +76,7 @@ fn observation(task: &Fields<'_>, asked: &Asked) -> Observation {
         State::AsTheResult if is_whole => Status::Success,
         State::AsTheResult => Status::InProgress,
     });
-    let data = match (made, response) {
-        (Some(made), _) => result(made.to_string().as_bytes()),
-        // What is no clip and no lyrics stays as it came.
-        (None, Some(response)) => result(response),
-        (None, None) => Ok(None),
-    };
+    let data = made_of(response, |_| made);
     // A result that cannot be stored is a failure only if it is the last one.
     let (status, reason, data) = match (data, status) {
         (Err(why), Some(Status::Success)) => (Some(Status::Failure), why.to_owned(), None),
@@ -180,6 +175,7 @@ fn lyrics(response: &Fields<'_>) -> (Option<Value>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::TOO_DEEP;
 
     fn of(action: Action, data: &str) -> Option<Observation> {
         let body = format!(r#"{{"code":200,"msg":"success","data":{data}}}"#);
@@ -303,5 +299,27 @@ mod tests {
         assert_eq!(seen.status, Some(Status::Success));
         let data = seen.data.expect("the documented fields stay");
         assert!(data.get().contains("https://a/1") && data.get().len() < 1_000);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_fails_and_what_does_not_read_leaves_the_rest() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let with = |x: &str| {
+            format!(
+                r#"{{"status":"SUCCESS","response":{{"sunoData":[{{"id":"c-1","audioUrl":"https://a/1","x":{x}}}],
+                    "data":[{{"text":"la","x":{x}}}]}}}}"#
+            )
+        };
+        for action in [Action::SONG, Action::LYRICS] {
+            for levels in [65, 100, 200, 200_000] {
+                let seen = of(action, &with(&deep(levels))).expect("it tells of the task");
+                assert_eq!(seen.status, Some(Status::Failure), "{levels}");
+                assert_eq!(seen.fail_reason, TOO_DEEP, "{levels}");
+            }
+            let odd = of(action, &with(r#"{"a"}"#)).expect("it tells of the task");
+            assert_eq!(odd.status, Some(Status::Success));
+            let odd = odd.data.expect("it has a result");
+            assert!(odd.get().contains(r#""https://a/1""#) || odd.get().contains(r#""text":"la""#));
+        }
     }
 }

@@ -20,16 +20,34 @@ use async_trait::async_trait;
 use serde_json::Value;
 use shared::store::channels::Channel;
 use shared::task::looks::chances::Guess;
-use shared::task::{Action, Dialect, Platform};
+use shared::task::{Action, Platform};
 
 use crate::http::{Call, Http, Sent};
-use crate::suno::Suno;
-use crate::{Asked, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
+use crate::suno::{Suno, inputs};
+use crate::{Asked, Entry, FetchOutcome, Limits, Refusal, Submission, SubmitOutcome, Upstream};
 use request::Covered;
 pub use tables::{KIE, SUNOAPI, Vendor};
 
 /// The most bytes that are read of an answer about one task: 4 MiB.
 const LARGEST_ANSWER: usize = 4 << 20;
+
+/// The dialect of sunoapi.org.
+pub const ENTRY: Entry = entry(&SUNOAPI, |http| driver(http, &SUNOAPI));
+/// The dialect of kie.ai.
+pub const ENTRY_OF_KIE: Entry = entry(&KIE, |http| driver(http, &KIE));
+
+const fn entry(vendor: &Vendor, driver: fn(Http) -> Box<dyn Upstream>) -> Entry {
+    Entry {
+        platform: Platform::SUNO,
+        dialect: Some(vendor.dialect),
+        inputs: &inputs::INPUTS,
+        driver,
+    }
+}
+
+fn driver(http: Http, vendor: &'static Vendor) -> Box<dyn Upstream> {
+    Box::new(SunoApi::new(http, vendor))
+}
 
 /// The driver of one of the dialects.
 pub struct SunoApi {
@@ -71,14 +89,6 @@ impl SunoApi {
 
 #[async_trait]
 impl Upstream for SunoApi {
-    fn platform(&self) -> Platform {
-        Platform::SUNO
-    }
-
-    fn dialect(&self) -> Option<Dialect> {
-        Some(self.vendor.dialect)
-    }
-
     fn limits(&self) -> Limits {
         Limits::ONE_BY_ONE
     }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use super::answer::Answer;
 use super::tables::Vendor;
-use crate::diagnosis::{check_path, of_body, of_reply, of_status};
+use crate::diagnosis::{of_body, of_other_json, of_reply, of_status, with_words};
 use crate::http::{Reply, Response};
 use crate::said::{Contents, Said, to_fetch, to_submit};
 use crate::{Asked, FetchOutcome, SubmitOutcome};
@@ -67,10 +67,7 @@ pub fn of_test(
     };
     let said = said(response, Some(&answer), vendor);
     let Some(code) = answer.code() else {
-        let check = check_path(path);
-        return Err(format!(
-            "it answered with JSON that is not of the dialect: {check}"
-        ));
+        return Err(of_other_json(path));
     };
     // A vendor that does not know the task has understood the call.
     if matches!(said.status, 200..=299 | 400 | 404 | 422) {
@@ -79,9 +76,7 @@ pub fn of_test(
     let status = StatusCode::from_u16(said.status).ok();
     let wrong = status.and_then(|status| of_status(status, path, has_key));
     let wrong = wrong.unwrap_or_else(|| format!("it refuses the call (code {code})"));
-    Err(said
-        .words()
-        .map_or_else(|| wrong.clone(), |words| format!("{wrong}: {words}")))
+    Err(with_words(wrong, said.words()))
 }
 
 #[cfg(test)]
@@ -231,7 +226,7 @@ mod tests {
             ),
             (200, r#"{"code":429}"#, "the account has no credit left"),
             (200, r#"{"code":455}"#, "out of order (503)"),
-            (200, r#"{"status":"up"}"#, "not of the dialect"),
+            (200, r#"{"status":"up"}"#, "not of the channel's dialect"),
             (404, r#"{"detail":"Not Found"}"#, "no such path (404)"),
             (200, "<!doctype html>", "a web page instead of JSON"),
             (200, "OK", "is no JSON object"),

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::TypedValueParser;
 use shared::store::channels::by_hand::{PollLimit, Speaks};
-use shared::task::{Action, Actions, Dialect, Platform};
+use shared::task::{Action, Actions, Platform};
 
 use super::super::CommandError;
 
@@ -93,25 +93,18 @@ impl Spoken {
         if named == platform.as_str() {
             return Ok(Some(Speaks::Own));
         }
-        let found = dialects(platform).find(|dialect| dialect.as_str() == named);
+        let found = upstream::dialects(platform).find(|dialect| dialect.as_str() == named);
         if let Some(dialect) = found {
             return Ok(Some(Speaks::Dialect(dialect)));
         }
         let own = [platform.to_string()].into_iter();
-        let all = own.chain(dialects(platform).map(|dialect| dialect.to_string()));
+        let all = own.chain(upstream::dialects(platform).map(|dialect| dialect.to_string()));
         let all: Vec<String> = all.map(|name| format!("`{name}`")).collect();
         Err(CommandError::new(format!(
             "`{named}` is no dialect of the platform {platform}; there are {}",
             all.join(", ")
         )))
     }
-}
-
-/// The dialects of a platform beside its own.
-fn dialects(platform: Platform) -> impl Iterator<Item = Dialect> {
-    let all = upstream::DIALECTS.iter();
-    all.filter(move |(of, _)| *of == platform)
-        .flat_map(|(_, dialects)| dialects.iter().copied())
 }
 
 /// A channel's weight.

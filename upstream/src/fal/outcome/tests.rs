@@ -340,7 +340,7 @@ fn a_test_says_what_is_wrong_with_address_or_key() {
             "it has no such path (404)",
         ),
         (404, "<html>", "a web page instead of JSON"),
-        (200, r#"{"up":true}"#, "JSON that is not of fal"),
+        (200, r#"{"up":true}"#, "not of the channel's dialect"),
         (200, "OK", "is no JSON object"),
         (429, "{}", "it is too busy"),
         (502, "<html>", "out of order (502)"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::clock::Millis;
 
 use super::*;
+use crate::results::TOO_DEEP;
 
 fn of(task: &str) -> Option<Observation> {
     let answer = Answer::read(task.as_bytes()).expect("it is an object");
@@ -193,4 +194,25 @@ fn the_account_tells_how_many_tasks_it_may_have() {
         assert!(answer.is_account());
         assert_eq!(answer.most_tasks(), expected, "{account}");
     }
+}
+
+#[test]
+fn what_is_nested_too_deep_fails_and_what_does_not_read_leaves_the_rest() {
+    for levels in [65, 100, 200, 200_000] {
+        let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let seen = song(&format!(
+            r#"{{"status":"succeeded","choices":[{{"id":"88","url":"https://a/88.mp3","x":{deep}}}]}}"#
+        ));
+        assert_eq!(seen.status, Some(Status::Failure), "{levels}");
+        assert_eq!(seen.fail_reason, TOO_DEEP, "{levels}");
+        let lyrics = format!(r#"{{"id":"436211","lyrics":"la","x":{deep}}}"#);
+        let lyrics = Answer::read(lyrics.as_bytes()).expect("it is an object");
+        let made = lyrics.made(Action::LYRICS).expect("it holds lyrics");
+        assert_eq!(made.err(), Some(TOO_DEEP), "{levels}");
+    }
+    // No client sees the vendor's id of the task, whatever stands beside it.
+    let odd = made(Action::LYRICS, r#"{"id":"436211","lyrics":"la","x":{"a"}}"#);
+    let odd = odd.expect("it holds lyrics");
+    assert_eq!(odd["text"], "la");
+    assert!(!odd.to_string().contains("436211"), "{odd}");
 }

@@ -260,7 +260,7 @@ fn the_account_tells_its_limit_or_what_is_wrong() {
         (429, "{}", "too busy"),
         (502, "<html>", "out of order (502)"),
         (301, "", "it redirects (301)"),
-        (200, r#"{"status":"up"}"#, "not of the dialect"),
+        (200, r#"{"status":"up"}"#, "not of the channel's dialect"),
         (200, "<!doctype html>", "a web page instead of JSON"),
         (200, "OK", "is no JSON object"),
         (200, "", "is empty"),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::json;
 
@@ -63,6 +64,22 @@ pub(crate) fn result(data: &[u8]) -> Result<Option<Box<RawValue>>, &'static str>
     }
     let reduced = reduced(&result).filter(|reduced| reduced.get().len() <= MOST_BYTES);
     reduced.map(Some).ok_or(TOO_LARGE)
+}
+
+/// The result of what a vendor gave, as a driver converts it. What the driver cannot convert is stored as it came.
+pub(crate) fn made_of(
+    given: Option<&[u8]>,
+    convert: impl FnOnce(&[u8]) -> Option<Value>,
+) -> Result<Option<Box<RawValue>>, &'static str> {
+    let Some(given) = given else { return Ok(None) };
+    // It would not read as a value.
+    if json::is_too_deep(given) {
+        return Err(TOO_DEEP);
+    }
+    match convert(given) {
+        Some(made) => result(made.to_string().as_bytes()),
+        None => result(given),
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
