@@ -23,12 +23,12 @@ pub struct Price {
 }
 
 impl Store {
-    /// Every price.
+    /// Every price, by platform, action and model.
     pub async fn prices(&self) -> Result<Vec<Price>> {
         let select = "SELECT platform, action, NULL AS model, quota FROM prices
                       UNION ALL
                       SELECT platform, action, model, quota FROM model_prices
-                      ORDER BY platform, action DESC, model NULLS FIRST";
+                      ORDER BY platform, action, model NULLS FIRST";
         let found = self.database.all(sql(select)).await?;
         found.iter().map(price).collect()
     }

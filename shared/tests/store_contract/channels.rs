@@ -268,12 +268,12 @@ async fn a_missing_price_is_its_default_at_the_next_start_and_others_stay(world:
     let delete = "DELETE FROM prices WHERE action = 'lyrics'";
     world.database.execute(delete).await;
     ok!(world.other.migrate());
-    let expected = [song, price(Action::LYRICS, 5_000)];
+    let expected = [price(Action::LYRICS, 5_000), song];
     assert_eq!(ok!(world.store.prices()), expected);
 }
 
 async fn prices_start_as_the_contract_says(world: &World) {
-    let expected = [price(Action::SONG, 150_000), price(Action::LYRICS, 5_000)];
+    let expected = [price(Action::LYRICS, 5_000), price(Action::SONG, 150_000)];
     assert_eq!(ok!(world.store.prices()), expected);
 }
 
