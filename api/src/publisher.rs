@@ -1,13 +1,13 @@
-//! Publishes the messages of stored tasks, in the background.
+//! Publishes the messages of tasks that were stored, or that are due early, in the background.
 //!
-//! A request is answered as soon as its task is stored; the message only makes a worker look at the
+//! A request is answered as soon as the database knows of it; the message only makes a worker look at the
 //! task sooner. If the message is lost, because the broker is unreachable or the process dies, the
 //! sweep publishes it again when the task is overdue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use shared::broker::{Outgoing, SharedBroker};
+use shared::broker::{Message, Outgoing, SharedBroker};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -51,11 +51,12 @@ impl Publisher {
     }
 
     /// Publishes `message` soon. Neither waits nor fails.
-    pub fn publish(&self, message: Outgoing) {
-        let refused = self.messages.try_send(message);
+    pub fn publish(&self, message: Message) {
+        let delay = None;
+        let refused = self.messages.try_send(Outgoing { message, delay });
         let is_full = refused.is_err();
-        if let Err(TrySendError::Full(message) | TrySendError::Closed(message)) = refused {
-            not_published(&message);
+        if let Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) = refused {
+            not_published(&outgoing);
         }
         let was_full = self.overflowing.swap(is_full, Ordering::Relaxed);
         if is_full && !was_full {
@@ -110,7 +111,7 @@ impl Publishing {
             Err(error) => {
                 metrics::counter!("task_center_publish_failures_total").increment(1);
                 if !self.outage {
-                    tracing::warn!(%error, "tasks are stored, but not published; the sweep will publish them");
+                    tracing::warn!(%error, "tasks are due, but not published; the sweep will publish them");
                 }
                 self.outage = true;
                 batch.iter().for_each(not_published);
@@ -126,7 +127,7 @@ fn not_published(outgoing: &Outgoing) {
         tracing::info!(
             row = task.row.0,
             turn = task.turn.0,
-            "a task is stored, but not published; the sweep will publish it"
+            "a task is due, but not published; the sweep will publish it"
         );
     }
 }
@@ -137,7 +138,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use async_trait::async_trait;
-    use shared::broker::{Broker, BrokerError, Consumer, Depth, Message, Queue, Result};
+    use shared::broker::{Broker, BrokerError, Consumer, Depth, Queue, Result};
     use shared::task::{AtTurn, RowId, Turn};
 
     use super::*;
@@ -198,15 +199,11 @@ mod tests {
         }
     }
 
-    fn task(row: i64) -> Outgoing {
-        let message = Message::Submit(AtTurn {
+    fn task(row: i64) -> Message {
+        Message::Submit(AtTurn {
             row: RowId(row),
             turn: Turn::FIRST,
-        });
-        Outgoing {
-            message,
-            delay: None,
-        }
+        })
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use crate::http::throttle::{self, Throttle, most_at_once};
 use crate::http::{answers, head, observe};
 use crate::publisher::Publisher;
 use crate::routes::health::metrics;
+use crate::routes::hooks::calls::Calls;
 use crate::routes::router;
 use crate::state::Api;
 
@@ -103,6 +104,7 @@ pub fn spawn(process: &mut Process, servers: Servers, settings: Settings) -> Pub
         broker: process.broker.clone(),
         publisher: publisher.clone(),
         clock: process.clock.clone(),
+        calls: Calls::default(),
         random: process.random.clone(),
         queue_timeout: settings.queue_timeout,
         cors: settings.cors,

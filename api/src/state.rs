@@ -14,6 +14,7 @@ use shared::store::Store;
 use crate::http::answers::Answers;
 use crate::http::throttle::Throttle;
 use crate::publisher::Publisher;
+use crate::routes::hooks::calls::Calls;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -22,10 +23,12 @@ pub struct Api {
     pub store: Store,
     /// The broker. The handlers only ping it; `publisher` publishes.
     pub broker: SharedBroker,
-    /// Publishes the message of a task that was just stored.
+    /// Publishes the messages of tasks that were stored, or that are due early.
     pub publisher: Publisher,
     /// The time.
     pub clock: SharedClock,
+    /// The calls of vendors that are followed.
+    pub calls: Calls,
     /// Random numbers, for task ids and request ids.
     pub random: Arc<Random>,
     /// How long a task may wait to be sent (`QUEUE_TIMEOUT`).

@@ -26,15 +26,23 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// The path for the vendor whose key this is.
-    pub fn path(&self, key: &Secret) -> String {
-        let code = self.mac(key).finalize().into_bytes();
-        let mut path = format!("/hooks/{}/{}", self.channel, self.name());
-        for byte in code.iter().take(CODE) {
-            // Writing into a text never fails.
-            let _ = write!(path, "{byte:02x}");
+    /// The path for the vendor whose key this is. `None`: a channel without a key has no hooks, as anybody could make
+    /// their addresses.
+    pub fn path(&self, key: &Secret) -> Option<String> {
+        if key.expose().is_empty() {
+            return None;
         }
-        path
+        let (channel, name, code) = (self.channel, self.name(), self.code(key));
+        Some(format!("/hooks/{channel}/{name}{code}"))
+    }
+
+    fn code(&self, key: &Secret) -> String {
+        let mut digits = String::with_capacity(2 * CODE);
+        for byte in self.mac(key).finalize().into_bytes().iter().take(CODE) {
+            // Writing into a text never fails.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        digits
     }
 
     fn name(&self) -> &str {
@@ -54,7 +62,7 @@ impl Hook {
     }
 }
 
-/// A hook as a caller names it. Whether the caller is the vendor shows [`Called::by`].
+/// A hook as a caller names it. [`Called::by`] tells whether the caller knows an address that we made.
 #[derive(Clone)]
 pub struct Called {
     hook: Hook,
@@ -88,7 +96,7 @@ impl Called {
     /// The hook, if it was made with this key. The comparison takes as long for a wrong code as for the right one.
     pub fn by(self, key: &Secret) -> Option<Hook> {
         let verified = self.hook.mac(key).verify_truncated_left(&self.code);
-        verified.is_ok().then_some(self.hook)
+        (verified.is_ok() && !key.expose().is_empty()).then_some(self.hook)
     }
 }
 
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn a_path_reads_back_with_the_key_that_made_it_and_with_no_other() {
         let (hook, key) = (hook(), Secret::new("k-1"));
-        let path = hook.path(&key);
+        let path = hook.path(&key).expect("there is a key");
         let read = called(&path).expect("it is a path of ours");
         assert_eq!(read.channel(), ChannelId(3));
         assert_eq!(read.clone().by(&key), Some(hook));
@@ -127,16 +135,31 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_without_a_key_has_hooks_too() {
-        let (hook, key) = (hook(), Secret::new(""));
-        let read = called(&hook.path(&key)).expect("it is a path of ours");
-        assert_eq!(read.by(&key), Some(hook));
+    fn a_channel_without_a_key_has_no_hooks() {
+        let (hook, none) = (hook(), Secret::new(""));
+        assert_eq!(hook.path(&none), None);
+        let code = hook.code(&none);
+        let read = Called::read("3", &format!("{}{code}", hook.name())).expect("it reads");
+        assert_eq!(read.by(&none), None);
+    }
+
+    #[test]
+    fn the_address_of_a_task_stays_the_same_from_version_to_version() {
+        let hook = Hook {
+            channel: ChannelId(3),
+            task: "task_0123456789abcdefghijABCDEFGHIJ01"
+                .parse()
+                .expect("it is an id"),
+        };
+        let path = hook.path(&Secret::new("k-1"));
+        let expected = "/hooks/3/0123456789abcdefghijABCDEFGHIJ0166a1b4c676ce61a6c7d176d6468239f0";
+        assert_eq!(path.as_deref(), Some(expected));
     }
 
     #[test]
     fn the_code_holds_for_one_task_at_one_channel() {
         let (hook, key) = (hook(), Secret::new("k-1"));
-        let path = hook.path(&key);
+        let path = hook.path(&key).expect("there is a key");
         let elsewhere = path.replacen("/3/", "/4/", 1);
         assert_eq!(called(&elsewhere).and_then(|read| read.by(&key)), None);
         let other = TaskId::random(&Random::seeded(2));
@@ -146,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_ours_does_not_read() {
-        let path = hook().path(&Secret::new("k-1"));
+        let path = hook().path(&Secret::new("k-1")).expect("there is a key");
         let token = path.rsplit('/').next().expect("it has parts");
         let (name, code) = token.split_at(TaskId::LETTERS);
         for (channel, token) in [

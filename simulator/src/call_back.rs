@@ -51,7 +51,9 @@ fn called(address: &str) -> Option<Uri> {
 async fn post(address: &Uri, body: &Value) -> io::Result<StatusCode> {
     let host = address.host().unwrap_or_default();
     let port = address.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((host, port)).await?;
+    // An IPv6 address stands in brackets.
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((bare, port)).await?;
     let path = address.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::builder()
         .method(Method::POST)

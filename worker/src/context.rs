@@ -7,11 +7,14 @@ use shared::backoff::{growing, jittered};
 use shared::broker::SharedBroker;
 use shared::clock::{Millis, SharedClock};
 use shared::config::{BaseUrl, Config};
+use shared::hook::Hook;
 use shared::process::lifecycle::Stop;
 use shared::random::Random;
 use shared::store::channels::{Calls, Channel, Failed};
 use shared::store::{Result, Store};
+use shared::task::TaskId;
 use shared::task::cool_down::{CoolDown, RestsFor};
+use shared::task::scrub::Scrub;
 use shared::task::wait::PollPace;
 use tokio::sync::Notify;
 
@@ -83,6 +86,13 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two tries of an outcome that the database refused for good.
 const HOPELESS_PAUSE: Duration = Duration::from_mins(1);
 
+/// Also hides the address of a hook, and its token.
+fn with_hook(scrub: Scrub, hook: Option<&str>) -> Scrub {
+    let Some(hook) = hook else { return scrub };
+    let token = hook.rsplit('/').next().unwrap_or_default();
+    scrub.and(hook).and(token)
+}
+
 impl Context {
     /// What a worker on this database and this broker shares. `Err`: no HTTP client could be made.
     pub fn new(
@@ -112,6 +122,30 @@ impl Context {
             rest,
             looks: Notify::new(),
         })
+    }
+
+    /// The address at which the channel's vendor may call about the task. `None`: there is none.
+    pub(crate) fn hook(&self, channel: &Channel, task: &TaskId) -> Option<String> {
+        let ours = self.settings.public_url.as_ref()?;
+        let hook = Hook {
+            channel: channel.id,
+            task: task.clone(),
+        };
+        Some(format!("{ours}{}", hook.path(&channel.key)?))
+    }
+
+    /// Hides what of ours may stand in a channel's words about a task.
+    pub(crate) fn scrub_words(&self, channel: &Channel, task: &TaskId) -> Scrub {
+        let hook = self.hook(channel, task);
+        let scrub = Scrub::channel(&channel.base_url, &channel.key);
+        with_hook(scrub, hook.as_deref())
+    }
+
+    /// Hides what of ours may stand in a result. The addresses in a result are what the client paid for.
+    pub(crate) fn scrub_result(&self, channel: &Channel, task: &TaskId) -> Scrub {
+        let hook = self.hook(channel, task);
+        let scrub = Scrub::default().and(channel.key.expose());
+        with_hook(scrub, hook.as_deref())
     }
 
     /// The time now.
@@ -258,5 +292,21 @@ impl Context {
         if done.is_ok() {
             self.channels.note_warm(channel.id, calls);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_is_hidden_whole_and_by_its_token() {
+        let scrub = with_hook(
+            Scrub::default(),
+            Some("https://us.example/hooks/3/a0b1c2d3"),
+        );
+        let words = "no answer from https://us.example/hooks/3/a0b1c2d3 (us.example, a0b1c2d3)";
+        assert_eq!(scrub.reason(words), "no answer from … (us.example, …)");
+        assert_eq!(with_hook(Scrub::default(), None).reason(words), words);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::http::answers::Answers;
 use api::http::throttle::{Bounds, Throttle};
+use api::routes::hooks::calls::Calls;
 use api::{Api, Publisher};
 use axum::Router;
 use harness::folder::Folder;
@@ -113,6 +114,7 @@ impl TestApp {
             broker: broker.clone(),
             publisher: publisher.clone(),
             clock: clock.clone(),
+            calls: Calls::default(),
             random: random.clone(),
             queue_timeout: Duration::from_mins(30),
             cors,

@@ -1,9 +1,12 @@
 //! Calls of vendors (`docs/contract.md`, "Hooks of vendors").
 
+use std::time::Duration;
+
+use harness::wait::eventually;
 use serde_json::json;
 use shared::hook::Hook;
 use shared::secret::Secret;
-use shared::task::{ChannelId, End};
+use shared::task::{ChannelId, End, Status};
 
 use crate::app::{TestApp, TestUser};
 use crate::client::TestResponse;
@@ -11,7 +14,9 @@ use crate::client::TestResponse;
 /// The address that the vendor of `channel` has of `task`.
 fn address(channel: ChannelId, task: &str) -> String {
     let task = task.parse().expect("it is a task id");
-    Hook { channel, task }.path(&Secret::new("upstream-key"))
+    let hook = Hook { channel, task };
+    hook.path(&Secret::new("upstream-key"))
+        .expect("there is a key")
 }
 
 /// The app, its user `alice`, a song of hers, the channel that makes it, and the address of its hook.
@@ -28,16 +33,22 @@ async fn call(app: &TestApp, address: &str) -> TestResponse {
     app.post(address).json("{}").send().await
 }
 
+/// Waits until the queues hold so many messages.
+async fn queued(app: &TestApp, messages: u64) {
+    let limit = Duration::from_secs(20);
+    eventually(limit, "the messages", async || {
+        (app.queued().await == messages).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_vendor_that_calls_makes_workers_look_at_the_task_now() {
     let (app, _, song, channel, address) = with_a_hook().await;
-    for _ in 0..3 {
-        let response = call(&app, &address).await;
-        assert_eq!((response.status, response.text()), (200, "{}"));
-    }
-    app.publisher.stop().await;
+    let response = call(&app, &address).await;
+    assert_eq!((response.status, response.text()), (200, "{}"));
     // The submit of the song, and one look.
-    assert_eq!(app.queued().await, 2);
+    queued(&app, 2).await;
     let story = app.story(&song).await;
     let unfinished = story.unfinished.expect("it is being made");
     assert_eq!(unfinished.due_at, app.now().0);
@@ -48,6 +59,22 @@ async fn a_vendor_that_calls_makes_workers_look_at_the_task_now() {
     // A task that ended is known, and not looked at.
     app.end(&song, channel, End::Success, Some("[]")).await;
     assert_eq!(call(&app, &address).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_during_a_look_is_followed_by_another_look() {
+    let (app, _, song, channel, address) = with_a_hook().await;
+    for _ in 0..20 {
+        assert_eq!(call(&app, &address).await.status, 200);
+    }
+    queued(&app, 2).await;
+    // That look finds nothing new; the next one is planned for later.
+    app.progress(&song, channel, Status::InProgress, "[]").await;
+    queued(&app, 3).await;
+    // Nobody calls any more, so nothing follows.
+    app.progress(&song, channel, Status::InProgress, "[]").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(app.queued().await, 3);
 }
 
 #[tokio::test]
@@ -81,8 +108,9 @@ async fn an_address_that_we_did_not_give_is_unknown_and_changes_nothing() {
     };
     for address in [
         wrong_code,
-        other_key.path(&Secret::new("another-key")),
-        other_key.path(&Secret::new("")),
+        other_key
+            .path(&Secret::new("another-key"))
+            .expect("there is a key"),
         right.replacen(&format!("/{channel}/"), &format!("/{main}/"), 1),
         right.replacen(&format!("/{channel}/"), "/99/", 1),
         right.replacen(&format!("/{channel}/"), "/x/", 1),
@@ -112,7 +140,7 @@ async fn who_guesses_addresses_is_slowed_down_and_vendors_are_not() {
         channel,
         task: song.parse().expect("it is a task id"),
     };
-    let guess = guess.path(&Secret::new("a guess"));
+    let guess = guess.path(&Secret::new("a guess")).expect("there is a key");
     let mut refused = Vec::new();
     for _ in 0..25 {
         let response = app.post(&guess).from("192.0.2.1").send().await;

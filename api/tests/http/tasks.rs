@@ -49,7 +49,7 @@ impl TestApp {
         let now = self.clock.now();
         let waiting = Polled {
             at,
-            due_at: now,
+            due_at: now.after(Duration::from_secs(5)),
             polls: 1,
             missing: 0,
             update: Some(TaskUpdate {

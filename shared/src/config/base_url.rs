@@ -1,4 +1,4 @@
-//! An URL to which a path is appended: `SUNO_BASE_URL`, `PUBLIC_URL`, and `channel create --base-url`.
+//! A URL to which a path is appended: `SUNO_BASE_URL`, `PUBLIC_URL`, and `channel create --base-url`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 use url::Url;
 
 /// The accepted values, for messages.
-pub(super) const TAKES: &str = "an absolute URL such as `https://upstream.example`, without a user name, a password, `?` or `#` in it";
+pub(super) const TAKES: &str = "an absolute URL such as `https://music.example`, without a user name, a password, `?` or `#` in it";
 
-/// An URL to which a path is appended: absolute, `http` or `https`, without credentials and query. It does not end
+/// A URL to which a path is appended: absolute, `http` or `https`, without credentials and query. It does not end
 /// in a slash, so that a path can be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
@@ -48,7 +48,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The text is not an upstream's URL.
+/// The text is not such a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a base URL is {TAKES}")]
 pub struct NotABaseUrl;

@@ -79,10 +79,8 @@ pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Networks {
 }
 
 pub(super) fn public_url(reader: &mut Reader<'_>) -> Option<BaseUrl> {
-    let takes = "the URL at which vendors reach the API, such as `https://music.example`, without a user name, a \
-                 password, `?` or `#` in it";
     // Hidden, because a malformed URL may hold a password.
-    reader.hidden("PUBLIC_URL", takes, |text| text.parse().ok())
+    reader.hidden("PUBLIC_URL", base_url::TAKES, |text| text.parse().ok())
 }
 
 pub(super) fn cors(reader: &mut Reader<'_>) -> Cors {

@@ -9,22 +9,21 @@ use crate::clock::Millis;
 use crate::hook::Hook;
 use crate::secret::Secret;
 use crate::task::history::CALLED;
-use crate::task::wait::Rung;
 use crate::task::{AtTurn, ChannelId, RowId, Turn};
 
-/// A look that comes within this time is not moved.
+/// A look that is due within this time stays as it is.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The shortest time between two looks that calls bring forward, so that a vendor that calls all the time gets few.
-const GAP: Duration = Duration::from_secs(2);
-
-/// A look that a call brought forward. Its message is to be published with this delay.
+/// What follows a vendor's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EarlyLook {
-    /// The task, at its new turn.
-    pub at: AtTurn,
-    /// `None` for none.
-    pub delay: Option<Rung>,
+pub enum EarlyLook {
+    /// The task is due now, at the turn that it had. Its message is to be published.
+    Due(AtTurn),
+    /// The task is being sent or looked at, or is looked at within a second. Such a look may have begun before there
+    /// was something new.
+    UnderWay,
+    /// The task ended, or the channel does not have the task.
+    Nothing,
 }
 
 impl Store {
@@ -38,51 +37,60 @@ impl Store {
             .transpose()
     }
 
-    /// Brings the next look at a task forward, at a new turn: to now, or, if a call did so within the last 2 s, to 2 s
-    /// from now. `None`: nothing changed, because the task ended, the channel does not have the task, or the task is
-    /// looked at by then or within a second after it anyway.
-    pub async fn look_early(&self, hook: Hook, now: Millis) -> Result<Option<EarlyLook>> {
-        self.database
-            .write(move |tx| Box::pin(look_early(tx, hook, now)))
-            .await
+    /// Makes a task that waits for its next look due now. The task stays at its turn: a look that is under way can still
+    /// be settled, and the messages of the turn stay good. So a vendor that calls all the time cannot hold a task up.
+    pub async fn look_early(&self, hook: &Hook, now: Millis) -> Result<EarlyLook> {
+        let select = sql("SELECT u.id, u.turn, u.stage, u.due_at
+             FROM tasks t
+             JOIN unfinished_tasks u ON u.id = t.id
+             WHERE t.task_id = $1 AND u.channel_id = $2 AND u.stage IN ('sending', 'poll')")
+        .bind(hook.task.as_str()) // $1 task_id
+        .bind(hook.channel.0); // $2 channel_id
+        let Some(found) = self.database.optional(select).await? else {
+            return Ok(EarlyLook::Nothing);
+        };
+        let waits = found.text("stage")? == "poll";
+        if !waits || found.int("due_at")? <= now.after(SOON).0 {
+            return Ok(EarlyLook::UnderWay);
+        }
+        let at = AtTurn {
+            row: RowId(found.int("id")?),
+            turn: Turn(found.int("turn")?),
+        };
+        let moved = self
+            .database
+            .write(move |tx| Box::pin(make_due(tx, at, now)))
+            .await?;
+        Ok(if moved {
+            EarlyLook::Due(at)
+        } else {
+            EarlyLook::UnderWay
+        })
     }
 }
 
-/// See [`Store::look_early`].
-async fn look_early(tx: &mut Tx, hook: Hook, now: Millis) -> Result<Option<EarlyLook>> {
-    let last = sql("SELECT max(e.at) AS at
-         FROM task_events e
-         JOIN tasks t ON t.id = e.task_id
-         WHERE t.task_id = $1 AND e.kind = $2")
-    .bind(hook.task.as_str()) // $1 task_id
-    .bind(CALLED.kind); // $2 kind
-    let last = tx.one(last).await?.int_or_null("at")?.map(Millis);
-    let is_first = last.is_none_or(|last| now.since(last) >= GAP);
-    let delay = (!is_first).then(|| Rung::at_least(GAP));
-    let due_at = delay.map_or(now, |delay| now.after(delay.duration()));
+/// Makes the task due now, if it still waits at this turn.
+async fn make_due(tx: &mut Tx, at: AtTurn, now: Millis) -> Result<bool> {
     let update = sql("UPDATE unfinished_tasks
-         SET turn = turn + 1, due_at = $3
-         WHERE id = (SELECT t.id FROM tasks t WHERE t.task_id = $1)
-           AND stage = 'poll' AND channel_id = $2 AND due_at > $4
-         RETURNING id, turn")
-    .bind(hook.task.as_str()) // $1 task_id
-    .bind(hook.channel.0) // $2 channel_id
-    .bind(due_at.0) // $3 due_at
-    .bind(due_at.after(SOON).0); // $4 due_at
-    let Some(moved) = tx.optional(update).await? else {
-        return Ok(None);
-    };
-    let at = AtTurn {
-        row: RowId(moved.int("id")?),
-        turn: Turn(moved.int("turn")?),
-    };
+         SET due_at = $3
+         WHERE id = $1 AND turn = $2 AND stage = 'poll' AND due_at > $4")
+    .bind(at.row.0) // $1 id
+    .bind(at.turn.0) // $2 turn
+    .bind(now.0) // $3 due_at
+    .bind(now.after(SOON).0); // $4 due_at
+    if tx.execute(update).await? == 0 {
+        return Ok(false);
+    }
     let note = sql("INSERT INTO task_events (task_id, at, turn, kind, detail)
-         VALUES ($1, $2, $3, $4, $5)")
+         SELECT $1, $2, $3, $4, $5
+         WHERE NOT EXISTS (
+             SELECT 1 FROM task_events WHERE task_id = $1 AND turn = $3 AND kind = $4
+         )")
     .bind(at.row.0) // $1 task_id
     .bind(now.0) // $2 at
     .bind(at.turn.0) // $3 turn
     .bind(CALLED.kind) // $4 kind
     .bind(CALLED.detail); // $5 detail
     tx.execute(note).await?;
-    Ok(Some(EarlyLook { at, delay }))
+    Ok(true)
 }

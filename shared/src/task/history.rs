@@ -25,7 +25,10 @@ pub const ACCEPTED: Event = event("accepted", "by channel %s as %s");
 /// since it was due.
 pub const SWEPT: Event = event("swept", "overdue for %s s, published again");
 /// The vendor called, so the next look at the task comes early.
-pub const CALLED: Event = event("called", "the vendor called, looked at early");
+pub const CALLED: Event = event(
+    "called",
+    "the vendor called, so the task is looked at early",
+);
 /// The status changed. Value: the new status.
 pub const STATUS: Event = event("status", "%s");
 /// The task ended. Value: [`ended`].

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use shared::store::turns::LateTask;
 use shared::task::ChannelId;
-use shared::task::scrub::Scrub;
 
 use upstream::Asked;
 
@@ -70,7 +69,6 @@ async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
         .iter()
         .map(|task| Asked::new(&*task.upstream_id, task.action));
     let answer = fetch(context, driver, channel, vec![asked.collect()], 0).await;
-    let scrub = Scrub::default().and(channel.key.expose());
     for task in tasks {
         let Some(observation) = answer.known.get(&task.upstream_id) else {
             continue;
@@ -78,6 +76,7 @@ async fn ask(context: &Context, channel: ChannelId, tasks: &[LateTask]) {
         let Some(status) = observation.status.filter(|status| status.is_terminal()) else {
             continue;
         };
+        let scrub = context.scrub_result(channel, &task.task_id);
         let data = observation.data.as_ref().map(|data| scrub.json(data.get()));
         let noted = context
             .store

@@ -63,8 +63,7 @@ impl Batch<'_> {
             return self.waits(job, job.missing + 1, None);
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
-            let scrub =
-                Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
+            let scrub = self.scrub_words(job);
             let said = answer
                 .trouble
                 .as_ref()
@@ -86,15 +85,12 @@ impl Batch<'_> {
         if observation.status.is_some_and(Status::is_terminal) {
             self.learn(job, &observation);
         }
-        // The addresses in a result are what the client paid for; only our key is hidden there.
-        let only_key = Scrub::default().and(self.channel.key.expose());
-        let scrubbed = |data: Option<Box<RawValue>>| data.map(|data| only_key.json(data.get()));
+        let scrub = || self.context.scrub_result(self.channel, &job.task_id);
+        let scrubbed = |data: Option<Box<RawValue>>| data.map(|data| scrub().json(data.get()));
         match observation.step(known) {
             Step::Succeeded { data } => ends(job, End::Success, scrubbed(data)),
             Step::Failed { reason, data } => {
-                let scrub =
-                    Scrub::channel(&self.channel.base_url, &self.channel.key).and(&job.upstream_id);
-                let reason = match scrub.reason(&reason) {
+                let reason = match self.scrub_words(job).reason(&reason) {
                     empty if empty.is_empty() => "the upstream gave no reason".to_owned(),
                     reason => reason,
                 };
@@ -127,6 +123,11 @@ impl Batch<'_> {
                 self.waits(job, 0, Some(update))
             }
         }
+    }
+
+    fn scrub_words(&self, job: &PollJob) -> Scrub {
+        let scrub = self.context.scrub_words(self.channel, &job.task_id);
+        scrub.and(&job.upstream_id)
     }
 
     /// Notes how long the task took, and how late its end is seen.

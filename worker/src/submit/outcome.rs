@@ -5,7 +5,6 @@ use shared::store::channels::{Calls, Channel};
 use shared::store::turns::{Accepted, Finished, Retry, SubmitJob};
 use shared::task::claims::Trial;
 use shared::task::cool_down::CoolDown;
-use shared::task::scrub::Scrub;
 use shared::task::wait::{Rung, retry_rung};
 use shared::task::{AtTurn, End};
 use upstream::connect::NoConnection;
@@ -117,7 +116,7 @@ impl Sent<'_> {
     /// Ends the task with the result that came in the answer.
     async fn made(&self, made: Made) {
         let Self { context, job, .. } = self;
-        let only_key = Scrub::default().and(self.channel.key.expose());
+        let scrub = context.scrub_result(self.channel, &job.task_id);
         let end = End::SuccessAtOnce {
             channel: self.channel.id,
             upstream_id: made.upstream_id.unwrap_or_default(),
@@ -128,7 +127,7 @@ impl Sent<'_> {
             finished: Finished {
                 at: self.at,
                 end,
-                data: Some(only_key.json(made.data.get())),
+                data: Some(scrub.json(made.data.get())),
             },
         };
         let now = context.now();
@@ -275,7 +274,7 @@ impl Sent<'_> {
     /// The upstream's words as anybody may see them: without the channel's secrets and the upstream's id of
     /// the task that this one continues. If that id is not known, no word is shown.
     fn shown(&self, words: &str) -> String {
-        let scrub = Scrub::channel(&self.channel.base_url, &self.channel.key);
+        let scrub = self.context.scrub_words(self.channel, &self.job.task_id);
         match self.driver.continued_id(&self.job.request) {
             Some(continued) => scrub.and(&continued).reason(words),
             None if self.job.pinned.is_some() => "the upstream's words are hidden".to_owned(),

@@ -1,6 +1,5 @@
 //! Sends a claimed task to its channel, once.
 
-use shared::hook::Hook;
 use shared::store::channels::Channel;
 use shared::store::turns::{Begun, SubmitJob};
 use shared::task::AtTurn;
@@ -46,13 +45,7 @@ pub(super) async fn send(
     let Claimed { job, at, trial, .. } = claimed;
     let driver = context.upstreams.driver(channel)?;
     tracing::debug!(channel = %channel.name, "sending the task");
-    let hook = context.settings.public_url.as_ref().map(|our_url| {
-        let hook = Hook {
-            channel: channel.id,
-            task: job.task_id.clone(),
-        };
-        format!("{our_url}{}", hook.path(&channel.key))
-    });
+    let hook = context.hook(channel, &job.task_id);
     let submission = Submission {
         task: &job.task_id,
         action: job.action,

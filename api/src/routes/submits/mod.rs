@@ -10,7 +10,7 @@ pub mod request;
 
 use std::time::Duration;
 
-use shared::broker::{Message, Outgoing};
+use shared::broker::Message;
 use shared::public_address::NotPublic;
 use shared::store::StoreError;
 use shared::store::accounts::KeyHolder;
@@ -187,9 +187,7 @@ async fn store(app: App, task: NewTask) -> Result<TaskId> {
     let (outcome, answer) = match submitted {
         Ok(Submitted::Stored { row, price }) => {
             let turn = Turn::FIRST;
-            let message = Message::Submit(AtTurn { row, turn });
-            let delay = None;
-            app.publisher.publish(Outgoing { message, delay });
+            app.publisher.publish(Message::Submit(AtTurn { row, turn }));
             metrics::counter!(observe::CHARGES, "action" => action.to_string()).increment(1);
             metrics::counter!(observe::CHARGED, "action" => action.to_string())
                 .increment(price.get().unsigned_abs());

@@ -3,16 +3,20 @@
 //!
 //! What the vendor says is not read, so nobody can make up a result. The call only brings the next look at the task
 //! forward.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`calls`] | the calls that are followed |
+
+pub mod calls;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
-use shared::broker::{Message, Outgoing};
 use shared::hook::{Called, Hook};
 use shared::process::http::client::Peer;
-use shared::store::hooks::EarlyLook;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,8 +42,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     ),
     responses(
         (status = 200, description = "The task is looked at soon, unless it ended"),
-        (status = 404, description = "No task has this address"),
+        (status = 404, description = "We gave no vendor this address"),
         (status = 429, description = "Too many wrong tokens from this address"),
+        (status = 503, description = "Too many calls are followed"),
     ),
 )]
 pub(crate) async fn call(
@@ -63,14 +68,7 @@ pub(crate) async fn call(
             .throttle
             .failed_sign_in(peer, &headers, wrong, &app.clock));
     };
-    let channel = hook.channel;
-    let look = app.store.look_early(hook, app.clock.now()).await?;
-    if let Some(EarlyLook { at, delay }) = look {
-        tracing::debug!(row = at.row.0, "a vendor called");
-        let tasks = vec![at];
-        let message = Message::Poll { channel, tasks };
-        app.publisher.publish(Outgoing { message, delay });
-    }
+    app.calls.follow(&app, hook)?;
     Ok(Json(json!({})))
 }
 
