@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 /// The longest address, in bytes.
@@ -82,10 +83,9 @@ impl PublicAddress {
             Host::Ipv4(ip) => vec![SocketAddr::new(ip.into(), port)],
             Host::Ipv6(ip) => vec![SocketAddr::new(ip.into(), port)],
             Host::Domain(name) => {
-                let lookup = tokio::net::lookup_host((name, port));
+                let lookup = lookup(name.to_owned(), port);
                 let found = tokio::time::timeout(LONGEST_LOOKUP, lookup).await;
-                let found = found.map_err(|_| NotPublic::NotFound)?;
-                found.map_err(|_| NotPublic::NotFound)?.collect()
+                found.map_err(|_| NotPublic::NotFound)??
             }
         };
         if found.is_empty() {
@@ -94,6 +94,25 @@ impl PublicAddress {
         let are_public = found.iter().all(|address| is_public(address.ip()));
         are_public.then_some(found).ok_or(NotPublic::Private)
     }
+}
+
+/// The most names that are looked up at the same time: each holds a thread until the system answers.
+const MOST_LOOKUPS: usize = 32;
+
+static LOOKUPS: Semaphore = Semaphore::const_new(MOST_LOOKUPS);
+
+async fn lookup(name: String, port: u16) -> Result<Vec<SocketAddr>, NotPublic> {
+    let place = LOOKUPS.acquire().await.map_err(|_| NotPublic::NotFound)?;
+    // In a task of its own, which keeps its place until the system answers, though nobody may wait so long.
+    let found = tokio::spawn(async move {
+        let found = tokio::net::lookup_host((name, port)).await;
+        drop(place);
+        found.map(Iterator::collect)
+    });
+    found
+        .await
+        .map_err(|_| NotPublic::NotFound)?
+        .map_err(|_| NotPublic::NotFound)
 }
 
 /// Names that never are of the public network.

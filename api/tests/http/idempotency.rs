@@ -135,3 +135,21 @@ async fn a_key_that_is_not_printable_or_too_long_is_refused() {
     let longest = "~".repeat(255);
     submit(&app, &alice, &longest).await.submitted();
 }
+
+#[tokio::test]
+async fn a_used_key_answers_though_what_the_request_names_is_not_found_any_more() {
+    let (app, alice) = TestApp::with_alice().await;
+    submit(&app, &alice, "k").await.submitted();
+    let unknown = format!(r#"{{"prompt":"x","task_id":"task_{}"}}"#, "a".repeat(32));
+    // Nobody tells the address of a name that is as long as this.
+    let host = format!("https://{}.example.com/a.mp3", "a".repeat(64));
+    let upload = format!(r#"{{"url":"{host}"}}"#);
+    for (action, body, fresh) in [
+        ("music", unknown, "400 task_not_exist"),
+        ("upload", upload, "400 invalid_request"),
+    ] {
+        let send = |key| request(&app, &alice, action, key).json(body.clone()).send();
+        assert_eq!(send("other").await.error(), fresh);
+        assert_eq!(send("k").await.error(), "409 idempotency_key_reused");
+    }
+}

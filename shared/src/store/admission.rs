@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::submissions::{Answer, IDEMPOTENCY_KEPT, NewTask, Submitted};
+use super::submissions::{Answer, IDEMPOTENCY_KEPT, Idempotency, NewTask, Submitted};
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::secret::SecretDigest;
@@ -136,7 +136,16 @@ pub(super) fn answers(decisions: Vec<Decision>, rows: Vec<RowId>) -> Vec<Result<
 fn repeated(submit: &PendingSubmit, used_keys: &UsedKeys) -> Option<Submitted> {
     let idempotency = submit.task.idempotency.as_ref()?;
     let first = used_keys.get(&(submit.task.user, idempotency.key.clone()))?;
-    if first.at <= submit.now.before(IDEMPOTENCY_KEPT) {
+    answer_of(first, idempotency, submit.now)
+}
+
+/// The answer to another request with a key that was used. `None`: the key counts no more.
+pub(super) fn answer_of(
+    first: &FirstUse,
+    idempotency: &Idempotency,
+    now: Millis,
+) -> Option<Submitted> {
+    if first.at <= now.before(IDEMPOTENCY_KEPT) {
         return None;
     }
     let meaning = idempotency.meaning_beside(&first.request).map(to_bytes);

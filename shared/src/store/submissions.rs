@@ -11,10 +11,11 @@
 
 use std::time::Duration;
 
-use super::admission::PendingSubmit;
+use super::admission::{PendingSubmit, answer_of};
 use super::batcher::{Batcher, Policy, to_each};
 use super::detach::detach;
 use super::either::either;
+use super::row;
 use super::sql::{Database, sql};
 use super::{Result, Store, StoreError};
 use crate::clock::Millis;
@@ -165,6 +166,26 @@ impl Store {
             submit_alone(&store.database, submit).await
         })
         .await
+    }
+
+    /// What [`Store::submit`] answers to a request of the user with this key, if the key was used: its first task, or
+    /// that it came with another request.
+    pub async fn submitted_before(
+        &self,
+        user: UserId,
+        idempotency: &Idempotency,
+        now: Millis,
+    ) -> Result<Option<Submitted>> {
+        let select = sql("SELECT user_id, key, request, meaning, task_id, created_at
+             FROM idempotency_keys
+             WHERE user_id = $1 AND key = $2")
+        .bind(user.0) // $1 user_id
+        .bind(idempotency.key.as_str()); // $2 key
+        let Some(found) = self.database.optional(select).await? else {
+            return Ok(None);
+        };
+        let (_, first) = row::first_use(&found)?;
+        Ok(answer_of(&first, idempotency, now))
     }
 
     /// Deletes at most `limit` idempotency keys made before `before`; returns how many.

@@ -9,6 +9,7 @@ use crate::world::World;
 
 contract! {
     the_same_request_again_answers_with_its_first_task_and_charges_nothing,
+    what_a_key_was_used_for_can_be_asked_beforehand,
     a_request_of_the_same_meaning_is_the_same,
     a_key_of_the_version_before_counts_by_its_bytes,
     a_key_that_the_version_before_used_again_does_not_count_by_its_former_meaning,
@@ -35,6 +36,28 @@ async fn the_same_request_again_answers_with_its_first_task_and_charges_nothing(
     assert_eq!(again, Submitted::Repeated(task));
     assert_eq!(world.money(&payer).await, (0, SONG, SONG));
     assert_eq!(ok!(world.store.unfinished()), 1);
+}
+
+async fn what_a_key_was_used_for_can_be_asked_beforehand(world: &World) {
+    let (_, payer) = world.channel_and_payer(SONG).await;
+    let before = async |key: &str, body: &str, now: Millis| {
+        let song = world.song_once(&payer, key, body);
+        let used = song.idempotency.expect("it has a key");
+        ok!(world.store.submitted_before(song.user, &used, now))
+    };
+    assert_eq!(before("k", "body", NOW).await, None);
+    let first = world.song_once(&payer, "k", "body");
+    let task = first.task_id.clone();
+    world.store_task(first).await;
+    assert_eq!(before("other", "body", NOW).await, None);
+    let repeated = Some(Submitted::Repeated(task));
+    assert_eq!(before("k", "body", NOW).await, repeated);
+    assert_eq!(before("k", " body", NOW).await, repeated);
+    assert_eq!(
+        before("k", "another", NOW).await,
+        Some(Submitted::KeyReused)
+    );
+    assert_eq!(before("k", "body", NOW.after(IDEMPOTENCY_KEPT)).await, None);
 }
 
 async fn a_request_of_the_same_meaning_is_the_same(world: &World) {

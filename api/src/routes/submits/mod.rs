@@ -105,19 +105,29 @@ pub(super) fn action_of(platform: Platform, name: &str) -> Result<Action> {
     action.ok_or(ApiError::InvalidAction(platform))
 }
 
-/// Checks a request, charges and stores its task, and publishes the task's message.
+/// Checks a request, charges and stores its task, and publishes the task's message. A request with an idempotency key
+/// that was used is answered by the key, also if what the request names is not found any more.
 pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<TaskId> {
     let Wish {
         platform, action, ..
     } = wish;
     let inputs = upstream::inputs(platform).ok_or(ApiError::Internal)?;
     let mut request = SubmitRequest::read(inputs, action, wish.fields)?;
-    for (field, address) in &request.addresses {
-        let found = address.resolve().await;
-        found.map_err(|why| ApiError::Address(field, why))?;
-    }
     let KeyHolder { user, key } = holder;
-    let maker = maker(&app, user.id, action, &request).await?;
+    let maker = match named(&app, user.id, action, &request).await {
+        Ok(maker) => maker,
+        Err(error) => {
+            let before = match &wish.idempotency {
+                Some(used) => app.store.submitted_before(user.id, used, app.clock.now()),
+                None => return Err(error),
+            };
+            return match before.await? {
+                Some(Submitted::Repeated(first)) => Ok(first),
+                Some(_) => Err(ApiError::IdempotencyKeyReused),
+                None => Err(error),
+            };
+        }
+    };
     if let Some(maker) = &maker {
         request.set_upstream_id(maker.upstream_id.as_deref())?;
     }
@@ -142,6 +152,20 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
         span.in_scope(|| tracing::error!(%error, "a submit panicked"));
         Err(ApiError::Internal)
     })
+}
+
+/// Looks up what the request names: addresses, which must be public, and where tasks and clips were made.
+async fn named(
+    app: &App,
+    user: UserId,
+    action: Action,
+    request: &SubmitRequest,
+) -> Result<Option<Maker>> {
+    for (field, address) in &request.addresses {
+        let found = address.resolve().await;
+        found.map_err(|why| ApiError::Address(field, why))?;
+    }
+    maker(app, user, action, request).await
 }
 
 /// Where the task and the clips that the request names were made. A task of the user counts before the clips. A task
