@@ -102,7 +102,9 @@ impl<'a> Answer<'a> {
 
     /// The clip at the address that the answer gives. A task that tells its status is not finished yet.
     fn at_address(&self) -> Option<Value> {
-        if self.task_id().is_some() && self.fields.value("status").is_some() {
+        let goes_on = |word: String| status_of(&word) != Some(Status::Success);
+        let status = self.fields.text("status");
+        if status.is_some_and(|word| self.task_id().is_some() || goes_on(word)) {
             return None;
         }
         let mut addresses = ADDRESSES.iter().filter_map(|name| self.fields.text(name));
@@ -118,10 +120,16 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// What a status means.
+fn status_of(word: &str) -> Option<Status> {
+    let mut known = STATUSES.iter();
+    let known = known.find(|(name, _)| name.eq_ignore_ascii_case(word));
+    known.map(|(_, status)| *status)
+}
+
 fn observation(task: &Fields<'_>) -> Observation {
     let word = task.text("status").unwrap_or_default().to_ascii_lowercase();
-    let known = STATUSES.iter().find(|(name, _)| *name == word);
-    let status = known.map(|(_, status)| *status);
+    let status = status_of(&word);
     let choices = task.value("choices");
     // Some gateways print a list as its text.
     let text = choices.and_then(json::text);

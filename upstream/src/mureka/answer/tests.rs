@@ -168,10 +168,15 @@ fn stems_are_an_address_or_a_task() {
     assert_eq!(zip[0]["audio_url"], "https://a/1.zip");
     assert_eq!(zip[0]["status"], "complete");
     assert_eq!(zip[0]["raw"]["expires_at"], 1);
+    let told = stem(r#"{"status":"succeeded","url":"https://a/1.zip"}"#).expect("it is made");
+    assert_eq!(told[0]["audio_url"], "https://a/1.zip");
     for task in [
         r#"{"id":"1","status":"preparing","url":"https://a/1.mp3"}"#,
         r#"{"id":"1"}"#,
         r#"{"zip_url":"soon"}"#,
+        // The address that was sent may stand in an answer.
+        r#"{"status":"Preparing","url":"https://a/1.mp3"}"#,
+        r#"{"status":"failed","url":"https://a/1.mp3"}"#,
     ] {
         assert_eq!(stem(task), None, "{task}");
     }
