@@ -163,6 +163,12 @@ impl Trouble {
         }
     }
 
+    /// Whether this may be wrong with the one task of a call, and not with the channel: it is not that the channel is too
+    /// busy or refuses us.
+    pub fn may_be_of_one_task(&self) -> bool {
+        self.kind == CoolDown::Trouble && !self.busy && !self.is_no_connection()
+    }
+
     /// Whether the channel took no connection.
     pub fn is_no_connection(&self) -> bool {
         self.outcome == NO_CONNECTION

@@ -64,9 +64,9 @@ impl Batch<'_> {
         }
         if at_deadline && job.missing + 1 >= LAST_TRIES {
             let scrub = self.scrub_words(job);
-            let said = answer
-                .trouble
-                .as_ref()
+            let of_one = answer.of_one.get(&job.upstream_id);
+            let said = of_one
+                .or(answer.trouble.as_ref())
                 .map(|trouble| scrub.reason(&trouble.said));
             let said = said.map_or_else(String::new, |said| format!(": {said}"));
             let reason = format!("the upstream did not tell of the task before its deadline{said}");
