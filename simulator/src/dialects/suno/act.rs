@@ -7,12 +7,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::Shared;
-use crate::{
-    answer::{self, Shape},
-    clock::pause,
-    secrets::Secrets,
-};
+use super::Suno;
+use crate::{answer, clock::pause, dialects::Dialect, routes::Shared, secrets::Secrets};
 
 pub async fn act(
     State(upstream): Shared,
@@ -22,12 +18,12 @@ pub async fn act(
     let data = match kind.as_str() {
         "wav" | "mp4" => format!("https://cdn.suno.example/{clip}.{kind}").into(),
         "timing" => json!({ "aligned_words": [{ "word": "la", "start_s": 0.5, "end_s": 1.0 }] }),
-        _ => return answer::error(StatusCode::NOT_FOUND, "not_found", "there is no such file"),
+        _ => return Suno.error(StatusCode::NOT_FOUND, "not_found", "there is no such file"),
     };
     let asked = upstream.act(&format!("{kind}/{clip}"));
     pause(asked.latency).await;
     let data = if asked.is_there { data } else { Value::Null };
     let secrets = Secrets::of(&headers);
     let leak_to = asked.leaks.then_some(&secrets);
-    answer::spoil(Shape::Suno, asked.fault, data, leak_to, &upstream.options).await
+    answer::spoil(&Suno, asked.fault, data, leak_to, &upstream.options).await
 }
