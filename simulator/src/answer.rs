@@ -34,7 +34,7 @@ const LEVELS: usize = 200_000;
 /// Answers with `data`, spoiled by the fault. A fault that only changes the data itself is the caller's part: it
 /// has no effect here. With `leak_to`, error messages print these secrets.
 pub async fn spoil(
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     fault: Option<Fault>,
     data: impl Serialize,
     leak_to: Option<&Secrets>,
@@ -46,7 +46,7 @@ pub async fn spoil(
     if let Some((status, code, message)) = refusal(fault) {
         let message =
             leak_to.map_or_else(|| message.to_owned(), |secrets| secrets.leak(message, None));
-        let mut response = dialect.error(status, code, &message);
+        let mut response = (dialect.error)(status, code, &message);
         if let Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter = fault {
             let seconds = number(options.retry_after.as_millis().div_ceil(1_000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -108,10 +108,10 @@ fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
     Some((StatusCode::from_u16(status).ok()?, code, message))
 }
 
-fn bytes_of(dialect: &dyn Dialect, data: &impl Serialize) -> Bytes {
+fn bytes_of(dialect: &Dialect, data: &impl Serialize) -> Bytes {
     // Texts and printed tasks always serialize.
     let data = serde_json::to_string(data).unwrap_or_default();
-    let (head, tail) = dialect.halves(&data);
+    let (head, tail) = (dialect.halves)(&data);
     let bytes = format!("{head}{tail}").into_bytes();
     // The first byte of the private characters.
     if bytes.contains(&0xee) {
@@ -189,9 +189,9 @@ fn drip(answer: Bytes, every: Duration) -> Response {
 }
 
 /// A success whose message has megabytes. The body is made while it is read and takes no memory.
-fn huge(dialect: &dyn Dialect, data: &impl Serialize, megabytes: u32) -> Response {
+fn huge(dialect: &Dialect, data: &impl Serialize, megabytes: u32) -> Response {
     let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-    let (head, tail) = dialect.halves(&data);
+    let (head, tail) = (dialect.halves)(&data);
     let (head, tail) = (Bytes::from_static(head.as_bytes()), Bytes::from(tail));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
     let chunks = [head].into_iter().chain(fill).chain([tail]);

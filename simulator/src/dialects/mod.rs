@@ -1,11 +1,11 @@
 //! The dialects that the simulator speaks. A dialect is a folder, and one entry of [`ALL`].
 //!
-//! All dialects tell of the same tasks. The others put their requests into the words of [`Suno`], and what it prints of a
+//! All dialects tell of the same tasks. The others put their requests into the words of [`suno`], and what it prints of a
 //! task into their own.
 
 mod fal;
 mod mureka;
-mod suno;
+pub mod suno;
 mod sunoapi;
 
 use std::sync::Arc;
@@ -13,11 +13,7 @@ use std::sync::Arc;
 use axum::{Router, http::StatusCode, response::Response};
 use serde_json::{Map, Value, value::to_raw_value};
 
-pub use self::suno::{
-    Suno,
-    print::{Printed, print},
-};
-use self::{fal::Fal, mureka::Mureka, sunoapi::SunoApi};
+use self::suno::print::Printed;
 use crate::{
     id::Id,
     request::{Action, Request},
@@ -25,60 +21,47 @@ use crate::{
     upstream::Upstream,
 };
 
-/// All dialects. Of Mureka one call stands for all, whose paths and errors are the same.
-pub const ALL: &[&dyn Dialect] = &[&Suno, &SunoApi, &Mureka::Song, &Fal];
+/// All dialects.
+pub const ALL: &[&Dialect] = &[
+    &suno::DIALECT,
+    &sunoapi::DIALECT,
+    &mureka::DIALECT,
+    &fal::DIALECT,
+];
 
 /// What `--help` says of each dialect.
 pub fn dialects() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|dialect| dialect.about())
+    ALL.iter().map(|dialect| dialect.about)
+}
+
+/// How a dialect reads requests and writes answers.
+pub struct Dialect {
+    /// Its paths and its platform, for `--help`.
+    pub about: &'static str,
+    /// Its endpoints.
+    pub routes: fn() -> Router<Arc<Upstream>>,
+    /// How a key is sent.
+    pub scheme: &'static str,
+    /// Reads the body of a submit. The error is the message for the client.
+    pub request: fn(Action, &[u8]) -> Result<Request, String>,
+    /// The data of an answer that accepts a task under this id, to the client with these secrets. The id may be empty.
+    pub accepted: fn(&str, &Secrets) -> Value,
+    /// How the result is read, where the answer to a submit is the result.
+    pub result_at_once: Option<ResultOf>,
+    /// A task of Suno's dialect, as this one prints it.
+    pub printed: fn(Printed) -> Printed,
+    /// The status with which a call about a task that is not known is refused; `None`: it is answered without data.
+    pub status_of_unknown_task: Option<StatusCode>,
+    /// A success with this data, cut in two inside a text.
+    pub halves: fn(&str) -> (&'static str, String),
+    /// An error: its status, code and message.
+    pub error: fn(StatusCode, &str, &str) -> Response,
+    /// What is sent to the address that a submit named, once its task has ended; `None`: a submit names none.
+    pub call_back: Option<fn(Id) -> Value>,
 }
 
 /// Reads the result of a task of Suno's dialect that ended. The error is the message for the client.
 pub type ResultOf = fn(&Value) -> Result<Value, String>;
-
-/// How a dialect reads requests and writes answers.
-pub trait Dialect: Sync {
-    /// Its paths and its platform, for `--help`.
-    fn about(&self) -> &'static str;
-
-    /// Its endpoints.
-    fn routes(&self) -> Router<Arc<Upstream>>;
-
-    /// How a key is sent.
-    fn scheme(&self) -> &'static str {
-        "Bearer"
-    }
-
-    /// Reads the body of a submit. The error is the message for the client.
-    fn request(&self, action: Action, body: &[u8]) -> Result<Request, String>;
-
-    /// The data of an answer that accepts a task under this id, to the client with these secrets. The id may be empty.
-    fn accepted(&self, id: String, secrets: &Secrets) -> Value;
-
-    /// How the result is read, where the answer to a submit is the result.
-    fn result_at_once(&self) -> Option<ResultOf> {
-        None
-    }
-
-    /// A task of Suno's dialect, as this one prints it.
-    fn printed(&self, task: Printed) -> Printed;
-
-    /// The status with which a call about a task that is not known is refused; `None`: it is answered without data.
-    fn status_of_unknown_task(&self) -> Option<StatusCode> {
-        Some(StatusCode::NOT_FOUND)
-    }
-
-    /// A success with this data, cut in two inside a text.
-    fn halves(&self, data: &str) -> (&'static str, String);
-
-    /// An error.
-    fn error(&self, status: StatusCode, code: &str, message: &str) -> Response;
-
-    /// What is sent to the address that a submit named, once its task has ended.
-    fn call_back(&self, _id: Id) -> Value {
-        Value::Null
-    }
-}
 
 /// The body of a request. The error is the message for the client.
 fn fields(body: &[u8]) -> Result<Map<String, Value>, String> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use crate::{
     counts::Counts,
-    dialects::{Dialect, Suno},
+    dialects::suno,
     faults::Faults,
     fetches::FetchCallsShown,
     id::Id,
@@ -157,5 +157,5 @@ pub async fn forget(State(upstream): Shared, Order(selector): Order<Selector>) -
 }
 
 fn bad_request(message: &str) -> Response {
-    Suno.error(StatusCode::BAD_REQUEST, "invalid_request", message)
+    suno::error(StatusCode::BAD_REQUEST, "invalid_request", message)
 }

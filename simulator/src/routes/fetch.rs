@@ -13,7 +13,10 @@ use super::{Shared, invalid_request};
 use crate::{
     answer,
     clock::pause,
-    dialects::{self, Dialect, Printed},
+    dialects::{
+        Dialect,
+        suno::print::{self, Printed},
+    },
     fault::Fault,
     secrets::Secrets,
     task::FetchedTask,
@@ -21,7 +24,7 @@ use crate::{
 };
 
 /// A handler of calls about one task, whose id is the end of the path, as a dialect answers them.
-pub fn one(dialect: &'static dyn Dialect) -> MethodRouter<Arc<Upstream>> {
+pub fn one(dialect: &'static Dialect) -> MethodRouter<Arc<Upstream>> {
     get(
         move |State(upstream): Shared, Path(id): Path<String>, headers: HeaderMap| async move {
             about_one(&upstream, dialect, id, &headers).await
@@ -33,7 +36,7 @@ pub fn one(dialect: &'static dyn Dialect) -> MethodRouter<Arc<Upstream>> {
 /// is left out.
 pub async fn about_one(
     upstream: &Upstream,
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     id: String,
     headers: &HeaderMap,
 ) -> Response {
@@ -45,17 +48,17 @@ pub async fn about_one(
     let task = print(&batch, &secrets).into_iter().next();
     if task.is_none()
         && batch.fault.is_none()
-        && let Some(status) = dialect.status_of_unknown_task()
+        && let Some(status) = dialect.status_of_unknown_task
     {
-        return dialect.error(status, "task_not_exist", "the task does not exist");
+        return (dialect.error)(status, "task_not_exist", "the task does not exist");
     }
     let data = task.filter(|_| batch.fault != Some(Fault::FetchNull));
-    let data = data.map(|task| dialect.printed(task));
+    let data = data.map(|task| (dialect.printed)(task));
     let leak_to = batch.leaks.then_some(&secrets);
     answer::spoil(dialect, batch.fault, data, leak_to, &upstream.options).await
 }
 
-pub fn too_many_ids(upstream: &Upstream, dialect: &dyn Dialect) -> Response {
+pub fn too_many_ids(upstream: &Upstream, dialect: &Dialect) -> Response {
     let most = upstream.options.ids_per_fetch;
     invalid_request(upstream, dialect, &format!("at most {most} ids at once"))
 }
@@ -66,7 +69,7 @@ pub fn print(batch: &Batch, secrets: &Secrets) -> Vec<Printed> {
     let mut printed = Vec::with_capacity(batch.tasks.len());
     let nobodys = (batch.fault == Some(Fault::FetchStrangers)).then(FetchedTask::stranger);
     for task in batch.tasks.iter().chain(&batch.stranger).chain(&nobodys) {
-        dialects::print(task, secrets, &mut printed);
+        print::print(task, secrets, &mut printed);
     }
     printed
 }

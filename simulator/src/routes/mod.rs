@@ -18,7 +18,7 @@ use axum::{
 
 use crate::{
     counts::Counts,
-    dialects::{self, Dialect, Suno},
+    dialects::{self, Dialect, suno},
     upstream::Upstream,
 };
 
@@ -45,12 +45,8 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/simulator/finish", post(control::finish))
         .route("/simulator/forget", post(control::forget));
     for &dialect in dialects::ALL {
-        let state = (Arc::clone(&upstream), dialect);
-        router = router.merge(
-            dialect
-                .routes()
-                .layer(middleware::from_fn_with_state(state, admit)),
-        );
+        let admit = middleware::from_fn_with_state((Arc::clone(&upstream), dialect), admit);
+        router = router.merge((dialect.routes)().layer(admit));
     }
     router
         .method_not_allowed_fallback(wrong_method)
@@ -60,7 +56,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
 
 /// Refuses a request without the key, and counts open requests.
 async fn admit(
-    State((upstream, dialect)): State<(Arc<Upstream>, &'static dyn Dialect)>,
+    State((upstream, dialect)): State<(Arc<Upstream>, &'static Dialect)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -68,10 +64,10 @@ async fn admit(
     let sent = sent
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if !upstream.admits(dialect.scheme(), sent) {
+    if !upstream.admits(dialect.scheme, sent) {
         upstream.count(|counts| counts.unauthorized += 1);
         let status = StatusCode::UNAUTHORIZED;
-        return dialect.error(status, "invalid_token", "the key is wrong");
+        return (dialect.error)(status, "invalid_token", "the key is wrong");
     }
     upstream.count(Counts::opened);
     let _open = Open(upstream);
@@ -91,7 +87,7 @@ async fn not_found(State(upstream): Shared) -> Response {
     let status = StatusCode::NOT_FOUND;
     invalid(
         &upstream,
-        &Suno,
+        &suno::DIALECT,
         status,
         "not_found",
         "there is nothing here",
@@ -100,25 +96,31 @@ async fn not_found(State(upstream): Shared) -> Response {
 
 async fn wrong_method(State(upstream): Shared) -> Response {
     let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    invalid(&upstream, &Suno, status, code, "not with this method")
+    invalid(
+        &upstream,
+        &suno::DIALECT,
+        status,
+        code,
+        "not with this method",
+    )
 }
 
 /// Counts and answers a request that breaks the dialect.
 pub fn invalid(
     upstream: &Upstream,
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     status: StatusCode,
     code: &str,
     message: &str,
 ) -> Response {
     upstream.count(|counts| counts.invalid += 1);
-    dialect.error(status, code, message)
+    (dialect.error)(status, code, message)
 }
 
 /// The body, or the answer to a request whose body does not arrive.
 pub fn body_of(
     upstream: &Upstream,
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     body: Payload,
 ) -> Result<Bytes, Box<Response>> {
     body.map_err(|rejection| {
@@ -134,7 +136,7 @@ pub fn body_of(
 }
 
 /// Counts and answers a request that is refused with 400.
-pub fn invalid_request(upstream: &Upstream, dialect: &dyn Dialect, message: &str) -> Response {
+pub fn invalid_request(upstream: &Upstream, dialect: &Dialect, message: &str) -> Response {
     let status = StatusCode::BAD_REQUEST;
     invalid(upstream, dialect, status, "invalid_request", message)
 }

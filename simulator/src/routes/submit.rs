@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// A handler of submits of this action, as a dialect writes them.
-pub fn submits(dialect: &'static dyn Dialect, action: Action) -> MethodRouter<Arc<Upstream>> {
+pub fn submits(dialect: &'static Dialect, action: Action) -> MethodRouter<Arc<Upstream>> {
     post(
         move |State(upstream): Shared, headers: HeaderMap, body: Payload| async move {
             let secrets = Secrets::of(&headers);
-            let answered = |_: &Request, id: Id| dialect.accepted(id.to_string(), &secrets);
+            let answered = |_: &Request, id: Id| (dialect.accepted)(&id.to_string(), &secrets);
             submit_with(&upstream, dialect, action, &headers, body, answered).await
         },
     )
@@ -46,7 +46,7 @@ fn is_told(fault: Option<Fault>) -> bool {
 /// Takes a submit, which is answered with what `answered` makes of it.
 pub async fn submit_with(
     upstream: &Arc<Upstream>,
-    dialect: &dyn Dialect,
+    dialect: &Dialect,
     action: Action,
     headers: &HeaderMap,
     body: Payload,
@@ -56,7 +56,7 @@ pub async fn submit_with(
         Ok(body) => body,
         Err(answer) => return *answer,
     };
-    let request = match dialect.request(action, &body) {
+    let request = match (dialect.request)(action, &body) {
         Ok(request) => request,
         Err(message) => return invalid_request(upstream, dialect, &message),
     };
@@ -64,11 +64,13 @@ pub async fn submit_with(
     let key = key.and_then(|key| key.to_str().ok());
     let Some(decision) = upstream.submit(&request, &body, key) else {
         let message = "the task to continue does not exist";
-        return dialect.error(StatusCode::BAD_REQUEST, "task_not_exist", message);
+        return (dialect.error)(StatusCode::BAD_REQUEST, "task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
-    if let (Some(id), Some(address)) = (decision.task, &request.body.call_back_url) {
-        call_back::when_it_ends(upstream, id, address, dialect.call_back(id));
+    if let (Some(id), Some(told)) = (decision.task, dialect.call_back)
+        && let Some(address) = &request.body.call_back_url
+    {
+        call_back::when_it_ends(upstream, id, address, told(id));
     }
     pause(decision.latency).await;
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
@@ -76,7 +78,7 @@ pub async fn submit_with(
     }
     let secrets = Secrets::of(headers);
     let leak_to = decision.leaks.then_some(&secrets);
-    let at_once = dialect.result_at_once();
+    let at_once = dialect.result_at_once;
     let at_once = at_once.filter(|_| is_told(decision.fault));
     let data = match (decision.task, at_once) {
         (Some(id), Some(result_of)) => {
@@ -87,13 +89,13 @@ pub async fn submit_with(
                 Some(Err(message)) => {
                     let leaked = leak_to.map(|secrets| secrets.leak(&message, None));
                     let message = leaked.unwrap_or(message);
-                    return dialect.error(StatusCode::BAD_REQUEST, "failed", &message);
+                    return (dialect.error)(StatusCode::BAD_REQUEST, "failed", &message);
                 }
                 None => Value::Null,
             }
         }
         (Some(_), _) if decision.fault == Some(Fault::SubmitNoId) => {
-            dialect.accepted(String::new(), &secrets)
+            (dialect.accepted)("", &secrets)
         }
         (Some(id), _) => answered(&request, id),
         (None, _) => Value::Null,

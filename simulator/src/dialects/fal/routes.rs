@@ -9,11 +9,11 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Fal, print};
+use super::{DIALECT, error, print};
 use crate::{
     answer,
     clock::pause,
-    dialects::{Dialect, value},
+    dialects::value,
     fault::Fault,
     routes::{Shared, fetch, invalid},
     secrets::Secrets,
@@ -56,19 +56,25 @@ fn request_of(path: &str) -> Option<(&str, &str)> {
 
 fn nothing(upstream: &Upstream) -> Response {
     let status = StatusCode::NOT_FOUND;
-    invalid(upstream, &Fal, status, "not_found", "there is nothing here")
+    invalid(
+        upstream,
+        &DIALECT,
+        status,
+        "not_found",
+        "there is nothing here",
+    )
 }
 
 async fn status(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response {
     let Some(batch) = upstream.fetch(&[id.to_owned()]) else {
-        return fetch::too_many_ids(upstream, &Fal);
+        return fetch::too_many_ids(upstream, &DIALECT);
     };
     pause(batch.latency).await;
     let secrets = Secrets::of(headers);
     let Some(task) = fetch::print(&batch, &secrets).into_iter().next() else {
         return spoiled(upstream, &batch, &secrets, NOTHING).await;
     };
-    let status = Fal.printed(task);
+    let status = (DIALECT.printed)(task);
     let is_unfinished = print::is_unfinished(&value(&status));
     let mut answer = spoiled(upstream, &batch, &secrets, Some(status)).await;
     if is_unfinished && batch.fault.is_none() {
@@ -79,7 +85,7 @@ async fn status(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response 
 
 async fn result(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response {
     let Some(mut batch) = upstream.fetch(&[id.to_owned()]) else {
-        return fetch::too_many_ids(upstream, &Fal);
+        return fetch::too_many_ids(upstream, &DIALECT);
     };
     pause(batch.latency).await;
     // A result that is refused, or is an error, is the end of its task, and no fault of a fetch.
@@ -116,9 +122,9 @@ async fn spoiled(
 ) -> Response {
     if data.is_none() && batch.fault.is_none() {
         let status = StatusCode::NOT_FOUND;
-        return Fal.error(status, "", "there is no such request");
+        return error(status, "", "there is no such request");
     }
     let data = data.filter(|_| batch.fault != Some(Fault::FetchNull));
     let leak_to = batch.leaks.then_some(secrets);
-    answer::spoil(&Fal, batch.fault, data, leak_to, &upstream.options).await
+    answer::spoil(&DIALECT, batch.fault, data, leak_to, &upstream.options).await
 }

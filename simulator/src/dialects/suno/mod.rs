@@ -1,6 +1,5 @@
 //! The platform `suno` in its own dialect, under `/suno`.
 
-mod act;
 pub mod print;
 mod routes;
 
@@ -12,65 +11,49 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Dialect, Printed};
+use super::Dialect;
 use crate::{
     request::{Action, Request},
     routes::{fetch::one, submit::submits},
-    secrets::Secrets,
     upstream::Upstream,
 };
 
 /// An HTTP status, and a word as the code.
-pub struct Suno;
+pub const DIALECT: Dialect = Dialect {
+    about: "/suno/…      the platform suno",
+    routes,
+    scheme: "Bearer",
+    request: Request::read,
+    accepted: |id, _| id.into(),
+    result_at_once: None,
+    printed: |task| task,
+    status_of_unknown_task: Some(StatusCode::BAD_REQUEST),
+    halves: |data| {
+        let head = r#"{"code":"success","message":""#;
+        (head, format!(r#"","data":{data}}}"#))
+    },
+    error,
+    call_back: None,
+};
 
-impl Dialect for Suno {
-    fn about(&self) -> &'static str {
-        "/suno/…      the platform suno"
-    }
+fn routes() -> Router<Arc<Upstream>> {
+    let submits = |action| submits(&DIALECT, action);
+    Router::new()
+        .route("/suno/submit/music", submits(Action::Music))
+        .route("/suno/submit/lyrics", submits(Action::Lyrics))
+        .route("/suno/submit/concat", submits(Action::Other("CONCAT")))
+        .route("/suno/submit/stems", submits(Action::Other("STEMS")))
+        .route("/suno/uploads/audio-url", post(routes::upload))
+        .route("/suno/persona/create", post(routes::persona))
+        .route("/suno/act/{kind}/{clip}", get(routes::act))
+        .route("/suno/fetch", post(routes::fetch))
+        .route("/suno/fetch/{id}", one(&DIALECT))
+}
 
-    fn routes(&self) -> Router<Arc<Upstream>> {
-        Router::new()
-            .route("/suno/submit/music", submits(&Self, Action::Music))
-            .route("/suno/submit/lyrics", submits(&Self, Action::Lyrics))
-            .route(
-                "/suno/submit/concat",
-                submits(&Self, Action::Other("CONCAT")),
-            )
-            .route("/suno/submit/stems", submits(&Self, Action::Other("STEMS")))
-            .route("/suno/uploads/audio-url", post(routes::upload))
-            .route("/suno/persona/create", post(routes::persona))
-            .route("/suno/act/{kind}/{clip}", get(act::act))
-            .route("/suno/fetch", post(routes::fetch))
-            .route("/suno/fetch/{id}", one(&Self))
-    }
-
-    fn request(&self, action: Action, body: &[u8]) -> Result<Request, String> {
-        Request::read(action, body)
-    }
-
-    fn accepted(&self, id: String, _: &Secrets) -> Value {
-        id.into()
-    }
-
-    fn printed(&self, task: Printed) -> Printed {
-        task
-    }
-
-    fn status_of_unknown_task(&self) -> Option<StatusCode> {
-        Some(StatusCode::BAD_REQUEST)
-    }
-
-    fn halves(&self, data: &str) -> (&'static str, String) {
-        (
-            r#"{"code":"success","message":""#,
-            format!(r#"","data":{data}}}"#),
-        )
-    }
-
-    fn error(&self, status: StatusCode, code: &str, message: &str) -> Response {
-        let body = json!({"code": code, "message": message, "data": null});
-        (status, Json(body)).into_response()
-    }
+/// An answer that is an error.
+pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({"code": code, "message": message, "data": null});
+    (status, Json(body)).into_response()
 }
