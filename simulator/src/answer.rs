@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    clock::pause, connection::Cut, fal, fault::Fault, mureka, options::Options, secrets::Secrets,
+    clock::pause, connection::Cut, dialects::Dialect, fault::Fault, options::Options,
+    secrets::Secrets,
 };
 
 const FILL: &[u8] = &[b'x'; 64 * 1024];
@@ -30,110 +31,22 @@ pub const NOT_A_NUMBER: &str = "\u{e001}";
 pub const DEEP: &str = "\u{e002}";
 const LEVELS: usize = 200_000;
 
-/// How a dialect writes its answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// An HTTP status, and a word as the code.
-    Suno,
-    /// HTTP 200, and the status as the code.
-    SunoApi,
-    /// An HTTP status, and the data as the whole body.
-    Mureka(mureka::Call),
-    /// An HTTP status, and the data as the whole body.
-    Fal,
-}
-
-impl Shape {
-    /// An error.
-    pub fn error(self, status: StatusCode, code: &str, message: &str) -> Response {
-        match self {
-            Self::Suno => {
-                let body = json!({"code": code, "message": message, "data": null});
-                (status, axum::Json(body)).into_response()
-            }
-            Self::SunoApi => {
-                let code = match status.as_u16() {
-                    // A code that is no word of success in an answer that is one.
-                    200 => 500,
-                    // 429 means one thing at one vendor, and another at the next.
-                    429 => 430,
-                    503 => 455,
-                    other => other,
-                };
-                let body = json!({"code": code, "msg": message, "data": null});
-                axum::Json(body).into_response()
-            }
-            Self::Mureka(_) => mureka::error(status, message),
-            Self::Fal => fal::error(status, message),
-        }
-    }
-
-    /// The status with which a call about a task that is not known is refused; `None`: it is answered without data.
-    pub const fn status_of_unknown_task(self) -> Option<StatusCode> {
-        match self {
-            Self::Suno => Some(StatusCode::BAD_REQUEST),
-            Self::SunoApi => None,
-            Self::Mureka(_) | Self::Fal => Some(StatusCode::NOT_FOUND),
-        }
-    }
-
-    /// How a key is sent.
-    pub const fn scheme(self) -> &'static str {
-        match self {
-            Self::Suno | Self::SunoApi | Self::Mureka(_) => "Bearer",
-            Self::Fal => "Key",
-        }
-    }
-
-    /// A success with this data, cut in two inside a text.
-    fn halves(self, data: &str) -> (&'static str, String) {
-        match self {
-            Self::Suno => (
-                r#"{"code":"success","message":""#,
-                format!(r#"","data":{data}}}"#),
-            ),
-            Self::SunoApi => (
-                r#"{"code":200,"msg":"success"#,
-                format!(r#"","data":{data}}}"#),
-            ),
-            Self::Mureka(_) | Self::Fal => {
-                let members = data.strip_prefix('{').unwrap_or("}");
-                let comma = if members == "}" { "" } else { "," };
-                let head = match self {
-                    Self::Fal => r#"{"logs":""#,
-                    _ => r#"{"trace_id":""#,
-                };
-                (head, format!(r#""{comma}{members}"#))
-            }
-        }
-    }
-}
-
-/// An error in the shape of the platform's own dialect.
-pub fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    Shape::Suno.error(status, code, message)
-}
-
-pub fn bad_request(code: &str, message: &str) -> Response {
-    error(StatusCode::BAD_REQUEST, code, message)
-}
-
 /// Answers with `data`, spoiled by the fault. A fault that only changes the data itself is the caller's part: it
 /// has no effect here. With `leak_to`, error messages print these secrets.
 pub async fn spoil(
-    shape: Shape,
+    dialect: &Dialect,
     fault: Option<Fault>,
     data: impl Serialize,
     leak_to: Option<&Secrets>,
     options: &Options,
 ) -> Response {
     let Some(fault) = fault else {
-        return json_bytes(bytes_of(shape, &data));
+        return json_bytes(bytes_of(dialect, &data));
     };
     if let Some((status, code, message)) = refusal(fault) {
         let message =
             leak_to.map_or_else(|| message.to_owned(), |secrets| secrets.leak(message, None));
-        let mut response = shape.error(status, code, &message);
+        let mut response = (dialect.error)(status, code, &message);
         if let Fault::Submit429RetryAfter | Fault::Fetch429RetryAfter = fault {
             let seconds = number(options.retry_after.as_millis().div_ceil(1_000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -155,11 +68,11 @@ pub async fn spoil(
         Fault::SubmitEmpty | Fault::FetchEmpty => StatusCode::OK.into_response(),
         Fault::SubmitDropBefore | Fault::SubmitDropAfter | Fault::FetchDrop => cut(),
         Fault::SubmitHangBefore | Fault::SubmitHangAfter | Fault::FetchHang => pending().await,
-        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(shape, &data)),
-        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(shape, &data), options.drip),
-        Fault::SubmitHuge | Fault::FetchHuge => huge(shape, &data, options.huge),
-        Fault::FetchGarbage => garbage(&bytes_of(shape, &data)),
-        _ => json_bytes(bytes_of(shape, &data)),
+        Fault::SubmitTorn | Fault::FetchTorn => torn(&bytes_of(dialect, &data)),
+        Fault::SubmitDrip | Fault::FetchDrip => drip(bytes_of(dialect, &data), options.drip),
+        Fault::SubmitHuge | Fault::FetchHuge => huge(dialect, &data, options.huge),
+        Fault::FetchGarbage => garbage(&bytes_of(dialect, &data)),
+        _ => json_bytes(bytes_of(dialect, &data)),
     }
 }
 
@@ -195,10 +108,10 @@ fn refusal(fault: Fault) -> Option<(StatusCode, &'static str, &'static str)> {
     Some((StatusCode::from_u16(status).ok()?, code, message))
 }
 
-fn bytes_of(shape: Shape, data: &impl Serialize) -> Bytes {
+fn bytes_of(dialect: &Dialect, data: &impl Serialize) -> Bytes {
     // Texts and printed tasks always serialize.
     let data = serde_json::to_string(data).unwrap_or_default();
-    let (head, tail) = shape.halves(&data);
+    let (head, tail) = (dialect.halves)(&data);
     let bytes = format!("{head}{tail}").into_bytes();
     // The first byte of the private characters.
     if bytes.contains(&0xee) {
@@ -276,9 +189,9 @@ fn drip(answer: Bytes, every: Duration) -> Response {
 }
 
 /// A success whose message has megabytes. The body is made while it is read and takes no memory.
-fn huge(shape: Shape, data: &impl Serialize, megabytes: u32) -> Response {
+fn huge(dialect: &Dialect, data: &impl Serialize, megabytes: u32) -> Response {
     let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-    let (head, tail) = shape.halves(&data);
+    let (head, tail) = (dialect.halves)(&data);
     let (head, tail) = (Bytes::from_static(head.as_bytes()), Bytes::from(tail));
     let fill = (0..megabytes.saturating_mul(FILLS_PER_MEGABYTE)).map(|_| Bytes::from_static(FILL));
     let chunks = [head].into_iter().chain(fill).chain([tail]);

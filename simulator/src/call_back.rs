@@ -8,7 +8,7 @@ use axum::{
 };
 use hyper::{Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tracing::{debug, warn};
 
@@ -17,9 +17,8 @@ use crate::{id::Id, upstream::Upstream};
 /// How long a call may take.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Calls this address once the task has ended, as the dialect `sunoapi` does. Only `http://` is called, and nothing is
-/// tried twice.
-pub fn when_it_ends(upstream: &Arc<Upstream>, id: Id, address: &str) {
+/// Sends this body to this address once the task has ended. Only `http://` is called, and nothing is tried twice.
+pub fn when_it_ends(upstream: &Arc<Upstream>, id: Id, address: &str, body: Value) {
     let Some(address) = called(address) else {
         debug!(task = %id, address, "the simulator calls no such address");
         return;
@@ -27,11 +26,6 @@ pub fn when_it_ends(upstream: &Arc<Upstream>, id: Id, address: &str) {
     let upstream = Arc::clone(upstream);
     tokio::spawn(async move {
         upstream.wait_for_end(id).await;
-        let body = json!({
-            "code": 200,
-            "msg": "All generated successfully.",
-            "data": { "callbackType": "complete", "task_id": id.to_string() },
-        });
         match timeout(LONGEST, post(&address, &body)).await {
             Ok(Ok(StatusCode::OK)) => debug!(task = %id, "called"),
             Ok(Ok(status)) => warn!(task = %id, %status, "the call was refused"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use suno_simulator::{Fault, Kind};
+use suno_simulator::{Fault, Kind, dialects};
 
 /// How values and directives are written, all faults, and the endpoints for tests.
 pub fn reference() -> String {
@@ -29,6 +29,10 @@ pub fn reference() -> String {
             let _ = writeln!(text, "  {fault:<24} {}", fault.about());
         }
     }
+    text.push_str("\nDialects, all at one address:\n");
+    for about in dialects() {
+        let _ = writeln!(text, "  {about}");
+    }
     text.push_str(CONTROL);
     text
 }
@@ -54,14 +58,6 @@ How faults are ordered:
 ";
 
 const CONTROL: &str = "
-Dialects, all at one address:
-  /suno/…      the platform suno
-  /api/v1/…    the platform suno, dialect sunoapi
-  /v1/…        the platform mureka; a 402 comes as a 429 that speaks of the quota
-               (directives stand in `title`, else in `lyrics`, `prompt` or `url`)
-  /fal-ai/…    the platform fal, any model of this owner: POST submits; the answer says what to call then
-               (directives stand in `title`, else in `prompt` or `lyrics`)
-
 For tests, beside the dialects (no key needed):
   GET  /simulator/counts           counters of requests, accepted submits and faults; max_accepted_per_title
   GET  /simulator/places           how many tasks are made now, and the most that ever were at once: in all, and by

@@ -5,16 +5,14 @@ mod call_back;
 mod clock;
 mod connection;
 mod counts;
-mod dialect;
+mod dialects;
 mod directives;
-mod fal;
 mod fault;
 mod faults;
 mod fetches;
 mod id;
 mod life;
 mod lognormal;
-mod mureka;
 mod options;
 mod places;
 mod random;
@@ -24,12 +22,12 @@ mod routes;
 mod secrets;
 mod server;
 mod span;
-mod sunoapi;
 mod task;
 mod upstream;
 
 pub use self::{
     counts::{Counts, Fetches, Submits},
+    dialects::dialects,
     fault::{Fault, Kind},
     faults::Faults,
     options::{Key, Options},

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
-use crate::form::Form;
+use crate::dialects::Form;
 use crate::wait::{EVERY, eventually};
 
 /// The default price of a song.

@@ -14,6 +14,7 @@
 //! | [`places`] | the places of an upstream: who takes how many, and how long |
 //! | [`fetches`] | the calls by which an upstream is asked for its tasks |
 //! | [`operator`] | the command line |
+//! | [`dialects`] | the dialects that channels speak, and how songs of their platforms are asked for |
 //! | [`client`] | a user with an access token and an API key, over HTTP |
 //! | [`metrics`] | the Prometheus metrics of APIs and workers |
 //! | [`suite`] | scenarios as tests: run side by side, each within a time |
@@ -28,10 +29,10 @@
 pub mod client;
 pub mod cluster;
 pub mod database;
+pub mod dialects;
 pub mod disk;
 pub mod fetches;
 pub mod folder;
-pub mod form;
 pub mod metrics;
 pub mod operator;
 pub mod places;

@@ -4,6 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Query, Request, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use crate::{
-    answer::bad_request,
     counts::Counts,
+    dialects::suno,
     faults::Faults,
     fetches::FetchCallsShown,
     id::Id,
@@ -56,7 +57,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
         let body = body.map_err(IntoResponse::into_response)?;
         let json: &[u8] = if body.is_empty() { b"{}" } else { &body };
         let order = serde_json::from_slice(json).map(Self);
-        order.map_err(|error| bad_request("invalid_request", &error.to_string()))
+        order.map_err(|error| bad_request(&error.to_string()))
     }
 }
 
@@ -116,7 +117,7 @@ pub async fn tasks(
 pub async fn make(State(upstream): Shared, Order(order): Order<Series>) -> Response {
     match upstream.make(&order) {
         Ok(born) => Json(json!({ "born": born })).into_response(),
-        Err(why) => bad_request("invalid_request", &why),
+        Err(why) => bad_request(&why),
     }
 }
 
@@ -137,7 +138,7 @@ pub async fn set_key(State(upstream): Shared, Order(NewKey { key }): Order<NewKe
             upstream.set_key(key);
             Json(json!({})).into_response()
         }
-        Err(why) => bad_request("invalid_request", why),
+        Err(why) => bad_request(why),
     }
 }
 
@@ -153,4 +154,8 @@ pub async fn finish(State(upstream): Shared, Order(order): Order<Finish>) -> Jso
 
 pub async fn forget(State(upstream): Shared, Order(selector): Order<Selector>) -> Json<Value> {
     Json(json!({ "forgotten": upstream.forget(&selector) }))
+}
+
+fn bad_request(message: &str) -> Response {
+    suno::error(StatusCode::BAD_REQUEST, "invalid_request", message)
 }

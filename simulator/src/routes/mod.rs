@@ -1,13 +1,8 @@
-//! The endpoints: the dialects of the platform `suno` under `/suno` and `/api/v1`, the platform `mureka` under `/v1`, the
-//! platform `fal` under `/fal-ai`, those for tests under `/simulator`.
+//! The endpoints: those of all dialects, and those for tests under `/simulator`.
 
-mod act;
 mod control;
-mod fal;
-mod fetch;
-mod mureka;
-mod submit;
-mod sunoapi;
+pub mod fetch;
+pub mod submit;
 
 use std::sync::Arc;
 
@@ -22,55 +17,17 @@ use axum::{
 };
 
 use crate::{
-    answer::{self, Shape},
     counts::Counts,
-    mureka::Call,
+    dialects::{self, Dialect, suno},
     upstream::Upstream,
 };
 
-type Shared = State<Arc<Upstream>>;
-type Payload = Result<Bytes, BytesRejection>;
+pub type Shared = State<Arc<Upstream>>;
+pub type Payload = Result<Bytes, BytesRejection>;
 
 /// All endpoints of this upstream.
 pub fn router(upstream: Arc<Upstream>) -> Router {
-    let suno = Router::new()
-        .route("/suno/submit/music", post(submit::music))
-        .route("/suno/submit/lyrics", post(submit::lyrics))
-        .route("/suno/submit/concat", post(submit::concat))
-        .route("/suno/submit/stems", post(submit::stems))
-        .route("/suno/uploads/audio-url", post(submit::upload))
-        .route("/suno/persona/create", post(submit::persona))
-        .route("/suno/act/{kind}/{clip}", get(act::act))
-        .route("/suno/fetch", post(fetch::many))
-        .route("/suno/fetch/{id}", get(fetch::one))
-        .layer(middleware::from_fn_with_state(
-            (Arc::clone(&upstream), Shape::Suno),
-            admit,
-        ));
-    let sunoapi = Router::new()
-        .route("/api/v1/generate", post(sunoapi::song))
-        .route("/api/v1/generate/extend", post(sunoapi::song))
-        .route("/api/v1/generate/upload-cover", post(sunoapi::song))
-        .route("/api/v1/generate/record-info", get(sunoapi::record_info))
-        .route("/api/v1/wav/generate", post(sunoapi::wav))
-        .route("/api/v1/wav/record-info", get(sunoapi::record_info))
-        .route("/api/v1/mp4/generate", post(sunoapi::mp4))
-        .route("/api/v1/mp4/record-info", get(sunoapi::record_info))
-        .route("/api/v1/lyrics", post(sunoapi::lyrics))
-        .route("/api/v1/lyrics/record-info", get(sunoapi::record_info))
-        .layer(middleware::from_fn_with_state(
-            (Arc::clone(&upstream), Shape::SunoApi),
-            admit,
-        ));
-    let mureka = mureka::router().layer(middleware::from_fn_with_state(
-        (Arc::clone(&upstream), Shape::Mureka(Call::Song)),
-        admit,
-    ));
-    let fal = fal::router().layer(middleware::from_fn_with_state(
-        (Arc::clone(&upstream), Shape::Fal),
-        admit,
-    ));
-    let simulator = Router::new()
+    let mut router = Router::new()
         .route("/simulator/counts", get(control::counts))
         .route("/simulator/places", get(control::places))
         .route("/simulator/places/made", get(control::made))
@@ -87,12 +44,11 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
         .route("/simulator/key", put(control::set_key))
         .route("/simulator/finish", post(control::finish))
         .route("/simulator/forget", post(control::forget));
-    Router::new()
-        .merge(suno)
-        .merge(sunoapi)
-        .merge(mureka)
-        .merge(fal)
-        .merge(simulator)
+    for &dialect in dialects::ALL {
+        let admit = middleware::from_fn_with_state((Arc::clone(&upstream), dialect), admit);
+        router = router.merge((dialect.routes)().layer(admit));
+    }
+    router
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
         .with_state(upstream)
@@ -100,7 +56,7 @@ pub fn router(upstream: Arc<Upstream>) -> Router {
 
 /// Refuses a request without the key, and counts open requests.
 async fn admit(
-    State((upstream, shape)): State<(Arc<Upstream>, Shape)>,
+    State((upstream, dialect)): State<(Arc<Upstream>, &'static Dialect)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -108,10 +64,10 @@ async fn admit(
     let sent = sent
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if !upstream.admits(shape.scheme(), sent) {
+    if !upstream.admits(dialect.scheme, sent) {
         upstream.count(|counts| counts.unauthorized += 1);
         let status = StatusCode::UNAUTHORIZED;
-        return shape.error(status, "invalid_token", "the key is wrong");
+        return (dialect.error)(status, "invalid_token", "the key is wrong");
     }
     upstream.count(Counts::opened);
     let _open = Open(upstream);
@@ -129,30 +85,58 @@ impl Drop for Open {
 
 async fn not_found(State(upstream): Shared) -> Response {
     let status = StatusCode::NOT_FOUND;
-    invalid(&upstream, status, "not_found", "there is nothing here")
+    invalid(
+        &upstream,
+        &suno::DIALECT,
+        status,
+        "not_found",
+        "there is nothing here",
+    )
 }
 
 async fn wrong_method(State(upstream): Shared) -> Response {
     let (status, code) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    invalid(&upstream, status, code, "not with this method")
+    invalid(
+        &upstream,
+        &suno::DIALECT,
+        status,
+        code,
+        "not with this method",
+    )
 }
 
-/// Counts and answers a request that breaks the platform's own dialect.
-fn invalid(upstream: &Upstream, status: StatusCode, code: &str, message: &str) -> Response {
+/// Counts and answers a request that breaks the dialect.
+pub fn invalid(
+    upstream: &Upstream,
+    dialect: &Dialect,
+    status: StatusCode,
+    code: &str,
+    message: &str,
+) -> Response {
     upstream.count(|counts| counts.invalid += 1);
-    answer::error(status, code, message)
+    (dialect.error)(status, code, message)
 }
 
 /// The body, or the answer to a request whose body does not arrive.
-fn body_of(upstream: &Upstream, shape: Shape, body: Payload) -> Result<Bytes, Box<Response>> {
+pub fn body_of(
+    upstream: &Upstream,
+    dialect: &Dialect,
+    body: Payload,
+) -> Result<Bytes, Box<Response>> {
     body.map_err(|rejection| {
-        upstream.count(|counts| counts.invalid += 1);
-        let message = rejection.body_text();
-        Box::new(shape.error(rejection.status(), "invalid_request", &message))
+        let (status, message) = (rejection.status(), rejection.body_text());
+        Box::new(invalid(
+            upstream,
+            dialect,
+            status,
+            "invalid_request",
+            &message,
+        ))
     })
 }
 
-fn invalid_request(upstream: &Upstream, shape: Shape, message: &str) -> Response {
-    upstream.count(|counts| counts.invalid += 1);
-    shape.error(StatusCode::BAD_REQUEST, "invalid_request", message)
+/// Counts and answers a request that is refused with 400.
+pub fn invalid_request(upstream: &Upstream, dialect: &Dialect, message: &str) -> Response {
+    let status = StatusCode::BAD_REQUEST;
+    invalid(upstream, dialect, status, "invalid_request", message)
 }

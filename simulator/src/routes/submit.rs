@@ -1,4 +1,4 @@
-//! Submits: those under `/suno`, and those of the other dialects.
+//! Submits of all dialects.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
+    routing::{MethodRouter, post},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::debug;
 
 use super::{Payload, Shared, body_of, invalid_request};
 use crate::{
-    answer::{self, Shape},
-    call_back,
+    answer, call_back,
     clock::pause,
+    dialects::{self, Dialect},
     fault::Fault,
     id::Id,
     request::{Action, Request},
@@ -22,66 +23,15 @@ use crate::{
     upstream::Upstream,
 };
 
-pub async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(&upstream, Shape::Suno, Action::Music, &headers, body).await
-}
-
-pub async fn lyrics(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(&upstream, Shape::Suno, Action::Lyrics, &headers, body).await
-}
-
-pub async fn concat(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(
-        &upstream,
-        Shape::Suno,
-        Action::Other("CONCAT"),
-        &headers,
-        body,
+/// A handler of submits of this action, as a dialect writes them.
+pub fn submits(dialect: &'static Dialect, action: Action) -> MethodRouter<Arc<Upstream>> {
+    post(
+        move |State(upstream): Shared, headers: HeaderMap, body: Payload| async move {
+            let secrets = Secrets::of(&headers);
+            let answered = |_: &Request, id: Id| (dialect.accepted)(&id.to_string(), &secrets);
+            submit_with(&upstream, dialect, action, &headers, body, answered).await
+        },
     )
-    .await
-}
-
-pub async fn stems(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(
-        &upstream,
-        Shape::Suno,
-        Action::Other("STEMS"),
-        &headers,
-        body,
-    )
-    .await
-}
-
-/// The word in the address of an upload that is a clip at once.
-const AT_ONCE: &str = "at-once";
-/// The word in the address of an upload whose id is a clip's and not a task's.
-const IS_CLIP: &str = "is-clip";
-
-/// Takes an audio file by its address.
-pub async fn upload(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    let action = Action::Other("UPLOAD");
-    let answered = |request: &Request, id: Id| {
-        let address = request.body.url.as_deref().unwrap_or_default();
-        if address.contains(AT_ONCE) {
-            return json!({ "clip_id": id.clip(0) });
-        }
-        if address.contains(IS_CLIP) {
-            id.clip(0)
-        } else {
-            id
-        }
-        .to_string()
-        .into()
-    };
-    submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
-}
-
-/// Makes a persona at once.
-pub async fn persona(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    let action = Action::Other("PERSONA");
-    let answered =
-        |request: &Request, id: Id| json!({ "id": id.clip(0), "name": request.body.name });
-    submit_with(&upstream, Shape::Suno, action, &headers, body, answered).await
 }
 
 /// Whether the answer with this fault tells what was made.
@@ -93,45 +43,34 @@ fn is_told(fault: Option<Fault>) -> bool {
     )
 }
 
-/// Takes a submit, as a dialect writes it.
-pub async fn submit(
+/// Takes a submit, which is answered with what `answered` makes of it.
+pub async fn submit_with(
     upstream: &Arc<Upstream>,
-    shape: Shape,
-    action: Action,
-    headers: &HeaderMap,
-    body: Payload,
-) -> Response {
-    let secrets = Secrets::of(headers);
-    let answered = |_: &Request, id: Id| shape.accepted(id.to_string(), &secrets);
-    submit_with(upstream, shape, action, headers, body, answered).await
-}
-
-/// As [`submit`], with an answer of its own.
-async fn submit_with(
-    upstream: &Arc<Upstream>,
-    shape: Shape,
+    dialect: &Dialect,
     action: Action,
     headers: &HeaderMap,
     body: Payload,
     answered: impl Fn(&Request, Id) -> Value,
 ) -> Response {
-    let body = match body_of(upstream, shape, body) {
+    let body = match body_of(upstream, dialect, body) {
         Ok(body) => body,
         Err(answer) => return *answer,
     };
-    let request = match shape.request(action, &body) {
+    let request = match (dialect.request)(action, &body) {
         Ok(request) => request,
-        Err(message) => return invalid_request(upstream, shape, &message),
+        Err(message) => return invalid_request(upstream, dialect, &message),
     };
     let key = headers.get("idempotency-key");
     let key = key.and_then(|key| key.to_str().ok());
     let Some(decision) = upstream.submit(&request, &body, key) else {
         let message = "the task to continue does not exist";
-        return shape.error(StatusCode::BAD_REQUEST, "task_not_exist", message);
+        return (dialect.error)(StatusCode::BAD_REQUEST, "task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
-    if let (Some(id), Some(address)) = (decision.task, &request.body.call_back_url) {
-        call_back::when_it_ends(upstream, id, address);
+    if let (Some(id), Some(told)) = (decision.task, dialect.call_back)
+        && let Some(address) = &request.body.call_back_url
+    {
+        call_back::when_it_ends(upstream, id, address, told(id));
     }
     pause(decision.latency).await;
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
@@ -139,25 +78,27 @@ async fn submit_with(
     }
     let secrets = Secrets::of(headers);
     let leak_to = decision.leaks.then_some(&secrets);
-    let data = match decision.task {
-        Some(id) if shape.answers_with_the_result() && is_told(decision.fault) => {
+    let at_once = dialect.result_at_once;
+    let at_once = at_once.filter(|_| is_told(decision.fault));
+    let data = match (decision.task, at_once) {
+        (Some(id), Some(result_of)) => {
             upstream.wait_for_end(id).await;
-            let result = upstream.print(id).map(|task| shape.result(&task));
-            match result {
+            let task = upstream.print(id);
+            match task.map(|task| result_of(&dialects::value(&task))) {
                 Some(Ok(result)) => result,
                 Some(Err(message)) => {
                     let leaked = leak_to.map(|secrets| secrets.leak(&message, None));
                     let message = leaked.unwrap_or(message);
-                    return shape.error(StatusCode::BAD_REQUEST, "failed", &message);
+                    return (dialect.error)(StatusCode::BAD_REQUEST, "failed", &message);
                 }
                 None => Value::Null,
             }
         }
-        Some(_) if decision.fault == Some(Fault::SubmitNoId) => {
-            shape.accepted(String::new(), &secrets)
+        (Some(_), _) if decision.fault == Some(Fault::SubmitNoId) => {
+            (dialect.accepted)("", &secrets)
         }
-        Some(id) => answered(&request, id),
-        None => Value::Null,
+        (Some(id), _) => answered(&request, id),
+        (None, _) => Value::Null,
     };
-    answer::spoil(shape, decision.fault, data, leak_to, &upstream.options).await
+    answer::spoil(dialect, decision.fault, data, leak_to, &upstream.options).await
 }

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::{State, Upstream};
 use crate::{
-    dialect::{self, Printed},
+    dialects::suno::print::{self, Printed},
     fault::{Fault, Kind},
     fetches::{Admission, Bounds},
     id::Id,
@@ -94,7 +94,7 @@ impl Upstream {
         let mut task = self.state().tasks.get(&id)?.show(id, now);
         task.leaks = false;
         let mut printed = Vec::new();
-        dialect::print(&task, &Secrets::default(), &mut printed);
+        print::print(&task, &Secrets::default(), &mut printed);
         printed.pop()
     }
 }

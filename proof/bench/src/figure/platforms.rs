@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::client::Client;
 use harness::cluster::Cluster;
-use harness::form::{FAL, Form, MUREKA};
+use harness::dialects::DIALECTS;
 use harness::programs::Program;
 use harness::servers::Servers;
 use harness::wait::eventually;
@@ -16,40 +16,9 @@ use super::requirement::{Bound, Requirement};
 use crate::cluster::{QUOTA, audit, cluster};
 use crate::report::{Cell, Table};
 
-/// A channel: its name, the arguments of `channel create`, and how its songs are asked for.
-struct At {
-    name: &'static str,
-    channel: &'static [&'static str],
-    form: Option<&'static Form>,
-}
-
-/// Songs of suno go to either of its two channels.
-const CHANNELS: [At; 4] = [
-    At {
-        name: "suno",
-        channel: &["--max-tasks", "1000"],
-        form: None,
-    },
-    At {
-        name: "sunoapi",
-        channel: &["--max-tasks", "1000", "--dialect", "sunoapi"],
-        form: None,
-    },
-    At {
-        name: "mureka",
-        channel: &["--max-tasks", "1000", "--platform", "mureka"],
-        form: Some(&MUREKA),
-    },
-    At {
-        name: "fal",
-        channel: &["--max-tasks", "1000", "--platform", "fal"],
-        form: Some(&FAL),
-    },
-];
-
 /// The one that hangs.
 const HANGING: &str = "mureka";
-const HANGS: [&str; 2] = ["--faults", "submit-hang-before=100%,fetch-hang=100%"];
+const HANGS: &[&str] = &["--faults", "submit-hang-before=100%,fetch-hang=100%"];
 
 /// What was measured of a channel.
 struct Measured {
@@ -64,10 +33,10 @@ struct Measured {
 pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
     let well = run(plan, servers, None).await;
     let beside = run(plan, servers, Some(HANGING)).await;
-    let about = "Songs of four upstreams, each of 10 s, at a steady rate by POST /v1/tasks or POST /suno/submit/music: the \
-                 time from the submit until our SUCCESS, with all upstreams well, and while that of Mureka answers no \
-                 call. An API and two workers on PostgreSQL and RabbitMQ. Calls are counted by the upstreams while all \
-                 are well.";
+    let about = "Songs of an upstream of each dialect, each of 10 s, at a steady rate by POST /v1/tasks or POST \
+                 /suno/submit/music: the time from the submit until our SUCCESS, with all upstreams well, and while that \
+                 of Mureka answers no call. An API and two workers on PostgreSQL and RabbitMQ. Calls are counted by the \
+                 upstreams while all are well.";
     let columns = [
         "channel",
         "songs",
@@ -84,10 +53,10 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
         "The p99 of each other platform while one hangs.",
         &["what", "measured", "must be", "holds"],
     );
-    for (number, at) in CHANNELS.iter().enumerate() {
+    for (number, dialect) in DIALECTS.iter().enumerate() {
         let (well, beside) = (&well[number], &beside[number]);
         table.row(vec![
-            at.name.into(),
+            dialect.name.into(),
             number_of(well.songs).into(),
             well.p50.into(),
             well.p99.into(),
@@ -96,8 +65,11 @@ pub async fn measure(plan: &Plan, servers: &Arc<Servers>) -> Vec<Table> {
             well.submits.into(),
             well.fetches.into(),
         ]);
-        if at.name != HANGING {
-            let what = format!("{}: p99 beside a hanging one / p99 with all well", at.name);
+        if dialect.name != HANGING {
+            let what = format!(
+                "{}: p99 beside a hanging one / p99 with all well",
+                dialect.name
+            );
             let ratio = beside.p99 / well.p99;
             let requirement = Requirement::new("platforms", what, ratio, Bound::AtMost(1.1));
             must_hold.row(requirement.row("").split_off(2));
@@ -110,7 +82,7 @@ fn number_of(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// One run: the channels in the order of [`CHANNELS`].
+/// One run: a channel of each of [`DIALECTS`], in their order. Songs of suno go to any channel of that platform.
 async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<Measured> {
     let env = [
         ("POLL_INITIAL_DELAY", "5s"),
@@ -118,17 +90,20 @@ async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<
     ];
     let mut cluster = cluster(servers, &plan.builds[0], &env, &[]).await;
     let song = plan.size("10s", "1s");
-    for at in &CHANNELS {
-        let hangs: &[&str] = if hanging == Some(at.name) {
-            &HANGS
+    for dialect in DIALECTS {
+        let hangs: &[&str] = if hanging == Some(dialect.name) {
+            HANGS
         } else {
             &[]
         };
+        let channel = [&["--max-tasks", "1000"], dialect.channel].concat();
         let simulator = [&["--song-time", song][..], hangs].concat();
-        cluster.add_upstream(at.name, &simulator, at.channel).await;
+        cluster
+            .add_upstream(dialect.name, &simulator, &channel)
+            .await;
     }
     let cluster = cluster;
-    for form in CHANNELS.iter().filter_map(|at| at.form) {
+    for form in DIALECTS.iter().filter_map(|dialect| dialect.form.as_ref()) {
         cluster
             .operator()
             .set_price(form.platform, "music", 1)
@@ -142,9 +117,9 @@ async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<
     let user = cluster.user("bench", QUOTA).await.at(&url);
     let every = Duration::from_millis(200);
     let count = plan.size(500, 5);
-    let submitting = CHANNELS.iter().map(|at| {
+    let submitting = DIALECTS.iter().map(|dialect| {
         let user = Client {
-            form: at.form,
+            form: dialect.form.as_ref(),
             ..user.clone()
         };
         async move {
@@ -152,16 +127,16 @@ async fn run(plan: &Plan, servers: &Arc<Servers>, hanging: Option<&str>) -> Vec<
             for number in 0..count {
                 sleep_until(next).await;
                 next += every;
-                user.song(&format!("{} {number}", at.name)).await;
+                user.song(&format!("{} {number}", dialect.name)).await;
             }
         }
     });
     futures_util::future::join_all(submitting).await;
     wait_for_ends(plan, &cluster, hanging).await;
     let mut measured = Vec::new();
-    for (number, at) in CHANNELS.iter().enumerate() {
+    for (number, dialect) in DIALECTS.iter().enumerate() {
         let counts = cluster.channels[number].upstream.counts().await;
-        let times = times(&cluster, at.name).await;
+        let times = times(&cluster, dialect.name).await;
         let songs = times.len().max(1);
         let calls = |kind: &str| counts[kind]["asked"].as_f64().unwrap_or(0.0) / number_of(songs);
         measured.push(Measured {

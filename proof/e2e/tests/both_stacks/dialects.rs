@@ -3,58 +3,36 @@
 use e2e::{Kind, on, on_both, setup};
 use harness::client::{LYRICS, SONG};
 use harness::cluster::{Cluster, QUICK, Setup};
-use harness::form::{FAL, Form, MUREKA};
+use harness::dialects::{DIALECTS, Dialect};
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::success;
 
-/// A dialect in which upstreams misbehave as in all others.
-pub struct Dialect {
-    name: &'static str,
-    /// The arguments of `channel create`.
-    channel: &'static [&'static str],
-    /// How songs are asked for, where not as those of suno.
-    form: Option<&'static Form>,
+/// A dialect in which scenarios run.
+pub struct In(&'static Dialect);
+
+/// The scenarios in each dialect.
+pub fn in_each(scenarios: impl Fn(&In) -> Vec<Trial>) -> Vec<Trial> {
+    DIALECTS
+        .iter()
+        .flat_map(|dialect| scenarios(&In(dialect)))
+        .collect()
 }
 
-/// All dialects that the simulator speaks.
-pub const DIALECTS: [Dialect; 4] = [
-    Dialect {
-        name: "suno",
-        channel: &[],
-        form: None,
-    },
-    Dialect {
-        name: "sunoapi",
-        channel: &["--dialect", "sunoapi"],
-        form: None,
-    },
-    Dialect {
-        name: "mureka",
-        channel: &["--platform", "mureka"],
-        form: Some(&MUREKA),
-    },
-    Dialect {
-        name: "fal",
-        channel: &["--platform", "fal"],
-        form: Some(&FAL),
-    },
-];
-
-impl Dialect {
-    /// What a scenario in this dialect stands on.
+impl In {
+    /// What a scenario stands on.
     pub fn setup(&self) -> Setup {
-        setup().channel(self.channel).form(self.form)
+        setup().channel(self.0.channel).form(self.0.form.as_ref())
     }
 
-    /// A scenario in this dialect: on both stacks, if it is one of the platform suno.
+    /// A scenario: on both stacks, if the dialect is one of the platform suno.
     pub fn on<F>(&self, name: &str, setup: &Setup, scenario: F) -> Vec<Trial>
     where
         F: AsyncFnOnce(&Cluster) + Copy + Send + 'static,
     {
-        let name = format!("{name} ({})", self.name);
-        match self.form {
+        let name = format!("{name} ({})", self.0.name);
+        match self.0.form {
             None => on_both(&name, setup, scenario).into(),
             Some(_) => vec![on(Kind::Separate, &name, setup.clone(), scenario)],
         }

@@ -8,14 +8,14 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::dialects::{DIALECTS, Dialect};
+use crate::dialects::{In, in_each};
 use crate::{SOON, failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
-    DIALECTS.iter().flat_map(scenarios_in).collect()
+    in_each(scenarios_in)
 }
 
-fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
+fn scenarios_in(dialect: &In) -> Vec<Trial> {
     let setup = || dialect.setup();
     vec![
         dialect.on(

@@ -4,14 +4,14 @@ use harness::client::SONG;
 use harness::cluster::{Cluster, QUICK};
 use libtest_mimic::Trial;
 
-use crate::dialects::{DIALECTS, Dialect};
+use crate::dialects::{In, in_each};
 use crate::{failure, success};
 
 pub fn scenarios() -> Vec<Trial> {
-    DIALECTS.iter().flat_map(scenarios_in).collect()
+    in_each(scenarios_in)
 }
 
-fn scenarios_in(dialect: &Dialect) -> Vec<Trial> {
+fn scenarios_in(dialect: &In) -> Vec<Trial> {
     let setup = || dialect.setup();
     let locked = [&QUICK[..], &["--faults", "submit-401=100%"]].concat();
     let idempotent = [&QUICK[..], &["--idempotent"]].concat();

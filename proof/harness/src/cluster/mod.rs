@@ -20,9 +20,9 @@ use sqlx::postgres::PgConnection;
 
 use crate::client::{Answers, LYRICS, SONG};
 use crate::database::Database;
+use crate::dialects::Form;
 use crate::disk::Disk;
 use crate::folder::{Folder, unique};
-use crate::form::Form;
 use crate::operator::Operator;
 use crate::process::{Launch, Process};
 use crate::programs::Program;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::form::Form;
+use crate::dialects::Form;
 use crate::servers::{ServerUrls, Servers};
 
 /// What a cluster stands on.

@@ -1,45 +1,34 @@
-//! The platform `fal` under `/fal-ai`: the same tasks as those of Suno's dialect.
-
-use std::sync::Arc;
+//! What is called about a request.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::post,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{
-    Payload, Shared,
-    fetch::{print, too_many_ids},
-    invalid,
-    submit::submit,
-};
+use super::{DIALECT, error, print};
 use crate::{
-    answer::{self, Shape},
+    answer,
     clock::pause,
-    fal,
+    dialects::value,
     fault::Fault,
-    request::Action,
+    routes::{Shared, fetch, invalid},
     secrets::Secrets,
-    sunoapi::value,
     upstream::{Batch, Cancelled, Upstream},
 };
 
-/// Its endpoints. Every model of one owner is known.
-pub fn router() -> Router<Arc<Upstream>> {
-    let of_model = post(music).get(about).put(cancel);
-    Router::new().route("/fal-ai/{*path}", of_model)
-}
-
-async fn music(State(upstream): Shared, headers: HeaderMap, body: Payload) -> Response {
-    submit(&upstream, Shape::Fal, Action::Music, &headers, body).await
-}
+/// What is answered about a request that is not known.
+const NOTHING: Option<Value> = None;
 
 /// `…/requests/{id}/status` tells of a request, `…/requests/{id}` has its result.
-async fn about(State(upstream): Shared, Path(path): Path<String>, headers: HeaderMap) -> Response {
+pub async fn about(
+    State(upstream): Shared,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     match request_of(&path) {
         Some((id, "status")) => status(&upstream, id, &headers).await,
         Some((id, "")) => result(&upstream, id, &headers).await,
@@ -47,7 +36,7 @@ async fn about(State(upstream): Shared, Path(path): Path<String>, headers: Heade
     }
 }
 
-async fn cancel(State(upstream): Shared, Path(path): Path<String>) -> Response {
+pub async fn cancel(State(upstream): Shared, Path(path): Path<String>) -> Response {
     let Some((id, "cancel")) = request_of(&path) else {
         return nothing(&upstream);
     };
@@ -66,22 +55,27 @@ fn request_of(path: &str) -> Option<(&str, &str)> {
 }
 
 fn nothing(upstream: &Upstream) -> Response {
-    // The count of what breaks the dialect is the same for all.
-    drop(invalid(upstream, StatusCode::NOT_FOUND, "not_found", ""));
-    fal::error(StatusCode::NOT_FOUND, "there is nothing here")
+    let status = StatusCode::NOT_FOUND;
+    invalid(
+        upstream,
+        &DIALECT,
+        status,
+        "not_found",
+        "there is nothing here",
+    )
 }
 
 async fn status(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response {
     let Some(batch) = upstream.fetch(&[id.to_owned()]) else {
-        return too_many_ids(upstream, Shape::Fal);
+        return fetch::too_many_ids(upstream, &DIALECT);
     };
     pause(batch.latency).await;
     let secrets = Secrets::of(headers);
-    let Some(task) = print(&batch, &secrets).into_iter().next() else {
-        return spoiled(upstream, &batch, &secrets, None).await;
+    let Some(task) = fetch::print(&batch, &secrets).into_iter().next() else {
+        return spoiled(upstream, &batch, &secrets, NOTHING).await;
     };
-    let status = fal::status(&value(&task));
-    let is_unfinished = fal::is_unfinished(&status);
+    let status = (DIALECT.printed)(task);
+    let is_unfinished = print::is_unfinished(&value(&status));
     let mut answer = spoiled(upstream, &batch, &secrets, Some(status)).await;
     if is_unfinished && batch.fault.is_none() {
         *answer.status_mut() = StatusCode::ACCEPTED;
@@ -91,7 +85,7 @@ async fn status(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response 
 
 async fn result(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response {
     let Some(mut batch) = upstream.fetch(&[id.to_owned()]) else {
-        return too_many_ids(upstream, Shape::Fal);
+        return fetch::too_many_ids(upstream, &DIALECT);
     };
     pause(batch.latency).await;
     // A result that is refused, or is an error, is the end of its task, and no fault of a fetch.
@@ -99,17 +93,17 @@ async fn result(upstream: &Upstream, id: &str, headers: &HeaderMap) -> Response 
         .fault
         .filter(|fault| !matches!(fault, Fault::Fetch404 | Fault::Batch404 | Fault::FetchCode));
     for task in &mut batch.tasks {
-        task.fault = task.fault.filter(|fault| fal::spoils_results(*fault));
+        task.fault = task.fault.filter(|fault| print::spoils_results(*fault));
     }
     // A result without anything in it would be one.
     if batch.fault == Some(Fault::FetchNull) {
         return Json(Value::Null).into_response();
     }
     let secrets = Secrets::of(headers);
-    let Some(task) = print(&batch, &secrets).into_iter().next() else {
-        return spoiled(upstream, &batch, &secrets, None).await;
+    let Some(task) = fetch::print(&batch, &secrets).into_iter().next() else {
+        return spoiled(upstream, &batch, &secrets, NOTHING).await;
     };
-    let result = match fal::result(&value(&task)) {
+    let result = match print::result(&value(&task)) {
         Ok(result) => Some(result),
         Err((status, detail)) if batch.fault.is_none() => {
             return (status, Json(json!({ "detail": detail }))).into_response();
@@ -124,12 +118,13 @@ async fn spoiled(
     upstream: &Upstream,
     batch: &Batch,
     secrets: &Secrets,
-    data: Option<Value>,
+    data: Option<impl Serialize>,
 ) -> Response {
     if data.is_none() && batch.fault.is_none() {
-        return fal::error(StatusCode::NOT_FOUND, "there is no such request");
+        let status = StatusCode::NOT_FOUND;
+        return error(status, "", "there is no such request");
     }
     let data = data.filter(|_| batch.fault != Some(Fault::FetchNull));
     let leak_to = batch.leaks.then_some(secrets);
-    answer::spoil(Shape::Fal, batch.fault, data, leak_to, &upstream.options).await
+    answer::spoil(&DIALECT, batch.fault, data, leak_to, &upstream.options).await
 }

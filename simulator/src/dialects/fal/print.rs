@@ -1,60 +1,12 @@
-//! The platform `fal`: its requests as those of Suno's dialect, and requests and results as it prints them.
+//! Requests and results as the platform `fal` prints them, from tasks of Suno's dialect.
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use serde_json::{Map, Value, json};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
 
 use crate::{
+    dialects::{reason, status_word},
     fault::Fault,
-    request::{Action, Request},
-    secrets::Secrets,
-    sunoapi::reason,
 };
-
-/// Where the addresses of requests begin. It is no model's name: a client must not build an address.
-const REQUESTS: &str = "/fal-ai/queue/requests";
-
-/// Fields that many models have, and their names in Suno's dialect.
-const FIELDS: [(&str, &str); 2] = [("title", "title"), ("tags", "tags")];
-
-/// Reads the body of a submit. The error is the message for the client.
-pub fn request(body: &[u8]) -> Result<Request, String> {
-    let theirs: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|error| format!("the body can't be read: {error}"))?;
-    let text = |name: &str| theirs.get(name).filter(|value| value.is_string());
-    let prompt = text("prompt").or_else(|| text("lyrics"));
-    let mut ours = json!({ "prompt": prompt });
-    for (from, to) in FIELDS {
-        if let Some(value) = text(from) {
-            ours[to] = value.clone();
-        }
-    }
-    Request::read(Action::Music, ours.to_string().as_bytes())
-}
-
-/// An answer that is an error.
-pub fn error(status: StatusCode, message: &str) -> Response {
-    (status, axum::Json(json!({ "detail": message }))).into_response()
-}
-
-/// The data of an answer that accepts a request under this id; without an id, it has no addresses either.
-pub fn accepted(id: &str, secrets: &Secrets) -> Value {
-    if id.is_empty() {
-        return json!({ "status": "IN_QUEUE", "queue_position": 0 });
-    }
-    let address = format!("{}{REQUESTS}/{id}", secrets.base_url());
-    json!({
-        "status": "IN_QUEUE",
-        "request_id": id,
-        "status_url": format!("{address}/status"),
-        "response_url": address,
-        "cancel_url": format!("{address}/cancel"),
-        "metrics": {},
-        "queue_position": 0,
-    })
-}
 
 /// What is known of a request, from a task of Suno's dialect.
 pub fn status(task: &Value) -> Value {
@@ -65,12 +17,7 @@ pub fn status(task: &Value) -> Value {
         "SUCCESS" | "FAILURE" => "COMPLETED",
         _ => "",
     };
-    let is_odd_case = !word.is_empty() && word == word.to_ascii_lowercase();
-    let status = match (known, is_odd_case) {
-        ("", _) => task["status"].clone(),
-        (known, true) => known.to_ascii_lowercase().into(),
-        (known, false) => known.into(),
-    };
+    let status = status_word(&task["status"], known);
     let mut told = json!({ "status": status, "request_id": task["task_id"] });
     if known == "IN_QUEUE" {
         told["queue_position"] = 0.into();
