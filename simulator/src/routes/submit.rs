@@ -67,10 +67,10 @@ pub async fn submit_with(
         return (dialect.error)(StatusCode::BAD_REQUEST, "task_not_exist", message);
     };
     debug!(title = request.marker(), task = ?decision.task, fault = ?decision.fault, "submit");
-    if let (Some(id), Some(told)) = (decision.task, dialect.call_back)
+    if let (Some(id), Some(call_back_body)) = (decision.task, dialect.call_back)
         && let Some(address) = &request.body.call_back_url
     {
-        call_back::when_it_ends(upstream, id, address, told(id));
+        call_back::when_it_ends(upstream, id, address, call_back_body(id));
     }
     pause(decision.latency).await;
     if let (Some(Fault::SubmitWait), Some(id)) = (decision.fault, decision.task) {
