@@ -163,10 +163,11 @@ impl Trouble {
         }
     }
 
-    /// Whether this may be wrong with the one task of a call, and not with the channel: it is not that the channel is too
-    /// busy or refuses us.
+    /// Whether this may be wrong with the one task of a call, and not with the channel: the channel neither is too busy,
+    /// nor refuses us, nor asks for a pause.
     pub fn may_be_of_one_task(&self) -> bool {
-        self.kind == CoolDown::Trouble && !self.busy && !self.is_no_connection()
+        let is_pause = self.busy || self.retry_after.is_some();
+        self.kind == CoolDown::Trouble && !is_pause && !self.is_no_connection()
     }
 
     /// Whether the channel took no connection.

@@ -3,12 +3,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`choice`] | which channel takes a task |
+//! | [`failed`] | whether a fetch that failed speaks of its task or of the channel |
 //! | [`fetches`] | the fetches that this worker has under way, and how fast they are |
 //! | `calls` | the fetches that may be made now, over all workers together |
 //! | [`plans`] | when the tasks at each channel are looked at |
 
 mod calls;
 pub mod choice;
+pub mod failed;
 pub mod fetches;
 pub mod plans;
 
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::figures::start_channel_at_zero;
 use calls::Reserved;
+use failed::{FailedFetches, Meaning};
 use fetches::{FETCHES, FetchTimes, Permit};
 use plans::ChannelPlan;
 
@@ -69,6 +72,7 @@ struct Slots {
     /// Submits that were answered well, and not told to the database yet.
     good: Recent,
     calls: Reserved,
+    failed: FailedFetches,
     /// How late polls were, in all, and how many there were.
     late: (Duration, u32),
 }
@@ -167,6 +171,17 @@ impl ChannelCache {
     /// Notes that a channel accepted a submit.
     pub fn note_proven(&self, channel: ChannelId) {
         self.change(channel, |channel| channel.proven = true);
+    }
+
+    /// Notes that a channel answered a fetch.
+    pub fn note_answered(&self, channel: ChannelId) {
+        self.slots(channel, |slots| slots.failed.answered());
+    }
+
+    /// Notes that a fetch about this task alone failed; returns what that means.
+    pub fn note_failed(&self, channel: ChannelId, upstream_id: &str) -> Meaning {
+        let now = self.clock.now();
+        self.slots(channel, |slots| slots.failed.failed(upstream_id, now))
     }
 
     /// Counts a user's submit that the channel answered well, for the next failure.
@@ -287,6 +302,7 @@ impl ChannelCache {
             times: FetchTimes::default(),
             good: Recent::default(),
             calls: Reserved::default(),
+            failed: FailedFetches::default(),
             late: (Duration::ZERO, 0),
         }))
     }

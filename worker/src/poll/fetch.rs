@@ -11,6 +11,7 @@ use shared::store::channels::Channel;
 use shared::task::step::Observation;
 use tokio::time::Instant;
 
+use crate::channels::failed::Meaning;
 use crate::context::Context;
 use crate::rest::is_at_fault;
 use upstream::{Asked, Driver, FetchOutcome, Trouble};
@@ -23,7 +24,7 @@ pub struct Answer {
     /// The upstream ids that the channel answered. An id in here and not in `known` was left out, or
     /// refused; an id that is not in here was not asked about in the end.
     pub answered: HashSet<String>,
-    /// What went wrong in calls about one task, by upstream id, while the channel answered other calls well.
+    /// What went wrong in calls about one task, by upstream id, that says nothing of the channel.
     pub of_one: HashMap<String, Trouble>,
     /// What is wrong with the channel, if anything is. No call was made after that.
     pub trouble: Option<Trouble>,
@@ -37,14 +38,11 @@ pub struct Answer {
 /// address, which refuses everything. It holds beside the calls that there are groups.
 const MOST_CALLS: u32 = 24;
 
-/// How many more calls about one task may fail than tasks are answered before the channel is in trouble.
-const MOST_FAILED: usize = 2;
-
 /// Asks about each of `groups` in a call of its own, as soon as the channel's bound of calls allows it; `paid` calls were
 /// reserved by the caller. As many calls are under way together as the platform says. A group is halved if the upstream
 /// refuses the group or its answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred
-/// ids because of one, and that must harm one task only. For the same reason a call about one task may fail (5xx, no whole
-/// answer) while others are answered: then the channel is well. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the
+/// ids because of one, and that must harm one task only. For the same reason a call about one task that fails
+/// (5xx, no whole answer) says nothing of the channel, until calls about more tasks do in a row. No call begins later than `UPSTREAM_FETCH_TIMEOUT` after the
 /// first call, so all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
 pub async fn fetch(
     context: &Context,
@@ -75,7 +73,7 @@ pub async fn fetch(
         let in_time = asking.calls == 0 || context.now() < until;
         let goes_on = in_time && asking.goes_on();
         if !goes_on && under_way.is_empty() {
-            return asking.finished();
+            return asking.answer;
         }
         let has_room = under_way.len() < limits.calls_at_once.max(1) as usize;
         if goes_on && has_room && paid > 0 {
@@ -161,23 +159,30 @@ impl<'a> Asking<'a> {
         Some(group)
     }
 
-    /// The answer, if no call is left.
-    fn finished(mut self) -> Answer {
-        // Nothing shows that the channel is well.
-        if self.answer.answered.is_empty() {
-            self.is_in_trouble();
+    /// Takes the failure of a call about one task.
+    fn failed(&mut self, one: &Asked, trouble: Trouble) {
+        let channel = self.channel;
+        let channels = &self.context.channels;
+        match channels.note_failed(channel.id, &one.upstream_id) {
+            Meaning::OfChannel => self.answer.trouble = Some(trouble),
+            Meaning::OfTask { is_news } => {
+                if is_news {
+                    tracing::warn!(channel = %channel.name, what = trouble.shown(channel),
+                        "a fetch about one task failed, which is asked about again; if fetches about three tasks fail \
+                         in a row, this channel rests");
+                }
+                self.answer.of_one.insert(one.upstream_id.clone(), trouble);
+            }
         }
-        self.answer
-    }
-
-    /// Takes what is wrong with a task for what is wrong with the channel.
-    fn is_in_trouble(&mut self) {
-        let first = self.answer.of_one.drain().next();
-        let trouble = self.answer.trouble.take();
-        self.answer.trouble = trouble.or(first.map(|(_, trouble)| trouble));
     }
 
     async fn take(&mut self, mut group: Vec<Asked>, outcome: FetchOutcome) {
+        if !matches!(
+            outcome,
+            FetchOutcome::Failed(_) | FetchOutcome::NotConnected(_)
+        ) {
+            self.context.channels.note_answered(self.channel.id);
+        }
         let answer = &mut self.answer;
         match outcome {
             FetchOutcome::Answered(known) => {
@@ -208,12 +213,7 @@ impl<'a> Asking<'a> {
                 self.groups.push(group);
             }
             FetchOutcome::Failed(trouble) => match group.as_slice() {
-                [one] if trouble.may_be_of_one_task() => {
-                    answer.of_one.insert(one.upstream_id.clone(), trouble);
-                    if answer.of_one.len() > answer.answered.len() + MOST_FAILED {
-                        self.is_in_trouble();
-                    }
-                }
+                [one] if trouble.may_be_of_one_task() => self.failed(one, trouble),
                 _ => answer.trouble = Some(trouble),
             },
             FetchOutcome::NotConnected(why) => {

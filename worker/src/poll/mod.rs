@@ -81,7 +81,8 @@ pub async fn poll(
         }
         None => Answer::default(),
     };
-    if answer.trouble.is_none() && !answer.is_cut_off && !asked.is_empty() {
+    let is_well = answer.trouble.is_none() && !answer.answered.is_empty();
+    if is_well && !answer.is_cut_off {
         context.warm_up(channel, Calls::Fetches).await;
     }
     lower_bound(context, channel, &answer).await;

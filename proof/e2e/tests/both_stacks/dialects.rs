@@ -26,6 +26,11 @@ impl In {
         setup().channel(self.0.channel).form(self.0.form.as_ref())
     }
 
+    /// Whether a fetch asks about one task.
+    pub fn is_asked_one_by_one(&self) -> bool {
+        self.0.name != "suno"
+    }
+
     /// A scenario: on both stacks, if the dialect is one of the platform suno.
     pub fn on<F>(&self, name: &str, setup: &Setup, scenario: F) -> Vec<Trial>
     where

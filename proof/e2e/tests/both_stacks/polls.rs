@@ -17,7 +17,19 @@ pub fn scenarios() -> Vec<Trial> {
 
 fn scenarios_in(dialect: &In) -> Vec<Trial> {
     let setup = || dialect.setup();
+    let always_fails = if dialect.is_asked_one_by_one() {
+        let setup = setup().env("TASK_TIMEOUT", "25s");
+        dialect.on(
+            "a task whose fetch always fails hurts nobody else",
+            &setup,
+            always_fails,
+        )
+    } else {
+        // There it is a fetch of many tasks that fails.
+        Vec::new()
+    };
     vec![
+        always_fails,
         dialect.on(
             "an id that is left out, or spoils a whole batch, hurts nobody else",
             &setup().env("TASK_TIMEOUT", "25s"),
@@ -66,6 +78,20 @@ async fn missing_ids(cluster: &Cluster) {
     let reason = failure(&user, &spoils).await;
     assert!(reason.contains("no longer knew"), "{reason}");
     assert_eq!(cluster.quota("ann").await, (4 * SONG, 6 * SONG));
+}
+
+async fn always_fails(cluster: &Cluster) {
+    let user = cluster.user("ann", 20 * SONG).await;
+    let fails = user.song("Fails sim:fetch-503").await;
+    for number in 0..8 {
+        let healthy = user.song(&format!("Healthy {number}")).await;
+        // Songs take about a second here, and looks come every two.
+        let song = user.end_of(&healthy, Duration::from_secs(8)).await;
+        assert_eq!(song["status"], "SUCCESS", "{song}");
+    }
+    let reason = failure(&user, &fails).await;
+    assert!(reason.contains("did not tell of the task"), "{reason}");
+    assert_eq!(cluster.quota("ann").await, (12 * SONG, 8 * SONG));
 }
 
 async fn odd_items(cluster: &Cluster) {
