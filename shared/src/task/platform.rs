@@ -119,7 +119,7 @@ pub struct Known {
 
 /// Every platform that this program knows.
 ///
-/// Another platform is an entry here, a folder in `upstream/src` and a line in its `drivers()`.
+/// `docs/upstreams/README.md` lists what another platform takes.
 pub const PLATFORMS: &[Known] = &[
     Known {
         platform: Platform::SUNO,
