@@ -56,11 +56,8 @@ pub(crate) async fn call(
     let called = path
         .ok()
         .and_then(|Path((channel, token))| Called::read(&channel, &token));
-    let hook = match called {
-        Some(called) => made_by_us(&app, called).await?,
-        None => None,
-    };
-    let Some(hook) = hook else {
+    let called = called.ok_or(ApiError::NoSuchPath)?;
+    let Some(hook) = made_by_us(&app, called).await? else {
         let peer = peer.map(|axum::Extension(peer)| peer);
         let wrong = ApiError::NoSuchPath;
         // A token is a credential, which nobody shall guess.
