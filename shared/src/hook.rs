@@ -1,8 +1,8 @@
 //! The address at which a vendor may say that there is something new about a task:
 //! `/hooks/<channel>/<token>` after `PUBLIC_URL` (`docs/contract.md`, "Hooks of vendors").
 //!
-//! The token is the task's public id without its prefix, and a code under the key of the channel, which only the
-//! vendor and we know. So nobody has to remember tokens, and nobody else can make one.
+//! The token is the task's public id without its prefix, and a code. The code is made with the channel's key, which only
+//! the vendor and we know. So we store no tokens, and nobody else can make one.
 
 use std::fmt;
 use std::fmt::Write as _;

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use crate::connect::{Blame, NoConnection};
 use crate::http::{Body, Reply, Response};
+use crate::outcomes::SubmitOutcome;
 
 /// What [`with`] says in `Retry-After`.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(7);
@@ -35,4 +36,18 @@ pub(crate) fn no_connection() -> Reply {
         what: "refused".to_owned(),
         blame: Blame::Channel,
     })
+}
+
+/// The name of an outcome of a submit by which no task is accepted. What did not arrive was answered by [`with`].
+pub(crate) fn not_accepted(outcome: SubmitOutcome) -> String {
+    match outcome {
+        SubmitOutcome::Refused(refusal) => format!("refused {}", refusal.words),
+        SubmitOutcome::NotArrived(trouble) => {
+            assert_eq!(trouble.retry_after, Some(RETRY_AFTER));
+            trouble.outcome.to_owned()
+        }
+        SubmitOutcome::NotConnected(_) => "not connected".to_owned(),
+        SubmitOutcome::Unknown(_) => "unknown".to_owned(),
+        other => panic!("{other:?}"),
+    }
 }

@@ -86,13 +86,6 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two tries of an outcome that the database refused for good.
 const HOPELESS_PAUSE: Duration = Duration::from_mins(1);
 
-/// Also hides the address of a hook, and its token.
-fn with_hook(scrub: Scrub, hook: Option<&str>) -> Scrub {
-    let Some(hook) = hook else { return scrub };
-    let token = hook.rsplit('/').next().unwrap_or_default();
-    scrub.and(hook).and(token)
-}
-
 impl Context {
     /// What a worker on this database and this broker shares. `Err`: no HTTP client could be made.
     pub fn new(
@@ -293,6 +286,13 @@ impl Context {
             self.channels.note_warm(channel.id, calls);
         }
     }
+}
+
+/// Also hides the address of a hook, and its token.
+fn with_hook(scrub: Scrub, hook: Option<&str>) -> Scrub {
+    let Some(hook) = hook else { return scrub };
+    let token = hook.rsplit('/').next().unwrap_or_default();
+    scrub.and(hook).and(token)
 }
 
 #[cfg(test)]

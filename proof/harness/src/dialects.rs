@@ -9,6 +9,8 @@ pub struct Dialect {
     pub name: &'static str,
     /// The arguments of `channel create`.
     pub channel: &'static [&'static str],
+    /// Whether a fetch asks about many tasks.
+    pub has_batches: bool,
     /// How songs are asked for, where not as those of suno.
     pub form: Option<Form>,
 }
@@ -29,16 +31,19 @@ pub static DIALECTS: &[Dialect] = &[
     Dialect {
         name: "suno",
         channel: &[],
+        has_batches: true,
         form: None,
     },
     Dialect {
         name: "sunoapi",
         channel: &["--dialect", "sunoapi"],
+        has_batches: false,
         form: None,
     },
     Dialect {
         name: "mureka",
         channel: &["--platform", "mureka"],
+        has_batches: false,
         form: Some(Form {
             platform: "mureka",
             has_lyrics: true,
@@ -48,6 +53,7 @@ pub static DIALECTS: &[Dialect] = &[
     Dialect {
         name: "fal",
         channel: &["--platform", "fal"],
+        has_batches: false,
         form: Some(Form {
             platform: "fal",
             has_lyrics: false,

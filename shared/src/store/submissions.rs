@@ -29,6 +29,11 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_hours(24);
 /// another API process or by a refund, for some milliseconds.
 const BATCHED_TRIES: u32 = 3;
 
+/// Reads the first use of a user's key, for [`row::first_use`].
+pub(super) const USED_KEY: &str = "SELECT user_id, key, request, meaning, task_id, created_at
+     FROM idempotency_keys
+     WHERE user_id = $1 AND key = $2";
+
 /// A client's idempotency key with its request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
@@ -176,11 +181,9 @@ impl Store {
         idempotency: &Idempotency,
         now: Millis,
     ) -> Result<Option<Submitted>> {
-        let select = sql("SELECT user_id, key, request, meaning, task_id, created_at
-             FROM idempotency_keys
-             WHERE user_id = $1 AND key = $2")
-        .bind(user.0) // $1 user_id
-        .bind(idempotency.key.as_str()); // $2 key
+        let select = sql(USED_KEY)
+            .bind(user.0) // $1 user_id
+            .bind(idempotency.key.as_str()); // $2 key
         let Some(found) = self.database.optional(select).await? else {
             return Ok(None);
         };

@@ -2,9 +2,9 @@
 //!
 //! Each method that changes an unfinished task takes the task at a turn ([`AtTurn`]). It changes nothing
 //! if the task is at another turn, and it moves the task to its next turn if it changes something. Only
-//! [`Store::renew_leases`], [`Store::sweep`] and [`Store::look_early`] leave the turn: they change when the task is due. The
-//! returned lists name the tasks that were changed; for the others the caller has nothing to do. If a list
-//! names a task at several turns, the entry at the task's own turn counts.
+//! [`Store::renew_leases`], [`Store::sweep`] and [`Store::look_early`] leave the turn: they change when the
+//! task is due. The returned lists name the tasks that were changed; for the others the caller has nothing to
+//! do. If a list names a task at several turns, the entry at the task's own turn counts.
 
 mod records;
 

@@ -1,7 +1,7 @@
 //! The dialects that the simulator speaks. A dialect is a folder, and one entry of [`ALL`].
 //!
-//! All dialects tell of the same tasks. The others put their requests into the words of [`suno`], and what it prints of a
-//! task into their own.
+//! All dialects tell of the same tasks. Each of the others translates its requests into those of [`suno`], and what
+//! [`suno`] prints of a task into its own words.
 
 mod fal;
 mod mureka;

@@ -1,7 +1,7 @@
 //! The calls of vendors that are followed, each in the background: a caller may hang up at any time.
 //!
-//! A task is looked at at most once in [`PAUSE`] however often its vendor calls. A call that comes while the task is
-//! looked at is followed by another look, because the first one may have begun before there was something new.
+//! However often a vendor calls, its calls bring at most one look in [`PAUSE`]. If a look is under way when a call comes,
+//! another look follows: the first look may have begun before there was something new.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,22 +19,16 @@ use crate::state::App;
 /// The shortest time between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How often a call is followed again while its task is sent or looked at: for half a minute, as long as a fetch may take.
+/// How often a call is followed again while its task is sent or looked at: for half a minute, as long as a fetch
+/// usually may take.
 const TRIES: u32 = 15;
 
 /// The most tasks whose calls are followed at the same time.
 const MOST: usize = 10_000;
 
-/// The tasks whose vendors called a moment ago. Clones share them.
+/// The tasks whose vendors called a moment ago, and whether the vendor called again since. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<HashMap<TaskId, Called>>>);
-
-/// Whether a vendor called again since the task was last looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Called {
-    Once,
-    Again,
-}
+pub struct Calls(Arc<Mutex<HashMap<TaskId, bool>>>);
 
 impl Calls {
     /// Follows a call. An error if too many are followed.
@@ -43,10 +37,10 @@ impl Calls {
         let room = all.len() < MOST;
         match all.entry(hook.task.clone()) {
             Entry::Occupied(mut known) => {
-                known.insert(Called::Again);
+                known.insert(true);
             }
             Entry::Vacant(free) if room => {
-                free.insert(Called::Once);
+                free.insert(false);
                 tokio::spawn(follow(self.clone(), App::clone(app), hook));
             }
             Entry::Vacant(_) => return Err(ApiError::Busy),
@@ -57,15 +51,14 @@ impl Calls {
     /// Whether the task's vendor called again. If not, and the last look is `done`, the task is forgotten.
     fn called_again(&self, task: &TaskId, done: bool) -> bool {
         let mut all = self.all();
-        let before = all.insert(task.clone(), Called::Once);
-        let again = before == Some(Called::Again);
+        let again = all.insert(task.clone(), false) == Some(true);
         if !again && done {
             all.remove(task);
         }
         again
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<TaskId, Called>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<TaskId, bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,7 +101,7 @@ mod tests {
     fn a_task_is_forgotten_once_nobody_calls_and_its_look_is_done() {
         let calls = Calls::default();
         let task = TaskId::random(&Random::seeded(1));
-        calls.all().insert(task.clone(), Called::Again);
+        calls.all().insert(task.clone(), true);
         assert!(calls.called_again(&task, true));
         assert!(!calls.called_again(&task, false));
         assert_eq!(calls.all().len(), 1);

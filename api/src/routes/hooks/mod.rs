@@ -1,8 +1,8 @@
 //! `POST /hooks/{channel}/{token}`: a vendor says that there is something new about a task
 //! (`docs/contract.md`, "Hooks of vendors").
 //!
-//! What the vendor says is not read, so nobody can make up a result. The call only brings the next look at the task
-//! forward.
+//! We do not read what the vendor says, so nobody can make up a result. The call only makes the next look at the task come
+//! early.
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -2,9 +2,11 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `fields` | the fields of a JSON object |
 //! | [`request`] | the fields of a submit, checked |
 //! | [`idempotency`] | `Idempotency-Key` |
 
+pub(crate) mod fields;
 pub mod idempotency;
 pub mod request;
 
@@ -26,7 +28,8 @@ use crate::http::observe;
 use crate::openapi::{optional, refusals};
 use crate::routes::IDEMPOTENCY_KEY;
 use crate::state::App;
-use request::{Fields, SubmitRequest};
+use fields::Fields;
+use request::SubmitRequest;
 
 /// The headers of a submit, for `/openapi.json`; `idempotency` reads them.
 pub(super) struct SubmitHeaders;
@@ -116,17 +119,7 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
     let KeyHolder { user, key } = holder;
     let maker = match named(&app, user.id, action, &request).await {
         Ok(maker) => maker,
-        Err(error) => {
-            let before = match &wish.idempotency {
-                Some(used) => app.store.submitted_before(user.id, used, app.clock.now()),
-                None => return Err(error),
-            };
-            return match before.await? {
-                Some(Submitted::Repeated(first)) => Ok(first),
-                Some(_) => Err(ApiError::IdempotencyKeyReused),
-                None => Err(error),
-            };
-        }
+        Err(error) => return by_used_key(&app, user.id, wish.idempotency, error).await,
     };
     if let Some(maker) = &maker {
         request.set_upstream_id(maker.upstream_id.as_deref())?;
@@ -152,6 +145,24 @@ pub(super) async fn submit(app: App, holder: KeyHolder, wish: Wish) -> Result<Ta
         span.in_scope(|| tracing::error!(%error, "a submit panicked"));
         Err(ApiError::Internal)
     })
+}
+
+/// The answer to a request that names what is not found: that of its idempotency key, if the key was used, else the error.
+async fn by_used_key(
+    app: &App,
+    user: UserId,
+    idempotency: Option<Idempotency>,
+    error: ApiError,
+) -> Result<TaskId> {
+    let Some(key) = idempotency else {
+        return Err(error);
+    };
+    let now = app.clock.now();
+    match app.store.submitted_before(user, &key, now).await? {
+        Some(Submitted::Repeated(first)) => Ok(first),
+        Some(_) => Err(ApiError::IdempotencyKeyReused),
+        None => Err(error),
+    }
 }
 
 /// Looks up what the request names: addresses, which must be public, and where tasks and clips were made.

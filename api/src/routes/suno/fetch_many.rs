@@ -17,7 +17,7 @@ use crate::http::auth::KeyUser;
 use crate::http::body;
 use crate::limits::FETCH_IDS;
 use crate::openapi::{refusals, schemas};
-use crate::routes::submits::request::Fields;
+use crate::routes::submits::fields::Fields;
 use crate::state::App;
 
 /// The body of the request, for `/openapi.json`.

@@ -15,7 +15,8 @@ use crate::error::{ApiError, Result};
 use crate::http::auth::KeyUser;
 use crate::http::body;
 use crate::openapi::{refusals, schemas};
-use crate::routes::submits::request::{Fields, SubmitRequest};
+use crate::routes::submits::fields::Fields;
+use crate::routes::submits::request::SubmitRequest;
 use crate::routes::submits::{self, SubmitHeaders, Wish, action_of, idempotency};
 use crate::state::App;
 

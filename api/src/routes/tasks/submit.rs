@@ -13,7 +13,7 @@ use crate::error::{ApiError, Result, Wanted};
 use crate::http::auth::KeyUser;
 use crate::http::body;
 use crate::openapi::{refusals, schemas};
-use crate::routes::submits::request::Fields;
+use crate::routes::submits::fields::Fields;
 use crate::routes::submits::{self, SubmitHeaders, Wish, action_of, idempotency};
 use crate::routes::suno::response::{Success, success};
 use crate::state::App;

@@ -26,9 +26,9 @@ impl In {
         setup().channel(self.0.channel).form(self.0.form.as_ref())
     }
 
-    /// Whether a fetch asks about one task.
-    pub fn is_asked_one_by_one(&self) -> bool {
-        self.0.name != "suno"
+    /// Whether a fetch asks about many tasks.
+    pub fn has_batches(&self) -> bool {
+        self.0.has_batches
     }
 
     /// A scenario: on both stacks, if the dialect is one of the platform suno.

@@ -17,16 +17,16 @@ pub fn scenarios() -> Vec<Trial> {
 
 fn scenarios_in(dialect: &In) -> Vec<Trial> {
     let setup = || dialect.setup();
-    let always_fails = if dialect.is_asked_one_by_one() {
+    let always_fails = if dialect.has_batches() {
+        // There it is a fetch of many tasks that fails.
+        Vec::new()
+    } else {
         let setup = setup().env("TASK_TIMEOUT", "25s");
         dialect.on(
             "a task whose fetch always fails hurts nobody else",
             &setup,
             always_fails,
         )
-    } else {
-        // There it is a fetch of many tasks that fails.
-        Vec::new()
     };
     vec![
         always_fails,

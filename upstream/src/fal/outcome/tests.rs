@@ -4,7 +4,7 @@ use shared::task::Action;
 
 use super::super::tables::RESULTS;
 use super::*;
-use crate::replies::{no_connection, with};
+use crate::replies::{no_connection, not_accepted, with};
 
 const BASE: &str = "http://fal";
 const ID: &str =
@@ -32,13 +32,7 @@ fn submit(reply: &Reply) -> String {
             "accepted".to_owned()
         }
         SubmitOutcome::Made(_) => "made".to_owned(),
-        SubmitOutcome::Refused(refusal) => format!("refused {}", refusal.words),
-        SubmitOutcome::NotArrived(trouble) => {
-            assert_eq!(trouble.retry_after, Some(Duration::from_secs(7)));
-            trouble.outcome.to_owned()
-        }
-        SubmitOutcome::NotConnected(_) => "not connected".to_owned(),
-        SubmitOutcome::Unknown(_) => "unknown".to_owned(),
+        other => not_accepted(other),
     }
 }
 

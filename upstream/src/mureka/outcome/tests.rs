@@ -5,7 +5,7 @@ use shared::task::Status;
 use super::super::tables::ERRORS;
 use super::*;
 use crate::http::Body;
-use crate::replies::{no_connection, with};
+use crate::replies::{no_connection, not_accepted, with};
 
 fn reply(status: u16, body: &str, seconds: u64) -> Reply {
     with(status, Body::Whole(body.as_bytes().to_vec()), seconds)
@@ -15,13 +15,7 @@ fn submit(reply: &Reply, action: Action) -> String {
     match of_submit(reply, action) {
         SubmitOutcome::Accepted(id) => format!("accepted {id}"),
         SubmitOutcome::Made(made) => format!("made {}", made.upstream_id.unwrap_or_default()),
-        SubmitOutcome::Refused(refusal) => format!("refused {}", refusal.words),
-        SubmitOutcome::NotArrived(trouble) => {
-            assert_eq!(trouble.retry_after, Some(Duration::from_secs(7)));
-            trouble.outcome.to_owned()
-        }
-        SubmitOutcome::NotConnected(_) => "not connected".to_owned(),
-        SubmitOutcome::Unknown(_) => "unknown".to_owned(),
+        other => not_accepted(other),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::secret::SecretDigest;
 use crate::store::Result;
 use crate::store::admission::{Facts, PendingSubmit, UsedKeys};
 use crate::store::row::{self, Cells as _};
-use crate::store::submissions::{Idempotency, NewTask};
+use crate::store::submissions::{Idempotency, NewTask, USED_KEY};
 use crate::task::history::STORED;
 use crate::task::money::{self, EntryKind};
 use crate::task::{AtTurn, Quota, RowId, Status, Turn};
@@ -62,15 +62,11 @@ pub(super) async fn used_keys(
         let Some(Idempotency { key, .. }) = &task.idempotency else {
             continue;
         };
-        let found = sqlx::query(
-            "SELECT user_id, key, request, meaning, task_id, created_at
-             FROM idempotency_keys
-             WHERE user_id = $1 AND key = $2",
-        )
-        .bind(task.user.0) // $1 user_id
-        .bind(key) // $2 key
-        .fetch_optional(&mut *connection)
-        .await?;
+        let found = sqlx::query(USED_KEY)
+            .bind(task.user.0) // $1 user_id
+            .bind(key) // $2 key
+            .fetch_optional(&mut *connection)
+            .await?;
         used.extend(found.as_ref().map(row::first_use).transpose()?);
     }
     Ok(used)
