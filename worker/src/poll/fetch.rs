@@ -38,12 +38,13 @@ pub struct Answer {
 /// address, which refuses everything. It holds beside the calls that there are groups.
 const MOST_CALLS: u32 = 24;
 
-/// Asks about each of `groups` in a call of its own, as soon as the channel's bound of calls allows it; `paid` calls were
-/// reserved by the caller. As many calls are under way together as the platform says. A group is halved if the upstream
-/// refuses the group or its answer is too large, until each bad id is alone: an upstream may answer 404 for a hundred
-/// ids because of one, and that must harm one task only. For the same reason the failure of a call about one task (5xx,
-/// no whole answer) says nothing of the channel, unless calls about three tasks fail in a row. No call begins later than
-/// `UPSTREAM_FETCH_TIMEOUT` after the first call, so all calls together take at most twice `UPSTREAM_FETCH_TIMEOUT`.
+/// Asks about each of `groups` in a call of its own, as soon as the channel's bound of calls allows it; `paid` calls
+/// were reserved by the caller. As many calls are under way together as the platform says. A group is halved if the
+/// upstream refuses the group or its answer is too large, until each bad id is alone: an upstream may answer 404 for
+/// a hundred ids because of one, and that must harm one task only. For the same reason the failure of a call about
+/// one task (5xx, no whole answer) says nothing of the channel, unless calls about three tasks fail in a row. No call
+/// begins later than `UPSTREAM_FETCH_TIMEOUT` after the first call, so all calls together take at most twice
+/// `UPSTREAM_FETCH_TIMEOUT`.
 pub async fn fetch(
     context: &Context,
     driver: Driver<'_>,
@@ -168,8 +169,8 @@ impl<'a> Asking<'a> {
             Meaning::OfTask { is_news } => {
                 if is_news {
                     tracing::warn!(channel = %channel.name, what = trouble.shown(channel),
-                        "a fetch about one task failed, which is asked about again; if fetches about three tasks fail \
-                         in a row, this channel rests");
+                        "the fetch of one task failed, and is tried again; if the fetches of three tasks fail in a \
+                         row, this channel rests");
                 }
                 self.answer.of_one.insert(one.upstream_id.clone(), trouble);
             }
